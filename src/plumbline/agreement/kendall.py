@@ -1,0 +1,32 @@
+"""Kendall's tau-b (Kendall 1945), as scipy.stats.kendalltau.
+
+Tau-b is the cosine of the two vectors of signs of all differences: Σ sign(x_i - x_j) sign(y_i - y_j) over
+the root of the numbers of pairs that are not tied in x and in y.
+"""
+
+import numpy as np
+
+from ..registry import Metric
+from .correlation import cosines, without_constant
+
+ENTRY = Metric(
+    id="kendall",
+    label="Kendall's τ-b",
+    direction=1,
+    citation="Kendall 1945, The treatment of ties in ranking problems",
+    order=30,
+)
+
+
+def pairwise(scores):
+    """Tau-b of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts)."""
+    first, second = np.triu_indices(scores.shape[1], k=1)
+    # Compared, not subtracted: a difference of two tiny numbers can underflow to a tie.
+    left, right = scores[:, first], scores[:, second]
+    signs = (left > right).astype(np.float64) - (left < right)
+    return without_constant(cosines(signs), scores)
+
+
+def compute(x, y):
+    """Tau-b of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
+    return float(pairwise(np.stack([x, y]))[0, 1])

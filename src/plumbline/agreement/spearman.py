@@ -1,0 +1,27 @@
+"""Spearman's rank correlation with average ranks for ties (Spearman 1904), as scipy.stats.spearmanr."""
+
+import numpy as np
+
+from ..registry import Metric
+from .correlation import cosines, without_constant
+
+ENTRY = Metric(
+    id="spearman",
+    label="Spearman's ρ",
+    direction=1,
+    citation="Spearman 1904, The proof and measurement of association between two things",
+    order=10,
+)
+
+
+def pairwise(scores):
+    """Spearman's correlation of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts)."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores, method="average", axis=1)
+    return without_constant(cosines(ranks - ranks.mean(axis=1, keepdims=True)), scores)
+
+
+def compute(x, y):
+    """Spearman's correlation of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
+    return float(pairwise(np.stack([x, y]))[0, 1])
