@@ -1,0 +1,179 @@
+"""Reading and writing artefacts: Parquet for rows, JSON for facts, each checked against its schema file.
+
+Every file is written beside its target and renamed, so a killed job leaves nothing half-written. Bytes
+depend on the content alone: no time stamp, no machine name, no pandas metadata.
+"""
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from .errors import PlumblineError
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "artefacts"
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Yield a path beside `path`; rename it to `path` if the block succeeds, remove it if not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner may read; an artefact has the usual permissions.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except OSError as fault:
+        fault.filename = fault.filename2 = None
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def write_text(path, text):
+    """Write a text file atomically (UTF-8, as given)."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        out.write(text)
+
+
+def write_json(path, facts):
+    """Write JSON with sorted keys, two blanks of indent and a final newline; NaN is refused."""
+    try:
+        text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError as fault:
+        raise PlumblineError(f"a number that is not finite would go into {path}: {fault}") from fault
+    write_text(path, text + "\n")
+
+
+def read_json(path):
+    """The content of a JSON file; PlumblineError where it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
+    except json.JSONDecodeError as fault:
+        raise PlumblineError(f"{path} is not JSON ({fault}): remove it and run again") from None
+
+
+def schema(name):
+    """The artefact schema `schemas/artefacts/<name>.yaml`: columns and patterns of columns."""
+    import yaml
+
+    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _arrow_type(text):
+    import pyarrow as pa
+
+    inner = re.fullmatch(r"list<(\w+)>", text)
+    if inner:
+        return pa.list_(_arrow_type(inner[1]))
+    return {"int64": pa.int64(), "int32": pa.int32(), "int8": pa.int8(), "float32": pa.float32(),
+            "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}[text]  # fmt: skip
+
+
+def _column(description, name):
+    if name in description["columns"]:
+        return description["columns"][name]
+    for pattern, column in description.get("patterns", {}).items():
+        if re.fullmatch(pattern, name):
+            return column
+    return None
+
+
+def write_rows(path, columns, *, kind):
+    """Write rows as Parquet (zstd) in the column order of the schema `kind`.
+
+    columns: a mapping name -> sequence, or a pandas DataFrame. Raises PlumblineError where a column is
+    unknown, missing, of another type or holds a number that is not finite.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    description = schema(kind)
+    names = list(columns)
+    ordered = [name for name in description["columns"] if name in names]
+    ordered += sorted(name for name in names if name not in description["columns"])
+    arrays, fields = [], []
+    for name in ordered:
+        column = _column(description, name)
+        if column is None:
+            raise PlumblineError(f"column '{name}' is not in schemas/artefacts/{kind}.yaml (writing {path})")
+        arrow = _arrow_type(column["type"])
+        values = columns[name]
+        try:
+            arrays.append(pa.array(values if isinstance(values, pa.Array) else list(values), type=arrow))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
+            raise PlumblineError(f"column '{name}' of {path} is not {column['type']}: {fault}") from fault
+        fields.append(pa.field(name, arrow, nullable=bool(column.get("nullable", False))))
+    table = pa.table(arrays, schema=pa.schema(fields, metadata={"plumbline": kind}))
+    faults = check_table(table, kind)
+    if faults:
+        raise PlumblineError(f"{path}: {faults[0]}")
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_rows(path, columns=None):
+    """The rows of a Parquet artefact as a pandas DataFrame."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path).read(columns=columns).to_pandas()
+    except FileNotFoundError:
+        raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
+    except pa.ArrowInvalid as fault:
+        raise PlumblineError(f"{path} is not a Parquet file ({fault}): remove it and run again") from None
+
+
+def check_table(table, kind):
+    """Faults of a pyarrow table against the schema `kind`, a line each; empty where it is sound."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    description = schema(kind)
+    faults = []
+    for name, column in description["columns"].items():
+        if name not in table.column_names and not column.get("optional", False):
+            faults.append(f"column '{name}' is missing")
+    for name in table.column_names:
+        column = _column(description, name)
+        if column is None:
+            faults.append(f"column '{name}' is not in schemas/artefacts/{kind}.yaml")
+            continue
+        values = table[name]
+        if values.type != _arrow_type(column["type"]):
+            faults.append(f"column '{name}' is {values.type}, not {column['type']}")
+            continue
+        if values.null_count and not column.get("nullable", False):
+            faults.append(f"column '{name}' has {values.null_count} empty cells")
+        flat = values.combine_chunks()
+        if pa.types.is_list(values.type):
+            flat = flat.flatten()
+        if pa.types.is_floating(flat.type):
+            # A null is for the check above; here only NaN and infinities count.
+            bad = pc.sum(pc.invert(pc.is_finite(flat))).as_py()
+            if bad:
+                faults.append(f"column '{name}' holds {bad} numbers that are not finite (NaN or infinite); "
+                              "the model or the method failed on some example")  # fmt: skip
+    return faults
+
+
+def check_file(path):
+    """Faults of a Parquet artefact against the schema that its own metadata names."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read()
+    kind = (table.schema.metadata or {}).get(b"plumbline")
+    if kind is None:
+        return ["no schema is named in the file's metadata"]
+    return check_table(table, kind.decode())

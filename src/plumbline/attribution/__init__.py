@@ -1,0 +1,92 @@
+"""Attributions: one score a token, by every method of the registry.
+
+`METHODS` and `READOUTS` hold the registry (no torch is imported for them); `attribute` is the Python API.
+"""
+
+from ..errors import PlumblineError, unknown
+from ..registry import discover
+
+METHODS = discover("plumbline.attribution", "method")
+READOUTS = {readout.id: readout for method in METHODS.values() for readout in method.readouts}
+_METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout in method.readouts}
+
+
+def method_of(readout):
+    """The registry entry of the method that a readout belongs to; PlumblineError for an unknown readout."""
+    if readout not in _METHOD_OF:
+        raise unknown("readout", readout, READOUTS)
+    return METHODS[_METHOD_OF[readout]]
+
+
+def attribute(
+    model,
+    input_ids,
+    attention_mask=None,
+    method="alti",
+    *,
+    target=None,
+    position=None,
+    tokenizer_ids=None,
+    seed=None,
+    **parameters,
+):
+    """One score a token.
+
+    model          a transformers encoder for sequence classification, or one for masked-language modelling whose
+                   vocabulary decoder is Linear(hidden, 1) (agreement; logits (batch, n, 1)).
+    input_ids      int64 (batch, n), special tokens included, padded on the right.
+    attention_mask 1 at tokens, 0 at padding, (batch, n); None: no padding.
+    method         a readout id of `READOUTS`.
+    target         int or int64 (batch,): the explained class; None: the predicted one. Agreement: 1 = third
+                   person singular, 0 = plural.
+    position       int or int64 (batch,): the position that is read out; None: the class token. Agreement
+                   needs it (the mask).
+    tokenizer_ids  mapping with cls, sep, mask, pad; needed by methods that replace tokens.
+    seed           int64 (batch,), one an example, for stochastic methods.
+    parameters     the method's parameters (`METHODS[...].parameters`).
+
+    Returns detached float32 (batch, n), zero at padding. The model's training mode, gradients and attention
+    implementation are as before afterwards. Raises PlumblineError for an unknown readout or parameter, a
+    missing argument, an empty or too long input, or a score that is not finite.
+    """
+    entry = method_of(method)
+    from .batch import Batch
+
+    batch = Batch(
+        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
+    )
+    return explain(entry.id, batch, [method], **parameters)[method]
+
+
+def explain(method, batch, readouts=None, **parameters):
+    """All (or the given) readouts of one method for a `Batch`: readout -> float32 (batch, n).
+
+    A method may add facts of its own, such as completeness_gap (batch,).
+    """
+    import importlib
+
+    import torch
+
+    from ..models.encoders import undisturbed
+
+    entry = METHODS[method]
+    for name in parameters:
+        if name not in entry.parameters:
+            raise unknown(f"parameter of method '{method}'", name, entry.parameters)
+    readouts = list(readouts or [readout.id for readout in entry.readouts])
+    module = importlib.import_module(f"{__name__}.{method}")
+    with undisturbed(batch.model), torch.enable_grad():
+        found = module.compute(batch, readouts, **{**entry.parameters, **parameters})
+    results = {}
+    for name, values in found.items():
+        values = values.detach().float()
+        if values.dim() == 2:
+            values = values.masked_fill(~batch.attention_mask.bool(), 0.0)
+        if not values.isfinite().all():
+            row = int((~values.isfinite()).reshape(len(values), -1).any(-1).nonzero()[0, 0])
+            raise PlumblineError(
+                f"'{name}' is not finite for example {row} of the batch: the model gives NaN or infinite values there, "
+                "check the checkpoint"
+            )
+        results[name] = values
+    return results

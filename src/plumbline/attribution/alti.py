@@ -1,0 +1,48 @@
+"""ALTI: how much closer a source token's transformed vector brings the layer's result (Ferrando et al. 2022)."""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="alti",
+    label="ALTI",
+    family="vector",
+    order=30,
+    needs=("attention",),
+    parameters={"ddof": 0},
+    shared=("decomposition",),
+    citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212, eqs. 9-13",
+    readouts=(
+        Readout(id="alti", label="ALTI", reference="ours"),
+        Readout(id="alti_l2", label="ALTI (L2)", reference="ours_l2"),
+        Readout(id="alti_ln2", label="ALTI (+LN2)", reference="ours2"),
+        Readout(id="alti_published", label="ALTI, as published (ddof 1)", published=True, reference="ours"),
+    ),
+)
+
+
+def compute(batch, readouts, *, ddof=0):
+    """C_ij = max(0, ||y_i|| - ||y_i - T_ij||) with rows divided by their sum, multiplied over the layers.
+
+    alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; alti_published: L1 with the
+    Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
+    """
+    from .decomposition import l1_distances, l2_closeness, normalise_rows, token_relevance
+
+    def nearness(example, stage, norm):
+        sources, resultant, sigma = stage
+        if norm == 2:
+            return l2_closeness(example.weights, sources, resultant, sigma)
+        distances = l1_distances(example.weights, sources, resultant, sigma)
+        return resultant.abs().sum(-1, keepdim=True) / sigma[:, None] - distances
+
+    recipes = {
+        "alti": lambda example: nearness(example, example.first(ddof), 1),
+        "alti_l2": lambda example: nearness(example, example.first(ddof), 2),
+        "alti_ln2": lambda example: nearness(example, example.second(ddof), 1),
+        "alti_published": lambda example: nearness(example, example.first(1), 1),
+    }
+
+    def matrices(example):
+        return {readout: normalise_rows(recipes[readout](example).clamp_(min=0)) for readout in readouts}
+
+    return token_relevance(batch, matrices)

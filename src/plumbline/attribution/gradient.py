@@ -1,0 +1,29 @@
+"""Gradient and gradient x input of the explained probability with respect to word embeddings."""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="gradient",
+    label="Gradients",
+    family="gradient",
+    order=40,
+    needs=("gradient",),
+    shared=("gradients",),
+    citation="Simonyan et al. 2014, arXiv 1312.6034; Denil et al. 2015, arXiv 1412.6815",
+    readouts=(
+        Readout(id="grad_l2", label="Gradient (L2)"),
+        Readout(id="gxi_l2", label="G×I (L2)"),
+        Readout(id="gxi_mean", label="G×I (mean)", signed=True),
+        Readout(id="gxi_mean_abs", label="G×I (mean |·|)"),
+        Readout(id="gxi_abs", label="G×I (|sum|)"),
+        Readout(id="gxi_clip", label="G×I (clipped)"),
+    ),
+)
+
+
+def compute(batch, readouts):
+    """grad_l2: ||g||_2 / sum ||g||_2; gxi_*: see `gradients.token_scores`, with e the word embeddings."""
+    from .gradients import correct, gradient_readouts
+
+    found = gradient_readouts(correct(batch))
+    return {readout: found[readout] for readout in readouts}

@@ -1,0 +1,29 @@
+"""Gradient and gradient x input as the ALTI reference computes them: embeddings applied twice."""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="gradient_published",
+    label="Gradients, as published",
+    family="gradient",
+    order=41,
+    needs=("gradient",),
+    shared=("gradients",),
+    citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
+    readouts=(
+        Readout(id="grad_l2_published", label="Gradient (L2), as published", published=True, reference="grad"),
+        Readout(id="gxi_l2_published", label="G×I (L2), as published", published=True, reference="grad_input_l2"),
+        Readout(id="gxi_mean_published", label="G×I (mean), as published", signed=True, published=True, reference="grad_input_mean"),
+        Readout(id="gxi_mean_abs_published", label="G×I (mean |·|), as published", published=True, reference="grad_input_mean_abs_mean"),
+        Readout(id="gxi_abs_published", label="G×I (|sum|), as published", published=True, reference="grad_input_abs"),
+        Readout(id="gxi_clip_published", label="G×I (clipped), as published", published=True, reference="grad_input_clip"),
+    ),
+)
+
+
+def compute(batch, readouts):
+    """As `gradient`, for the function and the variable of `gradients.published`."""
+    from .gradients import gradient_readouts, published
+
+    found = gradient_readouts(published(batch), "_published")
+    return {readout: found[readout] for readout in readouts}

@@ -1,0 +1,162 @@
+"""Gradients of the explained probability with respect to embeddings, and how they become one score a token.
+
+Shared by gradient, ig and their published variants.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..models.encoders import explained_probability, modules_of, replaced_output
+
+
+@dataclass
+class Function:
+    """A differentiable path from embeddings (batch, n, D) to one probability an example.
+
+    entry        the module whose output the embeddings take the place of.
+    embed        ids (batch, n) -> embeddings (batch, n, D).
+    probability  logits -> (batch,).
+    """
+
+    batch: object
+    entry: torch.nn.Module
+    embed: object
+    probability: object
+
+    def __call__(self, embeddings, rows=slice(None)):
+        """Probabilities (rows,) for the embeddings of the given examples."""
+        batch = self.batch
+        with replaced_output(self.entry, embeddings):
+            logits = batch.model(input_ids=batch.input_ids[rows], attention_mask=batch.attention_mask[rows]).logits
+        return self.probability(logits, rows)
+
+    def gradient(self, embeddings, rows=slice(None)):
+        """(probabilities (rows,), gradients (rows, n, D))."""
+        leaf = embeddings.detach().requires_grad_(True)
+        with torch.enable_grad():
+            probabilities = self(leaf, rows)
+            (gradient,) = torch.autograd.grad(probabilities.sum(), leaf)
+        return probabilities.detach(), gradient
+
+
+def correct(batch):
+    """The model's own function of its word embeddings: positions and LayerNorm are applied by the model, once."""
+    words = batch.model.get_input_embeddings()
+
+    def probability(logits, rows):
+        return explained_probability(logits, batch.target[rows], batch.position[rows])
+
+    return Function(batch, words, words, probability)
+
+
+def published(batch):
+    """The function that the reference differentiates (specs: ALTI, section 4).
+
+    Its variable is the output of the whole embedding block. BERT and RoBERTa take it for word embeddings, so
+    positions, types and LayerNorm are applied a second time; DistilBERT under transformers 4.17 took it past
+    the embedding block. Agreement: the softmax over positions of the mask's logit, not its sigmoid.
+    """
+    names = modules_of(batch.model)
+    block = batch.model.base_model.get_submodule(names.embeddings)
+    entry = block if names.bypass else batch.model.get_input_embeddings()
+
+    def probability(logits, rows):
+        if batch.agreement:
+            scores = logits[..., 0].masked_fill(~batch.attention_mask[rows].bool(), float("-inf"))
+            return scores.softmax(-1).gather(1, batch.position[rows, None])[:, 0]
+        return explained_probability(logits, batch.target[rows], batch.position[rows])
+
+    return Function(batch, entry, block, probability)
+
+
+def token_scores(gradient, embeddings, mask):
+    """The readouts of gradient x input a = g * e: suffix -> (batch, n).
+
+    l2: ||a||_2; mean: mean_D a; mean_abs: mean_D |a|; abs: |s| / sum |s| and clip: max(s, 0) / sum max(s, 0)
+    with s = sum_D a. clip is zero throughout where no token has a positive sum (the reference divides by zero).
+    mask: bool (batch, n), False at padding.
+    """
+    product = (gradient * embeddings) * mask[..., None]
+    total = product.sum(-1)
+    return {
+        "l2": product.norm(dim=-1),
+        "mean": product.mean(-1),
+        "mean_abs": product.abs().mean(-1),
+        "abs": share(total.abs()),
+        "clip": share(total.clamp(min=0)),
+    }
+
+
+def share(scores):
+    """Scores (batch, n) divided by their sum; rows that sum to zero stay zero."""
+    total = scores.sum(-1, keepdim=True)
+    return scores / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def gradient_readouts(function, suffix=""):
+    """All readouts of gradient and gradient x input: readout id -> (batch, n)."""
+    batch = function.batch
+    mask = batch.attention_mask.bool()
+    with torch.no_grad():
+        embeddings = function.embed(batch.input_ids)
+    _, gradient = function.gradient(embeddings)
+    found = {f"gxi_{name}{suffix}": scores for name, scores in token_scores(gradient, embeddings, mask).items()}
+    found[f"grad_l2{suffix}"] = share(gradient.norm(dim=-1) * mask)
+    return found
+
+
+# Tokens that one backward pass holds at a time; integrated gradients run as many steps together as fit.
+STEP_TOKENS = {"cpu": 1024, "cuda": 65536}
+
+
+def integrated_gradients(function, steps):
+    """Gradients averaged along the straight path from the baseline [CLS] [MASK] ... [SEP] (Sundararajan et al. 2017).
+
+    Gauss-Legendre nodes and weights on [0, 1]. Returns (attributions (batch, n, D) float64, completeness
+    gap (batch,): |sum of attributions - (f(input) - f(baseline))|).
+    """
+    import numpy as np
+
+    batch = function.batch
+    with torch.no_grad():
+        ends = function.embed(batch.input_ids)
+        starts = function.embed(baseline_ids(batch))
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    size, width = batch.input_ids.shape
+    together = max(1, STEP_TOKENS.get(batch.device.type, 1024) // (size * width))
+    total = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
+    for start in range(0, steps, together):
+        chosen = slice(start, start + together)
+        count = len(nodes[chosen])
+        alphas = torch.as_tensor(nodes[chosen], dtype=ends.dtype, device=batch.device)[:, None, None, None]
+        shares = torch.as_tensor(weights[chosen], device=batch.device)[:, None, None, None]
+        points = starts + alphas * (ends - starts)
+        rows = torch.arange(size, device=batch.device).repeat(count)
+        _, gradient = function.gradient(points.flatten(0, 1), rows)
+        total += (gradient.view(count, *ends.shape) * shares).sum(0)
+    attributions = total * (ends - starts) * batch.attention_mask[..., None]
+    with torch.no_grad():
+        rise = function(ends).double() - function(starts).double()
+    return attributions, (attributions.sum((1, 2)) - rise).abs()
+
+
+def baseline_ids(batch):
+    """[CLS] [MASK] ... [SEP] of each example's length, padding untouched."""
+    ids = batch.input_ids.clone()
+    for row, length in enumerate(batch.lengths):
+        ids[row, :length] = batch.special("mask")
+        ids[row, length - 1] = batch.special("sep")
+        ids[row, 0] = batch.special("cls")
+    return ids
+
+
+def ig_readouts(function, steps, suffix=""):
+    """All readouts of integrated gradients, and its completeness gap: name -> tensor."""
+    attributions, gap = integrated_gradients(function, steps)
+    mask = function.batch.attention_mask.bool()
+    scores = token_scores(attributions, torch.ones_like(attributions[:, :, :1]), mask)
+    found = {f"ig_{name}{suffix}": values for name, values in scores.items()}
+    found["completeness_gap"] = gap
+    return found

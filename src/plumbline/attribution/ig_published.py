@@ -1,0 +1,29 @@
+"""Integrated gradients as the ALTI reference computes them: embeddings applied twice."""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="ig_published",
+    label="Integrated gradients, as published",
+    family="gradient",
+    order=43,
+    needs=("gradient",),
+    parameters={"steps": 100},
+    shared=("gradients",),
+    citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
+    readouts=(
+        Readout(id="ig_l2_published", label="IG (L2), as published", published=True, reference="ig_l2"),
+        Readout(id="ig_mean_published", label="IG (mean), as published", signed=True, published=True, reference="ig_mean"),
+        Readout(id="ig_mean_abs_published", label="IG (mean |·|), as published", published=True, reference="ig_abs_mean"),
+        Readout(id="ig_abs_published", label="IG (|sum|), as published", published=True, reference="ig_abs"),
+        Readout(id="ig_clip_published", label="IG (clipped), as published", published=True, reference="ig_clip"),
+    ),
+)
+
+
+def compute(batch, readouts, *, steps=100):
+    """ig_*: see `gradients.token_scores` with a the integrated gradients; completeness_gap (batch,) beside them."""
+    from .gradients import ig_readouts, published
+
+    found = ig_readouts(published(batch), steps, "_published")
+    return {name: found[name] for name in [*readouts, "completeness_gap"]}

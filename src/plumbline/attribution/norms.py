@@ -1,0 +1,43 @@
+"""Norms of transformed vectors: Norm Rollout (Kobayashi et al. 2021) and GlobEnc (Modarressi et al. 2022)."""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="norms",
+    label="Vector norms",
+    family="vector",
+    order=20,
+    needs=("attention",),
+    parameters={"ddof": 0},
+    shared=("decomposition",),
+    citation="Kobayashi et al. 2021 (Attn-Res-LN norms); Modarressi et al. 2022, arXiv 2205.03286",
+    readouts=(
+        Readout(id="norm_rollout", label="Norm Rollout", reference="norm"),
+        Readout(id="globenc", label="GlobEnc"),
+        Readout(
+            id="globenc_published", label="GlobEnc, as published (rows not normalised)", published=True, reference="norm2"
+        ),
+    ),
+)
+
+
+def compute(batch, readouts, *, ddof=0):
+    """norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
+    LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference. Multiplied over the layers."""
+    from .decomposition import l2_norms, normalise_rows, token_relevance
+
+    def matrices(example):
+        found = {}
+        if "norm_rollout" in readouts:
+            sources, _, sigma = example.first(ddof)
+            found["norm_rollout"] = normalise_rows(l2_norms(example.weights, sources, sigma))
+        if "globenc" in readouts or "globenc_published" in readouts:
+            sources, _, sigma = example.second(ddof)
+            norms = l2_norms(example.weights, sources, sigma)
+            if "globenc" in readouts:
+                found["globenc"] = normalise_rows(norms)
+            if "globenc_published" in readouts:
+                found["globenc_published"] = norms
+        return found
+
+    return token_relevance(batch, matrices)

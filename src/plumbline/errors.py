@@ -1,0 +1,49 @@
+"""The one exception whose text is meant for a person: what is wrong, where, and what to do."""
+
+import contextlib
+import difflib
+import errno
+import sys
+
+
+class PlumblineError(Exception):
+    """A fault that its reader can mend. The message is one line: what, where, what to do."""
+
+    def __init__(self, message):
+        super().__init__(" ".join(str(message).split()))
+
+
+def unknown(kind, name, legal):
+    """A PlumblineError for a name outside a closed list, with the nearest legal name."""
+    legal = sorted(str(item) for item in legal)
+    near = difflib.get_close_matches(str(name), legal, n=1, cutoff=0.0)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return PlumblineError(f"unknown {kind} '{name}': {hint}legal: {', '.join(legal)}")
+
+
+@contextlib.contextmanager
+def one_line_errors(log=None):
+    """End a script with one line on standard error (and in `log`) instead of a traceback.
+
+    PlumblineError and the operating system's faults (disk full, missing file, no permission) are
+    meant for the user; any other exception is a defect of ours and keeps its traceback.
+    """
+    try:
+        yield
+    except (PlumblineError, OSError) as fault:
+        line = f"plumbline: error: {_text(fault)}"
+        print(line, file=sys.stderr, flush=True)
+        if log:
+            # A disk that is full for the artefact may be full for the log as well.
+            with contextlib.suppress(OSError), open(log, "a", encoding="utf-8") as out:
+                print(line, file=out)
+        sys.exit(1)
+
+
+def _text(fault):
+    if isinstance(fault, OSError):
+        where = fault.filename or "the output folder"
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"disk full while writing {where}: free some space and run the same command again"
+        return f"{fault.strerror or fault} ({where})"
+    return str(fault)

@@ -1,0 +1,35 @@
+"""Deletion in bins of 1, 5, 10, 20 and 50% with a running envelope, as the ALTI reference scores it."""
+
+from ..registry import Protocol
+
+ENTRY = Protocol(
+    id="published_bins",
+    label="as published",
+    removal="delete",
+    order=10,
+    citation="Ferrando et al. 2022, reference code (aupc.py, evaluation.ipynb)",
+)
+
+
+def counts(candidates, *, agreement, cap):
+    """0 and the five bins; agreement stops before everything is removed."""
+    from .perturbation import bin_counts
+
+    found = bin_counts(candidates)
+    if not agreement:
+        return found
+    # The reference breaks off at the first count that would leave no candidate.
+    end = next((index for index, count in enumerate(found) if count >= candidates and index > 0), len(found))
+    return found[:end]
+
+
+def record(values, kind):
+    """The running minimum (comp) or maximum (suff)."""
+    from .perturbation import envelope
+
+    return envelope(values, kind)
+
+
+def score(falls):
+    """Sum over the bins divided by six: DeYoung et al.'s AOPC with |B| + 1."""
+    return falls.sum() / 6

@@ -1,0 +1,1 @@
+"""Models: encoders and their parts, the agreement head, inference in batches, training."""

@@ -1,0 +1,88 @@
+"""Logits of very many token sequences: equal ones once, sorted by length, in batches that fit the cache.
+
+Padding costs more than batching gains, and a batch that leaves the cache costs again; on CPU equal
+lengths and about 512 tokens a batch are fastest (docs/performance.md).
+"""
+
+import numpy as np
+
+from ..errors import PlumblineError
+from .encoders import undisturbed
+
+TOKEN_BUDGET = {"cpu": 512, "cuda": 65536}
+
+
+class Passes:
+    """A set of distinct inputs. `add` returns the number under which `run` returns an input's logits."""
+
+    def __init__(self):
+        self._numbers = {}
+        self.sequences = []
+        self.positions = []
+        self.asked = 0
+
+    def add(self, ids, position=0):
+        """ids: 1-D int array without padding; position: where an agreement model is read."""
+        self.asked += 1
+        key = (ids.tobytes(), position)
+        number = self._numbers.setdefault(key, len(self.sequences))
+        if number == len(self.sequences):
+            self.sequences.append(ids)
+            self.positions.append(position)
+        return number
+
+    def run(self, model, pad_id, token_budget=None):
+        """Logits float32 (distinct inputs, classes) on the CPU; agreement: (distinct inputs, 1) at the position.
+
+        Raises PlumblineError where a logit is not finite.
+        """
+        import torch
+
+        device = next(model.parameters()).device
+        budget = token_budget or TOKEN_BUDGET.get(device.type, 512)
+        lengths = np.array([len(ids) for ids in self.sequences])
+        positions = np.array(self.positions)
+        results = None
+        with undisturbed(model, "sdpa"), torch.inference_mode():
+            for chosen in batches(lengths, budget):
+                width = int(lengths[chosen].max())
+                ids = np.full((len(chosen), width), pad_id, dtype=np.int64)
+                for row, number in enumerate(chosen):
+                    ids[row, : lengths[number]] = self.sequences[number]
+                mask = None
+                if lengths[chosen].min() < width:
+                    mask = torch.from_numpy((np.arange(width) < lengths[chosen][:, None]).astype(np.int64)).to(device)
+                logits = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask).logits
+                if logits.dim() == 3:
+                    rows = torch.arange(len(chosen), device=device)
+                    logits = logits[rows, torch.from_numpy(positions[chosen]).to(device)]
+                logits = logits.float().cpu()
+                if not logits.isfinite().all():
+                    row = int((~logits.isfinite()).any(-1).nonzero()[0, 0])
+                    raise PlumblineError(
+                        f"the model gives logits that are not finite ({logits[row].tolist()}) for the token ids "
+                        f"{self.sequences[chosen[row]].tolist()}: check the checkpoint and its training"
+                    )
+                if results is None:
+                    results = torch.empty(len(lengths), logits.shape[1])
+                results[torch.from_numpy(chosen)] = logits
+        return results
+
+
+def batches(lengths, budget):
+    """Split sequences into batches of at most `budget` tokens (padding counted), nearly without padding.
+
+    Sorted by length, longest first; a batch mixes lengths only while it is under half the budget.
+    Yields int arrays of indices. One sequence over the budget is a batch of its own.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        width = lengths[order[start]]
+        stop = min(len(order), start + max(1, budget // width))
+        # Longest first, so equal lengths are one run that begins at `start`.
+        equal = start + int(np.searchsorted(-lengths[order[start:stop]], -width, side="right"))
+        if (equal - start) * width >= budget / 2:
+            stop = equal
+        yield order[start:stop]
+        start = stop

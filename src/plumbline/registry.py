@@ -1,0 +1,160 @@
+"""What a registry is: one module an entry, found by looking into the package. No torch import here.
+
+A registry package (datasets, attribution, faithfulness, agreement, figures, tables) holds one module
+an entry; the module's `ENTRY` describes it. Adding an entry is adding a file.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import unknown
+
+
+class Registry(dict):
+    """Entries by id, in the order of their `order`, then of their id."""
+
+    def __init__(self, kind, entries):
+        super().__init__(sorted(entries.items(), key=lambda item: (item[1].order, item[0])))
+        self.kind = kind
+
+    def __missing__(self, name):
+        raise unknown(self.kind, name, self)
+
+
+def discover(package, kind):
+    """The registry of a package: every module directly inside it that defines an `ENTRY`.
+
+    A module bears its entry's id. The others, which may import torch, are not imported.
+    """
+    entries = {}
+    folder = Path(importlib.util.find_spec(package).submodule_search_locations[0])
+    for info in pkgutil.iter_modules([str(folder)]):
+        if info.ispkg or "\nENTRY = " not in (folder / f"{info.name}.py").read_text(encoding="utf-8"):
+            continue
+        entry = importlib.import_module(f"{package}.{info.name}").ENTRY
+        if entry.id != info.name:
+            raise AssertionError(f"{package}.{info.name} registers '{entry.id}'; a module bears its entry's id")
+        entries[entry.id] = entry
+    return Registry(kind, entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """One way to reduce a method's computation to one score a token.
+
+    id        the name in files, tables and the Python API.
+    label     the name in figures and tables.
+    column    the Parquet column, `scores_<id>`.
+    signed    whether negative scores carry meaning.
+    published whether this is the definition behind published numbers where it differs from the correct one.
+    reference the key of the same vector in the reference's files, None where it has none.
+    """
+
+    id: str
+    label: str
+    signed: bool = False
+    published: bool = False
+    reference: str | None = None
+
+    @property
+    def column(self):
+        return f"scores_{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One computation: one module, one job, one file; its readouts are that file's columns.
+
+    needs       what it takes from the model: attention, gradient, forward; nothing for controls.
+    tasks       the tasks on which it is defined.
+    parameters  name -> default; what the config block of the method may set.
+    shared      modules of the package that it computes with, and that make its results stale.
+    known_truth whether it needs a rationale mask, so runs on known-truth data alone.
+    """
+
+    id: str
+    label: str
+    family: str
+    readouts: tuple
+    citation: str
+    needs: tuple = ()
+    stochastic: bool = False
+    control: bool = False
+    known_truth: bool = False
+    parameters: dict = field(default_factory=dict)
+    shared: tuple = ()
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A way to perturb an input by a ranking and to score what happens.
+
+    scored     whether a curve has a score (`aopc`); published_steps is a curve only.
+    removal    'delete' (tokens leave, positions shift) or 'mask' (replaced by the mask token).
+    """
+
+    id: str
+    label: str
+    citation: str
+    removal: str
+    scored: bool = True
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number with its direction: +1 higher is better, -1 lower is better, 0 neither."""
+
+    id: str
+    label: str
+    direction: int
+    citation: str
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set: what it is, where it comes from, what its rows hold.
+
+    task         'classification' or 'agreement'.
+    label_names  label -> name, by index.
+    sources      source kind ('generated', 'mirror', 'hub', 'url') -> its particulars; the first is the default.
+    known_truth  whether every row carries a rationale mask, one flag a word.
+    parameters   name -> default of the config block.
+    """
+
+    id: str
+    label: str
+    task: str
+    label_names: tuple
+    splits: tuple
+    licence: str
+    citation: str
+    sources: dict
+    known_truth: bool = False
+    parameters: dict = field(default_factory=dict)
+    order: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A figure or a table: one module, named as its output.
+
+    study    the study's folder under figures/ or tables/.
+    needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
+             'tables/<id>', 'benchmarks'.
+    per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
+    formats  file endings.
+    """
+
+    id: str
+    label: str
+    study: str
+    needs: tuple
+    per: str = "study"
+    formats: tuple = ("csv", "tex")
+    order: int = 50
