@@ -148,6 +148,7 @@ class Output:
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
              'tables/<id>', 'benchmarks'.
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
+    options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
     formats  file endings.
     """
 
@@ -156,5 +157,6 @@ class Output:
     study: str
     needs: tuple
     per: str = "study"
+    options: tuple = ("bootstrap",)
     formats: tuple = ("csv", "tex")
     order: int = 50
