@@ -1,0 +1,107 @@
+"""What tables and figures share: which artefacts belong together, what a readout is, where numbers come from.
+
+`inputs` maps a stage to a list of {dataset, model, seed, method, path}; `options` is a plain dict (scale,
+bootstrap, command, ...). Both come from the workflow; nothing here imports torch.
+"""
+
+from pathlib import Path
+
+from .artefacts import read_json
+from .errors import PlumblineError
+
+# The ten readouts of the published evaluation (specs/alti.md section 7), in their correct definitions.
+PRINCIPAL = (
+    "alti", "alti_l2", "norm_rollout", "globenc", "rollout",
+    "grad_l2", "gxi_l2", "gxi_mean_abs", "ig_l2", "ig_mean_abs",
+)  # fmt: skip
+
+
+def by_model(items, options=None):
+    """Items of one stage by (dataset, model), in their order; `options` may name one dataset and model.
+
+    Raises PlumblineError where there is no item at all.
+    """
+    options = options or {}
+    wanted = [(key, options[key]) for key in ("dataset", "model") if options.get(key)]
+    groups = {}
+    for item in items:
+        if all(item[key] == value for key, value in wanted):
+            groups.setdefault((item["dataset"], item["model"]), []).append(item)
+    if not groups:
+        about = ", ".join(f"{key} {value}" for key, value in wanted)
+        raise PlumblineError(
+            f"no artefact to show{f' for {about}' if about else ''}: check `runs` in the config"
+        )
+    return groups
+
+
+def seeds_of(items):
+    """The training seeds of items as text, e.g. '0 1 2'."""
+    return " ".join(str(seed) for seed in sorted({int(item["seed"]) for item in items}))
+
+
+def metrics_of(item):
+    """The facts of a trained model, metrics.json, of an item whose path is any file of the model's folder."""
+    return read_json(Path(item["path"]).with_name("metrics.json"))
+
+
+def dataset_label(dataset):
+    """The data set's name for readers."""
+    from .datasets import DATASETS
+
+    return DATASETS[dataset].label
+
+
+def ordered(readouts):
+    """Readouts in the registry's order; PlumblineError for one that is not registered."""
+    from .attribution import READOUTS, method_of
+
+    for readout in readouts:
+        method_of(readout)
+    wanted = set(readouts)
+    return [readout for readout in READOUTS if readout in wanted]
+
+
+def facts(readout):
+    """What tables say of a readout: label, method, control, published_definition."""
+    from .attribution import READOUTS, method_of
+
+    entry, method = READOUTS[readout], method_of(readout)
+    return {
+        "label": entry.label,
+        "method": method.id,
+        "control": method.control,
+        "published_definition": entry.published,
+    }
+
+
+def mean_over_seeds(frame, value):
+    """Rows (id, seed, readout, value) to an examples-by-readouts frame, averaged over seeds example by example.
+
+    An example that lacks a value under some seed counts with the others.
+    """
+    means = frame.groupby(["id", "readout"], observed=True, sort=True)[value].mean().unstack("readout")
+    return means[ordered(means.columns)]
+
+
+def interval_text(options):
+    """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'."""
+    settings = options["bootstrap"]
+    return (
+        f"{percent(settings['level'])} percentile bootstrap over examples, {settings['resamples']} resamples"
+    )
+
+
+def percent(level):
+    """A share as text: 0.95 -> '95%'."""
+    return f"{100 * level:g}%"
+
+
+def provenance(options, *, examples, seeds, interval=True):
+    """One sentence on scale, sample count, seeds and interval, for the foot of a table or figure."""
+    counts = sorted({int(count) for count in examples})
+    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = seeds.split()
+    word = "seed" if len(seeds) == 1 else "mean over seeds"
+    text = f"Scale: {options['scale']}; N = {number} examples; {word} {', '.join(seeds)}"
+    return text + (f"; intervals: {interval_text(options)}." if interval else ".")

@@ -1,0 +1,22 @@
+"""Tables: one module each, named as its output, with `rows(inputs, options)` and `latex(frame, options)`.
+
+Every CSV has scale, sample count, seeds and interval as columns; every .tex has them in its notes.
+"""
+
+import importlib
+
+from ..artefacts import write_text
+from ..registry import discover
+
+TABLES = discover(__name__, "table")
+
+
+def write(table, inputs, options, csv_path, tex_path):
+    """Make a table and write it as CSV (six significant digits) and as LaTeX; equal inputs give equal bytes.
+
+    inputs, options: see plumbline.collect; what a table needs of them is in its module.
+    """
+    module = importlib.import_module(f"{__name__}.{TABLES[table].id}")
+    frame = module.rows(inputs, options)
+    write_text(csv_path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(tex_path, module.latex(frame, options))

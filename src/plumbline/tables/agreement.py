@@ -1,0 +1,118 @@
+"""Every readout against blank-out and against the gradient, by every agreement metric.
+
+inputs: agreement (one file a seed). Means are over examples, then over seeds; the ends of the interval are the
+means of the seeds' ends (each a bootstrap over examples), which is wider than an interval of the seed mean.
+Units: none; correlations in [-1, 1], overlap in [0, 1].
+"""
+
+from ..artefacts import read_rows
+from ..collect import by_model, dataset_label, facts, interval_text, ordered, provenance, seeds_of
+from ..errors import PlumblineError
+from ..registry import Output
+from . import latex as tex
+
+ENTRY = Output(
+    id="agreement",
+    label="Agreement with blank-out and with the gradient",
+    study="alti",
+    needs=("agreement",),
+    order=20,
+)
+
+REFERENCES = ("blankout", "grad_l2")
+HEADS = {
+    "spearman": r"$\rho$",
+    "spearman_dense": r"$\rho$ dense",
+    "kendall": r"$\tau$",
+    "top_k_overlap": "top 25\\%",
+}
+
+
+def rows(inputs, options):
+    """One row a data set, model, reference, readout and metric.
+
+    options: scale, bootstrap. `sd` is the population standard deviation over examples, averaged over seeds;
+    `examples` the smallest count of examples among the seeds. Readouts that are never defined have no row.
+    """
+    import pandas as pd
+
+    blocks = []
+    for (dataset, model), items in by_model(inputs["agreement"]).items():
+        pairs = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
+        for reference in REFERENCES:
+            block = _against(reference, pairs)
+            if len(block):
+                about = {"dataset": dataset, "model": model, "reference": reference, "seeds": seeds_of(items)}
+                blocks.append(block.assign(**about))
+    if not blocks:
+        raise PlumblineError(
+            "table 'agreement' compares with blankout and grad_l2, and no run has either: add method blankout "
+            "or gradient to a run, or take the table out of `tables`"
+        )
+    frame = pd.concat(blocks, ignore_index=True).assign(
+        scale=options["scale"], interval=interval_text(options)
+    )
+    first = ["scale", "dataset", "model", "reference", "metric", "readout", "label", "method", "control"]
+    return frame[
+        [*first, "published_definition", "mean", "lower", "upper", "sd", "examples", "seeds", "interval"]
+    ]
+
+
+def _against(reference, pairs):
+    """Rows of all readouts against one, averaged over seeds, in the registry's order."""
+    import pandas as pd
+
+    from ..agreement import METRICS
+
+    second = pairs[pairs["other"] == reference]
+    first = pairs[pairs["readout"] == reference].assign(readout=lambda rows: rows["other"])
+    both = pd.concat([first, second])
+    averaged = {"mean": "mean", "lower": "mean", "upper": "mean", "sd": "mean", "examples": "min"}
+    means = both.groupby(["metric", "readout"], sort=True).agg(averaged)
+    order = [(metric, readout) for metric in METRICS for readout in ordered(both["readout"].unique())]
+    means = means.loc[[key for key in order if key in means.index]].reset_index()
+    about = [facts(readout) for readout in means["readout"]]
+    return means.assign(**{key: [fact[key] for fact in about] for key in (about[0] if about else {})})
+
+
+def latex(frame, options):
+    """The table as LaTeX, one table a data set and model; controls below a rule of their own."""
+    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    return tex.document(ENTRY.label, tables, options)
+
+
+def _table(key, part, options):
+    from ..attribution import READOUTS
+
+    dataset, model = key
+    pairs = list(dict.fromkeys(zip(part["reference"], part["metric"], strict=True)))
+    references = list(dict.fromkeys(part["reference"]))
+    cells = {(row.readout, row.reference, row.metric): tex.number(row.mean, row.lower, row.upper, digits=2)
+             for row in part.itertuples()}  # fmt: skip
+    sections = []
+    for control in (False, True):
+        chosen = ordered(part.loc[part["control"] == control, "readout"].unique())
+        if chosen:
+            sections.append(
+                [
+                    [tex.escape(READOUTS[r].label), *[cells.get((r, *pair), "--") for pair in pairs]]
+                    for r in chosen
+                ]
+            )
+    return tex.table(
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}",
+        columns=["Readout", *[HEADS.get(metric, tex.escape(metric)) for _, metric in pairs]],
+        groups=[
+            (f"with {tex.escape(READOUTS[reference].label)}", sum(other == reference for other, _ in pairs))
+            for reference in references
+        ],
+        sections=sections,
+        notes=[
+            tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+            r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense "
+            r"ranks; $\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Special "
+            r"tokens count. Index and exponent: the interval's ends, averaged over seeds.",
+            tex.command_note(options),
+        ],
+    )

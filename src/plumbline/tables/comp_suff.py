@@ -1,0 +1,189 @@
+"""Comprehensiveness and sufficiency of every readout under every protocol that has a score.
+
+inputs: faithfulness (all methods, seeds), models (any file of each model's folder).
+A score is averaged over seeds example by example; the interval is a bootstrap over examples, so it says
+nothing about the spread between seeds. Unit: probability of the explained class.
+"""
+
+from pathlib import Path
+
+from ..artefacts import read_rows
+from ..collect import (
+    by_model,
+    dataset_label,
+    facts,
+    interval_text,
+    mean_over_seeds,
+    metrics_of,
+    provenance,
+    seeds_of,
+)
+from ..registry import Output
+from ..seeds import seed_of
+from ..stats import bootstrap_interval
+from . import latex as tex
+
+ENTRY = Output(
+    id="comp_suff",
+    label="Comprehensiveness and sufficiency",
+    study="alti",
+    needs=("faithfulness", "models"),
+    order=10,
+)
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
+KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower
+COLUMNS = ["id", "readout", "protocol", "kind", "score"]
+
+
+def rows(inputs, options):
+    """One row a data set, model, protocol, kind and readout; see the module for how it is averaged.
+
+    options: scale, bootstrap. `best` marks the best readout that is no control; published_value stands beside
+    the definition that made it, and published_checkpoint says whether the model is the published one.
+    """
+    import pandas as pd
+
+    models = by_model(inputs["models"])
+    blocks = []
+    for (dataset, model), items in by_model(inputs["faithfulness"]).items():
+        published = _published(dataset, metrics_of(models[dataset, model][0]))
+        for (protocol, kind), scores in _scores(items).items():
+            block = _block(scores, options, seed_of("comp_suff", dataset, model, protocol, kind))
+            block.insert(0, "kind", kind)
+            block.insert(0, "protocol", protocol)
+            block.insert(0, "model", model)
+            block.insert(0, "dataset", dataset)
+            block["seeds"] = seeds_of(items)
+            block["interval"] = interval_text(options)
+            block["direction"] = "higher" if KINDS[kind] > 0 else "lower"
+            block["best"] = _best(block, KINDS[kind])
+            numbers = [published.get((protocol, kind, readout), {}) for readout in block["readout"]]
+            for column in ("value", "checkpoint", "source"):
+                block[f"published_{column}"] = [number.get(column) for number in numbers]
+            blocks.append(block)
+    frame = pd.concat(blocks, ignore_index=True)
+    frame["published_value"] = frame["published_value"].astype(float)
+    frame.insert(0, "scale", options["scale"])
+    return frame
+
+
+def _scores(items):
+    """(protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
+    import pandas as pd
+
+    from ..faithfulness import PROTOCOLS
+
+    frames = [read_rows(item["path"], COLUMNS).assign(seed=item["seed"]) for item in items]
+    # A protocol without score is a curve alone, and has no place in this table.
+    frame = pd.concat(frames, ignore_index=True).dropna(subset="score")
+    frame["score"] = frame["score"].astype(float)
+    groups = dict(list(frame.groupby(["protocol", "kind"], sort=True)))
+    places = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
+    return {
+        key: mean_over_seeds(groups[key], "score")
+        for key in sorted(groups, key=lambda key: (places[PROTOCOLS[key[0]].id], key[1]))
+    }
+
+
+def _block(scores, options, seed):
+    import pandas as pd
+
+    lower, upper = bootstrap_interval(scores.to_numpy(), **options["bootstrap"], seed=seed, ragged=True)
+    numbers = {
+        "mean": scores.mean().to_numpy(),
+        "lower": lower,
+        "upper": upper,
+        "examples": scores.notna().sum().to_numpy(),
+    }
+    about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in scores.columns])
+    return about.assign(**numbers)
+
+
+def _best(block, direction):
+    means = (direction * block["mean"]).where(~block["control"])
+    return means == means.max()
+
+
+def _published(dataset, metrics):
+    """(protocol, kind, readout) -> {value, source, checkpoint: 'same' or 'other'}."""
+    import yaml
+
+    numbers = {}
+    for entry in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["comp_suff"]:
+        if (entry["dataset"], entry["architecture"]) != (dataset, metrics["architecture"]):
+            continue
+        same = "same" if entry["checkpoint"] in str(metrics["source"]) else "other"
+        about = {"source": entry["source"], "checkpoint": same}
+        for readout, pair in entry["values"].items():
+            for kind, value in zip(KINDS, pair, strict=True):
+                numbers[entry["protocol"], kind, readout] = {"value": value, **about}
+    return numbers
+
+
+def latex(frame, options):
+    """The table as LaTeX, one table a data set and model; best in bold, controls below a rule of their own."""
+    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    return tex.document(ENTRY.label, tables, options)
+
+
+def _table(key, part, options):
+    from ..faithfulness import PROTOCOLS
+
+    dataset, model = key
+    pairs = list(dict.fromkeys(zip(part["protocol"], part["kind"], strict=True)))
+    protocols = list(dict.fromkeys(protocol for protocol, _ in pairs))
+    groups = [(tex.escape(PROTOCOLS[p].label), sum(q == p for q, _ in pairs)) for p in protocols]
+    heads = [f"{kind} {tex.ARROWS[KINDS[kind]]}" for _, kind in pairs]
+    published = {} if part["published_value"].isna().all() else _printed(part)
+    if published:
+        groups.append(("in print", 2))
+        heads += [f"{kind} {tex.ARROWS[direction]}" for kind, direction in KINDS.items()]
+    cells = {(row.readout, row.protocol, row.kind): _cell(row) for row in part.itertuples()}
+    sections = []
+    for control in (False, True):
+        chosen = part[part["control"] == control].drop_duplicates("readout")
+        lines = [
+            [tex.escape(row.label)]
+            + [cells.get((row.readout, *pair), "--") for pair in pairs]
+            + [published.get((row.readout, kind), "--") for kind in KINDS if published]
+            for row in chosen.itertuples()
+        ]
+        sections += [lines] if lines else []
+    return tex.table(
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}",
+        columns=["Readout", *heads],
+        groups=groups,
+        sections=sections,
+        notes=_notes(part, published, options),
+    )
+
+
+def _cell(row):
+    return tex.number(row.mean, row.lower, row.upper, bold=row.best)
+
+
+def _printed(part):
+    rows = part.dropna(subset="published_value").itertuples()
+    return {(row.readout, row.kind): tex.number(row.published_value) for row in rows}
+
+
+def _notes(part, published, options):
+    from ..faithfulness import PROTOCOLS
+
+    counts = part.groupby("protocol", sort=False)["examples"].max()
+    each = "; ".join(f"{PROTOCOLS[protocol].label}: {count}" for protocol, count in counts.items())
+    seeds = part["seeds"].iloc[0]
+    notes = [
+        tex.escape(provenance(options, examples=part["examples"], seeds=seeds)),
+        tex.escape(f"Examples: {each}."),
+        "Index and exponent: the interval's ends. Bold: best of those that are not controls (last block).",
+    ]
+    if published:
+        rows = part.dropna(subset="published_value")
+        other = (
+            " (another checkpoint than this model)" if "other" in set(rows["published_checkpoint"]) else ""
+        )
+        notes.append(tex.escape(f"In print{other}: {rows['published_source'].iloc[0]}."))
+    return [*notes, tex.command_note(options)]

@@ -1,0 +1,80 @@
+"""LaTeX tables in booktabs' style, as text: cells, one table, a document part for `\\input`."""
+
+import math
+
+_PLAIN = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"$|$", "<": r"$<$", ">": r"$>$",
+    "×": r"$\times$", "·": r"$\cdot$", "ρ": r"$\rho$", "τ": r"$\tau$", "±": r"$\pm$", "–": "--",
+}  # fmt: skip
+
+ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
+
+
+def escape(text):
+    """Text as LaTeX shows it; Greek letters and operators of our labels become mathematics."""
+    return "".join(_PLAIN.get(character, character) for character in str(text))
+
+
+def verbatim(text):
+    """A command in typewriter letters, with its dashes as typed (LaTeX would join two)."""
+    return rf"\texttt{{{escape(text).replace('--', '-{}-')}}}"
+
+
+def command_note(options):
+    """The sentence that names the command for the paper's scale."""
+    return f"The paper's scale: {verbatim(options['command'])}."
+
+
+def number(value, lower=None, upper=None, *, bold=False, digits=3):
+    """A number with its interval as index and exponent, `--` where there is none."""
+    if value is None or math.isnan(value):
+        return "--"
+    shown = f"{value:.{digits}f}"
+    if bold:
+        shown = rf"\mathbf{{{shown}}}"
+    if lower is not None and not math.isnan(lower):
+        shown += f"_{{{lower:.{digits}f}}}^{{{upper:.{digits}f}}}"
+    return f"${shown}$"
+
+
+def table(*, caption, label, columns, sections, notes, groups=()):
+    """One table environment.
+
+    columns   headings in LaTeX, the first one for the row's name.
+    sections  lists of rows, a rule between them; a row is a list of cells in LaTeX.
+    groups    (heading, number of columns) above the headings, after the first column.
+    notes     LaTeX lines below the table.
+    """
+    lines = [r"\begin{table}[p]", r"\centering\small", rf"\caption{{{caption}}}", rf"\label{{{label}}}"]
+    lines += [rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\toprule"]
+    if groups:
+        lines += _group_lines(groups)
+    lines += [" & ".join(columns) + r" \\", r"\midrule"]
+    for index, rows in enumerate(sections):
+        lines += [r"\midrule"] if index else []
+        lines += [" & ".join(row) + r" \\" for row in rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [
+        rf"\par\smallskip\begin{{minipage}}{{0.95\textwidth}}\footnotesize {' '.join(notes)}\end{{minipage}}"
+    ]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _group_lines(groups):
+    heads, rules, column = [""], [], 2
+    for heading, width in groups:
+        heads.append(rf"\multicolumn{{{width}}}{{c}}{{{heading}}}")
+        rules.append(rf"\cmidrule(lr){{{column}-{column + width - 1}}}")
+        column += width
+    return [" & ".join(heads) + r" \\", " ".join(rules)]
+
+
+def document(title, tables, options):
+    r"""Tables as one file for `\input`, with what it needs in the first lines."""
+    head = [
+        f"% {title}; scale: {options['scale']}. Made by Plumbline; do not edit.",
+        f"% The paper's scale: {options['command']}",
+        r"% In the preamble: \usepackage{booktabs}",
+    ]
+    return "\n".join(head) + "\n\n" + "\n".join(tables)
