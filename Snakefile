@@ -1,0 +1,58 @@
+# Plumbline: from data to the figures and tables, at the scale of config.yaml.
+#
+#   snakemake                                    the small scale: nothing is downloaded
+#   snakemake --configfile config.local.yaml     real data from a mirror folder
+#   snakemake --configfile config.paper.yaml     the published data and checkpoints
+#
+# Each file of rules/ opens with its inputs, outputs and steps; docs/dag.md draws them.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+config = validated(config)
+say(scale_line())
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    model=one_of(config["models"]),
+    method=one_of(registries()["methods"]),
+    seed="[0-9]+",
+    split=one_of(all_splits()),
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        final_output(config),
+
+
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/attributions.smk"
+include: "rules/faithfulness.smk"
+include: "rules/agreement.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+
+
+stop_at_unknown_targets()
+
+
+onsuccess:
+    say(f"done: {scale_line()}")
+
+
+onerror:
+    say(f"stopped: {scale_line()}")

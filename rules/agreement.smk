@@ -1,0 +1,20 @@
+# INPUTS   results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet of every method of the run
+# OUTPUTS  results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet, every pair of the run's readouts
+# STEPS    agreement
+
+
+rule agreement:
+    input:
+        attributions=lambda wc: method_files("attributions", wc),
+        code=agreement_code(),
+    output:
+        at("agreement"),
+    log:
+        log_of("agreement", "{dataset}/{model}/seed{seed}"),
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        readouts=lambda wc: {name: readouts_of(run_at(wc), name) for name in methods_of(run_at(wc))},
+        bootstrap=config["bootstrap"],
+    script:
+        "../scripts/agreement.py"

@@ -1,0 +1,191 @@
+# Helpers of the rules: paths, parameters, the source files that a job hangs on. No rule stands here.
+import os
+import re
+import sys
+from pathlib import Path
+
+# The code that runs is the checkout's, here and in every script job, which inherits the environment.
+SRC = str(Path(workflow.basedir).resolve() / "src")
+sys.path.insert(0, SRC)
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([SRC, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    HF_HUB_OFFLINE="1",
+)
+
+from plumbline.agreement import METRICS
+from plumbline.config import (
+    MODEL_FILES,
+    dataset_config,
+    method_config,
+    methods_of,
+    model_config,
+    protocols_of,
+    readouts_of,
+    registries,
+    run_of,
+    validate,
+)
+from plumbline.datasets import raw_files
+from plumbline.errors import PlumblineError
+from plumbline.modules import module_files
+from plumbline.plan import (
+    PAPER_COMMAND,
+    check_target,
+    final_output,
+    hub_folder,
+    is_cost,
+    output_id,
+    output_inputs,
+    output_names,
+    output_options,
+    path,
+)
+
+
+def say(line):
+    """A line of ours among Snakemake's, on standard error."""
+    print(f"plumbline: {line}", file=sys.stderr, flush=True)
+
+
+def scale_line():
+    line = f"scale {config['scale']} (results/{config['scale']}/)"
+    return line if config["scale"] == "paper" else f"{line}; the paper's scale: {PAPER_COMMAND}"
+
+
+def stop(fault):
+    """End the run with one line; an exception would show its traceback."""
+    say(f"error: {fault}")
+    sys.exit(1)
+
+
+def validated(config):
+    """The configuration with its defaults."""
+    try:
+        config = validate(config)
+    except PlumblineError as fault:
+        stop(fault)
+    if config["mirror"]:
+        os.environ.update(PLUMBLINE_MIRROR=str(Path(config["mirror"]).resolve()))
+    return config
+
+
+def stop_at_unknown_targets():
+    """Refuse what no rule makes, with the legal names; nothing to do where Snakemake is not called by name."""
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return
+    from snakemake.cli import parse_args
+
+    rules = {rule.name for rule in workflow.rules}
+    try:
+        for target in parse_args(sys.argv[1:])[1].targets:
+            check_target(config, target, rules)
+    except PlumblineError as fault:
+        stop(fault)
+
+
+def one_of(names):
+    """A wildcard's pattern: one of these names; one that nothing matches where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def all_splits():
+    return sorted({split for entry in registries()["datasets"].values() for split in entry.splits})
+
+
+def at(kind, **names):
+    """A path of PATHS at this scale; what is not named stays a wildcard."""
+    return path(kind, scale=config["scale"], **names)
+
+
+def log_of(stage, job):
+    return at("logs", stage=stage, job=job)
+
+
+def modules(*names):
+    """Source files, relative to the working directory: moving the checkout makes nothing stale."""
+    return [os.path.relpath(file) for file in module_files(*names)]
+
+
+def run_at(wc):
+    return run_of(config, wc.dataset, wc.model, wc.seed)
+
+
+def model_files(wc):
+    return {kind: at(kind, dataset=wc.dataset, model=wc.model, seed=wc.seed) for kind in MODEL_FILES}
+
+
+def run_data(wc):
+    return at("data", dataset=wc.dataset, split=run_at(wc)["split"])
+
+
+def method_files(stage, wc):
+    """The stage's file of every method of a run."""
+    return [
+        at(stage, dataset=wc.dataset, model=wc.model, seed=wc.seed, method=name)
+        for name in methods_of(run_at(wc))
+    ]
+
+
+def training_data(wc):
+    """The split that the run explains, for accuracy, and the training split where the model is trained."""
+    splits = {"evaluation": run_at(wc)["split"]}
+    if model_config(config, wc.dataset, wc.model)["training"]:
+        splits["train"] = "train"
+    return {name: at("data", dataset=wc.dataset, split=split) for name, split in splits.items()}
+
+
+def hub_checkpoints():
+    """Folder -> (repo, revision) of every hub checkpoint of the configuration."""
+    blocks = [entry for model in config["models"].values() for entry in model["checkpoints"].values()]
+    return {
+        hub_folder(entry["repo"], entry["revision"]): (entry["repo"], entry["revision"]) for entry in blocks
+    }
+
+
+def model_downloads(wc):
+    """The files of the hub checkpoint that a model starts from; none for another source."""
+    block = model_config(config, wc.dataset, wc.model)
+    if block["source"] != "hub":
+        return []
+    folder = hub_folder(block["repo"], block["revision"])
+    return [
+        at("model_downloads", repo=folder, file=name)
+        for name in ("model.safetensors", "config.json", "files.json")
+    ]
+
+
+def download_items(dataset):
+    """File name -> what `plumbline.datasets.sources.fetch` takes; empty for data that is not downloaded."""
+    return {item["name"]: item for item in raw_files(dataset, dataset_config(config, dataset))}
+
+
+def dataset_downloads(wc):
+    """The raw files of a dataset from the hub or a url; none for another source."""
+    return [at("dataset_downloads", dataset=wc.dataset, file=name) for name in download_items(wc.dataset)]
+
+
+def attribution_code(wc):
+    shared = registries()["methods"][wc.method].shared
+    return modules("attribution.batch", *(f"attribution.{name}" for name in (wc.method, *shared)))
+
+
+def faithfulness_code(wc):
+    names = sorted({entry["protocol"] for entry in protocols_of(config, run_at(wc), wc.method)})
+    return modules("faithfulness", "faithfulness.perturbation", *(f"faithfulness.{name}" for name in names))
+
+
+def agreement_code():
+    return modules("agreement", *(f"agreement.{name}" for name in METRICS))
+
+
+def outputs_named(kind, cost=False):
+    """Every name of a table or figure, enabled or not, as a wildcard's pattern."""
+    entries = registries()[kind].values()
+    return one_of(
+        name for entry in entries if is_cost(entry) == cost for name in output_names(config, kind, entry.id)
+    )
+
+
+def gpus():
+    """GPUs of a job that runs a model."""
+    return int(config["device"] == "cuda")

@@ -1,0 +1,54 @@
+# INPUTS   results/{scale}/data/{dataset}/{split}.parquet: the split that the run explains and, where the model is
+#          trained, train; a hub checkpoint under results/{scale}/downloads/models/
+# OUTPUTS  results/{scale}/models/{dataset}/{model}/seed{seed}/{model.safetensors,config.json,tokenizer.json,
+#          tokenizer_config.json,metrics.json}; results/{scale}/benchmarks/models/...
+# STEPS    download_model (hub alone, on the submitting machine), model
+
+
+rule download_model:
+    output:
+        weights=at("model_downloads", file="model.safetensors"),
+        architecture=at("model_downloads", file="config.json"),
+        files=at("model_downloads", file="files.json"),
+    log:
+        log_of("downloads", "models/{repo}"),
+    wildcard_constraints:
+        repo=one_of(hub_checkpoints()),
+    retries: 3
+    localrule: True
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        repo=lambda wc: hub_checkpoints()[wc.repo][0],
+        revision=lambda wc: hub_checkpoints()[wc.repo][1],
+    script:
+        "../scripts/download_model.py"
+
+
+rule model:
+    input:
+        unpack(training_data),
+        checkpoint=model_downloads,
+        code=modules("models.training"),
+    output:
+        weights=at("weights"),
+        architecture=at("architecture"),
+        tokenizer=at("tokenizer"),
+        tokenizer_config=at("tokenizer_config"),
+        metrics=at("metrics"),
+    log:
+        log_of("models", "{dataset}/{model}/seed{seed}"),
+    benchmark:
+        at("benchmarks", stage="models", method="training")
+    conda:
+        "../envs/plumbline.yaml"
+    threads: config["torch_threads"]
+    resources:
+        torch_threads=config["torch_threads"],
+        device=config["device"],
+        gpu=gpus(),
+    params:
+        block=lambda wc: model_config(config, wc.dataset, wc.model),
+        split=lambda wc: run_at(wc)["split"],
+    script:
+        "../scripts/model.py"

@@ -1,0 +1,42 @@
+# INPUTS   the artefacts that the table's registry entry names (`needs`), resources/published.yaml
+# OUTPUTS  results/{scale}/tables/{study}/{table}.{csv,tex}; results/{scale}/benchmarks/cost.{csv,tex}, which holds
+#          times and so stands outside the promise of equal bytes
+# STEPS    table, cost
+
+
+rule table:
+    input:
+        unpack(lambda wc: output_inputs(config, "tables", wc.name)),
+        published="resources/published.yaml",
+        code=lambda wc: modules(f"tables.{output_id(wc.name)}"),
+    output:
+        csv=report(
+            at("tables", format="csv"),
+            caption="../captions/table.rst",
+            category="Tables",
+            subcategory="{study}",
+        ),
+        tex=at("tables", format="tex"),
+    log:
+        log_of("tables", "{study}/{name}"),
+    wildcard_constraints:
+        name=outputs_named("tables"),
+        study="[a-z0-9_]+",
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        options=lambda wc: output_options(config, "tables", wc.name),
+    script:
+        "../scripts/table.py"
+
+
+use rule table as cost with:
+    output:
+        csv=report(
+            at("cost", format="csv"), caption="../captions/table.rst", category="Tables", subcategory="cost"
+        ),
+        tex=at("cost", format="tex"),
+    log:
+        log_of("tables", "{name}"),
+    wildcard_constraints:
+        name=outputs_named("tables", cost=True),

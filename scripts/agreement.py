@@ -1,0 +1,22 @@
+"""How alike readouts rank tokens: results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet.
+
+One pair of readouts and metric a row; no units, in [-1, 1] or [0, 1]; columns: schemas/artefacts/agreement.yaml.
+"""
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.agreement import table
+    from plumbline.artefacts import read_rows, write_rows
+    from plumbline.seeds import seed_of
+
+    vectors = {}
+    for (_method, readouts), path in zip(
+        snakemake.params.readouts.items(), snakemake.input.attributions, strict=True
+    ):
+        rows = read_rows(path, [f"scores_{readout}" for readout in readouts])
+        vectors |= {readout: list(rows[f"scores_{readout}"]) for readout in readouts}
+    names = snakemake.wildcards
+    seed = seed_of("agreement", names.dataset, names.model, names.seed)
+    rows = table(vectors, **snakemake.params.bootstrap, seed=seed)
+    write_rows(snakemake.output[0], rows, kind="agreement")

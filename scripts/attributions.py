@@ -1,0 +1,24 @@
+"""All readouts of one method: results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
+
+One example a row, one score a token (specials included); columns: schemas/artefacts/attributions.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.attribution import job
+
+    job(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        method=snakemake.wildcards.method,
+        parameters=snakemake.params.parameters,
+        data=snakemake.input.data,
+        examples=snakemake.params.examples,
+        max_tokens=snakemake.params.max_tokens,
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

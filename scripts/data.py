@@ -1,0 +1,23 @@
+"""One split of a data set: results/{scale}/data/{dataset}/{split}.parquet.
+
+One example a row, in the source's order; columns and units: schemas/artefacts/data.yaml.
+"""
+
+import os
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.artefacts import write_rows
+    from plumbline.datasets import load
+
+    downloads = snakemake.input.get("downloads") or []
+    rows = load(
+        snakemake.wildcards.dataset,
+        snakemake.wildcards.split,
+        snakemake.params.block,
+        mirror=os.environ.get("PLUMBLINE_MIRROR"),
+        downloads=str(Path(downloads[0]).parents[1]) if downloads else None,
+    )
+    write_rows(snakemake.output[0], rows, kind="data")

@@ -1,0 +1,21 @@
+"""All curves of one method: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
+
+One curve a row; probabilities and scores in [0, 1] units of the explained class's probability; columns:
+schemas/artefacts/faithfulness.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.faithfulness import job
+
+    job(
+        model=str(Path(snakemake.input.weights).parent),
+        attributions=snakemake.input.attributions,
+        protocols=snakemake.params.protocols,
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

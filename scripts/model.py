@@ -1,0 +1,26 @@
+"""A trained (or fetched) model: weights, configuration and tokeniser in transformers' layout, and metrics.json.
+
+Accuracy in metrics.json is a share in [0, 1], measured on the split that the run explains.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.models.training import train_job
+
+    checkpoint = snakemake.input.get("checkpoint")
+    train_job(
+        dataset=snakemake.wildcards.dataset,
+        model=snakemake.wildcards.model,
+        seed=int(snakemake.wildcards.seed),
+        block=snakemake.params.block,
+        train=snakemake.input.get("train"),
+        evaluation=snakemake.input.evaluation,
+        split=snakemake.params.split,
+        checkpoint=str(Path(checkpoint[0]).parent) if checkpoint else None,
+        outputs=dict(snakemake.output.items()),
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

@@ -1,0 +1,371 @@
+"""The configuration: where files lie, what is legal, defaults filled in, and each block as its jobs see it.
+
+No torch here: every `snakemake` call imports this module. Validation raises PlumblineError with one line that
+names the place, what is wrong and the nearest legal name.
+"""
+
+import copy
+import functools
+import re
+from pathlib import Path
+
+from .errors import PlumblineError, unknown
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+
+_MODEL = "results/{scale}/models/{dataset}/{model}/seed{seed}"
+PATHS = {
+    "data": "results/{scale}/data/{dataset}/{split}.parquet",
+    "weights": _MODEL + "/model.safetensors",
+    "architecture": _MODEL + "/config.json",
+    "metrics": _MODEL + "/metrics.json",
+    "tokenizer": _MODEL + "/tokenizer.json",
+    "tokenizer_config": _MODEL + "/tokenizer_config.json",
+    "attributions": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
+    "faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
+    "agreement": "results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet",
+    "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.tsv",
+    "tables": "results/{scale}/tables/{study}/{name}.{format}",
+    "cost": "results/{scale}/benchmarks/{name}.{format}",
+    "figures": "results/{scale}/figures/{study}/{name}.{format}",
+    "dataset_downloads": "results/{scale}/downloads/datasets/{dataset}/{file}",
+    "model_downloads": "results/{scale}/downloads/models/{repo}/{file}",
+    "logs": "results/{scale}/logs/{stage}/{job}.log",
+}
+
+# What makes up a model's artefact; `metrics` is for tables, the rest is the model.
+MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
+# The keys of a model's block that only one source reads.
+SOURCE_KEYS = {
+    "scratch": ("layers", "hidden_size", "heads", "feed_forward", "vocabulary"),
+    "directory": ("directory", "label_order"),
+    "package": ("package", "subfolder", "label_order"),
+    "hub": ("checkpoints",),
+}
+
+
+@functools.cache
+def registries():
+    """The registries that a configuration is checked against, by name."""
+    from .attribution import METHODS
+    from .datasets import DATASETS
+    from .faithfulness import PROTOCOLS
+    from .figures import FIGURES
+    from .tables import TABLES
+
+    return {
+        "datasets": DATASETS,
+        "methods": METHODS,
+        "protocols": PROTOCOLS,
+        "figures": FIGURES,
+        "tables": TABLES,
+    }
+
+
+# ---------------------------------------------------------------------------------------------- validation
+
+
+@functools.cache
+def schema():
+    """schemas/config.schema.yaml."""
+    import yaml
+
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def validate(config):
+    """A copy of the configuration with every default filled in; PlumblineError for the first fault."""
+    import jsonschema
+
+    config = copy.deepcopy(dict(config))
+    faults = jsonschema.Draft202012Validator(schema()).iter_errors(config)
+    for fault in sorted(
+        faults, key=lambda fault: ([str(part) for part in fault.absolute_path], fault.message)
+    ):
+        raise _schema_error(_deepest(fault))
+    for name, block in config.get("models", {}).items():
+        _check_model(name, block)
+    _fill(config, schema())
+    _check_parameters(config)
+    for index, run in enumerate(config["runs"]):
+        _check_run(config, run, f"runs[{index}]")
+    _check_unique(config)
+    _check_protocols(config)
+    for kind in ("tables", "figures"):
+        for name in config[kind]:
+            _known(kind, kind[:-1], name, registries()[kind])
+    return config
+
+
+def _unknown(place, kind, name, legal):
+    return PlumblineError(f"{place}: {unknown(kind, name, legal)}")
+
+
+def _known(place, kind, name, legal):
+    if name not in legal:
+        raise _unknown(place, kind, name, legal)
+
+
+def _deepest(fault):
+    """Inside a oneOf, the fault of the alternative that comes closest."""
+    while fault.context:
+        fault = max(fault.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
+    return fault
+
+
+def _place(path):
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _schema_error(fault):
+    place = _place(fault.absolute_path) or "configuration"
+    if fault.validator == "additionalProperties":
+        legal = fault.schema["properties"]
+        return _unknown(place, "key", next(key for key in fault.instance if key not in legal), legal)
+    if fault.validator == "enum":
+        return _unknown(place, "value", fault.instance, [item for item in fault.validator_value if item])
+    if fault.validator == "required":
+        missing = next(key for key in fault.validator_value if key not in fault.instance)
+        about = fault.schema["properties"][missing]["description"]
+        return PlumblineError(f"{place}: '{missing}' is missing: {about}")
+    if fault.validator == "type":
+        kinds = fault.validator_value if isinstance(fault.validator_value, list) else [fault.validator_value]
+        hint = ""
+        if isinstance(fault.instance, str) and re.fullmatch(r"[0-9]+[eE][-+]?[0-9]+", fault.instance):
+            hint = " (YAML reads 5e-5 as text: write 5.0e-5)"
+        return PlumblineError(f"{place}: {fault.instance!r} is not of type {' or '.join(kinds)}{hint}")
+    return PlumblineError(f"{place}: {fault.message}")
+
+
+def _resolve(node):
+    while "$ref" in node:
+        node = schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def _fill(instance, node):
+    """Fill defaults in place, as the schema gives them."""
+    node = _resolve(node)
+    if "oneOf" in node:
+        node = _resolve(node["oneOf"][0])
+    if isinstance(instance, dict):
+        for name, child in node.get("properties", {}).items():
+            instance.setdefault(name, copy.deepcopy(child["default"]))
+            _fill(instance[name], child)
+        for name in instance.keys() - node.get("properties", {}).keys():
+            if isinstance(node.get("additionalProperties"), dict):
+                _fill(instance[name], node["additionalProperties"])
+    elif isinstance(instance, list) and "items" in node:
+        for item in instance:
+            _fill(item, node["items"])
+
+
+def _check_model(name, block):
+    place = f"models.{name}"
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise PlumblineError(f"models: '{name}' is no id: use lower-case letters, digits and _")
+    source = block["source"]
+    others = {key for keys in SOURCE_KEYS.values() for key in keys} - set(SOURCE_KEYS[source])
+    for key in block:
+        if key in others:
+            raise PlumblineError(
+                f"{place}.{key} is not for source '{source}': remove it, or give the model an id of its own"
+            )
+    for key in ("directory", "package"):
+        if source == key and not block.get(key):
+            raise PlumblineError(f"{place} has source '{source}' but no '{key}'")
+    if source == "scratch" and block.get("training", {}) is None:
+        raise PlumblineError(f"{place}.training is empty: a model from scratch has to be trained")
+    if source == "scratch" and block.get("hidden_size", 64) % block.get("heads", 4):
+        raise PlumblineError(f"{place}.hidden_size is no multiple of its heads")
+
+
+def _check_parameters(config):
+    """Parameters of datasets and methods against their registry entries."""
+    for key in ("datasets", "methods"):
+        registry = registries()[key]
+        for name, block in config[key].items():
+            _known(key, key[:-1], name, registry)
+            place, entry = f"{key}.{name}", registry[name]
+            given = dict(block)
+            if key == "datasets" and given.pop("source") is not None:
+                _known(place, "source", block["source"], entry.sources)
+            for parameter, value in given.items():
+                _known(place, "parameter", parameter, entry.parameters)
+                default = entry.parameters[parameter]
+                if default is not None and not _same_type(value, default):
+                    expected = type(default).__name__
+                    raise PlumblineError(
+                        f"{place}.{parameter} is {value!r}: expected {expected}, such as {default!r}"
+                    )
+
+
+def _same_type(value, default):
+    if isinstance(default, float) and not isinstance(value, bool):
+        return isinstance(value, int | float)
+    return type(value) is type(default)
+
+
+def _check_run(config, run, place):
+    entries = registries()
+    _known(place, "dataset", run["dataset"], config["datasets"])
+    _known(place, "model", run["model"], config["models"])
+    dataset, block = entries["datasets"][run["dataset"]], config["models"][run["model"]]
+    _known(place, f"split of dataset '{dataset.id}'", run["split"], dataset.splits)
+    if block["source"] == "hub" and dataset.id not in block["checkpoints"]:
+        have = ", ".join(sorted(block["checkpoints"])) or "none"
+        raise PlumblineError(
+            f"{place}: model '{run['model']}' has no checkpoint for dataset '{dataset.id}' (it has: {have})"
+        )
+    for method in run["methods"]:
+        _known(place, "method", method, entries["methods"])
+        if entries["methods"][method].known_truth and not dataset.known_truth:
+            raise PlumblineError(
+                f"{place}: method '{method}' needs a known-truth dataset, and '{dataset.id}' is none"
+            )
+    if run["readouts"] is None:
+        return
+    legal = {
+        readout.id: method for method in methods_of(run) for readout in entries["methods"][method].readouts
+    }
+    for readout in run["readouts"]:
+        _known(place, "readout of its methods", readout, legal)
+    for method in run["methods"]:
+        if not readouts_of(run, method):
+            raise PlumblineError(
+                f"{place}: none of the readouts of method '{method}' is in its readouts list"
+            )
+
+
+def _check_unique(config):
+    seen = {}
+    for index, run in enumerate(config["runs"]):
+        for seed in run["seeds"]:
+            key = (run["dataset"], run["model"], seed)
+            if key in seen:
+                where = f"runs[{seen[key]}] and runs[{index}]"
+                raise PlumblineError(
+                    f"{where} both compute dataset '{key[0]}', model '{key[1]}', seed {seed}: keep one"
+                )
+            seen[key] = index
+
+
+def _check_protocols(config):
+    seen = set()
+    for index, entry in enumerate(config["faithfulness"]):
+        place = f"faithfulness[{index}]"
+        _known(place, "protocol", entry["protocol"], registries()["protocols"])
+        for dataset in entry["datasets"] or ():
+            _known(place, "dataset", dataset, config["datasets"])
+        legal = {readout.id for method in registries()["methods"].values() for readout in method.readouts}
+        for readout in entry["readouts"] or ():
+            _known(place, "readout", readout, legal)
+        for dataset in entry["datasets"] or config["datasets"]:
+            if (entry["protocol"], dataset) in seen:
+                raise PlumblineError(
+                    f"{place}: protocol '{entry['protocol']}' is listed twice for dataset '{dataset}'"
+                )
+            seen.add((entry["protocol"], dataset))
+
+
+# ------------------------------------------------------------------------------------ blocks, as jobs see them
+
+
+def dataset_config(config, dataset):
+    """A data set's block, its registry entry's defaults filled in; `source` is always a name."""
+    from .datasets import settings
+
+    block = config["datasets"][dataset]
+    return settings(dataset, {key: value for key, value in block.items() if (key, value) != ("source", None)})
+
+
+def method_config(config, method):
+    """A method's parameters: the registry's defaults and the configuration's block over them."""
+    return {**registries()["methods"][method].parameters, **config["methods"].get(method, {})}
+
+
+def model_config(config, dataset, model):
+    """A model's block as it applies to one data set: what its source reads, `training` (None: as it is), no more."""
+    block = config["models"][model]
+    found = {key: block[key] for key in ("architecture", "source", "training", *SOURCE_KEYS[block["source"]])}
+    if block["source"] == "hub":
+        found |= found.pop("checkpoints")[dataset]
+    return {"label_order": None} | found
+
+
+def run_of(config, dataset, model, seed):
+    """The run that computes (dataset, model, seed)."""
+    for run in config["runs"]:
+        if (run["dataset"], run["model"]) == (dataset, model) and int(seed) in run["seeds"]:
+            return run
+    raise PlumblineError(f"no run of the configuration has dataset '{dataset}', model '{model}', seed {seed}")
+
+
+def methods_of(run):
+    """A run's methods in the registry's order, controls included; the oracle on known-truth data alone."""
+    entries = registries()
+    truth = entries["datasets"][run["dataset"]].known_truth
+    return [
+        method.id
+        for method in entries["methods"].values()
+        if method.id in run["methods"] or (method.control and (truth or not method.known_truth))
+    ]
+
+
+def readouts_of(run, method):
+    """The readouts of a method that a run takes up, in the registry's order; all of a control's."""
+    entry = registries()["methods"][method]
+    wanted = run["readouts"]
+    return [item.id for item in entry.readouts if wanted is None or entry.control or item.id in wanted]
+
+
+def protocols_of(config, run, method):
+    """What the faithfulness job of one method does: a list of {protocol, readouts, examples, cap}."""
+    control = registries()["methods"][method].control
+    found = []
+    for entry in config["faithfulness"]:
+        if entry["datasets"] is not None and run["dataset"] not in entry["datasets"]:
+            continue
+        wanted = entry["readouts"]
+        readouts = [item for item in readouts_of(run, method) if wanted is None or control or item in wanted]
+        if readouts:
+            kept = {key: entry[key] for key in ("protocol", "examples", "cap")}
+            found.append({**kept, "readouts": readouts})
+    return found
+
+
+def documentation():
+    """docs/configuration.md: one row a key."""
+    lines = [
+        "# Configuration",
+        "",
+        "Made from schemas/config.schema.yaml by `python -m plumbline.config`; do not edit.",
+        "",
+    ]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+
+    def walk(node, place):
+        if "$ref" in node:
+            node = _resolve(node)
+        for name, child in node.get("properties", {}).items():
+            child = {**_resolve(child), **{key: value for key, value in child.items() if key != "$ref"}}
+            kinds = child["type"] if isinstance(child["type"], list) else [child["type"]]
+            kind = " or ".join(str(item) for item in child.get("enum", kinds) if item is not None)
+            default = "" if child["default"] is None else f"`{child['default']}`"
+            lines.append(f"| `{place}{name}` | {kind} | {default} | {child['description']} |")
+            walk(_resolve(child["oneOf"][0]) if "oneOf" in child else child, f"{place}{name}.")
+        if isinstance(node.get("additionalProperties"), dict):
+            walk(node["additionalProperties"], f"{place}<id>.")
+        if "items" in node:
+            walk(node["items"], f"{place[:-1]}[].")
+
+    walk(schema(), "")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

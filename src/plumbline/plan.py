@@ -1,0 +1,207 @@
+"""From a configuration to files: paths, the jobs of every run, what tables and figures read, legal targets.
+
+No torch here: every `snakemake` call imports this module.
+"""
+
+import difflib
+import re
+from pathlib import Path
+
+from .config import MODEL_FILES, PATHS, methods_of, registries
+from .errors import PlumblineError
+
+STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "benchmarks", "tables")
+PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
+
+
+def path(kind, **names):
+    """The pattern PATHS[kind] with some of its fields filled in; the others stay wildcards."""
+    return re.sub(r"\{(\w+)\}", lambda match: str(names.get(match[1], match[0])), PATHS[kind])
+
+
+def describe(kind, file):
+    """What a path of PATHS[kind] says: {dataset, model, seed, method, split, stage, path}, None where silent."""
+    parts = re.split(r"\{(\w+)\}", PATHS[kind])
+    pattern = "".join(
+        f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)
+    )
+    found = re.fullmatch(pattern, str(file))
+    if not found:
+        raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
+    keys = ("dataset", "model", "seed", "method", "split", "stage")
+    names = dict.fromkeys(keys) | {key: value for key, value in found.groupdict().items() if key in keys}
+    if names["seed"] is not None:
+        names["seed"] = int(names["seed"])
+    return names | {"path": str(file)}
+
+
+def jobs(config):
+    """Every trained model with its run: [({scale, dataset, model, seed}, run)], in the configuration's order."""
+    return [
+        ({"scale": config["scale"], "dataset": run["dataset"], "model": run["model"], "seed": seed}, run)
+        for run in config["runs"]
+        for seed in run["seeds"]
+    ]
+
+
+def hub_folder(repo, revision):
+    """A hub checkpoint's folder among the downloads: owner--name, @revision where one is pinned."""
+    return "@".join(part.replace("/", "--") for part in (repo, revision) if part)
+
+
+# ---------------------------------------------------------------------------------------- tables and figures
+
+
+def _name_of(entry, job):
+    """The name, without ending, of the file of a table or figure that a job goes into."""
+    parts = {"study": "", "model": "-{dataset}-{model}", "seed": "-{dataset}-{model}-seed{seed}"}
+    return entry.id + parts[entry.per].format(**job)
+
+
+def output_names(config, kind, output):
+    """The names, without ending, of one table's or figure's files: one a study, a model or a seed."""
+    entry = registries()[kind][output]
+    return list(dict.fromkeys(_name_of(entry, job) for job, _ in jobs(config)))
+
+
+def output_id(name):
+    """The registry id in the name of a table's or figure's file."""
+    return name.split("-")[0]
+
+
+def is_cost(entry):
+    """Whether an output shows times, and so lies among the benchmarks."""
+    return "benchmarks" in entry.needs
+
+
+def output_paths(config, kind, name):
+    """The files of one name of a table or figure."""
+    entry = registries()[kind][output_id(name)]
+    where = "cost" if is_cost(entry) else kind
+    return [
+        path(where, scale=config["scale"], study=entry.study, name=name, format=ending)
+        for ending in entry.formats
+    ]
+
+
+def output_inputs(config, kind, name):
+    """Stage -> the files that a table or figure reads."""
+    entry = registries()[kind][output_id(name)]
+    chosen = [(job, run) for job, run in jobs(config) if _name_of(entry, job) == name]
+    files = {}
+    for need in entry.needs:
+        stage, _, table = need.partition("/")
+        if table:
+            found = [
+                file
+                for other in output_names(config, "tables", table)
+                for file in output_paths(config, "tables", other)
+            ]
+        else:
+            found = [file for job, run in chosen for file in _stage_files(stage, job, run)]
+        files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
+    return files
+
+
+def _stage_files(stage, job, run):
+    if stage == "data":
+        return [path("data", split=run["split"], **job)]
+    if stage == "models":
+        return [path("metrics", **job)]
+    if stage == "agreement":
+        return [path("agreement", **job)]
+    if stage == "benchmarks":
+        return _benchmarks(job, run)
+    return [path(stage, method=method, **job) for method in methods_of(run)]
+
+
+def _benchmarks(job, run):
+    stages = [("attributions", method) for method in methods_of(run)] + [
+        ("faithfulness", method) for method in methods_of(run)
+    ]
+    return [
+        path("benchmarks", stage=stage, method=method, **job)
+        for stage, method in [("models", "training"), *stages]
+    ]
+
+
+def inputs_by_stage(files):
+    """The inputs of a table's or figure's job as its module takes them: stage -> [describe(...) of each file].
+
+    files: `snakemake.input`, whose lists bear the stages' names; other names (code, published) are left out.
+    """
+    kinds = {"models": "metrics"}
+    found = {}
+    for stage in STAGES:
+        if (paths := files.get(stage)) is not None:
+            paths = [paths] if isinstance(paths, str) else paths
+            found[stage] = [describe(kinds.get(stage, stage), file) for file in paths]
+    return found
+
+
+def output_options(config, kind, name):
+    """What a table or figure is told beside its inputs; a change in it makes the output again."""
+    entry = registries()[kind][output_id(name)]
+    chosen = [(job, run) for job, run in jobs(config) if _name_of(entry, job) == name]
+    options = {
+        "scale": config["scale"],
+        "command": PAPER_COMMAND,
+        "runs": list({id(run): run for _, run in chosen}.values()),
+    }
+    if entry.per != "study":
+        options |= {key: chosen[0][0][key] for key in ("dataset", "model")}
+    if entry.per == "seed":
+        options["seed"] = chosen[0][0]["seed"]
+    return options | {key: config[key] for key in entry.options}
+
+
+# ----------------------------------------------------------------------------------------------------- targets
+
+
+def final_output(config):
+    """What `snakemake` makes by default: every file of every enabled table and figure."""
+    return [
+        file
+        for kind in ("tables", "figures")
+        for output in config[kind]
+        for name in output_names(config, kind, output)
+        for file in output_paths(config, kind, name)
+    ]
+
+
+def targets(config):
+    """Every file that can be asked for by name under this configuration, downloads aside."""
+    found = []
+    for dataset in config["datasets"]:
+        splits = registries()["datasets"][dataset].splits
+        found += [path("data", scale=config["scale"], dataset=dataset, split=split) for split in splits]
+    for job, run in jobs(config):
+        found += [path(kind, **job) for kind in (*MODEL_FILES, "metrics", "agreement")]
+        found += [
+            path(stage, method=method, **job)
+            for stage in ("attributions", "faithfulness")
+            for method in methods_of(run)
+        ]
+        found += _benchmarks(job, run)
+    everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
+    return found + final_output({**config, **everything})
+
+
+def check_target(config, target, rules):
+    """PlumblineError for a target that is neither one of `rules` (names) nor a file that a rule makes."""
+    folder = f"results/{config['scale']}/"
+    legal = targets(config)
+    if target in rules or target in legal or target.startswith((f"{folder}downloads/", f"{folder}logs/")):
+        return
+    if target.startswith("results/") and not target.startswith(folder):
+        raise PlumblineError(
+            f"no rule makes '{target}': the scale of this configuration is '{config['scale']}', and another scale "
+            "needs its --configfile"
+        )
+    near = difflib.get_close_matches(target, [*legal, *rules], n=1, cutoff=0.0)[0]
+    stage = "/".join(target.split("/")[:3]) + "/"
+    siblings = sorted({Path(item).stem for item in legal if item.startswith(stage)})
+    names = siblings or sorted({item.split("/")[2] for item in legal})
+    raise PlumblineError(
+        f"no rule makes '{target}': did you mean '{near}'? legal under {stage if siblings else folder}: {', '.join(names)}"
+    )
