@@ -75,6 +75,14 @@ def facts(readout):
     }
 
 
+def short_label(readout):
+    """A readout's label where room is scarce: a dagger stands for ', as published (...)'."""
+    from .attribution import READOUTS
+
+    entry = READOUTS[readout]
+    return entry.label.split(", as published")[0] + ("†" if entry.published else "")
+
+
 def mean_over_seeds(frame, value):
     """Rows (id, seed, readout, value) to an examples-by-readouts frame, averaged over seeds example by example.
 
@@ -105,3 +113,6 @@ def provenance(options, *, examples, seeds, interval=True):
     word = "seed" if len(seeds) == 1 else "mean over seeds"
     text = f"Scale: {options['scale']}; N = {number} examples; {word} {', '.join(seeds)}"
     return text + (f"; intervals: {interval_text(options)}." if interval else ".")
+
+
+DAGGER = "† as published: the definition behind published numbers, where it differs from the correct one."

@@ -4,6 +4,8 @@ inputs: models (any file of each model's folder; metrics.json beside it is read)
 over examples; mean over seeds: Student's t over the seeds' accuracies. Unit: share of examples, in [0, 1].
 """
 
+import numpy as np
+
 from ..collect import by_model, dataset_label, metrics_of, percent, seeds_of
 from ..registry import Output
 from ..stats import t_interval, wilson_interval
@@ -35,7 +37,8 @@ def rows(inputs, options):
             })  # fmt: skip
         if len(facts) > 1:
             values = [fact["accuracy"] for fact in facts]
-            lower, upper = t_interval(values, level)
+            # Student's t knows no bounds; a share has some.
+            lower, upper = np.clip(t_interval(values, level), 0, 1)
             found.append({
                 **about, **shared, "seed": "mean", "seeds": seeds_of(items), "examples": facts[0]["examples"],
                 "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,

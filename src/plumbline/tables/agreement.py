@@ -6,7 +6,17 @@ Units: none; correlations in [-1, 1], overlap in [0, 1].
 """
 
 from ..artefacts import read_rows
-from ..collect import by_model, dataset_label, facts, interval_text, ordered, provenance, seeds_of
+from ..collect import (
+    DAGGER,
+    by_model,
+    dataset_label,
+    facts,
+    interval_text,
+    ordered,
+    provenance,
+    seeds_of,
+    short_label,
+)
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
@@ -95,7 +105,7 @@ def _table(key, part, options):
         if chosen:
             sections.append(
                 [
-                    [tex.escape(READOUTS[r].label), *[cells.get((r, *pair), "--") for pair in pairs]]
+                    [tex.escape(short_label(r)), *[cells.get((r, *pair), "--") for pair in pairs]]
                     for r in chosen
                 ]
             )
@@ -113,6 +123,7 @@ def _table(key, part, options):
             r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense "
             r"ranks; $\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Special "
             r"tokens count. Index and exponent: the interval's ends, averaged over seeds.",
+            tex.escape(DAGGER),
             tex.command_note(options),
         ],
     )

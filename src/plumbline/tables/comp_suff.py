@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..artefacts import read_rows
 from ..collect import (
+    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -17,6 +18,7 @@ from ..collect import (
     metrics_of,
     provenance,
     seeds_of,
+    short_label,
 )
 from ..registry import Output
 from ..seeds import seed_of
@@ -144,7 +146,7 @@ def _table(key, part, options):
     for control in (False, True):
         chosen = part[part["control"] == control].drop_duplicates("readout")
         lines = [
-            [tex.escape(row.label)]
+            [tex.escape(short_label(row.readout))]
             + [cells.get((row.readout, *pair), "--") for pair in pairs]
             + [published.get((row.readout, kind), "--") for kind in KINDS if published]
             for row in chosen.itertuples()
@@ -186,4 +188,4 @@ def _notes(part, published, options):
             " (another checkpoint than this model)" if "other" in set(rows["published_checkpoint"]) else ""
         )
         notes.append(tex.escape(f"In print{other}: {rows['published_source'].iloc[0]}."))
-    return [*notes, tex.command_note(options)]
+    return [*notes, tex.escape(DAGGER), tex.command_note(options)]

@@ -14,6 +14,7 @@ ENTRY = Output(
     label="Time and memory",
     study="alti",
     needs=("benchmarks", "attributions"),
+    options=(),
     order=90,
 )
 

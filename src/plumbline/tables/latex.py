@@ -6,6 +6,7 @@ _PLAIN = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"$|$", "<": r"$<$", ">": r"$>$",
     "×": r"$\times$", "·": r"$\cdot$", "ρ": r"$\rho$", "τ": r"$\tau$", "±": r"$\pm$", "–": "--",
+    "†": r"$^\dagger$",
 }  # fmt: skip
 
 ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
@@ -30,12 +31,17 @@ def number(value, lower=None, upper=None, *, bold=False, digits=3):
     """A number with its interval as index and exponent, `--` where there is none."""
     if value is None or math.isnan(value):
         return "--"
-    shown = f"{value:.{digits}f}"
+    shown = _decimal(value, digits)
     if bold:
         shown = rf"\mathbf{{{shown}}}"
     if lower is not None and not math.isnan(lower):
-        shown += f"_{{{lower:.{digits}f}}}^{{{upper:.{digits}f}}}"
+        shown += f"_{{{_decimal(lower, digits)}}}^{{{_decimal(upper, digits)}}}"
     return f"${shown}$"
+
+
+def _decimal(value, digits):
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def table(*, caption, label, columns, sections, notes, groups=()):
@@ -46,7 +52,12 @@ def table(*, caption, label, columns, sections, notes, groups=()):
     groups    (heading, number of columns) above the headings, after the first column.
     notes     LaTeX lines below the table.
     """
-    lines = [r"\begin{table}[p]", r"\centering\small", rf"\caption{{{caption}}}", rf"\label{{{label}}}"]
+    lines = [
+        r"\begin{table}[p]",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{caption}}}",
+        rf"\label{{{label}}}",
+    ]
     lines += [rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\toprule"]
     if groups:
         lines += _group_lines(groups)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..artefacts import read_rows
 from ..collect import (
+    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -20,6 +21,7 @@ from ..collect import (
     ordered,
     provenance,
     seeds_of,
+    short_label,
 )
 from ..errors import PlumblineError
 from ..registry import Output
@@ -155,12 +157,14 @@ def _table(dataset, part, options):
     models = list(dict.fromkeys(part["model"]))
     cells = {(row.readout, row.model, row.measure): tex.number(row.mean, row.lower, row.upper, bold=row.best, digits=2)
              for row in part.itertuples()}  # fmt: skip
-    labels = dict(zip(part["readout"], part["label"], strict=True))
     sections = []
     for control in (False, True):
         chosen = ordered(part.loc[part["control"] == control, "readout"].unique())
         lines = [
-            [tex.escape(labels[r]), *[cells.get((r, model, m), "--") for model in models for m in MEASURES]]
+            [
+                tex.escape(short_label(r)),
+                *[cells.get((r, model, m), "--") for model in models for m in MEASURES],
+            ]
             for r in chosen
         ]
         sections += [lines] if lines else []
@@ -174,6 +178,7 @@ def _table(dataset, part, options):
             tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
             "R-prec.: share of rationale tokens among the top k, k their number, ties to the lower position; AP: "
             "average precision. Index and exponent: the interval's ends. Bold: best of those that are not controls.",
+            tex.escape(DAGGER),
             tex.command_note(options),
         ],
     )

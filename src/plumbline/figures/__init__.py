@@ -1,0 +1,23 @@
+"""Figures: one module each, named as its output, with `draw(inputs, options) -> matplotlib Figure`.
+
+Every figure states scale, sample count, seeds and interval at its foot.
+"""
+
+import importlib
+
+from ..registry import discover
+
+FIGURES = discover(__name__, "figure")
+
+
+def write(figure, inputs, options, paths):
+    """Draw a figure and write it to every path, as its ending says (pdf, png); equal inputs give equal bytes.
+
+    inputs, options: see plumbline.collect; what a figure needs of them is in its module.
+    """
+    from .style import save
+
+    module = importlib.import_module(f"{__name__}.{FIGURES[figure].id}")
+    drawn = module.draw(inputs, options)
+    for path in paths:
+        save(drawn, path)

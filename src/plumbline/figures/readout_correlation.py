@@ -1,0 +1,87 @@
+"""How alike all readouts of one model rank tokens: mean Spearman correlation of every pair, as a heat map.
+
+inputs: agreement (all seeds of the model). options: dataset, model, scale, bootstrap. A cell is the mean over
+examples, then over seeds; a pair that is never defined (the uniform control) has no cell. Readouts stand by
+family.
+"""
+
+import numpy as np
+
+from ..artefacts import read_rows
+from ..collect import DAGGER, by_model, dataset_label, ordered, provenance, seeds_of, short_label
+from ..registry import Output
+from .style import figure, foot, styled
+
+METRIC = "spearman"
+
+ENTRY = Output(
+    id="readout_correlation",
+    label="Correlation between readouts",
+    study="alti",
+    needs=("agreement",),
+    per="model",
+    formats=("pdf", "png"),
+    order=20,
+)
+
+
+@styled
+def draw(inputs, options):
+    """The figure."""
+    import pandas as pd
+    import seaborn as sns
+
+    ((dataset, model), items), *_ = by_model(inputs["agreement"], options).items()
+    pairs = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
+    readouts, values = matrix(pairs)
+    side = max(3.6, 1.6 + 0.195 * len(readouts))
+    drawn = figure(side + 0.6, side)
+    axes = drawn.add_subplot()
+    labels = [short_label(readout) for readout in readouts]
+    sns.heatmap(
+        values, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", square=True, mask=np.isnan(values), linewidths=0.3,
+        annot=np.vectorize(_short)(values), fmt="", annot_kws={"size": 5.2 if len(readouts) > 16 else 6.5},
+        xticklabels=labels, yticklabels=labels,
+        cbar_kws={"shrink": 0.5, "label": "Spearman's ρ, mean over examples", "pad": 0.02},
+    )  # fmt: skip
+    axes.set_facecolor("0.85")
+    axes.collections[0].colorbar.ax.tick_params(labelsize=6.5)
+    axes.collections[0].colorbar.ax.yaxis.label.set_size(7.5)
+    axes.tick_params(labelsize=6.5, length=0)
+    for edge in _edges(readouts):
+        axes.axhline(edge, color="black", linewidth=0.9)
+        axes.axvline(edge, color="black", linewidth=0.9)
+    axes.set_title(f"{dataset_label(dataset)}, {model}", loc="left", fontsize=10, weight="bold")
+    drawn.tight_layout()
+    rows = pairs[pairs["metric"] == METRIC]
+    note = provenance(options, examples=rows["examples"], seeds=seeds_of(items), interval=False)
+    widest = (rows["upper"] - rows["lower"]).max() / 2
+    level = f"{100 * options['bootstrap']['level']:g}%"
+    foot(drawn, f"{note} Cells in hundredths; widest {level} bootstrap interval over examples: ±{widest:.2f}. "
+                f"Lines part families; grey: undefined. {DAGGER}")  # fmt: skip
+    return drawn
+
+
+def matrix(pairs):
+    """Readouts in the registry's order, and their float matrix of mean correlations; NaN where undefined."""
+    means = pairs[pairs["metric"] == METRIC].groupby(["readout", "other"])["mean"].mean()
+    readouts = ordered({readout for pair in means.index for readout in pair})
+    places = {readout: place for place, readout in enumerate(readouts)}
+    values = np.full((len(readouts), len(readouts)), np.nan)
+    np.fill_diagonal(values, 1.0)
+    for (readout, other), mean in means.items():
+        values[places[readout], places[other]] = values[places[other], places[readout]] = mean
+    return readouts, values
+
+
+def _short(value):
+    """A correlation in hundredths, without the digits that every cell would share."""
+    return "" if np.isnan(value) else str(round(100 * value))
+
+
+def _edges(readouts):
+    """Where one family ends and the next begins."""
+    from ..attribution import method_of
+
+    families = [method_of(readout).family for readout in readouts]
+    return [place for place in range(1, len(families)) if families[place] != families[place - 1]]

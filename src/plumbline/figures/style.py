@@ -1,0 +1,113 @@
+"""The look of all figures: seaborn's colour-blind palette, a mark for every readout, files with equal bytes.
+
+A family has its colours and a method one of them; in grey print these look alike, so every principal readout has
+a marker of its own, and the readouts of a method differ in their dashes too. Published definitions are hollow.
+"""
+
+import functools
+import textwrap
+from pathlib import Path
+
+from ..artefacts import atomic
+from ..collect import PRINCIPAL
+from ..errors import unknown
+
+# Shades of a family, one a method, from seaborn's colour-blind palette: sky and blue, vermilion and orange, ...
+SHADES = {
+    "vector": ("#56b4e9", "#0173b2"),
+    "gradient": ("#d55e00", "#de8f05"),
+    "attention": ("#029e73",),
+    "occlusion": ("#cc78bc",),
+    "control": ("#949494",),
+}
+OTHER = ("#ca9161",)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "p", "h", "d")
+CONTROL_MARKERS = ("x", "+", "1", "2", "3")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (1, 2.5)))
+# Metadata that would differ from run to run or from version to version.
+FORMATS = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+
+
+def settings():
+    """matplotlib's rcParams for our figures."""
+    import seaborn as sns
+
+    return {
+        **sns.axes_style("ticks"),
+        **sns.plotting_context("paper", font_scale=0.95),
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the bytes do not depend on the machine's fonts
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "plumbline",
+        "savefig.dpi": 200,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+
+
+def styled(draw):
+    """Decorate a `draw` function: it runs under our settings and leaves the caller's alone."""
+
+    @functools.wraps(draw)
+    def wrapper(*arguments, **named):
+        import matplotlib
+
+        with matplotlib.rc_context(settings()):
+            return draw(*arguments, **named)
+
+    return wrapper
+
+
+def figure(width, height):
+    """An empty figure in inches, outside pyplot, so that nothing keeps it alive."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+@styled
+def save(drawn, path):
+    """Write a figure (pdf, png or svg by the path's ending) atomically, without time stamp or version."""
+    kind = Path(path).suffix.lstrip(".")
+    if kind not in FORMATS:
+        raise unknown("figure format", kind, FORMATS)
+    with atomic(path) as temporary:
+        drawn.savefig(temporary, format=kind, metadata=FORMATS[kind], bbox_inches="tight", pad_inches=0.05)
+
+
+def mark(readout):
+    """color, linestyle, marker and markerfacecolor of a readout, fixed by its place in the registry."""
+    from ..attribution import METHODS, READOUTS, method_of
+
+    method, published = method_of(readout), READOUTS[readout].published
+    siblings = [
+        m.id for m in METHODS.values() if m.family == method.family and not m.id.endswith("_published")
+    ]
+    shades = SHADES.get(method.family, OTHER)
+    place = siblings.index(method.id.removesuffix("_published"))
+    color = shades[place % len(shades)]
+    if method.control:
+        marker = CONTROL_MARKERS[place % len(CONTROL_MARKERS)]
+        return {"color": color, "linestyle": DASHES[place % len(DASHES)], "marker": marker}
+    # A published definition is marked as the corrected one is, but hollow.
+    twin = readout.removesuffix("_published")
+    others = [other for other in READOUTS if not READOUTS[other].published and other not in PRINCIPAL]
+    marker = [*PRINCIPAL, *others].index(twin)
+    dashes = [entry.id for entry in method_of(twin).readouts].index(twin)
+    return {
+        "color": color,
+        "linestyle": DASHES[dashes % len(DASHES)],
+        "marker": MARKERS[marker % len(MARKERS)],
+        "markerfacecolor": "white" if published else color,
+    }
+
+
+def foot(drawn, text):
+    """A small note at the foot, wrapped to the figure's width."""
+    lines = "\n".join(textwrap.wrap(text, int(drawn.get_size_inches()[0] * 17)))
+    drawn.text(0.01, 0, lines, ha="left", va="top", fontsize=6.5, color="0.3")
+
+
+def plain(text):
+    """Text without mathematics: matplotlib reads what stands between two dollar signs as a formula."""
+    return str(text).replace("$", r"\$")

@@ -1,0 +1,154 @@
+"""Token heat maps of chosen examples of one model: a row a readout, a column a token.
+
+inputs: attributions (all methods of the model; of several seeds, the lowest is shown). options: dataset, model,
+scale, heatmap_examples (example ids). Scores are scaled row by row over all tokens of the example: min-max to
+[0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of
+`WRAP` tokens, up to `LINES` lines; what is left out is said.
+"""
+
+import numpy as np
+
+from ..artefacts import read_rows
+from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label
+from ..errors import PlumblineError
+from ..registry import Output
+from .style import figure, foot, plain, styled
+
+ENTRY = Output(
+    id="token_heatmap",
+    label="Token heat maps",
+    study="alti",
+    needs=("attributions",),
+    per="model",
+    options=("heatmap_examples",),
+    formats=("pdf", "png"),
+    order=30,
+)
+
+SHOWN = ("oracle", "raw_attention", *PRINCIPAL, "gxi_mean", "ig_mean", "blankout")
+WRAP, LINES = 26, 2
+# Inches: a cell's width and height; room left of, right of and above all, for a title, for a token's letter.
+CELL, LEFT, RIGHT, TOP, TITLE, LETTER = (0.25, 0.15), 1.15, 0.6, 0.2, 0.28, 0.05
+
+
+@styled
+def draw(inputs, options):
+    """The figure; PlumblineError where an example id is not among those that were explained."""
+    ((dataset, model), items), *_ = by_model(inputs["attributions"], options).items()
+    seed = min(int(item["seed"]) for item in items)
+    examples = _read([item for item in items if int(item["seed"]) == seed], options["heatmap_examples"])
+    blocks = [block for example in examples for block in _blocks(example, dataset)]
+    widest = max(len(block["tokens"]) for block in blocks)
+    width, height = LEFT + CELL[0] * widest + RIGHT, TOP + sum(_height(block) for block in blocks)
+    drawn = figure(width, height)
+    y = height - TOP
+    for block in blocks:
+        rows = CELL[1] * len(block["values"])
+        axes = drawn.add_axes(_share(width, height, LEFT, y - TITLE - rows, CELL[0] * widest, rows))
+        mesh = _heatmap(axes, block, widest)
+        y -= _height(block)
+    bar = drawn.add_axes(_share(width, height, width - RIGHT + 0.15, height - TOP - TITLE - 1.2, 0.1, 1.2))
+    drawn.colorbar(mesh, cax=bar).ax.tick_params(labelsize=6.5)
+    bar.set_title("scaled\nscore", fontsize=6.5, loc="left")
+    drawn.suptitle(f"{dataset_label(dataset)}, {model}", x=0.01, y=1 - 0.05 / height, ha="left", va="top",
+                   fontsize=10, weight="bold")  # fmt: skip
+    foot(drawn, f"Scale: {options['scale']}; N = {len(examples)} chosen examples; seed {seed}; no interval: "
+                "single examples. Scores scaled row by row: min-max, or by the largest absolute score where "
+                "signs count (a minus marks negative cells).")  # fmt: skip
+    return drawn
+
+
+def scaled(scores, signed):
+    """Scores of one readout and example for the eye: in [0, 1], signed ones in [-1, 1]; constant ones 0."""
+    scores = np.asarray(scores, dtype=float)
+    if signed:
+        return scores / (np.abs(scores).max() or 1.0)
+    return (scores - scores.min()) / (np.ptp(scores) or 1.0)
+
+
+def _height(block):
+    longest = max(len(token) for token in block["tokens"])
+    return TITLE + CELL[1] * len(block["values"]) + LETTER * (longest + 1)
+
+
+def _share(width, height, left, bottom, across, up):
+    """A rectangle in inches as shares of the figure, as matplotlib wants it."""
+    return left / width, bottom / height, across / width, up / height
+
+
+def _read(items, wanted):
+    """One dict an example: id, tokens, target, probability, scores (readout -> array), in the order asked for."""
+    frames = [read_rows(item["path"]).set_index("id") for item in items]
+    missing = [example for example in wanted if example not in frames[0].index]
+    if missing or not wanted:
+        raise PlumblineError(
+            f"heatmap_examples {missing or '(none)'} are not among the explained examples of "
+            f"{items[0]['dataset']}/{items[0]['model']} (ids {frames[0].index.min()} to {frames[0].index.max()}): "
+            "change heatmap_examples or `examples` in the config"
+        )
+    found = []
+    for example in wanted:
+        rows = [frame.loc[example] for frame in frames]
+        scores = {
+            name.removeprefix("scores_"): row[name]
+            for row in rows
+            for name in row.index
+            if name.startswith("scores_")
+        }
+        shown = [readout for readout in SHOWN if readout in scores] or ordered(scores)
+        about = {key: rows[0][key] for key in ("tokens", "target", "probability")}
+        found.append({"id": example, **about, "scores": {readout: scores[readout] for readout in shown}})
+    return found
+
+
+def _blocks(example, dataset):
+    """The lines of an example: tokens, labels, values (readouts, tokens) in [-1, 1], and a title on the first."""
+    from ..attribution import READOUTS
+    from ..datasets import DATASETS
+
+    values = np.array(
+        [scaled(vector, READOUTS[readout].signed) for readout, vector in example["scores"].items()]
+    )
+    tokens = [_shown_token(token) for token in example["tokens"]]
+    name = DATASETS[dataset].label_names[int(example["target"])]
+    title = f"Example {example['id']}: predicted {name}, probability {example['probability']:.3f}"
+    if len(tokens) > WRAP * LINES:
+        title += f" (first {WRAP * LINES} of {len(tokens)} tokens)"
+    starts = range(0, min(len(tokens), WRAP * LINES), WRAP)
+    labels = [short_label(readout) for readout in example["scores"]]
+    return [
+        {
+            "tokens": tokens[start : start + WRAP],
+            "values": values[:, start : start + WRAP],
+            "labels": labels,
+            "title": title if not start else "",
+        }
+        for start in starts
+    ]
+
+
+def _shown_token(token):
+    """A token as text; the word-start marks of byte-level and sentence-piece tokenisers as an open box."""
+    return plain(token.replace("Ġ", "␣").replace("▁", "␣"))
+
+
+def _heatmap(axes, block, widest):
+    import seaborn as sns
+
+    # All lines have the width of the widest, so that cells are equally large everywhere.
+    values = np.full((len(block["values"]), widest), np.nan)
+    values[:, : len(block["tokens"])] = block["values"]
+    signs = np.where(values < 0, "−", "")
+    sns.heatmap(values, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", cbar=False, mask=np.isnan(values), linewidths=0.3,
+                annot=signs, fmt="", annot_kws={"size": 5}, yticklabels=block["labels"], xticklabels=False)  # fmt: skip
+    axes.set_xticks(
+        np.arange(len(block["tokens"])) + 0.5, block["tokens"], rotation=55, ha="right", fontsize=6.5
+    )
+    axes.xaxis.set_tick_params(pad=0)
+    for label in axes.get_xticklabels():
+        label.set_rotation_mode("anchor")
+    axes.tick_params(axis="y", labelsize=6.5, length=0)
+    axes.tick_params(axis="x", length=0)
+    if block["title"]:
+        axes.set_title(block["title"], loc="left", fontsize=8)
+    return axes.collections[0]
