@@ -46,7 +46,7 @@ OPTIONS = {
 
 
 def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=(0,), examples=12, methods=EXPLAINING,
-         readouts=None, source="scratch", oracle=True, long=False, steps=True):  # fmt: skip
+         readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True):  # fmt: skip
     """Write one run's artefacts below `root`; returns the `inputs` of tables and figures."""
     methods = (*methods, *CONTROLS, *(("oracle",) if oracle else ()))
     inputs = {stage: [] for stage in ("models", "attributions", "faithfulness", "agreement", "benchmarks")}
@@ -58,7 +58,7 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
         if long:
             lengths[0] = 90
         vectors = _scores(lengths, rng, dataset)
-        facts = {"architecture": architecture, "source": source, "split": "test", "examples": 1000,
+        facts = {"architecture": architecture, "source": source, "repo": repo, "epochs": epochs, "split": "test", "examples": 1000,
                  "accuracy": 0.97 + 0.01 * seed, "seed": seed}  # fmt: skip
         write_json(root / "models" / place / "metrics.json", facts)
         inputs["models"].append(

@@ -9,7 +9,7 @@ import pytest
 from synthetic import CONTROLS, OPTIONS, TEN, make, merge
 
 from plumbline import figures
-from plumbline.artefacts import read_rows
+from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution import READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.errors import PlumblineError
@@ -107,6 +107,12 @@ def test_heat_map_shows_prediction_tokens_and_what_it_leaves_out(tmp_path):
     labels = [label.get_text() for axes in drawn.axes for label in axes.get_xticklabels()]
     assert labels[0] == "[CLS]"
     assert r"\$5" in labels  # not a formula
+    items = [item for item in found["attributions"] if item["method"] == "alti"]
+    for item in items:
+        write_rows(tmp_path / "alti.parquet", read_rows(item["path"])[1:], kind="attributions")
+    shorter = {"attributions": [{**items[0], "path": tmp_path / "alti.parquet"}]}
+    drawn = token_heatmap.draw(shorter, {**HERE, "heatmap_examples": [0]})
+    assert drawn.axes[0].get_title(loc="left").startswith("Example 1 (0 is too long): predicted positive")
     with pytest.raises(PlumblineError, match=r"heatmap_examples \[99\].*ids 0 to 3"):
         token_heatmap.draw(found, {**HERE, "heatmap_examples": [99]})
 

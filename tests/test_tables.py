@@ -23,7 +23,7 @@ def inputs(tmp_path_factory):
     small = make(root, dataset="agreement", model="distilbert", architecture="distilbert", methods=TEN)
     # A real data set, a checkpoint of the hub, no oracle: where published numbers exist.
     real = make(root, dataset="sst2", model="roberta", architecture="roberta", oracle=False,
-                source="hub: textattack/roberta-base-SST-2")  # fmt: skip
+                source="hub", repo="textattack/roberta-base-SST-2", epochs=0)  # fmt: skip
     return merge(full, small, real)
 
 
@@ -113,7 +113,8 @@ def test_published_numbers_stand_beside_their_own_definition(inputs, tmp_path):
     text = comp_suff.latex(pick(frame, dataset="sst2"), OPTIONS)
     assert "in print" in text
     assert "another checkpoint" not in text
-    other = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, examples=4)
+    other = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, examples=4,
+                 source="hub", repo="textattack/roberta-base-SST-2", epochs=1)  # fmt: skip
     frame = comp_suff.rows(other, OPTIONS)
     assert set(frame.dropna(subset="published_value")["published_checkpoint"]) == {"other"}
     assert "another checkpoint" in comp_suff.latex(frame, OPTIONS)

@@ -33,7 +33,7 @@ CELL, LEFT, RIGHT, TOP, TITLE, LETTER = (0.25, 0.15), 1.15, 0.6, 0.2, 0.28, 0.05
 
 @styled
 def draw(inputs, options):
-    """The figure; PlumblineError where an example id is not among those that were explained."""
+    """The figure; PlumblineError where an example id lies beyond those that were explained."""
     ((dataset, model), items), *_ = by_model(inputs["attributions"], options).items()
     seed = min(int(item["seed"]) for item in items)
     examples = _read([item for item in items if int(item["seed"]) == seed], options["heatmap_examples"])
@@ -79,15 +79,18 @@ def _share(width, height, left, bottom, across, up):
 def _read(items, wanted):
     """One dict an example: id, tokens, target, probability, scores (readout -> array), in the order asked for."""
     frames = [read_rows(item["path"]).set_index("id") for item in items]
-    missing = [example for example in wanted if example not in frames[0].index]
-    if missing or not wanted:
+    explained = sorted(frames[0].index)
+    beyond = [example for example in wanted if example > explained[-1]]
+    if beyond or not wanted:
         raise PlumblineError(
-            f"heatmap_examples {missing or '(none)'} are not among the explained examples of "
-            f"{items[0]['dataset']}/{items[0]['model']} (ids {frames[0].index.min()} to {frames[0].index.max()}): "
+            f"heatmap_examples {beyond or '(none)'} are not among the explained examples of "
+            f"{items[0]['dataset']}/{items[0]['model']} (ids {explained[0]} to {explained[-1]}): "
             "change heatmap_examples or `examples` in the config"
         )
     found = []
-    for example in wanted:
+    for asked in wanted:
+        # An example that was too long to be explained gives way to the next one, and the title says so.
+        example = next(other for other in explained if other >= asked)
         rows = [frame.loc[example] for frame in frames]
         scores = {
             name.removeprefix("scores_"): row[name]
@@ -97,7 +100,14 @@ def _read(items, wanted):
         }
         shown = [readout for readout in SHOWN if readout in scores] or ordered(scores)
         about = {key: rows[0][key] for key in ("tokens", "target", "probability")}
-        found.append({"id": example, **about, "scores": {readout: scores[readout] for readout in shown}})
+        found.append(
+            {
+                "id": example,
+                "asked": asked,
+                **about,
+                "scores": {readout: scores[readout] for readout in shown},
+            }
+        )
     return found
 
 
@@ -111,7 +121,8 @@ def _blocks(example, dataset):
     )
     tokens = [_shown_token(token) for token in example["tokens"]]
     name = DATASETS[dataset].label_names[int(example["target"])]
-    title = f"Example {example['id']}: predicted {name}, probability {example['probability']:.3f}"
+    instead = f" ({example['asked']} is too long)" if example["asked"] != example["id"] else ""
+    title = f"Example {example['id']}{instead}: predicted {name}, probability {example['probability']:.3f}"
     if len(tokens) > WRAP * LINES:
         title += f" (first {WRAP * LINES} of {len(tokens)} tokens)"
     starts = range(0, min(len(tokens), WRAP * LINES), WRAP)

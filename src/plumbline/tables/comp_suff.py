@@ -115,12 +115,18 @@ def _published(dataset, metrics):
     for entry in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["comp_suff"]:
         if (entry["dataset"], entry["architecture"]) != (dataset, metrics["architecture"]):
             continue
-        same = "same" if entry["checkpoint"] in str(metrics["source"]) else "other"
-        about = {"source": entry["source"], "checkpoint": same}
+        about = {"source": entry["source"], "checkpoint": _checkpoint(entry, metrics)}
         for readout, pair in entry["values"].items():
             for kind, value in zip(KINDS, pair, strict=True):
                 numbers[entry["protocol"], kind, readout] = {"value": value, **about}
     return numbers
+
+
+def _checkpoint(entry, metrics):
+    """'same' where the model is the published checkpoint, fetched and not trained further; else 'other'."""
+    # The hub has moved repositories between owners, so the name alone is compared.
+    names = {str(name).split("/")[-1] for name in (entry["checkpoint"], metrics.get("repo"))}
+    return "same" if metrics["source"] == "hub" and not metrics["epochs"] and len(names) == 1 else "other"
 
 
 def latex(frame, options):
