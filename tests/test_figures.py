@@ -92,10 +92,11 @@ def test_correlation_matrix_is_symmetric_and_complete(inputs):
 
 
 def test_heat_map_scales_rows():
-    assert token_heatmap.scaled([1, 3, 2], signed=False).tolist() == [0, 1, 0.5]
-    assert token_heatmap.scaled([1, -4, 2], signed=True).tolist() == [0.25, -1, 0.5]
-    assert token_heatmap.scaled([7, 7], signed=False).tolist() == [0, 0]
-    assert token_heatmap.scaled([0, 0], signed=True).tolist() == [0, 0]
+    # The special tokens, first and last, are cut off at the ends of the others' scale.
+    assert token_heatmap.scaled([9, 1, 3, 2, 0], signed=False).tolist() == [1, 0, 1, 0.5, 0]
+    assert token_heatmap.scaled([9, 1, -4, 2, -1], signed=True).tolist() == [1, 0.25, -1, 0.5, -0.25]
+    assert token_heatmap.scaled([7, 7, 7], signed=False).tolist() == [0, 0, 0]
+    assert token_heatmap.scaled([0, 0, 0], signed=True).tolist() == [0, 0, 0]
 
 
 def test_heat_map_shows_prediction_tokens_and_what_it_leaves_out(tmp_path):

@@ -1,8 +1,8 @@
 """Token heat maps of chosen examples of one model: a row a readout, a column a token.
 
 inputs: attributions (all methods of the model; of several seeds, the lowest is shown). options: dataset, model,
-scale, heatmap_examples (example ids). Scores are scaled row by row over all tokens of the example: min-max to
-[0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of
+scale, heatmap_examples (example ids). Scores are scaled row by row over the example's tokens without the first and
+the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of
 `WRAP` tokens, up to `LINES` lines; what is left out is said.
 """
 
@@ -53,17 +53,21 @@ def draw(inputs, options):
     drawn.suptitle(f"{dataset_label(dataset)}, {model}", x=0.01, y=1 - 0.05 / height, ha="left", va="top",
                    fontsize=10, weight="bold")  # fmt: skip
     foot(drawn, f"Scale: {options['scale']}; N = {len(examples)} chosen examples; seed {seed}; no interval: "
-                "single examples. Scores scaled row by row: min-max, or by the largest absolute score where "
-                "signs count (a minus marks negative cells).")  # fmt: skip
+                "single examples. Scores scaled row by row, special tokens cut off at the scale's ends: min-max, or by the "
+                "largest absolute score where signs count (a minus marks cells below -0.05).")  # fmt: skip
     return drawn
 
 
 def scaled(scores, signed):
-    """Scores of one readout and example for the eye: in [0, 1], signed ones in [-1, 1]; constant ones 0."""
+    """Scores of one readout and example for the eye: in [0, 1], signed ones in [-1, 1]; constant ones 0.
+
+    The first and the last token, the special ones, do not set the scale: theirs are cut off at its ends.
+    """
     scores = np.asarray(scores, dtype=float)
+    inner = scores[1:-1]
     if signed:
-        return scores / (np.abs(scores).max() or 1.0)
-    return (scores - scores.min()) / (np.ptp(scores) or 1.0)
+        return np.clip(scores / (np.abs(inner).max() or 1.0), -1, 1)
+    return np.clip((scores - inner.min()) / (np.ptp(inner) or 1.0), 0, 1)
 
 
 def _height(block):
@@ -149,7 +153,7 @@ def _heatmap(axes, block, widest):
     # All lines have the width of the widest, so that cells are equally large everywhere.
     values = np.full((len(block["values"]), widest), np.nan)
     values[:, : len(block["tokens"])] = block["values"]
-    signs = np.where(values < 0, "−", "")
+    signs = np.where(values < -0.05, "−", "")
     sns.heatmap(values, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", cbar=False, mask=np.isnan(values), linewidths=0.3,
                 annot=signs, fmt="", annot_kws={"size": 5}, yticklabels=block["labels"], xticklabels=False)  # fmt: skip
     axes.set_xticks(
