@@ -2,9 +2,11 @@
 
 inputs: attributions (all methods of the model; of several seeds, the lowest is shown). options: dataset, model,
 scale, heatmap_examples (example ids). Scores are scaled row by row over the example's tokens without the first and
-the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of
+the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of at most
 `WRAP` tokens, up to `LINES` lines; what is left out is said.
 """
+
+import math
 
 import numpy as np
 
@@ -129,12 +131,15 @@ def _blocks(example, dataset):
     title = f"Example {example['id']}{instead}: predicted {name}, probability {example['probability']:.3f}"
     if len(tokens) > WRAP * LINES:
         title += f" (first {WRAP * LINES} of {len(tokens)} tokens)"
-    starts = range(0, min(len(tokens), WRAP * LINES), WRAP)
+    shown = min(len(tokens), WRAP * LINES)
+    # Lines of equal length, so that none holds two or three tokens alone.
+    length = math.ceil(shown / math.ceil(shown / WRAP))
+    starts = range(0, shown, length)
     labels = [short_label(readout) for readout in example["scores"]]
     return [
         {
-            "tokens": tokens[start : start + WRAP],
-            "values": values[:, start : start + WRAP],
+            "tokens": tokens[start : start + length],
+            "values": values[:, start : start + length],
             "labels": labels,
             "title": title if not start else "",
         }
