@@ -2,8 +2,8 @@
 
 inputs: attributions (all methods of the model; of several seeds, the lowest is shown). options: dataset, model,
 scale, heatmap_examples (example ids). Scores are scaled row by row over the example's tokens without the first and
-the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long examples go over several lines of at most
-`WRAP` tokens, up to `LINES` lines; what is left out is said.
+the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long
+examples go over several lines of at most `WRAP` tokens, up to `LINES` lines; what is left out is said.
 """
 
 import math
