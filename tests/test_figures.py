@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import CONTROLS, OPTIONS, TEN, make, merge
 
 from plumbline import figures
 from plumbline.artefacts import read_rows, write_rows
@@ -14,6 +13,7 @@ from plumbline.attribution import READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.errors import PlumblineError
 from plumbline.figures import deletion_curves, readout_correlation, style, token_heatmap
+from tests.synthetic import CONTROLS, OPTIONS, TEN, make, merge
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import average_precision_score
-from synthetic import OPTIONS, TEN, make, merge
 
 from plumbline import tables
 from plumbline.artefacts import read_rows
 from plumbline.errors import PlumblineError
 from plumbline.tables import accuracy, agreement, comp_suff, cost, latex, rationale
+from tests.synthetic import OPTIONS, TEN, make, merge
 
 
 @pytest.fixture(scope="module")
