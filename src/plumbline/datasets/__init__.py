@@ -1,0 +1,117 @@
+"""The data sets: one module each, whose ENTRY says what it is and where it comes from.
+
+A config block (`config["datasets"][id]`) has `source` (the first of ENTRY.sources by default) and the keys
+of ENTRY.parameters. Every data set has the splits train, validation and test.
+
+A module's `rows(split, block, files)` returns the columns of schemas/artefacts/data.yaml but `id`, as a list of
+dicts or a DataFrame in the source's order; `files(name)` is the path of the raw file that ENTRY.sources names.
+"""
+
+import importlib
+from pathlib import Path
+
+from ..errors import PlumblineError, unknown
+from ..registry import discover
+from .sources import mirror_file
+
+DATASETS = discover("plumbline.datasets", "dataset")
+
+HIDDEN = -1  # the label of a row whose source hides it (GLUE's SST-2 test split on the hub)
+
+
+CHOICES = {
+    "order": ("source", "shuffled"),
+    "train_on": ("sentences", "phrases"),
+    "labels": ("corrected", "published"),
+}
+
+
+def settings(dataset, block):
+    """The config block of a data set, completed with defaults.
+
+    Raises PlumblineError for an unknown key, source or choice, or a number of rows that is none.
+    """
+    entry = DATASETS[dataset]
+    defaults = {"source": next(iter(entry.sources)), **entry.parameters}
+    for key in block:
+        if key not in defaults:
+            raise unknown(f"key of dataset '{dataset}'", key, defaults)
+    block = {**defaults, **block, "source": block.get("source") or defaults["source"]}
+    if block["source"] not in entry.sources:
+        raise unknown(f"source of dataset '{dataset}'", block["source"], entry.sources)
+    for key, value in block.items():
+        if value is None and defaults[key] is None:
+            continue
+        if key in CHOICES and value not in CHOICES[key]:
+            raise unknown(f"{key} of dataset '{dataset}'", value, CHOICES[key])
+        if key in (*entry.splits, "seed") and (type(value) is not int or value < (key != "seed")):
+            raise PlumblineError(
+                f"datasets.{dataset}.{key} is {value!r}: expected a whole number"
+                f", {int(key != 'seed')} or more"
+            )
+    return block
+
+
+def raw_files(dataset, block):
+    """The raw files that a config block needs to be downloaded, as a list of dicts for `sources.fetch`.
+
+    Each has `name` (of the file in the data set's download folder), `kind` and `sha256` (None where only the
+    lock file knows it); kind 'hub' also repo, repo_type, filename, revision; kind 'url' also url.
+    Generated and mirrored data need none.
+    """
+    block = settings(dataset, block)
+    if block["source"] not in ("hub", "url"):
+        return []
+    items = []
+    for name, item in sorted(DATASETS[dataset].sources[block["source"]].items()):
+        item = {"name": name, "kind": "url" if "url" in item else "hub", "sha256": None, **item}
+        if item["kind"] == "hub" and item["repo_type"] == "dataset" and block["revision"]:
+            # The known checksums belong to the known revision.
+            item |= {"revision": block["revision"], "sha256": None}
+        items.append(item)
+    return items
+
+
+def load(dataset, split, block, *, mirror=None, downloads=None):
+    """The rows of a split: a pandas DataFrame with the columns of schemas/artefacts/data.yaml.
+
+    block      config["datasets"][dataset]; missing keys take their defaults.
+    mirror     the mirror folder of `source: mirror`; PLUMBLINE_MIRROR where it is None.
+    downloads  of hub and url sources: the folder that holds `<dataset>/<name>` for each of `raw_files`.
+    Labels are indices of ENTRY.label_names, or -1 where the source hides them. Raises PlumblineError for an
+    unknown split, key or source, a missing, damaged or altered file, and an empty text.
+    """
+    import pandas as pd
+
+    entry, block = DATASETS[dataset], settings(dataset, block)
+    if split not in entry.splits:
+        raise unknown(f"split of dataset '{dataset}'", split, entry.splits)
+    source = entry.sources[block["source"]]
+
+    def files(name):
+        if block["source"] == "mirror":
+            return mirror_file(mirror, source[name])
+        if downloads is None:
+            raise PlumblineError(f"no download folder for {name} of dataset '{dataset}'")
+        path = Path(downloads) / dataset / name
+        if not path.is_file():
+            raise PlumblineError(f"missing download {path}: make it with `snakemake {path}`")
+        return path
+
+    module = importlib.import_module(f"{__name__}.{dataset}")
+    frame = pd.DataFrame(module.rows(split, block, files)).reset_index(drop=True)
+    _check(frame, f"{split} split of dataset '{dataset}' ({block['source']})", entry)
+    frame.insert(0, "id", range(len(frame)))
+    return frame
+
+
+def _check(frame, what, entry):
+    if not len(frame):
+        raise PlumblineError(f"the {what} has no rows")
+    empty = frame.index[frame["text"].str.strip() == ""]
+    if len(empty):
+        raise PlumblineError(f"row {empty[0]} of the {what} has an empty text: correct the source")
+    wrong = frame.index[~frame["label"].isin([HIDDEN, *range(len(entry.label_names))])]
+    if len(wrong):
+        raise PlumblineError(f"row {wrong[0]} of the {what} has the label {frame['label'][wrong[0]]}; "
+                             f"legal: 0 to {len(entry.label_names) - 1}")  # fmt: skip

@@ -1,0 +1,238 @@
+"""Sources: every fault of a mirror or a download is one clear line, and nothing half-written stays."""
+
+import hashlib
+import json
+import os
+import socket
+import threading
+
+import pytest
+from hub_server import hub
+
+from plumbline.datasets import sources
+from plumbline.errors import PlumblineError
+
+COMMIT, OTHER = "a" * 40, "b" * 40
+BYTES = os.urandom(50_000)
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+# ---------------------------------------------------------------- mirror
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x.tsv").write_bytes(BYTES)
+    (tmp_path / "SHA256SUMS").write_text(f"{digest(BYTES)}  d/x.tsv\n")
+    return tmp_path
+
+
+def test_mirror_gives_the_checked_file(mirror, monkeypatch):
+    assert sources.mirror_file(mirror, "d/x.tsv").read_bytes() == BYTES
+    monkeypatch.setenv("PLUMBLINE_MIRROR", str(mirror))
+    assert sources.mirror_file(None, "d/x.tsv") == mirror / "d/x.tsv"
+
+
+@pytest.mark.parametrize("style", ["{} *d/x.tsv", "{}  ./d/x.tsv", "\n{}  d/x.tsv\n\n"])
+def test_mirror_reads_what_sha256sum_writes(mirror, style):
+    (mirror / "SHA256SUMS").write_text(style.format(digest(BYTES)) + "\n")
+    assert sources.mirror_file(mirror, "d/x.tsv").exists()
+
+
+def test_mirror_faults(mirror, monkeypatch):
+    monkeypatch.delenv("PLUMBLINE_MIRROR", raising=False)
+    with pytest.raises(
+        PlumblineError, match=r"no mirror folder for d/x\.tsv: set `mirror:`.*PLUMBLINE_MIRROR"
+    ):
+        sources.mirror_file(None, "d/x.tsv")
+    with pytest.raises(PlumblineError, match=r"mirror folder /nowhere does not exist"):
+        sources.mirror_file("/nowhere", "d/x.tsv")
+    with pytest.raises(PlumblineError, match=r"has no d/y\.tsv: copy the file there and add its line"):
+        sources.mirror_file(mirror, "d/y.tsv")
+    (mirror / "d" / "y.tsv").write_bytes(b"y")
+    with pytest.raises(PlumblineError, match=r"SHA256SUMS does not list d/y\.tsv"):
+        sources.mirror_file(mirror, "d/y.tsv")
+    (mirror / "d" / "x.tsv").write_bytes(BYTES[:-1])
+    with pytest.raises(
+        PlumblineError, match=rf"wrong checksum of .*d/x\.tsv: {digest(BYTES[:-1])}, but SHA256SUMS says"
+    ):
+        sources.mirror_file(mirror, "d/x.tsv")
+    (mirror / "SHA256SUMS").unlink()
+    with pytest.raises(PlumblineError, match=r"has no SHA256SUMS: make it there with"):
+        sources.mirror_file(mirror, "d/x.tsv")
+
+
+# ---------------------------------------------------------------- hub and url
+
+
+@pytest.fixture
+def server(monkeypatch):
+    files = {"data/x.parquet": BYTES, "config.json": b"{}", "pytorch_model.bin": b"weights"}
+    repos = {
+        "dataset/o/d": {"commit": COMMIT, "files": files},
+        "model/o/m": {"commit": COMMIT, "files": files},
+    }
+    with hub(repos, {"t.tsv": BYTES}) as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The destination and the lock file of a download; afterwards nothing half-written may stay."""
+    yield {"destination": tmp_path / "out" / "x", "lock": tmp_path / "lock.json"}
+    out = tmp_path / "out"
+    assert not out.exists() or {path.name for path in out.rglob("*")} <= {"x"}
+
+
+def fetch_data(place, **options):
+    return sources.fetch_hub("o/d", "data/x.parquet", **place, repo_type="dataset", **options)
+
+
+def test_hub_download_pins_commit_and_checksum(server, place):
+    assert fetch_data(place).read_bytes() == BYTES
+    assert os.stat(place["destination"]).st_mode & 0o444 == 0o444
+    pins = json.loads(place["lock"].read_text())
+    assert pins["hub"] == {"dataset/o/d@main": {"commit": COMMIT, "files": {"data/x.parquet": digest(BYTES)}}}
+    before = place["lock"].stat().st_mtime_ns
+    fetch_data(place)
+    assert place["lock"].stat().st_mtime_ns == before
+
+
+def test_hub_pinned_revision(server, place):
+    fetch_data(place, revision=COMMIT, sha256=digest(BYTES))
+    assert f"dataset/o/d@{COMMIT}" in json.loads(place["lock"].read_text())["hub"]
+    assert all("main" not in path for _, path in server.requests)
+    with pytest.raises(
+        PlumblineError, match=f"the config asks for {OTHER}, but the host gives no such commit"
+    ):
+        fetch_data(place, revision=OTHER)
+    with pytest.raises(PlumblineError, match="there is no revision 'v9'"):
+        fetch_data(place, revision="v9")
+
+
+def test_hub_moved_branch_keeps_the_locked_commit(server, place):
+    fetch_data(place)
+    place["destination"].unlink()
+    server.repos["dataset/o/d"] = {"commit": OTHER, "files": {"data/x.parquet": b"new"}}
+    with pytest.raises(
+        PlumblineError, match=f"lock.json pins commit {COMMIT}, but the host gives no such commit"
+    ):
+        fetch_data(place)
+    assert not place["destination"].exists()
+
+
+def test_hub_changed_bytes_against_the_lock(server, place):
+    fetch_data(place)
+    place["destination"].unlink()
+    server.repos["dataset/o/d"]["files"] = {"data/x.parquet": b"other bytes"}
+    with pytest.raises(
+        PlumblineError, match=rf"not the file of the first download.*lock.json pins {digest(BYTES)}"
+    ):
+        fetch_data(place)
+    assert not place["destination"].exists()
+
+
+def test_hub_wrong_checksum(server, place):
+    with pytest.raises(
+        PlumblineError, match=rf"wrong checksum of data/x\.parquet of dataset o/d at 127.*expected {'0' * 64}"
+    ):
+        fetch_data(place, sha256="0" * 64)
+    assert not place["destination"].exists()
+
+
+def test_hub_missing_file_and_repository(server, place):
+    with pytest.raises(sources.NotThere, match="cannot fetch none.json of model o/m at 127.*no such file"):
+        sources.fetch_hub("o/m", "none.json", **place)
+    with pytest.raises(
+        PlumblineError, match="cannot fetch config.json of model o/q at 127.*no such repository"
+    ):
+        sources.fetch_hub("o/q", "config.json", **place)
+    assert not place["lock"].exists()
+
+
+@pytest.mark.parametrize("fault", ["truncated", 500])
+def test_hub_truncated_body_and_broken_host(server, place, fault):
+    server.faults["x.parquet"] = fault
+    with pytest.raises(
+        PlumblineError, match=r"cannot fetch data/x\.parquet of dataset o/d at 127.*HF_ENDPOINT"
+    ):
+        fetch_data(place)
+    assert not place["destination"].exists()
+
+
+def test_hub_unreachable(place, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(
+        PlumblineError, match=r"cannot fetch data/x\.parquet of dataset o/d at 127.*without network"
+    ):
+        fetch_data(place)
+    assert not place["lock"].exists()
+
+
+def test_snapshot_takes_the_first_that_exists(server, tmp_path):
+    wanted = ["config.json", "model.safetensors|pytorch_model.bin", "merges.txt?"]
+    found = sources.fetch_snapshot("o/m", tmp_path / "m", wanted, lock=tmp_path / "lock.json")
+    assert [path.name for path in found] == ["config.json", "pytorch_model.bin"]
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["config.json", "pytorch_model.bin"]
+    with pytest.raises(PlumblineError, match="model o/m at 127.* has no a.json or b.json"):
+        sources.fetch_snapshot("o/m", tmp_path / "m", ["a.json|b.json"], lock=tmp_path / "lock.json")
+
+
+def test_url_download_and_lock(server, place):
+    url = f"{server.url}/plain/t.tsv"
+    sources.fetch_url(url, **place, sha256=digest(BYTES))
+    assert place["destination"].read_bytes() == BYTES
+    assert json.loads(place["lock"].read_text())["url"] == {url: digest(BYTES)}
+    server.plain["t.tsv"] = b"other"
+    with pytest.raises(PlumblineError, match="not the file of the first download"):
+        sources.fetch_url(url, **place)
+    assert place["destination"].read_bytes() == BYTES
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("truncated", "cannot fetch"), ("cut", "cannot fetch"), (404, "404"), (503, "503")]
+)
+def test_url_faults(server, place, fault, words):
+    server.faults["t.tsv"] = fault
+    with pytest.raises(
+        PlumblineError, match=rf"cannot fetch t\.tsv from 127\.0\.0\.1.*{words}|{words}.*t\.tsv from 127"
+    ):
+        sources.fetch_url(f"{server.url}/plain/t.tsv", **place)
+    assert not place["destination"].exists()
+
+
+def test_url_wrong_checksum_and_unreachable(server, place):
+    with pytest.raises(PlumblineError, match=r"wrong checksum of t\.tsv from 127"):
+        sources.fetch_url(f"{server.url}/plain/t.tsv", **place, sha256="0" * 64)
+    with pytest.raises(PlumblineError, match=r"cannot fetch t\.tsv from 127.*refused.*without network"):
+        sources.fetch_url(f"http://127.0.0.1:{free_port()}/t.tsv", **place)
+    assert not place["destination"].exists()
+
+
+def test_downloads_at_the_same_time_share_one_lock_file(server, tmp_path):
+    server.plain |= {f"{number}.txt": str(number).encode() for number in range(12)}
+    threads = [
+        threading.Thread(
+            target=sources.fetch_url,
+            args=(f"{server.url}/plain/{number}.txt", tmp_path / str(number)),
+            kwargs={"lock": tmp_path / "lock.json"},
+        )  # fmt: skip
+        for number in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pins = json.loads((tmp_path / "lock.json").read_text())["url"]
+    assert pins == {f"{server.url}/plain/{number}.txt": digest(str(number).encode()) for number in range(12)}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
