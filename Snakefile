@@ -50,9 +50,5 @@ include: "rules/figures.smk"
 stop_at_unknown_targets()
 
 
-onsuccess:
-    say(f"done: {scale_line()}")
-
-
-onerror:
-    say(f"stopped: {scale_line()}")
+onstart:
+    close_with_scale()

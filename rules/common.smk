@@ -1,4 +1,5 @@
 # Helpers of the rules: paths, parameters, the source files that a job hangs on. No rule stands here.
+import atexit
 import os
 import re
 import sys
@@ -50,6 +51,11 @@ def say(line):
 def scale_line():
     line = f"scale {config['scale']} (results/{config['scale']}/)"
     return line if config["scale"] == "paper" else f"{line}; the paper's scale: {PAPER_COMMAND}"
+
+
+def close_with_scale():
+    """Name the scale once more in the run's last line, below Snakemake's own."""
+    atexit.register(lambda: say(scale_line()))
 
 
 def stop(fault):
@@ -136,7 +142,7 @@ def training_data(wc):
 
 def hub_checkpoints():
     """Folder -> (repo, revision) of every hub checkpoint of the configuration."""
-    blocks = [entry for model in config["models"].values() for entry in model["checkpoints"].values()]
+    blocks = [entry for model in config["models"].values() for entry in model.get("checkpoints", {}).values()]
     return {
         hub_folder(entry["repo"], entry["revision"]): (entry["repo"], entry["revision"]) for entry in blocks
     }
@@ -166,12 +172,14 @@ def dataset_downloads(wc):
 
 def attribution_code(wc):
     shared = registries()["methods"][wc.method].shared
-    return modules("attribution.batch", *(f"attribution.{name}" for name in (wc.method, *shared)))
+    return modules(
+        "attribution", "attribution.artefact", *(f"attribution.{name}" for name in (wc.method, *shared))
+    )
 
 
 def faithfulness_code(wc):
     names = sorted({entry["protocol"] for entry in protocols_of(config, run_at(wc), wc.method)})
-    return modules("faithfulness", "faithfulness.perturbation", *(f"faithfulness.{name}" for name in names))
+    return modules("faithfulness", "faithfulness.artefact", *(f"faithfulness.{name}" for name in names))
 
 
 def agreement_code():

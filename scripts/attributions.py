@@ -8,9 +8,9 @@ from pathlib import Path
 from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
-    from plumbline.attribution import job
+    from plumbline.attribution.artefact import write_attributions
 
-    job(
+    write_attributions(
         dataset=snakemake.wildcards.dataset,
         model=str(Path(snakemake.input.weights).parent),
         method=snakemake.wildcards.method,

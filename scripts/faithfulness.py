@@ -9,9 +9,9 @@ from pathlib import Path
 from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
-    from plumbline.faithfulness import job
+    from plumbline.faithfulness.artefact import write_faithfulness
 
-    job(
+    write_faithfulness(
         model=str(Path(snakemake.input.weights).parent),
         attributions=snakemake.input.attributions,
         protocols=snakemake.params.protocols,

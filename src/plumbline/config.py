@@ -87,6 +87,9 @@ def validate(config):
     for name, block in config.get("models", {}).items():
         _check_model(name, block)
     _fill(config, schema())
+    for block in config["models"].values():
+        for key in _foreign(block["source"]):
+            block.pop(key, None)
     _check_parameters(config)
     for index, run in enumerate(config["runs"]):
         _check_run(config, run, f"runs[{index}]")
@@ -164,14 +167,18 @@ def _fill(instance, node):
             _fill(item, node["items"])
 
 
+def _foreign(source):
+    """The keys of a model's block that another source reads."""
+    return {key for keys in SOURCE_KEYS.values() for key in keys} - set(SOURCE_KEYS[source])
+
+
 def _check_model(name, block):
     place = f"models.{name}"
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise PlumblineError(f"models: '{name}' is no id: use lower-case letters, digits and _")
     source = block["source"]
-    others = {key for keys in SOURCE_KEYS.values() for key in keys} - set(SOURCE_KEYS[source])
     for key in block:
-        if key in others:
+        if key in _foreign(source):
             raise PlumblineError(
                 f"{place}.{key} is not for source '{source}': remove it, or give the model an id of its own"
             )

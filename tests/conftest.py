@@ -1,0 +1,29 @@
+"""What tests share: the golden files, and the tiny run (its tests are one xdist group, so it is made once)."""
+
+from pathlib import Path
+
+import pytest
+from tests import workflow
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """A copy of the checkout in which nothing has run; for dry runs alone."""
+    return workflow.checkout(tmp_path_factory.mktemp("plain") / "checkout")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the checkout with the finished tiny run; copy it before changing it."""
+    folder = workflow.checkout(tmp_path_factory.mktemp("finished") / "checkout")
+    done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def fresh(finished, tmp_path):
+    """A copy of the finished tiny run, to change at will."""
+    return workflow.copy(finished, tmp_path / "checkout")

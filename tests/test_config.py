@@ -1,0 +1,240 @@
+"""The configuration: schema, defaults, cross-checks, and the blocks that jobs see."""
+
+import copy
+import re
+
+import pytest
+import yaml
+from workflow import ROOT, TINY
+
+from plumbline import config as configuration
+from plumbline import plan
+from plumbline.errors import PlumblineError
+
+
+def merged(*names):
+    """config.yaml with overlays, as Snakemake merges them: dictionaries recursively, lists replaced."""
+
+    def merge(below, above):
+        for key, value in above.items():
+            if isinstance(value, dict) and isinstance(below.get(key), dict):
+                merge(below[key], value)
+            else:
+                below[key] = value
+        return below
+
+    found = {}
+    for name in ("config.yaml", *names):
+        merge(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.fixture
+def small():
+    return merged()
+
+
+def fault(config, **changes):
+    """The error of the configuration with some of its keys replaced."""
+    config = {**copy.deepcopy(config), **changes}
+    with pytest.raises(PlumblineError) as caught:
+        configuration.validate(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+RUN = {"dataset": "sentiment", "model": "bert", "methods": ["alti"]}
+
+
+@pytest.mark.parametrize("overlays", [(), ("config.local.yaml",), ("config.paper.yaml",), (TINY,)])
+def test_shipped_configurations_are_valid(overlays):
+    config = configuration.validate(merged(*overlays))
+    assert plan.final_output(config)
+    assert configuration.validate(config) == config  # defaults once filled stay as they are
+
+
+def test_nothing_but_defaults_is_valid():
+    config = configuration.validate({})
+    assert config["scale"] == "small"
+    assert config["bootstrap"] == {"resamples": 1000, "level": 0.95}
+    assert plan.final_output(config) == []
+
+
+def test_validation_leaves_its_argument_alone(small):
+    before = copy.deepcopy(small)
+    configuration.validate(small)
+    assert small == before
+
+
+def test_every_level_of_keys_is_checked(small):
+    """A mistyped key anywhere names the place and the nearest legal key."""
+    assert fault(small, modles={}).startswith("configuration: unknown key 'modles': did you mean 'models'?")
+    assert "bootstrap: unknown key 'resample': did you mean 'resamples'?" in fault(
+        small, bootstrap={"resample": 1}
+    )
+    assert "runs[0]: unknown key 'seed': did you mean 'seeds'?" in fault(small, runs=[{**RUN, "seed": [0]}])
+    protocol = [{"protocol": "mask", "example": 3}]
+    assert "faithfulness[0]: unknown key 'example': did you mean 'examples'?" in fault(
+        small, faithfulness=protocol
+    )
+    model = {**small["models"]["bert"], "training": {"epoch": 3}}
+    models = {**small["models"], "bert": model}
+    assert "models.bert.training: unknown key 'epoch': did you mean 'epochs'?" in fault(small, models=models)
+    models = {**small["models"], "bert": {**small["models"]["bert"], "layer": 4}}
+    assert "models.bert: unknown key 'layer': did you mean 'layers'?" in fault(small, models=models)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": {"altii": {}}}, "methods: unknown method 'altii': did you mean 'alti'?"),
+        ({"methods": {"alti": {"dof": 0}}}, "methods.alti: unknown parameter 'dof': did you mean 'ddof'?"),
+        ({"methods": {"alti": {"ddof": "one"}}}, "methods.alti.ddof is 'one': expected int"),
+        ({"methods": {"ig": {"steps": True}}}, "methods.ig.steps is True: expected int"),
+        ({"datasets": {"sentimnt": {}}}, "datasets: unknown dataset 'sentimnt': did you mean 'sentiment'?"),
+        ({"datasets": {"sentiment": {"trian": 1}}}, "datasets.sentiment: unknown parameter 'trian': did you mean 'train'?"),
+        ({"datasets": {"sentiment": {"source": "hub"}}}, "datasets.sentiment: unknown source 'hub': did you mean"),
+        ({"runs": [{**RUN, "dataset": "sentimnt"}]}, "runs[0]: unknown dataset 'sentimnt': did you mean 'sentiment'?"),
+        ({"runs": [{**RUN, "model": "brt"}]}, "runs[0]: unknown model 'brt': did you mean 'bert'?"),
+        ({"runs": [{**RUN, "split": "tets"}]}, "unknown split of dataset 'sentiment' 'tets': did you mean 'test'?"),
+        ({"runs": [{**RUN, "methods": ["alti", "altii"]}]}, "runs[0]: unknown method 'altii': did you mean 'alti'?"),
+        ({"runs": [{**RUN, "readouts": ["alti_l3"]}]}, "unknown readout of its methods 'alti_l3': did you mean 'alti_l2'?"),
+        ({"runs": [{**RUN, "methods": ["alti", "ig"], "readouts": ["alti"]}]}, "none of the readouts of method 'ig'"),
+        ({"runs": [{"dataset": "sentiment", "methods": []}]}, "runs[0]: 'model' is missing"),
+        ({"runs": [RUN, {**RUN, "seeds": [1, 0]}]}, "runs[0] and runs[1] both compute dataset 'sentiment', model 'bert', seed 0"),
+        ({"faithfulness": [{"protocol": "standrd"}]}, "faithfulness[0]: unknown protocol 'standrd': did you mean 'standard'?"),
+        ({"faithfulness": [{"protocol": "mask"}] * 2}, "protocol 'mask' is listed twice"),
+        ({"faithfulness": [{"protocol": "mask", "readouts": ["altj"]}]}, "unknown readout 'altj': did you mean 'alti'?"),
+        ({"tables": ["comp_sufff"]}, "tables: unknown table 'comp_sufff': did you mean 'comp_suff'?"),
+        ({"figures": ["token_heatmaps"]}, "figures: unknown figure 'token_heatmaps': did you mean 'token_heatmap'?"),
+        ({"torch_threads": "two"}, "torch_threads: 'two' is not of type integer"),
+        ({"device": "gpu"}, "device: unknown value 'gpu'"),
+        ({"models": None}, "models: None is not of type object"),
+    ],
+)  # fmt: skip
+def test_faults(small, changes, said):
+    assert said in fault(small, **changes)
+
+
+def test_yaml_numbers_without_a_point(small):
+    models = {"bert": {**small["models"]["bert"], "training": yaml.safe_load("{learning_rate: 5e-5}")}}
+    assert "write 5.0e-5" in fault(small, models=models)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"source": "hub", "layers": 2}, "models.m.layers is not for source 'hub'"),
+        ({"source": "package"}, "models.m has source 'package' but no 'package'"),
+        ({"source": "directory", "package": "x"}, "models.m.package is not for source 'directory'"),
+        ({"source": "scratch", "training": None}, "has to be trained"),
+        ({"source": "scratch", "hidden_size": 30}, "no multiple of its heads"),
+        ({"source": "hub", "checkpoints": {"sst2": {}}}, "models.m.checkpoints.sst2: 'repo' is missing"),
+        ({"source": "hub", "checkpoints": {"sst2": {"repo": "a b"}}}, "does not match"),
+    ],
+)
+def test_model_blocks(small, block, said):
+    assert said in fault(small, models={"m": {"architecture": "bert", **block}}, runs=[])
+
+
+def test_overlaying_another_source_on_a_model_is_refused(small):
+    """Dictionaries merge, so a hub model under a scratch model's id would keep its layers."""
+    models = {**small["models"], "bert": {**small["models"]["bert"], "source": "hub"}}
+    assert "an id of its own" in fault(small, models=models)
+
+
+def test_hub_model_without_a_checkpoint_for_the_dataset(small):
+    models = {"m": {"architecture": "bert", "source": "hub", "checkpoints": {"sst2": {"repo": "a/b"}}}}
+    said = fault(small, models=models, runs=[{**RUN, "model": "m"}])
+    assert "model 'm' has no checkpoint for dataset 'sentiment' (it has: sst2)" in said
+
+
+def test_oracle_needs_known_truth(small):
+    said = fault(small, datasets={"sst2": {}}, runs=[{**RUN, "dataset": "sst2", "methods": ["oracle"]}])
+    assert "needs a known-truth dataset" in said
+
+
+def test_controls_always_run_and_the_oracle_on_known_truth_alone():
+    config = configuration.validate(merged("config.local.yaml"))
+    generated = {**config["runs"][0], "dataset": "sentiment", "methods": ["alti"]}
+    assert set(configuration.methods_of(generated)) == {"alti", "random", "position", "uniform", "oracle"}
+    real = {**generated, "dataset": "sst2"}
+    assert set(configuration.methods_of(real)) == {"alti", "random", "position", "uniform"}
+
+
+def test_readouts_of_controls_are_never_left_out():
+    config = configuration.validate(merged())
+    run = config["runs"][2]
+    assert configuration.readouts_of(run, "alti") == ["alti", "alti_l2"]
+    assert configuration.readouts_of(run, "random") == ["random"]
+    masked = [
+        entry for entry in configuration.protocols_of(config, run, "random") if entry["protocol"] == "mask"
+    ]
+    assert masked == [{"protocol": "mask", "examples": 100, "cap": 30, "readouts": ["random"]}]
+
+
+def test_caps_of_the_paper():
+    """published_steps stops at 30 steps, on imdb and yelp at 60 (specs/alti.md section 7)."""
+    config = configuration.validate(merged("config.paper.yaml"))
+    caps = {}
+    for run in config["runs"]:
+        entries = configuration.protocols_of(config, run, "alti")
+        caps[run["dataset"]] = [entry["cap"] for entry in entries if entry["protocol"] == "published_steps"]
+    assert caps == {"sst2": [30], "sva": [30], "imdb": [60], "yelp": [60]}
+
+
+def test_model_config_holds_what_the_source_reads_and_no_more():
+    config = configuration.validate(merged("config.paper.yaml"))
+    ready = configuration.model_config(config, "sst2", "bert_base")
+    assert ready["repo"] == "textattack/bert-base-uncased-SST-2"
+    assert ready["training"] is None
+    assert not {"layers", "checkpoints", "max_tokens", "directory"} & set(ready)
+    trained = configuration.model_config(config, "sva", "bert_base")
+    assert trained["training"]["learning_rate"] == 1e-5
+    small = configuration.model_config(config, "sentiment", "bert")
+    assert (small["layers"], small["training"]["learning_rate"]) == (4, 1e-3)
+
+
+def test_method_config_lays_the_block_over_the_registry():
+    config = configuration.validate({"methods": {"ig": {"steps": 7}}})
+    assert configuration.method_config(config, "ig")["steps"] == 7
+    assert (
+        configuration.method_config(config, "alti")
+        == configuration.registries()["methods"]["alti"].parameters
+    )
+
+
+def test_describe_inverts_path():
+    names = {"dataset": "sentiment", "model": "bert", "seed": 3, "method": "alti"}
+    file = plan.path("attributions", scale="small", **names)
+    found = plan.describe("attributions", file)
+    assert found == {**names, "split": None, "stage": None, "path": file}
+    with pytest.raises(PlumblineError, match="is no path of kind"):
+        plan.describe("faithfulness", file)
+
+
+def test_targets_are_made_of_the_paths(small):
+    config = configuration.validate(small)
+    found = plan.targets(config)
+    assert len(found) == len(set(found))
+    assert set(plan.final_output(config)) <= set(found)
+    assert all(re.fullmatch(r"results/small/[\w/.-]+", file) for file in found)
+
+
+def test_options_hold_what_the_output_reads(small):
+    config = configuration.validate(small)
+    options = plan.output_options(config, "figures", "token_heatmap-agreement-bert")
+    assert options["heatmap_examples"] == [0, 1, 2]
+    assert (options["dataset"], options["model"]) == ("agreement", "bert")
+    assert len(options["runs"]) == 1
+    assert "heatmap_examples" not in plan.output_options(config, "tables", "comp_suff")
+
+
+def test_imports_of_the_plan_are_light():
+    """Every snakemake call imports the configuration and the registries: no torch, transformers or pandas there."""
+    import subprocess
+    import sys
+
+    code = "import sys; sys.path.insert(0, 'src'); from plumbline.config import registries; registries(); import plumbline.plan; print([m for m in ('torch', 'transformers', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,193 @@
+"""What is planned for each configuration, and what an edit makes stale: exactly that, and nothing else."""
+
+import os
+
+import pytest
+from tests import workflow
+import yaml
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+METHODS = ["alti", "attention", "blankout", "gradient", "oracle", "position", "random", "uniform"]
+TABLES = ["accuracy", "agreement", "comp_suff", "rationale"]
+FIGURES = ["deletion_curves", "readout_correlation", "token_heatmap"]
+
+
+def at(stage, *methods):
+    return [f"results/tiny/{stage}/sentiment/tiny/seed0/{method}.parquet" for method in methods]
+
+
+def tables(*names):
+    return [f"results/tiny/tables/alti/{name}.csv" for name in names]
+
+
+def figures(*names):
+    return [f"results/tiny/figures/alti/{name}-sentiment-tiny.pdf" for name in names]
+
+
+AGREEMENT = ["results/tiny/agreement/sentiment/tiny/seed0.parquet"]
+COST = ["results/tiny/benchmarks/cost.csv"]
+
+
+def chain(method):
+    """What hangs on one method's attributions; accuracy does not."""
+    shown = tables("agreement", "comp_suff", "rationale") + figures(*FIGURES)
+    return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
+
+
+def append(path, text):
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def overlay(folder, **changes):
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(changes))
+    return workflow.planned(folder, "--configfile", workflow.TINY, "overlay.yaml")
+
+
+# ------------------------------------------------------------------------------------------------ plans
+
+
+def test_small_plan(plain):
+    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model."""
+    assert workflow.counts(plain) == {
+        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "table": 4, "cost": 1,
+        "figure": 18, "all": 1, "total": 160,
+    }  # fmt: skip
+
+
+def test_local_plan_without_a_mirror(plain):
+    """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds."""
+    assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
+        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "table": 3, "cost": 1,
+        "figure": 3, "all": 1, "total": 82,
+    }  # fmt: skip
+
+
+def test_paper_plan(plain):
+    """12 models, 10 distinct checkpoints; every download is planned without the network."""
+    found = workflow.counts(plain, "--configfile", "config.paper.yaml")
+    downloads = found.pop("download_dataset")
+    assert downloads >= 4
+    assert found.pop("total") == sum(found.values()) + downloads
+    assert found == {
+        "download_model": 10, "data": found["data"], "model": 12, "attributions": 132, "faithfulness": 132,
+        "agreement": 12, "table": 3, "cost": 1, "figure": 36, "all": 1,
+    }  # fmt: skip
+
+
+def test_tiny_plan(plain):
+    found = workflow.counts(plain, "--configfile", workflow.TINY)
+    assert (found["attributions"], found["faithfulness"], found["model"]) == (8, 8, 1)
+
+
+def test_lint(plain):
+    done = workflow.snakemake(plain, "--lint")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        (
+            "results/small/figures/alti/deletion_curve-sentiment-bert.pdf",
+            "deletion_curves-sentiment-bert.pdf",
+        ),
+        ("results/small/attributions/sentiment/bert/seed0/altii.parquet", "seed0/alti.parquet"),
+        ("results/small/attributions/sentiment/brt/seed0/alti.parquet", "bert/seed0/alti.parquet"),
+        ("results/paper/attributions/sst2/bert_base/seed0/alti.parquet", "--configfile"),
+        ("figur", "figure"),
+    ],
+)
+def test_unknown_target_names_the_legal_ones(plain, target, hint):
+    done = workflow.snakemake(plain, "-n", target)
+    assert done.returncode != 0
+    (line,) = workflow.error_lines(done.stdout)
+    assert target in line
+    assert hint in line
+
+
+def test_one_figure_can_be_asked_for(plain):
+    """One figure of one model plans that model's chain alone."""
+    target = "results/small/figures/alti/readout_correlation-agreement-bert.png"
+    found = workflow.counts(plain, target)
+    assert found == {"data": 2, "model": 1, "attributions": 12, "agreement": 1, "figure": 1, "total": 17}
+
+
+# ------------------------------------------------------------------------------------------------ staleness
+
+
+def test_second_run_does_nothing(finished):
+    assert workflow.planned(finished, "--configfile", workflow.TINY) == []
+
+
+def test_touch_does_nothing(fresh):
+    for path in [*(fresh / "src").rglob("*.py"), *(fresh / "results").rglob("*.parquet"), *(fresh / "results").rglob("*.safetensors")]:  # fmt: skip
+        os.utime(path)
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
+
+
+@pytest.mark.parametrize("method", ["alti", "uniform"])
+def test_comment_in_a_method_reruns_its_chain_alone(fresh, method):
+    append(fresh / f"src/plumbline/attribution/{method}.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == chain(method)
+
+
+def test_comment_in_a_shared_module_reruns_those_that_import_it(fresh):
+    append(fresh / "src/plumbline/attribution/gradients.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == chain("gradient")
+
+
+def test_methods_block_reruns_its_chain_alone(fresh):
+    assert overlay(fresh, methods={"alti": {"ddof": 1}}) == chain("alti")
+
+
+def test_block_of_a_method_that_does_not_run_changes_nothing(fresh):
+    assert overlay(fresh, methods={"ig": {"steps": 50}}) == []
+
+
+def test_comment_in_a_figure_remakes_that_figure(fresh):
+    append(fresh / "src/plumbline/figures/token_heatmap.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == figures("token_heatmap")
+
+
+def test_heatmap_examples_remake_the_heat_map_alone(fresh):
+    assert overlay(fresh, heatmap_examples=[2]) == figures("token_heatmap")
+
+
+def test_published_numbers_remake_tables_alone(fresh):
+    append(fresh / "resources/published.yaml", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(tables(*TABLES) + COST)
+
+
+def test_bootstrap_reruns_what_has_intervals(fresh):
+    found = overlay(fresh, bootstrap={"resamples": 300})
+    assert set(AGREEMENT + tables("comp_suff", "agreement", "rationale")) <= set(found)
+    assert not [
+        path for path in found if "/attributions/" in path or "/faithfulness/" in path or "/models/" in path
+    ]
+
+
+def test_protocol_readouts_rerun_the_methods_concerned(fresh):
+    """Without rollout under `mask`, the attention method's curves are stale, and no other's."""
+    entries = yaml.safe_load((fresh / workflow.TINY).read_text())["faithfulness"]
+    entries[-1]["readouts"] = ["alti"]
+    found = overlay(fresh, faithfulness=entries)
+    assert [path for path in found if "/faithfulness/" in path] == at("faithfulness", "attention")
+    assert not [path for path in found if "/attributions/" in path]
+
+
+def test_comment_in_a_protocol_reruns_faithfulness(fresh):
+    append(fresh / "src/plumbline/faithfulness/standard.py", "\n# A remark.\n")
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert [path for path in found if "/faithfulness/" in path] == sorted(at("faithfulness", *METHODS))
+    assert not [path for path in found if "/attributions/" in path]
+
+
+def test_device_and_threads_make_nothing_stale(fresh):
+    """Results agree across them within the stated tolerances, so they are resources, not parameters."""
+    assert overlay(fresh, device="cuda", torch_threads=2) == []
+
+
+def test_one_lost_figure_is_remade_alone(fresh):
+    (fresh / "results/tiny/figures/alti/deletion_curves-sentiment-tiny.png").unlink()
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == figures("deletion_curves")

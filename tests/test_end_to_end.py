@@ -1,0 +1,101 @@
+"""The tiny run from data to report: sound artefacts, and what readers are told."""
+
+import json
+
+import pandas as pd
+import pytest
+from tests import workflow
+
+from plumbline.artefacts import check_file
+from plumbline.config import validate
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+def results(folder):
+    return folder / "results" / "tiny"
+
+
+def test_every_parquet_file_has_its_schema(finished):
+    found = sorted(results(finished).rglob("*.parquet"))
+    assert len(found) == 2 + 8 + 8 + 1  # data, attributions, faithfulness, agreement
+    assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
+
+
+def test_nothing_half_written_or_pickled(finished):
+    left = [path for path in results(finished).rglob("*") if path.name.startswith(".") or path.suffix in (".pt", ".bin", ".pkl")]  # fmt: skip
+    assert left == []
+
+
+def test_model_facts(finished):
+    facts = json.loads((results(finished) / "models/sentiment/tiny/seed0/metrics.json").read_text())
+    assert facts["examples"] == 50
+    assert facts["accuracy_lower"] <= facts["accuracy"] <= facts["accuracy_upper"]
+    assert facts["loss_curve"][-1]["loss"] < facts["loss_curve"][0]["loss"]
+
+
+def test_tables_name_the_scale_and_hold_every_readout(finished):
+    for path in sorted(results(finished).glob("tables/alti/*.csv")):
+        frame = pd.read_csv(path)
+        assert set(frame["scale"]) == {"tiny"}, path
+        assert "config.paper.yaml" in path.with_suffix(".tex").read_text(), path
+    frame = pd.read_csv(results(finished) / "tables/alti/comp_suff.csv")
+    assert {
+        "alti",
+        "alti_l2",
+        "rollout",
+        "grad_l2",
+        "blankout",
+        "random",
+        "position",
+        "uniform",
+        "oracle",
+    } <= set(frame["readout"])
+    assert set(frame["protocol"]) == {"published_bins", "standard", "mask"}
+
+
+def test_limits_of_a_protocol(finished):
+    frame = pd.read_parquet(results(finished) / "faithfulness/sentiment/tiny/seed0/attention.parquet")
+    masked, whole = frame[frame["protocol"] == "mask"], frame[frame["protocol"] == "standard"]
+    assert set(masked["readout"]) == {"rollout"}
+    assert masked["id"].nunique() == 6
+    assert set(whole["readout"]) == {"raw_attention", "rollout"}
+    assert whole["id"].nunique() == 12
+
+
+def test_cost_covers_every_job(finished):
+    frame = pd.read_csv(results(finished) / "benchmarks/cost.csv")
+    assert frame["stage"].value_counts().to_dict() == {"attributions": 8, "faithfulness": 8, "models": 1}
+    assert (frame["seconds"] > 0).all()
+
+
+def test_first_and_last_lines_name_the_scale(fresh):
+    (results(fresh) / "benchmarks/cost.csv").unlink()
+    done = workflow.snakemake(fresh, "--cores", "1", "--configfile", workflow.TINY)
+    assert done.returncode == 0, done.stdout
+    told = [line for line in done.stdout.splitlines() if line.startswith("plumbline: scale tiny")]
+    assert len(told) == 2
+    assert done.stdout.splitlines()[-1] == told[-1]
+    assert "--configfile config.paper.yaml" in told[0]
+
+
+def test_report(fresh):
+    """The report holds every table and figure."""
+    target = "results/tiny/report.zip"
+    done = workflow.snakemake(fresh, "--report", target, "--configfile", workflow.TINY)
+    assert done.returncode == 0, done.stdout
+    assert (fresh / target).stat().st_size > 100_000
+
+
+def test_the_tiny_config_is_complete(plain):
+    """What the tiny run covers: every table and figure that is registered."""
+    import yaml
+
+    from plumbline.config import registries
+
+    config = yaml.safe_load((plain / "config.yaml").read_text()) | yaml.safe_load(
+        (plain / workflow.TINY).read_text()
+    )
+    config = validate(config)
+    assert set(config["tables"]) == set(registries()["tables"])
+    assert set(config["figures"]) == set(registries()["figures"])

@@ -1,0 +1,189 @@
+"""Faults end in one clear line of ours and leave nothing half-written; a killed run can be taken up again."""
+
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+from tests import workflow
+import yaml
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+VALIDATION = "results/small/data/sst2/validation.parquet"
+
+
+def only_error(done, *parts):
+    """The distinct error lines of a failed call are one, which says all of `parts`."""
+    assert done.returncode != 0, done.stdout
+    lines = set(workflow.error_lines(done.stdout))
+    assert len(lines) == 1, done.stdout
+    (line,) = lines
+    for part in parts:
+        assert part in line
+    return line
+
+
+# ------------------------------------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "nearest"),
+    [
+        ({"modles": {}}, "modles", "models"),
+        ({"methods": {"altii": {}}}, "altii", "alti"),
+        ({"datasets": {"sentimnt": {}}}, "sentimnt", "sentiment"),
+        ({"runs": [{"dataset": "sentiment", "model": "brt", "methods": ["alti"]}]}, "brt", "bert"),
+        ({"runs": [{"dataset": "sentiment", "model": "bert", "methods": ["alti"], "readouts": ["alti_l3"]}]}, "alti_l3", "alti_l2"),
+    ],
+)  # fmt: skip
+def test_mistyped_configuration_stops_at_parse_time(plain, tmp_path, change, said, nearest):
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(change))
+    done = workflow.snakemake(plain, "-n", "--configfile", str(tmp_path / "overlay.yaml"))
+    only_error(done, f"'{said}'", f"did you mean '{nearest}'?")
+    assert "Building DAG" not in done.stdout
+
+
+# ------------------------------------------------------------------------------------------- sources
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A mirror with three sentences of SST-2's validation split."""
+    folder = tmp_path / "mirror"
+    (folder / "sst2").mkdir(parents=True)
+    text = "text\tlabel\na charming film\t1\na dull film\t0\na film\t1\n"
+    (folder / "sst2/dev.tsv.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    sums(folder)
+    return folder
+
+
+def sums(folder):
+    digest = hashlib.sha256((folder / "sst2/dev.tsv.gz").read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  sst2/dev.tsv.gz\n")
+
+
+def get(folder, target=VALIDATION, source="mirror", **environment):
+    (folder / "overlay.yaml").write_text(yaml.safe_dump({"datasets": {"sst2": {"source": source}}}))
+    return workflow.snakemake(
+        folder, "--cores", "1", "--configfile", "overlay.yaml", "--", target, **environment
+    )
+
+
+@pytest.fixture
+def empty(tmp_path):
+    return workflow.checkout(tmp_path / "checkout")
+
+
+def test_mirror(empty, mirror):
+    done = get(empty, PLUMBLINE_MIRROR=str(mirror))
+    assert done.returncode == 0, done.stdout
+    assert (empty / VALIDATION).is_file()
+
+
+def test_no_mirror_is_set(empty):
+    only_error(get(empty), "PLUMBLINE_MIRROR", "mirror:")
+    assert not (empty / VALIDATION).exists()
+
+
+def test_wrong_checksum(empty, mirror):
+    (mirror / "sst2/dev.tsv.gz").write_bytes(gzip.compress(b"text\tlabel\nother\t1\n", mtime=0))
+    only_error(get(empty, PLUMBLINE_MIRROR=str(mirror)), "wrong checksum", "sst2/dev.tsv.gz")
+    assert not (empty / VALIDATION).exists()
+
+
+def test_missing_mirror_file(empty, mirror):
+    (mirror / "sst2/dev.tsv.gz").unlink()
+    only_error(get(empty, PLUMBLINE_MIRROR=str(mirror)), "sst2/dev.tsv.gz", str(mirror))
+
+
+def test_empty_text(empty, mirror):
+    (mirror / "sst2/dev.tsv.gz").write_bytes(gzip.compress(b"text\tlabel\na film\t1\n \t0\n", mtime=0))
+    sums(mirror)
+    only_error(get(empty, PLUMBLINE_MIRROR=str(mirror)), "empty text")
+
+
+def test_unreachable_host(empty):
+    """Port 9 of this machine answers nobody; the line names file and host."""
+    done = get(empty, source="hub", HF_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode != 0
+    lines = set(workflow.error_lines(done.stdout))
+    assert lines
+    assert all("127.0.0.1:9" in line and "cannot fetch" in line for line in lines)
+    assert not (empty / VALIDATION).exists()
+
+
+# ------------------------------------------------------------------------------------------- machine
+
+
+def test_full_disk(empty):
+    """The results on a file system of 16 KiB."""
+    folder = empty / "results"
+    folder.mkdir(exist_ok=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        target = "results/tiny/data/sentiment/train.parquet"
+        done = workflow.snakemake(empty, "--cores", "1", "--configfile", workflow.TINY, "--", target)
+        only_error(done, "disk full", "train.parquet")
+        assert not (empty / target).exists()
+        assert not list((empty / target).parent.glob(".train*"))
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_weights_that_are_not_finite(fresh):
+    """NaN in the weights is an error that names the example, not a column of NaN."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    weights = fresh / "results/tiny/models/sentiment/tiny/seed0/model.safetensors"
+    tensors = load_file(weights)
+    name = next(name for name in sorted(tensors) if name.endswith("word_embeddings.weight"))
+    tensors[name] = np.full_like(tensors[name], np.nan)
+    save_file(tensors, weights, metadata={"format": "pt"})
+    target = "results/tiny/attributions/sentiment/tiny/seed0/alti.parquet"
+    done = workflow.snakemake(fresh, "--cores", "1", "--configfile", workflow.TINY, "--", target)
+    only_error(done, "not finite")
+
+
+def children(process):
+    return [child for child in psutil.Process(process.pid).children(recursive=True) if child.is_running()]
+
+
+def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
+    """kill -9 of the whole run in mid-job; then the same command again: the bytes of an undisturbed run.
+
+    As both runs start from nothing in different folders, this also shows that two runs give equal bytes.
+    """
+    folder = workflow.checkout(tmp_path / "checkout")
+    call = workflow.command("--cores", "2", "--configfile", workflow.TINY)
+    process = subprocess.Popen(
+        call, cwd=folder, env=workflow.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    attributions = folder / "results/tiny/attributions/sentiment/tiny/seed0"
+    until = time.monotonic() + 600
+    # In the middle: some attributions are there, and a script is at work on the next.
+    while len(list(attributions.glob("*.parquet"))) < 2 or not children(process):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < until, "no attributions after ten minutes"
+        time.sleep(0.05)
+    for victim in [*children(process), psutil.Process(process.pid)]:
+        with_gone = victim.is_running()
+        if with_gone:
+            os.kill(victim.pid, signal.SIGKILL)
+    process.wait()
+    assert workflow.snakemake(folder, "--unlock", "--configfile", workflow.TINY).returncode == 0
+    done = workflow.snakemake(folder, "--cores", "1", "--configfile", workflow.TINY)
+    assert done.returncode == 0, done.stdout
+    undisturbed = workflow.files(finished / "results/tiny")
+    again = workflow.files(folder / "results/tiny")
+    assert again.keys() == undisturbed.keys()
+    assert [name for name in again if again[name] != undisturbed[name]] == []
