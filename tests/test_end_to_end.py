@@ -1,6 +1,7 @@
 """The tiny run from data to report: sound artefacts, and what readers are told."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -99,3 +100,27 @@ def test_the_tiny_config_is_complete(plain):
     config = validate(config)
     assert set(config["tables"]) == set(registries()["tables"])
     assert set(config["figures"]) == set(registries()["figures"])
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CI"), reason="the full default run takes ten minutes; CI=true runs it"
+)
+@pytest.mark.timeout(1800)
+def test_default_reproduction(tmp_path):
+    """Known truth, at the small scale: the models learn it, and the oracle beats every control."""
+    folder = workflow.checkout(tmp_path / "checkout")
+    done = workflow.snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout
+    small = folder / "results/small"
+    found = sorted(small.rglob("*.parquet"))
+    assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
+    accuracy = pd.read_csv(small / "tables/alti/accuracy.csv")
+    assert len(accuracy) == 6
+    assert (accuracy["accuracy"] >= 0.97).all(), accuracy[["dataset", "model", "accuracy"]]
+    scores = pd.read_csv(small / "tables/alti/comp_suff.csv").query(
+        "protocol == 'standard' and kind == 'comp'"
+    )
+    for _, part in scores.groupby(["dataset", "model"]):
+        means = part.set_index("readout")["mean"]
+        assert means["oracle"] > means[["random", "position", "uniform"]].max()
+    assert workflow.planned(folder) == []
