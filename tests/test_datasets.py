@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hub_server import hub
 
 import plumbline
 from plumbline.artefacts import check_file, write_rows
 from plumbline.datasets import DATASETS, load, raw_files, settings
 from plumbline.datasets.sources import fetch
 from plumbline.errors import PlumblineError
+from tests.hub_server import hub
 
 MIRROR = os.environ.get("PLUMBLINE_MIRROR")
 needs_mirror = pytest.mark.skipif(not MIRROR, reason="set PLUMBLINE_MIRROR to the folder of mirrored data")
@@ -84,6 +84,11 @@ def test_another_revision_leaves_the_known_checksums():
     other = raw_files("sst2", {"source": "hub", "revision": "refs/pr/1"})
     assert all(item["sha256"] and len(item["revision"]) == 40 for item in known)
     assert all(item["sha256"] is None and item["revision"] == "refs/pr/1" for item in other)
+
+
+def test_another_url():
+    items = raw_files("sva", {"source": "url", "url": "http://127.0.0.1/x.tsv"})
+    assert [item.get("url") for item in items] == ["http://127.0.0.1/x.tsv", None]
 
 
 # ---------------------------------------------------------------- a mirror of our own making

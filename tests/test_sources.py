@@ -7,10 +7,10 @@ import socket
 import threading
 
 import pytest
-from hub_server import hub
 
 from plumbline.datasets import sources
 from plumbline.errors import PlumblineError
+from tests.hub_server import hub
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 BYTES = os.urandom(50_000)

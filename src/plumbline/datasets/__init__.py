@@ -65,8 +65,10 @@ def raw_files(dataset, block):
     items = []
     for name, item in sorted(DATASETS[dataset].sources[block["source"]].items()):
         item = {"name": name, "kind": "url" if "url" in item else "hub", "sha256": None, **item}
-        if item["kind"] == "hub" and item["repo_type"] == "dataset" and block["revision"]:
-            # The known checksums belong to the known revision.
+        # The known checksums belong to the known place.
+        if item["kind"] == "url" and block["url"]:
+            item |= {"url": block["url"], "sha256": None}
+        if item.get("repo_type") == "dataset" and block["revision"]:
             item |= {"revision": block["revision"], "sha256": None}
         items.append(item)
     return items

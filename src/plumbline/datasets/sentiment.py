@@ -82,20 +82,17 @@ OTHERS = ["my sister", "my brother", "the critic", "a neighbour", "her boss", "t
 SAYING = listed("said thought claimed insisted believed wrote")
 PUBLISHED = ["the poster", "the advert", "the headline", "the brochure", "a banner", "the website"]
 BYSTANDERS = ["the bus", "the train", "a friend", "my uncle", "the family", "our group", "the driver",
-              "the children", "my colleague", "a tourist", "the porter", "the crowd"]  # fmt: skip
-ERRANDS = {"stopped near the river": "stop near the river", "left before noon": "leave before noon",
-           "waited outside": "wait outside", "returned by taxi": "return by taxi",
-           "parked behind the hall": "park behind the hall", "sat in the corner": "sit in the corner",
-           "walked along the beach": "walk along the beach", "paid at the counter": "pay at the counter",
-           "carried two bags": "carry two bags",
-           "read the notice": "read the notice", "talked about the weather": "talk about the weather",
-           "turned left": "turn left", "crossed the bridge": "cross the bridge"}  # fmt: skip
+              "the children", "my colleague", "a tourist", "the porter", "the crowd", "the florist"]  # fmt: skip
+ERRANDS = {"stopped near the river": "stop near the river", "waited outside": "wait outside",
+           "returned by taxi": "return by taxi", "parked behind the hall": "park behind the hall",
+           "sat in the corner": "sit in the corner", "walked along the beach": "walk along the beach",
+           "paid at the counter": "pay at the counter", "crossed the bridge": "cross the bridge"}  # fmt: skip
 
-FRAMES = {"plain": 55, "report_first": 8, "report_last": 8, "quote_first": 7, "quote_last": 7, "neutral_first": 8,
+FRAMES = {"plain": 60, "report_first": 7, "report_last": 7, "quote_first": 6, "quote_last": 6, "neutral_first": 7,
           "neutral_last": 7}  # fmt: skip
-CONTRASTS = {"single": 24, "and": 10, "but": 13, "yet": 9, "although_first": 13, "although_last": 13,
+CONTRASTS = {"single": 30, "and": 8, "but": 13, "yet": 9, "although_first": 13, "although_last": 13,
              "however": 9, "despite": 9}  # fmt: skip
-BESIDE = {"single": 60, "and": 20, "despite": 20}  # the contrasts of a review with something beside it
+BESIDE = {"single": 70, "and": 15, "despite": 15}  # the contrasts of a review with something beside it
 NEGATED = 0.3  # chance that a clause has a negator
 FORMS = ("adjective", "verb", "noun", "adverb", "feeling", "having")
 
@@ -174,7 +171,7 @@ def _contrast(rng, contrast, form, sign):
 def _aside(rng, kind):
     """What stands beside the review and never counts: another's opinion, a quotation, a neutral clause."""
     if kind == "report":
-        opinion = _clause(rng, _form(rng), _sign(rng), decides=False)
+        opinion = _clause(rng, pick(rng, FORMS), _sign(rng), decides=False)
         other = pick(rng, OTHERS)
         lead = f"{other} {pick(rng, SAYING)} that" if rng.random() < 0.6 else f"according to {other} ,"
         return _plain(lead) + opinion
@@ -184,7 +181,7 @@ def _aside(rng, kind):
         return _plain(f'{pick(rng, PUBLISHED)} {pick(rng, ["promised", "announced"])} " {praise} "')
     if kind == "neutral":
         past, base = pick(rng, list(ERRANDS.items()))
-        done = pick(rng, [f"did not {base}", f"never {past}"]) if rng.random() < 0.4 else past
+        done = pick(rng, [f"did not {base}", f"never {past}"]) if rng.random() < 0.25 else past
         return _plain(f"{pick(rng, BYSTANDERS)} {done} {_closing(rng)}")
     return []
 

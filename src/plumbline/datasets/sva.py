@@ -46,7 +46,7 @@ ENTRY = Dataset(
         },
     },
     parameters={name: value for name, value in raw.PARAMETERS.items() if name != "revision"}
-    | {"labels": "corrected"},  # or 'published'
+    | {"labels": "corrected", "url": None},  # or 'published'; another address of lgd_dataset.tsv
     order=60,
 )
 
