@@ -26,23 +26,16 @@ def compute(batch, readouts, *, ddof=0):
     alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; alti_published: L1 with the
     Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
     """
-    from .decomposition import l1_distances, l2_closeness, normalise_rows, token_relevance
+    from .decomposition import normalise_rows, token_relevance
 
-    def nearness(example, stage, norm):
-        sources, resultant, sigma = stage
-        if norm == 2:
-            return l2_closeness(example.weights, sources, resultant, sigma)
-        distances = l1_distances(example.weights, sources, resultant, sigma)
-        return resultant.abs().sum(-1, keepdim=True) / sigma[:, None] - distances
-
-    recipes = {
-        "alti": lambda example: nearness(example, example.first(ddof), 1),
-        "alti_l2": lambda example: nearness(example, example.first(ddof), 2),
-        "alti_ln2": lambda example: nearness(example, example.second(ddof), 1),
-        "alti_published": lambda example: nearness(example, example.first(1), 1),
+    closeness = {
+        "alti": lambda example: example.first(ddof).l1_closeness(),
+        "alti_l2": lambda example: example.first(ddof).l2_closeness(),
+        "alti_ln2": lambda example: example.second(ddof).l1_closeness(),
+        "alti_published": lambda example: example.first(1).l1_closeness(),
     }
 
     def matrices(example):
-        return {readout: normalise_rows(recipes[readout](example).clamp_(min=0)) for readout in readouts}
+        return {readout: normalise_rows(closeness[readout](example).clamp(min=0)) for readout in readouts}
 
     return token_relevance(batch, matrices)

@@ -10,8 +10,8 @@ the reference used 1 until March 2023). After the second LayerNorm, the feed-for
 T2_ij = Lin_gamma2(T_ij) / sigma2_i, y2_i = the layer's output.
 
 The n x n x D tensor of all T_ij is never stored: Lin and W_O are folded into one vector per source token
-and head, the residual is one more head whose attention is the identity, and everything is computed times
-sigma_i (which row scaling undoes) in chunks that stay in the cache.
+and head, the residual is one more head whose attention is the identity, everything is computed times
+sigma_i, and what needs T_ij itself goes in chunks that stay in the cache.
 """
 
 from dataclasses import dataclass
@@ -83,9 +83,11 @@ def centre_and_scale(vectors, weight):
 
 
 class Example:
-    """One example's layer, times sigma_i: contributions sigma_i T_ij of every source to every target.
+    """One example's layer, times sigma_i: sigma_i T_ij for every source j and target i.
 
-    Padding is cut off, so n is the example's own length.
+    Padding is cut off, so n is the example's own length. weights (source j, target i, heads + 1) and a
+    stage's sources (source j, heads + 1, D) are such that weights[j] @ sources[j] = sigma_i T_ij over i; the
+    last head is the residual, whose attention is the identity.
     """
 
     def __init__(self, layer, index, length, folded):
@@ -93,30 +95,78 @@ class Example:
         self.layer, self.index, self.length = layer, index, length
         attention = layer.attention[index, :, :length, :length]
         identity = torch.eye(length, dtype=attention.dtype, device=attention.device)
-        # (source j, target i, head): one small matrix product a source token.
-        self.weights = torch.cat([attention, identity[None]]).permute(2, 1, 0).contiguous()
+        self.weights = torch.cat([attention.permute(2, 1, 0), identity[:, :, None]], 2)
         values = layer.values[index, :length].view(length, heads, -1).transpose(0, 1)
         residual = centre_and_scale(layer.inputs[index, :length], layer.norm1.weight)
-        # (source j, head, D): Lin_gamma1(W_O^h v_j^h), the residual last.
-        self.sources = torch.cat([torch.bmm(values, folded), residual[None]]).transpose(0, 1).contiguous()
+        # Lin_gamma1(W_O^h v_j^h) of every head.
+        self.sources = torch.cat([torch.bmm(values, folded).transpose(0, 1), residual[:, None]], 1)
         self.pre1 = layer.pre1[index, :length]
         self.pre2 = layer.pre2[index, :length]
 
-    def sigma(self, ddof):
-        """Standard deviation (n,) of what enters the first LayerNorm."""
-        return self.pre1.std(-1, correction=ddof)
-
     def first(self, ddof):
-        """(sources, sigma_i y_i, sigma_i) after the first LayerNorm."""
-        norm, sigma = self.layer.norm1, self.sigma(ddof)
-        resultant = centre_and_scale(self.pre1, norm.weight) + sigma[:, None] * norm.bias
-        return self.sources, resultant, sigma
+        """The stage after the first LayerNorm."""
+        norm, sigma = self.layer.norm1, deviation(self.pre1, ddof)
+        resultant = centre_and_scale(self.pre1, norm.weight) + sigma * norm.bias
+        return Stage(self.weights, self.sources, resultant, sigma)
 
     def second(self, ddof):
-        """The same after the second LayerNorm: T2 is linear in T, so the source vectors go through Lin_gamma2."""
-        sigma = self.sigma(ddof) * self.pre2.std(-1, correction=ddof)
-        resultant = sigma[:, None] * self.layer.output[self.index, : self.length]
-        return centre_and_scale(self.sources, self.layer.norm2.weight), resultant, sigma
+        """The stage after the second LayerNorm: T2 is linear in T, so the source vectors go through Lin_gamma2."""
+        sigma = deviation(self.pre1, ddof) * deviation(self.pre2, ddof)
+        sources = centre_and_scale(self.sources, self.layer.norm2.weight)
+        return Stage(self.weights, sources, sigma * self.layer.output[self.index, : self.length], sigma)
+
+
+def deviation(vectors, ddof):
+    """Standard deviation over the last dimension, kept: (..., 1). Faster than torch.std, which is not vectorised."""
+    centred = vectors - vectors.mean(-1, keepdim=True)
+    return (centred.square().sum(-1, keepdim=True) / (vectors.shape[-1] - ddof)).sqrt()
+
+
+@dataclass
+class Stage:
+    """Vectors of one example after one of the LayerNorms, times sigma_i.
+
+    weights (n, n, heads + 1) and sources (n, heads + 1, D): see `Example`; resultant sigma_i y_i (n, D);
+    sigma (n, 1). The methods return (targets i, sources j), times sigma_i too: dividing rows by their sum undoes it.
+    """
+
+    weights: torch.Tensor
+    sources: torch.Tensor
+    resultant: torch.Tensor
+    sigma: torch.Tensor
+
+    def l1_closeness(self):
+        """sigma_i (||y_i||_1 - ||y_i - T_ij||_1), (n, n)."""
+        length, width = self.resultant.shape
+        # |T - y + eps|, as the reference's pairwise_distance has it.
+        shifted = (self.resultant - PAIRWISE_EPS * self.sigma)[None]
+        chunk = max(1, CHUNK_BYTES // (length * width * shifted.element_size()))
+        distances = []
+        for start in range(0, length, chunk):
+            part = slice(start, start + chunk)
+            left = torch.baddbmm(shifted, self.weights[part], self.sources[part], alpha=-1)
+            distances.append(left.abs_().sum(-1))
+        return self.resultant.abs().sum(-1, keepdim=True) - torch.cat(distances).T
+
+    def l2_norms(self):
+        """sigma_i ||T_ij||_2 through the Gram matrix of a source's heads, n heads^2 work instead of n D; (n, n)."""
+        gram = torch.bmm(self.sources, self.sources.transpose(1, 2))
+        squares = (torch.bmm(self.weights, gram) * self.weights).sum(-1)
+        return squares.clamp_(min=0).sqrt_().T
+
+    def l2_closeness(self):
+        """sigma_i (||y_i||_2 - ||y_i - T_ij||_2) without that difference's cancellation, (n, n).
+
+        = (2 y.T - ||T||^2) / (||y|| + ||y - T||), and ||y - T||^2 = ||y||^2 - 2 y.T + ||T||^2. The eps of
+        pairwise_distance moves an Euclidean distance by less than 1e-6 sqrt(D) and is left out.
+        """
+        # y_i . T_ij = sum_h A_hij (y_i . u_jh): one product of (heads + 1) n x D with D x n.
+        products = (self.sources.flatten(0, 1) @ self.resultant.T).unflatten(0, self.sources.shape[:2])
+        inner = (self.weights * products.transpose(1, 2)).sum(-1).T
+        squares = self.l2_norms().square()
+        size = self.resultant.norm(dim=-1, keepdim=True)
+        apart = (size**2 - 2 * inner + squares).clamp_(min=0).sqrt_()
+        return (2 * inner - squares) / (size + apart)
 
 
 def examples(layer, lengths):
@@ -127,41 +177,6 @@ def examples(layer, lengths):
     folded = centre_and_scale(weight.T, layer.norm1.weight).view(heads, -1, weight.shape[0])
     for index, length in enumerate(lengths):
         yield Example(layer, index, length, folded)
-
-
-def l1_distances(weights, sources, resultant, sigma):
-    """||y_i - T_ij||_1 from quantities times sigma_i. Returns (n targets, n sources)."""
-    length, width = resultant.shape
-    # |T - y + eps|, as the reference's pairwise_distance has it.
-    shifted = (resultant - PAIRWISE_EPS * sigma[:, None])[None]
-    chunk = max(1, CHUNK_BYTES // (length * width * resultant.element_size()))
-    parts = []
-    for start in range(0, length, chunk):
-        part = slice(start, start + chunk)
-        left = torch.baddbmm(shifted, weights[part], sources[part], alpha=-1)
-        parts.append(left.abs_().sum(-1))
-    return torch.cat(parts).T / sigma[:, None]
-
-
-def l2_norms(weights, sources, sigma):
-    """||T_ij||_2 through the Gram matrix of a source's heads: n x heads^2 work instead of n x D. (n, n)"""
-    gram = torch.bmm(sources, sources.transpose(1, 2))
-    squares = (torch.bmm(weights, gram) * weights).sum(-1)
-    return squares.clamp_(min=0).sqrt_().T / sigma[:, None]
-
-
-def l2_closeness(weights, sources, resultant, sigma):
-    """||y_i||_2 - ||y_i - T_ij||_2 without the cancellation of that difference. (n, n)
-
-    = (2 y.T - ||T||^2) / (||y|| + ||y - T||), and ||y - T||^2 = ||y||^2 - 2 y.T + ||T||^2.
-    """
-    inner = torch.einsum("jih,jhd,id->ij", weights, sources, resultant) / sigma[:, None] ** 2
-    squares = l2_norms(weights, sources, sigma) ** 2
-    # The eps of pairwise_distance, once more: |T - y + eps|^2 = |y - T|^2 - 2 eps sum(y - T) + D eps^2; its
-    # effect on a distance is below 1e-6 and is left out here.
-    size = (resultant / sigma[:, None]).norm(dim=-1, keepdim=True)
-    apart = (size**2 - 2 * inner + squares).clamp_(min=0).sqrt_()
-    return (2 * inner - squares) / (size + apart)
 
 
 def normalise_rows(matrix):

@@ -24,20 +24,17 @@ ENTRY = Method(
 def compute(batch, readouts, *, ddof=0):
     """norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
     LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference. Multiplied over the layers."""
-    from .decomposition import l2_norms, normalise_rows, token_relevance
+    from .decomposition import normalise_rows, token_relevance
 
     def matrices(example):
         found = {}
         if "norm_rollout" in readouts:
-            sources, _, sigma = example.first(ddof)
-            found["norm_rollout"] = normalise_rows(l2_norms(example.weights, sources, sigma))
+            found["norm_rollout"] = normalise_rows(example.first(ddof).l2_norms())
         if "globenc" in readouts or "globenc_published" in readouts:
-            sources, _, sigma = example.second(ddof)
-            norms = l2_norms(example.weights, sources, sigma)
-            if "globenc" in readouts:
-                found["globenc"] = normalise_rows(norms)
-            if "globenc_published" in readouts:
-                found["globenc_published"] = norms
-        return found
+            stage = example.second(ddof)
+            norms = stage.l2_norms()
+            found["globenc"] = normalise_rows(norms)
+            found["globenc_published"] = norms / stage.sigma
+        return {readout: found[readout] for readout in readouts}
 
     return token_relevance(batch, matrices)

