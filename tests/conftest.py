@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests import workflow
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,11 +5,11 @@ import re
 
 import pytest
 import yaml
-from workflow import ROOT, TINY
 
 from plumbline import config as configuration
 from plumbline import plan
 from plumbline.errors import PlumblineError
+from tests.workflow import ROOT, TINY
 
 
 def merged(*names):

@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from tests import workflow
 import yaml
+
+from tests import workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

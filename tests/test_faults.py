@@ -1,16 +1,19 @@
 """Faults end in one clear line of ours and leave nothing half-written; a killed run can be taken up again."""
 
+import contextlib
 import gzip
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import psutil
 import pytest
-from tests import workflow
 import yaml
+
+from tests import workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -163,7 +166,9 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
 
     As both runs start from nothing in different folders, this also shows that two runs give equal bytes.
     """
-    folder = workflow.checkout(tmp_path / "checkout")
+    folder = workflow.copy(finished, tmp_path / "checkout")
+    shutil.rmtree(folder / "results/tiny")
+    shutil.rmtree(folder / ".snakemake")
     call = workflow.command("--cores", "2", "--configfile", workflow.TINY)
     process = subprocess.Popen(
         call, cwd=folder, env=workflow.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -176,8 +181,7 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
         assert time.monotonic() < until, "no attributions after ten minutes"
         time.sleep(0.05)
     for victim in [*children(process), psutil.Process(process.pid)]:
-        with_gone = victim.is_running()
-        if with_gone:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(victim.pid, signal.SIGKILL)
     process.wait()
     assert workflow.snakemake(folder, "--unlock", "--configfile", workflow.TINY).returncode == 0

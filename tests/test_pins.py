@@ -5,7 +5,8 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 
 import yaml
-from workflow import ROOT
+
+from tests.workflow import ROOT
 
 
 def canonical(name):

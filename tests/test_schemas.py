@@ -3,10 +3,10 @@
 import jsonschema
 import pytest
 import yaml
-from workflow import ROOT
 
 from plumbline import config
 from plumbline.artefacts import _arrow_type
+from tests.workflow import ROOT
 
 ARTEFACTS = sorted((ROOT / "schemas/artefacts").glob("*.yaml"))
 

@@ -37,11 +37,16 @@ def train_tokenizer(architecture, texts, vocabulary):
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
+        # The trainer numbers continuing letters as its hash map yields them, which differs from run to run and
+        # decides ties; named beforehand, they have fixed numbers.
+        continuing = _continuing(tokenizer, texts)
         trainer = trainers.WordPieceTrainer(
-            vocab_size=vocabulary, special_tokens=list(special.values()), show_progress=False
+            vocab_size=vocabulary, special_tokens=[*special.values(), *continuing], show_progress=False
         )
         first, last = "[CLS]", "[SEP]"
     tokenizer.train_from_iterator(texts, trainer)
+    if architecture not in BYTE_LEVEL:
+        tokenizer = _without_added(tokenizer, special)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A {last}",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (first, last)],
@@ -49,6 +54,26 @@ def train_tokenizer(architecture, texts, vocabulary):
     names = {f"{name}_token": token for name, token in special.items()}
     names |= {"cls_token": first, "sep_token": last}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+
+
+def _continuing(tokenizer, texts):
+    """Sorted `##x` for every letter x that stands inside a word."""
+    found = set()
+    for text in texts:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
+            found.update(word[1:])
+    return [f"##{letter}" for letter in sorted(found)]
+
+
+def _without_added(tokenizer, special):
+    """The same WordPiece tokeniser with `special` alone as added tokens, not the continuing letters."""
+    from tokenizers import Tokenizer, models
+
+    fresh = Tokenizer(models.WordPiece(vocab=tokenizer.get_vocab(), unk_token=special["unk"]))
+    fresh.normalizer, fresh.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    fresh.decoder = tokenizer.decoder
+    fresh.add_special_tokens(list(special.values()))
+    return fresh
 
 
 def special_ids(tokenizer):
@@ -82,7 +107,9 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
     texts = rows["text"].tolist()
     for number, text in zip(rows["id"], texts, strict=True):
         if not text.strip():
-            raise PlumblineError(f"{where}: the text of example {number} is empty: remove the row from the source")
+            raise PlumblineError(
+                f"{where}: the text of example {number} is empty: remove the row from the source"
+            )
     if agreement:
         texts = [text.replace(MASK_WORD, tokenizer.mask_token) for text in texts]
     encoded = tokenizer(
@@ -104,7 +131,9 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
         if agreement:
             places = np.flatnonzero(ids == tokenizer.mask_token_id)
             if len(places) != 1:
-                raise PlumblineError(f"{where}: example {number} has {len(places)} masks after tokenisation, not 1")
+                raise PlumblineError(
+                    f"{where}: example {number} has {len(places)} masks after tokenisation, not 1"
+                )
             position = int(places[0])
         if rationale is not None:
             rationale = token_rationale(text, rationale, encoded["offset_mapping"][row])
