@@ -14,10 +14,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from plumbline.attribution import attribute
-from plumbline.attribution.batch import Batch
-from plumbline.attribution.gradients import correct
 from plumbline.faithfulness import curves
-from plumbline.models.encoders import undisturbed
+from plumbline.faithfulness.perturbation import Request
 
 TOKENIZER_IDS = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
 
@@ -25,7 +23,11 @@ TOKENIZER_IDS = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
 def model_of(layers, width, heads):
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=5000, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width
+        vocab_size=5000,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
     )
     return BertForSequenceClassification(config).eval()
 
@@ -56,8 +58,10 @@ def ratios(base, others, repeats):
 
 
 def plain(model, ids, mask):
+    model.set_attn_implementation("eager")
+
     def call():
-        with undisturbed(model), torch.no_grad():
+        with torch.no_grad():
             model(input_ids=ids, attention_mask=mask, output_attentions=True)
 
     return call
@@ -66,22 +70,25 @@ def plain(model, ids, mask):
 def attribution_costs(model, batch, lengths, readouts, repeats):
     ids, mask = sentences(batch, lengths)
     calls = {
-        readout: lambda readout=readout: attribute(model, ids, mask, method=readout, tokenizer_ids=TOKENIZER_IDS)
+        readout: lambda readout=readout: attribute(
+            model, ids, mask, method=readout, tokenizer_ids=TOKENIZER_IDS
+        )
         for readout in readouts
     }
     return ratios(plain(model, ids, mask), calls, repeats)
 
 
 def ig_cost(model, repeats):
-    """100 steps over 100 forward-backward passes of the same batch (word embeddings, frozen weights)."""
+    """100 steps over 100 plain forward-backward passes of the same batch (word embeddings, frozen weights)."""
     ids, mask = sentences(32, (22, 22))
-    function = correct(Batch(model, ids, mask, target=1, tokenizer_ids=TOKENIZER_IDS))
+    for weight in model.parameters():
+        weight.requires_grad_(False)
 
     def passes():
-        with undisturbed(model):
-            embeddings = function.embed(ids)
-            for _ in range(100):
-                function.gradient(embeddings)
+        for _ in range(100):
+            words = model.get_input_embeddings()(ids).requires_grad_(True)
+            logits = model(inputs_embeds=words, attention_mask=mask).logits
+            torch.autograd.grad(logits.softmax(-1)[:, 1].sum(), words)
 
     _, found = ratios(
         passes,
@@ -92,26 +99,35 @@ def ig_cost(model, repeats):
 
 
 def curve_speed(model, repeats):
-    """Comp and suff bins of 128 sentences: the engine over the same deletions one at a time."""
+    """Comp and suff bins of 128 sentences: the engine over the same deletions one at a time, both sdpa."""
     ids, mask = sentences(128, (10, 38), seed=1)
     scores = torch.from_numpy(np.random.default_rng(2).random(ids.shape).astype(np.float32))
+    settings = {"position": 0, "agreement": False, "mask_id": TOKENIZER_IDS["mask"]}
+    requests = [
+        Request(ids[row, :length].numpy(), scores[row, :length].numpy(), "standard", kind, **settings)
+        for row, length in enumerate(mask.sum(-1).tolist())
+        for kind in ("comp", "suff")
+    ]
+    model.set_attn_implementation("sdpa")
 
     def engine():
         for kind in ("comp", "suff"):
-            curves(model, ids, mask, scores, protocol="standard", kind=kind, tokenizer_ids=TOKENIZER_IDS, target=1)
+            curves(
+                model,
+                ids,
+                mask,
+                scores,
+                protocol="standard",
+                kind=kind,
+                tokenizer_ids=TOKENIZER_IDS,
+                target=1,
+            )
 
     def one_at_a_time():
-        from plumbline.faithfulness.perturbation import Request
-
-        with undisturbed(model, "sdpa"), torch.inference_mode():
-            for row, length in enumerate(mask.sum(-1).tolist()):
-                for kind in ("comp", "suff"):
-                    request = Request(
-                        ids[row, :length].numpy(), scores[row, :length].numpy(), "standard", kind,
-                        position=0, agreement=False, mask_id=4,
-                    )  # fmt: skip
-                    for count in request.counts:
-                        model(input_ids=torch.from_numpy(request.perturbed(count)[0])[None])
+        with torch.inference_mode():
+            for request in requests:
+                for count in request.counts:
+                    model(input_ids=torch.from_numpy(request.perturbed(count)[0])[None])
 
     _, found = ratios(engine, {"one at a time": one_at_a_time}, repeats)
     return found["one at a time"]
@@ -127,7 +143,11 @@ def main():
     minilm = model_of(6, 384, 12)
     numbers = {}
     every = ["alti", "alti_l2", "alti_ln2", "norm_rollout", "globenc", "raw_attention", "rollout", "grad_l2"]
-    for length, readouts in ((22, every), (22,every), (128, ["alti", "norm_rollout", "rollout"]), (256, ["alti", "norm_rollout"])):
+    for length, readouts in (
+        (22, every),
+        (128, ["alti", "norm_rollout", "rollout"]),
+        (256, ["alti", "norm_rollout"]),
+    ):
         unit, found = attribution_costs(minilm, 32, (length, length), readouts, options.repeats)
         print(f"32 sentences of {length} tokens; one forward pass: {unit:.3f} s", flush=True)
         for readout, ratio in found.items():
@@ -136,7 +156,9 @@ def main():
     numbers["ig"] = ig_cost(minilm, max(2, options.repeats // 2))
     print(f"ig, 100 steps: {numbers['ig']:.2f} x 100 forward-backward passes", flush=True)
     numbers["curves"] = curve_speed(minilm, max(2, options.repeats // 2))
-    print(f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True)
+    print(
+        f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True
+    )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(numbers, out, indent=2)

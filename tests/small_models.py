@@ -20,7 +20,11 @@ def small_model(architecture, task="classification", width=16, layers=3, spread=
     from plumbline.models.encoders import class_of
 
     made = class_of(architecture, task)
-    names = {"vocab_size": 60, "max_position_embeddings": 40, "pad_token_id": special_ids_of(architecture)["pad"]}
+    names = {
+        "vocab_size": 60,
+        "max_position_embeddings": 40,
+        "pad_token_id": special_ids_of(architecture)["pad"],
+    }
     if architecture == "distilbert":
         names |= {"dim": width, "n_layers": layers, "n_heads": 4, "hidden_dim": 2 * width}
     else:

@@ -22,7 +22,10 @@ def settings(readout, mask, special):
 
 def alone(given, row, length):
     """The same arguments for one example of the batch."""
-    cut = {"seed": lambda value: value[row : row + 1], "rationale": lambda value: value[row : row + 1, :length]}
+    cut = {
+        "seed": lambda value: value[row : row + 1],
+        "rationale": lambda value: value[row : row + 1, :length],
+    }
     return {name: cut[name](value) if name in cut else value for name, value in given.items()}
 
 
@@ -57,7 +60,9 @@ def test_batch_size_order_and_threads_change_nothing(readout):
     whole = attribute(model, ids, mask, readout, **given)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     shuffled = attribute(model, ids[order], mask[order], readout, **given)
-    halves = torch.cat([attribute(model, ids[part], mask[part], readout, **given) for part in (slice(3), slice(3, 6))])
+    halves = torch.cat(
+        [attribute(model, ids[part], mask[part], readout, **given) for part in (slice(3), slice(3, 6))]
+    )
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     threaded = attribute(model, ids, mask, readout, **given)
@@ -75,7 +80,9 @@ def test_model_is_left_as_it_was():
     model.set_attn_implementation("sdpa")
     ids, mask, _ = small_batch("bert")
     model(input_ids=ids, attention_mask=mask).logits.sum().backward()
-    gradients = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+    gradients = {
+        name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
+    }
     training = {name: module.training for name, module in model.named_modules()}
     for readout in READOUTS:
         attribute(model, ids, mask, readout, **settings(readout, mask, special_ids_of("bert")))
@@ -106,7 +113,9 @@ def test_inside_no_grad(readout):
 def test_target_and_position():
     model, special = small_model("bert"), special_ids_of("bert")
     ids, mask, _ = small_batch("bert")
-    both = [attribute(model, ids, mask, "gxi_mean", target=target, tokenizer_ids=special) for target in (0, 1)]
+    both = [
+        attribute(model, ids, mask, "gxi_mean", target=target, tokenizer_ids=special) for target in (0, 1)
+    ]
     # Two classes: the probabilities sum to one, so the gradients to zero.
     torch.testing.assert_close(both[0], -both[1], rtol=1e-3, atol=1e-7)
     default = attribute(model, ids, mask, "gxi_mean", tokenizer_ids=special)
@@ -121,7 +130,9 @@ def test_target_and_position():
 def test_registry():
     assert set(READOUTS) == {readout.id for method in METHODS.values() for readout in method.readouts}
     assert sum(len(method.readouts) for method in METHODS.values()) == len(READOUTS)
-    assert {"random", "position", "uniform", "oracle"} == {name for name, method in METHODS.items() if method.control}
+    assert {"random", "position", "uniform", "oracle"} == {
+        name for name, method in METHODS.items() if method.control
+    }
     assert len({readout.label for readout in READOUTS.values()}) == len(READOUTS)
 
 
@@ -136,7 +147,10 @@ def test_registry():
         ({"target": torch.tensor([1, 0])}, "target must be one number or one an example"),
         ({"attention_mask": torch.tensor([[0, 1, 1]] * 4)}, "padding on the right"),
         ({"attention_mask": torch.tensor([[1, 1, 1]] * 3 + [[0, 0, 0]])}, "example 3 of the batch is empty"),
-        ({"input_ids": torch.ones(1, 50, dtype=torch.int64), "attention_mask": None}, "more than the model's 40"),
+        (
+            {"input_ids": torch.ones(1, 50, dtype=torch.int64), "attention_mask": None},
+            "more than the model's 40",
+        ),
     ],
 )
 def test_errors_say_what_is_wrong(change, text):

@@ -42,15 +42,22 @@ def test_decomposition(architecture):
             vectors, result = transformed_vectors(layer, row, example.length)
             # The reference's eps inside the square root of LayerNorm is the only difference.
             left = torch.nn.functional.layer_norm(
-                layer.pre1[row, : example.length], result.shape[-1:], layer.norm1.weight, layer.norm1.bias, 0.0
+                layer.pre1[row, : example.length],
+                result.shape[-1:],
+                layer.norm1.weight,
+                layer.norm1.bias,
+                0.0,
             )
             torch.testing.assert_close(result, left, rtol=1e-4, atol=1e-4)
             stage = example.first(0)
-            torch.testing.assert_close(stage.resultant / stage.sigma, result, rtol=1e-4, atol=1e-4)
-            torch.testing.assert_close(stage.l2_norms() / stage.sigma, vectors.norm(dim=-1), rtol=1e-4, atol=1e-4)
+            scaled, sigma = stage.result()
+            torch.testing.assert_close(scaled / sigma, result, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(stage.l2_norms() / sigma, vectors.norm(dim=-1), rtol=1e-4, atol=1e-4)
             for order, closeness in ((1, stage.l1_closeness()), (2, stage.l2_closeness())):
-                want = result.norm(p=order, dim=-1)[:, None] - (result[:, None] - vectors).norm(p=order, dim=-1)
-                torch.testing.assert_close(closeness / stage.sigma, want, rtol=1e-3, atol=1e-3)
+                want = result.norm(p=order, dim=-1)[:, None] - (result[:, None] - vectors).norm(
+                    p=order, dim=-1
+                )
+                torch.testing.assert_close(closeness / sigma, want, rtol=1e-3, atol=1e-3)
 
 
 def test_alti_by_hand():

@@ -34,7 +34,10 @@ def naive(model, ids, scores, protocol, kind, special, position, target):
             break
         gone = set(places[:step] if kind == "comp" else places[step:])
         if protocol == "mask":
-            row, place = [special["mask"] if index in gone else token for index, token in enumerate(ids)], position
+            row, place = (
+                [special["mask"] if index in gone else token for index, token in enumerate(ids)],
+                position,
+            )
         else:
             row = [token for index, token in enumerate(ids) if index not in gone]
             place = None if position is None else sum(index not in gone for index in range(position))
@@ -51,7 +54,12 @@ def naive(model, ids, scores, protocol, kind, special, position, target):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("architecture", "task"),
-    [("bert", "classification"), ("roberta", "agreement"), ("distilbert", "agreement"), ("roberta", "classification")],
+    [
+        ("bert", "classification"),
+        ("roberta", "agreement"),
+        ("distilbert", "agreement"),
+        ("roberta", "classification"),
+    ],
 )
 def test_curves_equal_a_plain_loop(architecture, task, protocol, kind):
     model, special = small_model(architecture, task), special_ids_of(architecture)
@@ -105,7 +113,8 @@ def test_scores():
 
 
 @pytest.mark.parametrize(
-    ("change", "text"), [({"protocol": "standrad"}, "did you mean 'standard'"), ({"kind": "com"}, "'comp' or 'suff'")]
+    ("change", "text"),
+    [({"protocol": "standrad"}, "did you mean 'standard'"), ({"kind": "com"}, "'comp' or 'suff'")],
 )
 def test_errors(change, text):
     model = small_model("bert")
@@ -146,7 +155,9 @@ def test_token_budget_changes_nothing(budget, seed):
     passes = Passes()
     for length in draw.integers(3, 12, size=15):
         passes.add(draw.integers(5, 60, size=length))
-    torch.testing.assert_close(passes.run(model, 0, budget), passes.run(model, 0, 10**6), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        passes.run(model, 0, budget), passes.run(model, 0, 10**6), rtol=1e-4, atol=1e-5
+    )
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))

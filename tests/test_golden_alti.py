@@ -11,7 +11,6 @@ from plumbline.attribution import READOUTS, attribute
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
 from plumbline.faithfulness import aopc, curves
 from plumbline.models.encoders import undisturbed
-
 from tests.conftest import GOLDEN
 
 LENGTHS = (7, 12, 30)
@@ -37,7 +36,14 @@ def case(request):
         ids[number, : len(row)] = torch.from_numpy(row)
     # No sentence holds the padding id 0.
     special = json.loads((GOLDEN / "alti" / "special_ids.json").read_text())[name]
-    return {"name": name, "model": model, "ids": ids, "mask": (ids != 0).long(), "special": special, "rows": rows}
+    return {
+        "name": name,
+        "model": model,
+        "ids": ids,
+        "mask": (ids != 0).long(),
+        "special": special,
+        "rows": rows,
+    }
 
 
 def reference(name, key, ddof1=False):
@@ -52,7 +58,12 @@ def check(case, readout, golden, tolerance, **parameters):
     )
     for row, ids, want in zip(together, case["rows"], golden, strict=True):
         alone = attribute(
-            case["model"], torch.from_numpy(ids)[None], None, readout, tokenizer_ids=case["special"], **parameters
+            case["model"],
+            torch.from_numpy(ids)[None],
+            None,
+            readout,
+            tokenizer_ids=case["special"],
+            **parameters,
         )[0]
         scale = np.abs(want).max()
         assert np.abs(alone.numpy() - want).max() / scale < tolerance
@@ -63,7 +74,9 @@ def check(case, readout, golden, tolerance, **parameters):
 @pytest.mark.parametrize("readout", AS_PUBLISHED)
 def test_relevances(case, readout):
     tolerance = 5e-4 if READOUTS[readout].id.startswith(("alti", "norm", "globenc")) else 1e-4
-    check(case, readout, reference(case["name"], AS_PUBLISHED[readout], readout == "alti_published"), tolerance)
+    check(
+        case, readout, reference(case["name"], AS_PUBLISHED[readout], readout == "alti_published"), tolerance
+    )
 
 
 @pytest.mark.parametrize("readout", DDOF1)
@@ -100,15 +113,16 @@ def test_layer_matrices(case):
             )
             for row, example in enumerate(examples(layer, [length] * 4)):
                 first, second = example.first(0), example.second(0)
+                (result1, sigma1), (result2, sigma2) = first.result(), second.result()
                 found = {
                     "C_alti": normalise_rows(first.l1_closeness().clamp(min=0)),
                     "C_alti_l2": normalise_rows(first.l2_closeness().clamp(min=0)),
                     "C_alti_ln2": normalise_rows(second.l1_closeness().clamp(min=0)),
                     "C_norm": normalise_rows(first.l2_norms()),
-                    "tv_norm": first.l2_norms() / first.sigma,
-                    "tv_norm_ln2": second.l2_norms() / second.sigma,
-                    "resultant_l1": (first.resultant / first.sigma).abs().sum(-1),
-                    "resultant_ln2_l1": (second.resultant / second.sigma).abs().sum(-1),
+                    "tv_norm": first.l2_norms() / sigma1,
+                    "tv_norm_ln2": second.l2_norms() / sigma2,
+                    "resultant_l1": (result1 / sigma1).abs().sum(-1),
+                    "resultant_ln2_l1": (result2 / sigma2).abs().sum(-1),
                 }
                 for key, ours in found.items():
                     want = golden[f"{key}__len{length}"][row, number]

@@ -36,7 +36,9 @@ def discover(package, kind):
             continue
         entry = importlib.import_module(f"{package}.{info.name}").ENTRY
         if entry.id != info.name:
-            raise AssertionError(f"{package}.{info.name} registers '{entry.id}'; a module bears its entry's id")
+            raise AssertionError(
+                f"{package}.{info.name} registers '{entry.id}'; a module bears its entry's id"
+            )
         entries[entry.id] = entry
     return Registry(kind, entries)
 

@@ -53,7 +53,13 @@ def attribute(
     from .batch import Batch
 
     batch = Batch(
-        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
+        model,
+        input_ids,
+        attention_mask,
+        target=target,
+        position=position,
+        tokenizer_ids=tokenizer_ids,
+        seed=seed,
     )
     return explain(entry.id, batch, [method], **parameters)[method]
 
@@ -75,7 +81,8 @@ def explain(method, batch, readouts=None, **parameters):
             raise unknown(f"parameter of method '{method}'", name, entry.parameters)
     readouts = list(readouts or [readout.id for readout in entry.readouts])
     module = importlib.import_module(f"{__name__}.{method}")
-    with undisturbed(batch.model), torch.enable_grad():
+    attention = "eager" if "attention" in entry.needs else "sdpa"
+    with undisturbed(batch.model, attention), torch.enable_grad():
         found = module.compute(batch, readouts, **{**entry.parameters, **parameters})
     results = {}
     for name, values in found.items():

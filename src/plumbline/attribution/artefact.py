@@ -2,7 +2,7 @@
 
 from ..artefacts import read_rows, write_rows
 from ..errors import PlumblineError
-from ..models.encoders import load, max_tokens
+from ..models.encoders import load, max_tokens, undisturbed
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, padded, special_ids, tokenise
 from ..seeds import seed_of
@@ -10,7 +10,7 @@ from . import METHODS, explain
 from .batch import Batch
 
 # Tokens of one batch, padding counted: fits the cache of a CPU core, fills a GPU.
-BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
 def write_attributions(
@@ -48,8 +48,9 @@ def write_attributions(
     columns = {}
     for block in blocks(found):
         results = {}
-        for batch in like_lengths(block, budget):
-            results |= _explained(network, tokenizer, batch, dataset, method, parameters)
+        with undisturbed(network):  # once a block, not once a batch
+            for batch in like_lengths(block, budget):
+                results |= _explained(network, tokenizer, batch, dataset, method, parameters)
         for example in block:
             for name, value in results[example.id].items():
                 columns.setdefault(name, []).append(value)

@@ -54,7 +54,9 @@ class Batch:
 
     def _check_lengths(self):
         if min(self.lengths, default=0) == 0:
-            raise PlumblineError(f"example {self.lengths.index(0) if self.lengths else 0} of the batch is empty")
+            raise PlumblineError(
+                f"example {self.lengths.index(0) if self.lengths else 0} of the batch is empty"
+            )
         # Right padding only: position embeddings and the class token's place depend on it.
         expected = torch.arange(self.attention_mask.shape[1], device=self.device)
         expected = expected < torch.tensor(self.lengths, device=self.device)[:, None]
@@ -72,13 +74,15 @@ class Batch:
         if value.dim() == 0:
             value = value.expand(len(self.input_ids))
         if value.shape != (len(self.input_ids),):
-            raise PlumblineError(f"{name} must be one number or one an example, not of shape {tuple(value.shape)}")
+            raise PlumblineError(
+                f"{name} must be one number or one an example, not of shape {tuple(value.shape)}"
+            )
         return value
 
     @cached_property
     def logits(self):
         """Logits of the ordinary forward pass, (batch, classes) or, for agreement, (batch, n, 1)."""
-        with undisturbed(self.model), torch.no_grad():
+        with undisturbed(self.model, "sdpa"), torch.no_grad():
             logits = self.model(input_ids=self.input_ids, attention_mask=self.attention_mask).logits
         if not logits.isfinite().all():
             row = int((~logits.isfinite()).reshape(len(logits), -1).any(-1).nonzero()[0, 0])

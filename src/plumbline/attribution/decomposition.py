@@ -14,6 +14,7 @@ and head, the residual is one more head whose attention is the identity, everyth
 sigma_i, and what needs T_ij itself goes in chunks that stay in the cache.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +54,11 @@ def trace(model, input_ids, attention_mask):
         def hook(module, args, kwargs, result):
             given = args[0] if args else kwargs["hidden_states"]
             for field, source in what.items():
-                record[field] = {"in": given, "out": result, "weights": result[1] if len(result) > 1 else None}[source]
+                record[field] = {
+                    "in": given,
+                    "out": result,
+                    "weights": result[1] if len(result) > 1 else None,
+                }[source]
 
         return hook
 
@@ -67,7 +72,9 @@ def trace(model, input_ids, attention_mask):
             names.norm2: {"pre2": "in", "output": "out"},
         }
         for name, what in wanted.items():
-            handles.append(layer.get_submodule(name).register_forward_hook(keep(record, **what), with_kwargs=True))
+            handles.append(
+                layer.get_submodule(name).register_forward_hook(keep(record, **what), with_kwargs=True)
+            )
     try:
         with torch.no_grad():
             model(input_ids=input_ids, attention_mask=attention_mask)
@@ -105,15 +112,21 @@ class Example:
 
     def first(self, ddof):
         """The stage after the first LayerNorm."""
-        norm, sigma = self.layer.norm1, deviation(self.pre1, ddof)
-        resultant = centre_and_scale(self.pre1, norm.weight) + sigma * norm.bias
-        return Stage(self.weights, self.sources, resultant, sigma)
+
+        def result():
+            norm, sigma = self.layer.norm1, deviation(self.pre1, ddof)
+            return centre_and_scale(self.pre1, norm.weight) + sigma * norm.bias, sigma
+
+        return Stage(self.weights, self.sources, result)
 
     def second(self, ddof):
         """The stage after the second LayerNorm: T2 is linear in T, so the source vectors go through Lin_gamma2."""
-        sigma = deviation(self.pre1, ddof) * deviation(self.pre2, ddof)
-        sources = centre_and_scale(self.sources, self.layer.norm2.weight)
-        return Stage(self.weights, sources, sigma * self.layer.output[self.index, : self.length], sigma)
+
+        def result():
+            sigma = deviation(self.pre1, ddof) * deviation(self.pre2, ddof)
+            return sigma * self.layer.output[self.index, : self.length], sigma
+
+        return Stage(self.weights, centre_and_scale(self.sources, self.layer.norm2.weight), result)
 
 
 def deviation(vectors, ddof):
@@ -126,27 +139,28 @@ def deviation(vectors, ddof):
 class Stage:
     """Vectors of one example after one of the LayerNorms, times sigma_i.
 
-    weights (n, n, heads + 1) and sources (n, heads + 1, D): see `Example`; resultant sigma_i y_i (n, D);
-    sigma (n, 1). The methods return (targets i, sources j), times sigma_i too: dividing rows by their sum undoes it.
+    weights (n, n, heads + 1) and sources (n, heads + 1, D): see `Example`; result(): (sigma_i y_i (n, D),
+    sigma (n, 1)), which norms do without. The methods return (targets i, sources j), times sigma_i too:
+    dividing rows by their sum undoes it.
     """
 
     weights: torch.Tensor
     sources: torch.Tensor
-    resultant: torch.Tensor
-    sigma: torch.Tensor
+    result: Callable
 
     def l1_closeness(self):
         """sigma_i (||y_i||_1 - ||y_i - T_ij||_1), (n, n)."""
-        length, width = self.resultant.shape
+        resultant, sigma = self.result()
+        length, width = resultant.shape
         # |T - y + eps|, as the reference's pairwise_distance has it.
-        shifted = (self.resultant - PAIRWISE_EPS * self.sigma)[None]
+        shifted = (resultant - PAIRWISE_EPS * sigma)[None]
         chunk = max(1, CHUNK_BYTES // (length * width * shifted.element_size()))
         distances = []
         for start in range(0, length, chunk):
             part = slice(start, start + chunk)
             left = torch.baddbmm(shifted, self.weights[part], self.sources[part], alpha=-1)
             distances.append(left.abs_().sum(-1))
-        return self.resultant.abs().sum(-1, keepdim=True) - torch.cat(distances).T
+        return resultant.abs().sum(-1, keepdim=True) - torch.cat(distances).T
 
     def l2_norms(self):
         """sigma_i ||T_ij||_2 through the Gram matrix of a source's heads, n heads^2 work instead of n D; (n, n)."""
@@ -161,10 +175,11 @@ class Stage:
         pairwise_distance moves an Euclidean distance by less than 1e-6 sqrt(D) and is left out.
         """
         # y_i . T_ij = sum_h A_hij (y_i . u_jh): one product of (heads + 1) n x D with D x n.
-        products = (self.sources.flatten(0, 1) @ self.resultant.T).unflatten(0, self.sources.shape[:2])
+        resultant, _ = self.result()
+        products = (self.sources.flatten(0, 1) @ resultant.T).unflatten(0, self.sources.shape[:2])
         inner = (self.weights * products.transpose(1, 2)).sum(-1).T
         squares = self.l2_norms().square()
-        size = self.resultant.norm(dim=-1, keepdim=True)
+        size = resultant.norm(dim=-1, keepdim=True)
         apart = (size**2 - 2 * inner + squares).clamp_(min=0).sqrt_()
         return (2 * inner - squares) / (size + apart)
 

@@ -11,12 +11,37 @@ ENTRY = Method(
     shared=("gradients",),
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(
-        Readout(id="grad_l2_published", label="Gradient (L2), as published", published=True, reference="grad"),
-        Readout(id="gxi_l2_published", label="G×I (L2), as published", published=True, reference="grad_input_l2"),
-        Readout(id="gxi_mean_published", label="G×I (mean), as published", signed=True, published=True, reference="grad_input_mean"),
-        Readout(id="gxi_mean_abs_published", label="G×I (mean |·|), as published", published=True, reference="grad_input_mean_abs_mean"),
-        Readout(id="gxi_abs_published", label="G×I (|sum|), as published", published=True, reference="grad_input_abs"),
-        Readout(id="gxi_clip_published", label="G×I (clipped), as published", published=True, reference="grad_input_clip"),
+        Readout(
+            id="grad_l2_published", label="Gradient (L2), as published", published=True, reference="grad"
+        ),
+        Readout(
+            id="gxi_l2_published", label="G×I (L2), as published", published=True, reference="grad_input_l2"
+        ),
+        Readout(
+            id="gxi_mean_published",
+            label="G×I (mean), as published",
+            signed=True,
+            published=True,
+            reference="grad_input_mean",
+        ),
+        Readout(
+            id="gxi_mean_abs_published",
+            label="G×I (mean |·|), as published",
+            published=True,
+            reference="grad_input_mean_abs_mean",
+        ),
+        Readout(
+            id="gxi_abs_published",
+            label="G×I (|sum|), as published",
+            published=True,
+            reference="grad_input_abs",
+        ),
+        Readout(
+            id="gxi_clip_published",
+            label="G×I (clipped), as published",
+            published=True,
+            reference="grad_input_clip",
+        ),
     ),
 )
 

@@ -28,7 +28,9 @@ class Function:
         """Probabilities (rows,) for the embeddings of the given examples."""
         batch = self.batch
         with replaced_output(self.entry, embeddings):
-            logits = batch.model(input_ids=batch.input_ids[rows], attention_mask=batch.attention_mask[rows]).logits
+            logits = batch.model(
+                input_ids=batch.input_ids[rows], attention_mask=batch.attention_mask[rows]
+            ).logits
         return self.probability(logits, rows)
 
     def gradient(self, embeddings, rows=slice(None)):
@@ -101,13 +103,15 @@ def gradient_readouts(function, suffix=""):
     with torch.no_grad():
         embeddings = function.embed(batch.input_ids)
     _, gradient = function.gradient(embeddings)
-    found = {f"gxi_{name}{suffix}": scores for name, scores in token_scores(gradient, embeddings, mask).items()}
+    found = {
+        f"gxi_{name}{suffix}": scores for name, scores in token_scores(gradient, embeddings, mask).items()
+    }
     found[f"grad_l2{suffix}"] = share(gradient.norm(dim=-1) * mask)
     return found
 
 
 # Tokens that one backward pass holds at a time; integrated gradients run as many steps together as fit.
-STEP_TOKENS = {"cpu": 1024, "cuda": 65536}
+STEP_TOKENS = {"cpu": 512, "cuda": 65536}
 
 
 def integrated_gradients(function, steps):
@@ -125,7 +129,7 @@ def integrated_gradients(function, steps):
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     nodes, weights = (nodes + 1) / 2, weights / 2
     size, width = batch.input_ids.shape
-    together = max(1, STEP_TOKENS.get(batch.device.type, 1024) // (size * width))
+    together = max(1, STEP_TOKENS.get(batch.device.type, 512) // (size * width))
     total = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
     for start in range(0, steps, together):
         chosen = slice(start, start + together)

@@ -13,10 +13,23 @@ ENTRY = Method(
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(
         Readout(id="ig_l2_published", label="IG (L2), as published", published=True, reference="ig_l2"),
-        Readout(id="ig_mean_published", label="IG (mean), as published", signed=True, published=True, reference="ig_mean"),
-        Readout(id="ig_mean_abs_published", label="IG (mean |·|), as published", published=True, reference="ig_abs_mean"),
+        Readout(
+            id="ig_mean_published",
+            label="IG (mean), as published",
+            signed=True,
+            published=True,
+            reference="ig_mean",
+        ),
+        Readout(
+            id="ig_mean_abs_published",
+            label="IG (mean |·|), as published",
+            published=True,
+            reference="ig_abs_mean",
+        ),
         Readout(id="ig_abs_published", label="IG (|sum|), as published", published=True, reference="ig_abs"),
-        Readout(id="ig_clip_published", label="IG (clipped), as published", published=True, reference="ig_clip"),
+        Readout(
+            id="ig_clip_published", label="IG (clipped), as published", published=True, reference="ig_clip"
+        ),
     ),
 )
 

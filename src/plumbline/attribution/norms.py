@@ -15,7 +15,10 @@ ENTRY = Method(
         Readout(id="norm_rollout", label="Norm Rollout", reference="norm"),
         Readout(id="globenc", label="GlobEnc"),
         Readout(
-            id="globenc_published", label="GlobEnc, as published (rows not normalised)", published=True, reference="norm2"
+            id="globenc_published",
+            label="GlobEnc, as published (rows not normalised)",
+            published=True,
+            reference="norm2",
         ),
     ),
 )
@@ -34,7 +37,8 @@ def compute(batch, readouts, *, ddof=0):
             stage = example.second(ddof)
             norms = stage.l2_norms()
             found["globenc"] = normalise_rows(norms)
-            found["globenc_published"] = norms / stage.sigma
+            _, sigma = stage.result()
+            found["globenc_published"] = norms / sigma
         return {readout: found[readout] for readout in readouts}
 
     return token_relevance(batch, matrices)

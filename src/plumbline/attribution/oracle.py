@@ -24,4 +24,6 @@ def compute(batch, readouts, *, rationale=None):
     if rationale is None:
         raise PlumblineError("the oracle needs `rationale`, (batch, n): it exists on known-truth data alone")
     rationale = torch.as_tensor(rationale, dtype=torch.float32)
-    return {"oracle": batch.padded([row[:length] for row, length in zip(rationale, batch.lengths, strict=True)])}
+    return {
+        "oracle": batch.padded([row[:length] for row, length in zip(rationale, batch.lengths, strict=True)])
+    }

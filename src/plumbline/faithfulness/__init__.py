@@ -49,11 +49,15 @@ def curves(
     from ..models.inference import Passes
     from .perturbation import Request, probabilities
 
-    batch = Batch(model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids)
+    batch = Batch(
+        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids
+    )
     _check_kind(kind)
     scores = torch.as_tensor(scores).detach().cpu().numpy()
     if scores.shape != tuple(input_ids.shape):
-        raise PlumblineError(f"scores are {scores.shape}, input_ids {tuple(input_ids.shape)}: give one score a token")
+        raise PlumblineError(
+            f"scores are {scores.shape}, input_ids {tuple(input_ids.shape)}: give one score a token"
+        )
     passes, requests = Passes(), []
     positions = batch.position.tolist()
     for ids, row, place in zip(batch.sequences(), scores, positions, strict=True):

@@ -64,5 +64,3 @@ def _requests(row, entry, agreement, special):
 def _full(passes, row):
     """The number of the full text, which every comp curve has already asked for."""
     return passes.add(row["input_ids"].astype(np.int64), int(row["position"]))
-
-

@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, replace
 
 from ..errors import PlumblineError, unknown
+from .packed import packed_linears
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def predicted_class(logits, position):
 
 @contextlib.contextmanager
 def undisturbed(model, attention="eager"):
-    """Run a model in evaluation mode with the given attention implementation and frozen weights.
+    """Run a model in evaluation mode, with the given attention implementation, frozen and packed weights.
 
     Training flags of every module, requires_grad of every weight and the attention implementation are as
     before afterwards, also when the block raises.
@@ -165,7 +166,8 @@ def undisturbed(model, attention="eager"):
             weight.requires_grad_(False)
         if implementation != attention:
             model.set_attn_implementation(attention)
-        yield model
+        with packed_linears(model):
+            yield model
     finally:
         if implementation != attention:
             model.set_attn_implementation(implementation)

@@ -51,7 +51,9 @@ class Passes:
                     ids[row, : lengths[number]] = self.sequences[number]
                 mask = None
                 if lengths[chosen].min() < width:
-                    mask = torch.from_numpy((np.arange(width) < lengths[chosen][:, None]).astype(np.int64)).to(device)
+                    mask = torch.from_numpy(
+                        (np.arange(width) < lengths[chosen][:, None]).astype(np.int64)
+                    ).to(device)
                 logits = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask).logits
                 if logits.dim() == 3:
                     rows = torch.arange(len(chosen), device=device)

@@ -46,7 +46,9 @@ def train_job(
     curve = []
     if train:
         examples = _tokenised(rows, tokenizer, network, block["training"]["max_tokens"], train)
-        curve = fit(network, examples, tokenizer, block["training"], seed_of("training", dataset, model, seed))
+        curve = fit(
+            network, examples, tokenizer, block["training"], seed_of("training", dataset, model, seed)
+        )
     correct, count = accuracy(network, _tokenised(held_out, tokenizer, network, None, evaluation), tokenizer)
     lower, upper = wilson_interval(correct, count)
     if upper < 1 / classes:
@@ -71,7 +73,11 @@ def train_job(
         "train_examples": 0 if rows is None else len(rows),
         "epochs": block["training"]["epochs"] if train else 0,
         "parameters": sum(weight.numel() for weight in network.parameters()),
-        "versions": {"plumbline": __version__, "torch": torch.__version__, "transformers": _version("transformers")},
+        "versions": {
+            "plumbline": __version__,
+            "torch": torch.__version__,
+            "transformers": _version("transformers"),
+        },
     }
     save(network, tokenizer, outputs)
     write_json(outputs["metrics"], facts)
@@ -99,7 +105,9 @@ def initial(block, task, classes, rows, checkpoint):
     config = AutoConfig.from_pretrained(folder)
     expected = block["architecture"].replace("_", "-")
     if config.model_type != expected:
-        raise PlumblineError(f"the checkpoint in {folder} is a '{config.model_type}', the config says '{expected}'")
+        raise PlumblineError(
+            f"the checkpoint in {folder} is a '{config.model_type}', the config says '{expected}'"
+        )
     if task == "agreement":
         network = agreement_head.attach(class_of(expected, task).from_pretrained(folder))
     else:
@@ -136,15 +144,34 @@ def _scratch(block, task, classes, rows):
     made = class_of(kind, task)
     names = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": classes}
     names["max_position_embeddings"] = POSITIONS
-    size = {"layers": block["layers"], "width": block["hidden_size"], "heads": block["heads"], "ffn": block["feed_forward"]}
+    size = {
+        "layers": block["layers"],
+        "width": block["hidden_size"],
+        "heads": block["heads"],
+        "ffn": block["feed_forward"],
+    }
     if kind == "distilbert":
-        names |= {"n_layers": size["layers"], "dim": size["width"], "n_heads": size["heads"], "hidden_dim": size["ffn"]}
+        names |= {
+            "n_layers": size["layers"],
+            "dim": size["width"],
+            "n_heads": size["heads"],
+            "hidden_dim": size["ffn"],
+        }
     else:
         names |= {"num_hidden_layers": size["layers"], "hidden_size": size["width"], "num_attention_heads": size["heads"],
                   "intermediate_size": size["ffn"], "embedding_size": size["width"]}  # fmt: skip
     # Small models trained on plenty of data underfit before they overfit: no dropout.
+    # With the usual 0.02, so narrow a model passes next to nothing through attention at first and stands still.
+    names["initializer_range"] = 0.05
     names |= dict.fromkeys(
-        ["hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "seq_classif_dropout"], 0.0
+        [
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "dropout",
+            "attention_dropout",
+            "seq_classif_dropout",
+        ],
+        0.0,
     )
     config = getattr(transformers, made.config_class.__name__)(**names)
     network = made(config)
@@ -161,7 +188,9 @@ def reorder_labels(network, order):
     heads = [m for m in network.modules() if isinstance(m, torch.nn.Linear) and id(m) not in base]
     head = heads[-1]
     if sorted(order) != list(range(head.out_features)):
-        raise PlumblineError(f"label_order {order} is no order of the checkpoint's {head.out_features} classes")
+        raise PlumblineError(
+            f"label_order {order} is no order of the checkpoint's {head.out_features} classes"
+        )
     inverse = [order.index(label) for label in range(len(order))]
     with torch.no_grad():
         head.weight.copy_(head.weight[inverse])
@@ -179,7 +208,10 @@ def fit(network, examples, tokenizer, training, seed):
     per_epoch = math.ceil(len(examples) / size)
     steps = max(1, math.ceil(training["epochs"] * per_epoch))
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True,
+        network.parameters(),
+        lr=training["learning_rate"],
+        weight_decay=training["weight_decay"],
+        fused=True,
     )
     schedule = get_linear_schedule_with_warmup(optimiser, round(training["warmup"] * steps), steps)
     every, curve, losses = max(1, steps // 20), [], []
