@@ -7,7 +7,7 @@ from captum.attr import IntegratedGradients
 
 from plumbline.attribution import attribute, explain
 from plumbline.attribution.batch import Batch
-from plumbline.attribution.decomposition import examples, trace
+from plumbline.attribution.decomposition import examples, normalise_rows, trace
 from plumbline.models.encoders import explained_probability, layers_of, modules_of, undisturbed
 from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
 
@@ -58,6 +58,12 @@ def test_decomposition(architecture):
                     p=order, dim=-1
                 )
                 torch.testing.assert_close(closeness / sigma, want, rtol=1e-3, atol=1e-3)
+
+
+def test_a_row_without_contributions_keeps_its_relevance():
+    matrix = torch.tensor([[0.0, 0.0], [1.0, 3.0]])
+    assert torch.equal(normalise_rows(matrix), torch.tensor([[1.0, 0.0], [0.25, 0.75]]))
+    assert normalise_rows(torch.tensor([[float("nan"), 1.0], [1.0, 1.0]])).isnan().any()
 
 
 def test_alti_by_hand():

@@ -195,8 +195,14 @@ def examples(layer, lengths):
 
 
 def normalise_rows(matrix):
-    """Rows divided by their sum."""
-    return matrix / matrix.sum(-1, keepdim=True)
+    """Rows divided by their sum, (n, n).
+
+    A row of zeros (no source brings the result closer, which happens in small models and is 0 / 0 in the
+    reference) becomes the identity's: the target's relevance stays its own. NaN stays NaN.
+    """
+    total = matrix.sum(-1, keepdim=True)
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    return torch.where(total == 0, identity, matrix / total)
 
 
 def relevance(matrices, row):
