@@ -24,6 +24,7 @@ from plumbline.config import (
     readouts_of,
     registries,
     run_of,
+    scored_split,
     validate,
 )
 from plumbline.datasets import raw_files
@@ -133,8 +134,8 @@ def method_files(stage, wc):
 
 
 def training_data(wc):
-    """The split that the run explains, for accuracy, and the training split where the model is trained."""
-    splits = {"evaluation": run_at(wc)["split"]}
+    """The split on which accuracy is measured, and the training split where the model is trained."""
+    splits = {"evaluation": scored_split(config, run_at(wc))}
     if model_config(config, wc.dataset, wc.model)["training"]:
         splits["train"] = "train"
     return {name: at("data", dataset=wc.dataset, split=split) for name, split in splits.items()}

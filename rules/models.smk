@@ -49,6 +49,6 @@ rule model:
         gpu=gpus(),
     params:
         block=lambda wc: model_config(config, wc.dataset, wc.model),
-        split=lambda wc: run_at(wc)["split"],
+        split=lambda wc: scored_split(config, run_at(wc)),
     script:
         "../scripts/model.py"

@@ -192,7 +192,7 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
     trained = configuration.model_config(config, "sva", "bert_base")
     assert trained["training"]["learning_rate"] == 1e-5
     small = configuration.model_config(config, "sentiment", "bert")
-    assert (small["layers"], small["training"]["learning_rate"]) == (4, 1e-3)
+    assert (small["layers"], small["training"]["learning_rate"]) == (3, 1e-3)
 
 
 def test_method_config_lays_the_block_over_the_registry():

@@ -124,11 +124,20 @@ def write_rows(path, columns, *, kind):
 
 def read_rows(path, columns=None):
     """The rows of a Parquet artefact as a pandas DataFrame."""
+    return _read(path, columns).to_pandas()
+
+
+def read_records(path, columns=None):
+    """The rows of a Parquet artefact as a list of dicts; for jobs that do without pandas and its import."""
+    return _read(path, columns).to_pylist()
+
+
+def _read(path, columns):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path).read(columns=columns).to_pandas()
+        return pq.ParquetFile(path).read(columns=columns)
     except FileNotFoundError:
         raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
     except pa.ArrowInvalid as fault:

@@ -301,7 +301,19 @@ def model_config(config, dataset, model):
     found = {key: block[key] for key in ("architecture", "source", "training", *SOURCE_KEYS[block["source"]])}
     if block["source"] == "hub":
         found |= found.pop("checkpoints")[dataset]
+    epochs = next(
+        (run["epochs"] for run in config["runs"] if (run["dataset"], run["model"]) == (dataset, model)), None
+    )
+    if epochs is not None and found["training"]:
+        found["training"] = found["training"] | {"epochs": epochs}
     return {"label_order": None} | found
+
+
+def scored_split(config, run):
+    """The split on which accuracy is measured: the explained one, or validation where its labels are hidden."""
+    source = dataset_config(config, run["dataset"])["source"]
+    hidden = registries()["datasets"][run["dataset"]].hidden.get(source, ())
+    return "validation" if run["split"] in hidden else run["split"]
 
 
 def run_of(config, dataset, model, seed):

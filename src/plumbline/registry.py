@@ -125,6 +125,7 @@ class Dataset:
     task         'classification' or 'agreement'.
     label_names  label -> name, by index.
     sources      source kind ('generated', 'mirror', 'hub', 'url') -> its particulars; the first is the default.
+    hidden       source kind -> splits whose labels the source hides (-1).
     known_truth  whether every row carries a rationale mask, one flag a word.
     parameters   name -> default of the config block.
     """
@@ -137,6 +138,7 @@ class Dataset:
     licence: str
     citation: str
     sources: dict
+    hidden: dict = field(default_factory=dict)
     known_truth: bool = False
     parameters: dict = field(default_factory=dict)
     order: int = 50

@@ -1,6 +1,6 @@
 """The attribution stage's file: every readout of one method for one model and data set."""
 
-from ..artefacts import read_rows, write_rows
+from ..artefacts import read_records, write_rows
 from ..errors import PlumblineError
 from ..models.encoders import load, max_tokens, undisturbed
 from ..models.runtime import prepare
@@ -40,8 +40,8 @@ def write_attributions(
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    rows = read_rows(data)
-    if METHODS[method].known_truth and "rationale" not in rows:
+    rows = read_records(data)
+    if METHODS[method].known_truth and "rationale" not in rows[0]:
         raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
     found = tokenised(rows, network, tokenizer, examples, max_tokens, data)
     budget = batch_tokens or BATCH_TOKENS[device.type]
@@ -60,7 +60,7 @@ def write_attributions(
 def tokenised(rows, network, tokenizer, examples, most, where):
     """The run's examples, tokenised."""
     if examples is not None:
-        rows = rows.iloc[:examples]
+        rows = rows[:examples]
     return tokenise(
         rows,
         tokenizer,

@@ -41,6 +41,7 @@ ENTRY = Dataset(
                 "sha256": "20d27a86c0c59acb746a41a481ebb1fc71edb72d94b5ccee7f23b9041b17adcf"},
         },
     },
+    hidden={"hub": ("test",)},
     parameters=raw.PARAMETERS | {"train_on": None},  # 'sentences' (mirror's default) or 'phrases' (hub's)
     order=30,
 )  # fmt: skip

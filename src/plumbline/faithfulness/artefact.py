@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..artefacts import read_rows, write_rows
+from ..artefacts import read_records, write_rows
 from ..models.encoders import is_agreement, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
@@ -24,9 +24,9 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     network, tokenizer = load(model, device)
     special = special_ids(tokenizer)
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
-    rows = read_rows(attributions, ["id", "input_ids", "target", "position", *wanted])
+    rows = read_records(attributions, ["id", "input_ids", "target", "position", *wanted])
     columns = {name: [] for name in ("id", "readout", "protocol", "kind", "removed", "probability", "score")}
-    for block in blocks(list(enumerate(rows.to_dict("records")))):
+    for block in blocks(list(enumerate(rows))):
         passes, requests = Passes(), []
         for number, row in block:
             requests += [
@@ -37,10 +37,10 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
             ]
         logits = passes.run(network, special["pad"], token_budget)
         for row, readout, protocol, request in requests:
-            curve = request.curve(probabilities(logits[request.numbers], int(row["target"])))
+            curve = request.curve(probabilities(logits[request.numbers], row["target"]))
             score = None
             if PROTOCOLS[protocol].scored:
-                full = probabilities(logits[[_full(passes, row)]], int(row["target"]))
+                full = probabilities(logits[[_full(passes, row)]], row["target"])
                 score = aopc([curve], full, protocol)[0].item()
             values = (row["id"], readout, protocol, request.kind, request.removed, curve.numpy(), score)
             for name, value in zip(columns, values, strict=True):
@@ -50,17 +50,17 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
 
 def _requests(row, entry, agreement, special):
     """(readout, request) of one example and protocol entry; comp and suff share the ranking."""
-    ids = row["input_ids"].astype(np.int64)
+    ids = np.array(row["input_ids"], dtype=np.int64)
     for readout in entry["readouts"]:
-        scores = row[f"scores_{readout}"]
+        scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
         ranked = ranking(scores, row["position"], agreement)
         for kind in KINDS:
             yield readout, Request(
-                ids, scores, entry["protocol"], kind, position=int(row["position"]), agreement=agreement,
+                ids, scores, entry["protocol"], kind, position=row["position"], agreement=agreement,
                 mask_id=special["mask"], cap=entry["cap"], ranked=ranked,
             )  # fmt: skip
 
 
 def _full(passes, row):
     """The number of the full text, which every comp curve has already asked for."""
-    return passes.add(row["input_ids"].astype(np.int64), int(row["position"]))
+    return passes.add(np.array(row["input_ids"], dtype=np.int64), row["position"])

@@ -94,7 +94,7 @@ class Tokenised:
 
 
 def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where="the data"):
-    """The examples of a data frame (schemas/artefacts/data.yaml), in its order.
+    """The examples of a list of rows (dicts of schemas/artefacts/data.yaml), in their order.
 
     limit       the model's longest input; max_tokens: a lower one (None: the limit). Both count special tokens.
     too_long    what to do above max_tokens: 'error', 'skip' (as published) or 'truncate'.
@@ -103,41 +103,36 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
     Raises PlumblineError for an empty text, a text too long, or an agreement mask that got lost.
     """
     most = min(limit, max_tokens or limit)
-    agreement = "mask_index" in rows
-    texts = rows["text"].tolist()
-    for number, text in zip(rows["id"], texts, strict=True):
-        if not text.strip():
+    for row in rows:
+        if not row["text"].strip():
             raise PlumblineError(
-                f"{where}: the text of example {number} is empty: remove the row from the source"
+                f"{where}: the text of example {row['id']} is empty: remove the row from the source"
             )
-    if agreement:
-        texts = [text.replace(MASK_WORD, tokenizer.mask_token) for text in texts]
+    texts = [row["text"].replace(MASK_WORD, tokenizer.mask_token) for row in rows]
     encoded = tokenizer(
         texts, truncation=too_long == "truncate", max_length=most, return_offsets_mapping=True, verbose=False
     )
     found = []
-    rationales = rows["rationale"].tolist() if "rationale" in rows else [None] * len(rows)
-    columns = zip(rows["id"].tolist(), rows["label"].tolist(), texts, rationales, strict=True)
-    for row, (number, label, text, rationale) in enumerate(columns):
-        ids = np.array(encoded["input_ids"][row], dtype=np.int64)
+    for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        ids = np.array(encoded["input_ids"][index], dtype=np.int64)
         if len(ids) > most:
             if too_long == "skip":
                 continue
             raise PlumblineError(
-                f"{where}: example {number} has {len(ids)} tokens, the limit is {most}: set max_tokens and "
-                "`too_long: skip` (or truncate) for this run"
+                f"{where}: example {row['id']} has {len(ids)} tokens, the limit is {most}: set max_tokens in the "
+                "model's block, and longer examples are skipped"
             )
-        position = 0
-        if agreement:
+        position, rationale = 0, row.get("rationale")
+        if "mask_index" in row:
             places = np.flatnonzero(ids == tokenizer.mask_token_id)
             if len(places) != 1:
                 raise PlumblineError(
-                    f"{where}: example {number} has {len(places)} masks after tokenisation, not 1"
+                    f"{where}: example {row['id']} has {len(places)} masks after tokenisation, not 1"
                 )
             position = int(places[0])
         if rationale is not None:
-            rationale = token_rationale(text, rationale, encoded["offset_mapping"][row])
-        found.append(Tokenised(number, ids, position, label, rationale))
+            rationale = token_rationale(text, rationale, encoded["offset_mapping"][index])
+        found.append(Tokenised(row["id"], ids, position, row["label"], rationale))
     return found
 
 

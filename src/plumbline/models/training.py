@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..artefacts import read_rows, write_json
+from ..artefacts import read_records, write_json
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
@@ -36,10 +36,10 @@ def train_job(
     (the label order contradicts the data).
     """
     device = prepare(device, threads)
-    rows = read_rows(train) if train else None
-    held_out = read_rows(evaluation)
-    task = "agreement" if "mask_index" in held_out else "classification"
-    classes = max(2, int(held_out["label"].max()) + 1)
+    rows = read_records(train) if train else None
+    held_out = read_records(evaluation)
+    task = "agreement" if "mask_index" in held_out[0] else "classification"
+    classes = max(2, 1 + max(row["label"] for row in held_out))
     torch.manual_seed(seed_of("initial weights", dataset, model, seed))
     network, tokenizer = initial(block, task, classes, rows, checkpoint)
     network.to(device)
@@ -140,7 +140,7 @@ def _scratch(block, task, classes, rows):
     import transformers
 
     kind = block["architecture"].replace("_", "-")
-    tokenizer = train_tokenizer(kind, rows["text"], block["vocabulary"])
+    tokenizer = train_tokenizer(kind, [row["text"] for row in rows], block["vocabulary"])
     made = class_of(kind, task)
     names = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": classes}
     names["max_position_embeddings"] = POSITIONS
