@@ -7,7 +7,10 @@ geometry of MiniLM (6 layers, 384 wide, 12 heads) with random weights; nothing h
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,10 +23,10 @@ from plumbline.faithfulness.perturbation import Request
 TOKENIZER_IDS = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
 
 
-def model_of(layers, width, heads):
+def model_of(layers, width, heads, vocabulary=5000):
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=5000,
+        vocab_size=vocabulary,
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
@@ -133,6 +136,21 @@ def curve_speed(model, repeats):
     return found["one at a time"]
 
 
+def alti_memory():
+    """Peak memory in GB of ALTI on 12 layers, 768 wide, 8 sentences of 200 tokens, in a process of its own."""
+    code = (
+        "import resource, bench, torch\n"
+        "torch.set_num_threads(1)\n"
+        "ids, mask = bench.sentences(8, (200, 200))\n"
+        "bench.attribute(bench.model_of(12, 768, 12, 30522), ids, mask, method='alti')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+    )
+    return float(done.stdout)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
@@ -158,6 +176,10 @@ def main():
     numbers["curves"] = curve_speed(minilm, max(2, options.repeats // 2))
     print(
         f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True
+    )
+    numbers["alti_memory"] = alti_memory()
+    print(
+        f"alti, 12 layers, 768 wide, 8 x 200 tokens: {numbers['alti_memory']:.2f} GB at its peak", flush=True
     )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
