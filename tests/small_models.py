@@ -52,7 +52,7 @@ def small_batch(architecture, lengths=(5, 9, 3, 12), seed=0):
     for row, length in enumerate(lengths):
         ids[row, :length] = draw.integers(5, 60, size=length)
         ids[row, 0], ids[row, length - 1] = special["cls"], special["sep"]
-        positions.append(int(draw.integers(1, length - 1)))
+        positions.append(int(draw.integers(1, max(2, length - 1))))
         ids[row, positions[-1]] = special["mask"]
     mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
     return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), torch.tensor(positions)

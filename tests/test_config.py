@@ -170,7 +170,8 @@ def test_readouts_of_controls_are_never_left_out():
     masked = [
         entry for entry in configuration.protocols_of(config, run, "random") if entry["protocol"] == "mask"
     ]
-    assert masked == [{"protocol": "mask", "examples": 100, "cap": 30, "readouts": ["random"]}]
+    examples = config["faithfulness"][3]["examples"]
+    assert masked == [{"protocol": "mask", "examples": examples, "cap": 30, "readouts": ["random"]}]
 
 
 def test_caps_of_the_paper():

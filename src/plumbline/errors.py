@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import errno
+import gc
 import sys
 
 
@@ -28,6 +29,9 @@ def one_line_errors(log=None):
     PlumblineError and the operating system's faults (disk full, missing file, no permission) are
     meant for the user; any other exception is a defect of ours and keeps its traceback.
     """
+    # A quarter of the time in which a job imports torch and transformers went to looking for garbage among
+    # objects that stay; a short job need not look so often.
+    gc.set_threshold(100_000, 50, 100)
     try:
         yield
     except (PlumblineError, OSError) as fault:
