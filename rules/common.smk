@@ -172,10 +172,7 @@ def dataset_downloads(wc):
 
 
 def attribution_code(wc):
-    shared = registries()["methods"][wc.method].shared
-    return modules(
-        "attribution", "attribution.artefact", *(f"attribution.{name}" for name in (wc.method, *shared))
-    )
+    return modules("attribution", "attribution.artefact", f"attribution.{wc.method}")
 
 
 def faithfulness_code(wc):

@@ -73,7 +73,6 @@ class Method:
     needs       what it takes from the model: attention, gradient, forward; nothing for controls.
     tasks       the tasks on which it is defined.
     parameters  name -> default; what the config block of the method may set.
-    shared      modules of the package that it computes with, and that make its results stale.
     known_truth whether it needs a rationale mask, so runs on known-truth data alone.
     """
 
@@ -87,7 +86,6 @@ class Method:
     control: bool = False
     known_truth: bool = False
     parameters: dict = field(default_factory=dict)
-    shared: tuple = ()
     order: int = 50
 
 

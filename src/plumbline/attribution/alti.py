@@ -9,7 +9,6 @@ ENTRY = Method(
     order=30,
     needs=("attention",),
     parameters={"ddof": 0},
-    shared=("decomposition",),
     citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212, eqs. 9-13",
     readouts=(
         Readout(id="alti", label="ALTI", reference="ours"),

@@ -8,7 +8,6 @@ ENTRY = Method(
     family="attention",
     order=10,
     needs=("attention",),
-    shared=("decomposition",),
     citation="Abnar & Zuidema 2020, arXiv 2005.00928",
     readouts=(
         Readout(id="raw_attention", label="Raw attention", reference="raw"),

@@ -8,7 +8,6 @@ ENTRY = Method(
     family="gradient",
     order=40,
     needs=("gradient",),
-    shared=("gradients",),
     citation="Simonyan et al. 2014, arXiv 1312.6034; Denil et al. 2015, arXiv 1412.6815",
     readouts=(
         Readout(id="grad_l2", label="Gradient (L2)"),

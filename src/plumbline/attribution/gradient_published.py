@@ -8,7 +8,6 @@ ENTRY = Method(
     family="gradient",
     order=41,
     needs=("gradient",),
-    shared=("gradients",),
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(
         Readout(

@@ -9,7 +9,6 @@ ENTRY = Method(
     order=42,
     needs=("gradient",),
     parameters={"steps": 100},
-    shared=("gradients",),
     citation="Sundararajan et al. 2017, arXiv 1703.01365",
     readouts=(
         Readout(id="ig_l2", label="IG (L2)"),

@@ -9,7 +9,6 @@ ENTRY = Method(
     order=43,
     needs=("gradient",),
     parameters={"steps": 100},
-    shared=("gradients",),
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(
         Readout(id="ig_l2_published", label="IG (L2), as published", published=True, reference="ig_l2"),

@@ -9,7 +9,6 @@ ENTRY = Method(
     order=20,
     needs=("attention",),
     parameters={"ddof": 0},
-    shared=("decomposition",),
     citation="Kobayashi et al. 2021 (Attn-Res-LN norms); Modarressi et al. 2022, arXiv 2205.03286",
     readouts=(
         Readout(id="norm_rollout", label="Norm Rollout", reference="norm"),
