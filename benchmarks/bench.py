@@ -6,6 +6,7 @@ geometry of MiniLM (6 layers, 384 wide, 12 heads) with random weights; nothing h
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -145,8 +146,14 @@ def alti_memory():
         "bench.attribute(bench.model_of(12, 768, 12, 30522), ids, mask, method='alti')\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
     )
+    here = Path(__file__).resolve().parent
+    paths = os.pathsep.join([str(here), str(here.parent / "src")])
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return float(done.stdout)
 

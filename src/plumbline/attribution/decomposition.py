@@ -163,7 +163,11 @@ class Stage:
         return resultant.abs().sum(-1, keepdim=True) - torch.cat(distances).T
 
     def l2_norms(self):
-        """sigma_i ||T_ij||_2 through the Gram matrix of a source's heads, n heads^2 work instead of n D; (n, n)."""
+        """sigma_i ||T_ij||_2, (n, n): from T_ij themselves where there are few, else through the Gram matrix of
+        a source's heads, heads^2 work a pair instead of heads x D."""
+        length, heads = self.sources.shape[:2]
+        if length <= 2 * heads:
+            return torch.bmm(self.weights, self.sources).square_().sum(-1).sqrt_().T
         gram = torch.bmm(self.sources, self.sources.transpose(1, 2))
         squares = (torch.bmm(self.weights, gram) * self.weights).sum(-1)
         return squares.clamp_(min=0).sqrt_().T
