@@ -29,28 +29,28 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     for block in blocks(list(enumerate(rows))):
         passes, requests = Passes(), []
         for number, row in block:
+            ids = np.array(row["input_ids"], dtype=np.int64)
+            full = passes.add(ids, row["position"])
             requests += [
-                (row, readout, entry["protocol"], request.add_to(passes))
+                (row, full, readout, entry["protocol"], request.add_to(passes))
                 for entry in protocols
                 if entry["examples"] is None or number < entry["examples"]
-                for readout, request in _requests(row, entry, is_agreement(network), special)
+                for readout, request in _requests(row, ids, entry, is_agreement(network), special)
             ]
         logits = passes.run(network, special["pad"], token_budget)
-        for row, readout, protocol, request in requests:
+        for row, full, readout, protocol, request in requests:
             curve = request.curve(probabilities(logits[request.numbers], row["target"]))
             score = None
             if PROTOCOLS[protocol].scored:
-                full = probabilities(logits[[_full(passes, row)]], row["target"])
-                score = aopc([curve], full, protocol)[0].item()
+                score = aopc([curve], probabilities(logits[[full]], row["target"]), protocol)[0].item()
             values = (row["id"], readout, protocol, request.kind, request.removed, curve.numpy(), score)
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     write_rows(output, columns, kind="faithfulness")
 
 
-def _requests(row, entry, agreement, special):
+def _requests(row, ids, entry, agreement, special):
     """(readout, request) of one example and protocol entry; comp and suff share the ranking."""
-    ids = np.array(row["input_ids"], dtype=np.int64)
     for readout in entry["readouts"]:
         scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
         ranked = ranking(scores, row["position"], agreement)
@@ -59,8 +59,3 @@ def _requests(row, entry, agreement, special):
                 ids, scores, entry["protocol"], kind, position=row["position"], agreement=agreement,
                 mask_id=special["mask"], cap=entry["cap"], ranked=ranked,
             )  # fmt: skip
-
-
-def _full(passes, row):
-    """The number of the full text, which every comp curve has already asked for."""
-    return passes.add(np.array(row["input_ids"], dtype=np.int64), row["position"])
