@@ -45,6 +45,7 @@ include: "rules/faithfulness.smk"
 include: "rules/agreement.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/studies.smk"
 
 
 stop_at_unknown_targets()

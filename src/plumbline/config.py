@@ -25,6 +25,8 @@ PATHS = {
     "attributions": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
     "faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
     "agreement": "results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet",
+    "isotropy": "results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet",
+    "contributions": "results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet",
     "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.tsv",
     "tables": "results/{scale}/tables/{study}/{name}.{format}",
     "cost": "results/{scale}/benchmarks/{name}.{format}",

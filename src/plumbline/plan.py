@@ -10,7 +10,10 @@ from pathlib import Path
 from .config import MODEL_FILES, PATHS, methods_of, registries
 from .errors import PlumblineError
 
-STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "benchmarks", "tables")
+STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions", "benchmarks",
+          "tables")  # fmt: skip
+# Stages with one file a trained model.
+PER_SEED = ("agreement", "isotropy", "contributions")
 PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
 
 
@@ -92,11 +95,10 @@ def output_inputs(config, kind, name):
     for need in entry.needs:
         stage, _, table = need.partition("/")
         if table:
-            found = [
-                file
-                for other in output_names(config, "tables", table)
-                for file in output_paths(config, "tables", other)
-            ]
+            other = registries()["tables"][table]
+            # Of a table with one file a model or seed, those that this output shows.
+            names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)
+            found = [file for name in names for file in output_paths(config, "tables", name)]
         else:
             found = [file for job, run in chosen for file in _stage_files(stage, job, run)]
         files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
@@ -108,8 +110,8 @@ def _stage_files(stage, job, run):
         return [path("data", split=run["split"], **job)]
     if stage == "models":
         return [path("metrics", **job)]
-    if stage == "agreement":
-        return [path("agreement", **job)]
+    if stage in PER_SEED:
+        return [path(stage, **job)]
     if stage == "benchmarks":
         return _benchmarks(job, run)
     return [path(stage, method=method, **job) for method in methods_of(run)]
@@ -158,12 +160,13 @@ def output_options(config, kind, name):
 # ----------------------------------------------------------------------------------------------------- targets
 
 
-def final_output(config):
-    """What `snakemake` makes by default: every file of every enabled table and figure."""
+def final_output(config, study=None):
+    """What `snakemake` makes by default, or for one study: every file of every enabled table and figure."""
     return [
         file
         for kind in ("tables", "figures")
         for output in config[kind]
+        if study in (None, registries()[kind][output].study)
         for name in output_names(config, kind, output)
         for file in output_paths(config, kind, name)
     ]
@@ -176,7 +179,7 @@ def targets(config):
         splits = registries()["datasets"][dataset].splits
         found += [path("data", scale=config["scale"], dataset=dataset, split=split) for split in splits]
     for job, run in jobs(config):
-        found += [path(kind, **job) for kind in (*MODEL_FILES, "metrics", "agreement")]
+        found += [path(kind, **job) for kind in (*MODEL_FILES, "metrics", *PER_SEED)]
         found += [
             path(stage, method=method, **job)
             for stage in ("attributions", "faithfulness")
