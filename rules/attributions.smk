@@ -24,7 +24,6 @@ rule attributions:
         gpu=gpus(),
     params:
         parameters=lambda wc: method_config(config, wc.method),
-        examples=lambda wc: run_at(wc)["examples"],
-        max_tokens=lambda wc: config["models"][wc.model]["max_tokens"],
+        choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/attributions.py"

@@ -16,6 +16,7 @@ os.environ.update(
 from plumbline.agreement import METRICS
 from plumbline.config import (
     MODEL_FILES,
+    choice_of,
     dataset_config,
     method_config,
     methods_of,

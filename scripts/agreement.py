@@ -7,14 +7,15 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.agreement import table
-    from plumbline.artefacts import read_rows, write_rows
+    from plumbline.artefacts import write_rows
+    from plumbline.collect import whole_texts
     from plumbline.seeds import seed_of
 
     vectors = {}
     for (_method, readouts), path in zip(
         snakemake.params.readouts.items(), snakemake.input.attributions, strict=True
     ):
-        rows = read_rows(path, [f"scores_{readout}" for readout in readouts])
+        rows = whole_texts(path, [f"scores_{readout}" for readout in readouts])
         vectors |= {readout: list(rows[f"scores_{readout}"]) for readout in readouts}
     names = snakemake.wildcards
     seed = seed_of("agreement", names.dataset, names.model, names.seed)

@@ -46,8 +46,8 @@ OPTIONS = {
 
 
 def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=(0,), examples=12, methods=EXPLAINING,
-         readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True):  # fmt: skip
-    """Write one run's artefacts below `root`; returns the `inputs` of tables and figures."""
+         readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True, cut=()):  # fmt: skip
+    """Write one run's artefacts below `root`; returns the `inputs` of tables and figures. cut: ids of cut texts."""
     methods = (*methods, *CONTROLS, *(("oracle",) if oracle else ()))
     inputs = {stage: [] for stage in ("models", "attributions", "faithfulness", "agreement", "benchmarks")}
     for seed in seeds:
@@ -74,10 +74,10 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             ]
             used |= {readout: vectors[readout] for readout in kept}
             path = root / "attributions" / place / f"{method}.parquet"
-            _write_attributions(path, lengths, {readout: vectors[readout] for readout in kept}, dataset)
+            _write_attributions(path, lengths, {readout: vectors[readout] for readout in kept}, dataset, cut)
             inputs["attributions"].append({**item, "path": path})
             path = root / "faithfulness" / place / f"{method}.parquet"
-            _write_faithfulness(path, kept, lengths, rng, steps)
+            _write_faithfulness(path, kept, lengths, rng, steps, cut)
             inputs["faithfulness"].append({**item, "path": path})
             for stage in ("attributions", "faithfulness"):
                 path = root / "benchmarks" / stage / place / f"{method}.tsv"
@@ -113,7 +113,7 @@ def _scores(lengths, rng, dataset):
     return {readout: [v.astype(np.float32) for v in vectors] for readout, vectors in found.items()}
 
 
-def _write_attributions(path, lengths, vectors, dataset):
+def _write_attributions(path, lengths, vectors, dataset, cut):
     words = [[WORDS[i % len(WORDS)] for i in range(n - 2)] for n in lengths]
     columns = {
         "id": np.arange(len(lengths)),
@@ -122,11 +122,12 @@ def _write_attributions(path, lengths, vectors, dataset):
         "target": np.arange(len(lengths)) % 2,
         "probability": np.full(len(lengths), 0.9125, dtype=np.float32),
         "position": np.full(len(lengths), 4 if dataset == "agreement" else 0),
+        "cut": [50 * (index in cut) for index in range(len(lengths))],
     }
     write_rows(path, columns | {f"scores_{r}": v for r, v in vectors.items()}, kind="attributions")
 
 
-def _write_faithfulness(path, readouts, lengths, rng, steps):
+def _write_faithfulness(path, readouts, lengths, rng, steps, cut):
     rows = []
     for readout, protocol, kind in itertools.product(readouts, PROTOCOLS, ("comp", "suff")):
         if protocol == "published_steps" and (readout not in (*PRINCIPAL, *CONTROLS) or not steps):
@@ -138,6 +139,8 @@ def _write_faithfulness(path, readouts, lengths, rng, steps):
             score = (
                 None if protocol == "published_steps" else float(1 - curve[1:].mean() + rng.normal() * 0.1)
             )
-            rows.append((index, readout, protocol, kind, np.arange(points), curve, score))
-    names = ("id", "readout", "protocol", "kind", "removed", "probability", "score")
+            rows.append(
+                (index, 50 * (index in cut), readout, protocol, kind, np.arange(points), curve, score)
+            )
+    names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
     write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="faithfulness")

@@ -1,5 +1,6 @@
 """Figures: they draw what the artefacts hold, state where it comes from, and give equal bytes."""
 
+import importlib
 import subprocess
 import sys
 
@@ -43,9 +44,7 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
     assert first[1].startswith(b"\x89PNG")
     figures.write(name, inputs, HERE, paths)
     assert [path.read_bytes() for path in paths] == first
-    module = {"deletion_curves": deletion_curves, "readout_correlation": readout_correlation,
-              "token_heatmap": token_heatmap}[name]  # fmt: skip
-    said = texts(module.draw(inputs, HERE))
+    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, HERE))
     for phrase in ("Sentiment (generated), bert", "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
 
@@ -63,6 +62,25 @@ def test_deletion_curves_show_the_mean_over_seeds_and_examples(inputs):
         assert y[step] == pytest.approx(
             np.mean([p[step] for p in rows["probability"] if len(p) > step]), abs=1e-6
         )
+
+
+def test_deletion_curves_have_a_band_over_seeds(inputs, tmp_path):
+    """Population standard deviation of the seeds' mean curves; one seed: a bootstrap; cut texts stay out."""
+    tables = deletion_curves.by_seed([i for i in inputs["faithfulness"] if i["model"] == "bert"], "comp")[
+        "alti"
+    ]
+    means = [np.nanmean(table, axis=0) for table in tables]
+    assert len(means) == 2
+    mean, lower, upper = deletion_curves.band(tables, OPTIONS, 0)
+    assert mean == pytest.approx((means[0] + means[1]) / 2)
+    assert upper - lower == pytest.approx(np.abs(means[0] - means[1]), abs=1e-6)
+    mean, lower, upper = deletion_curves.band(tables[:1], OPTIONS, 0)
+    assert mean == pytest.approx(means[0])
+    assert (lower <= mean).all() and (mean <= upper).all() and (lower < upper).any()
+    assert "standard deviation over the seeds" in texts(deletion_curves.draw(inputs, HERE))
+    short = make(tmp_path, examples=6, cut=(1, 4))
+    curves = deletion_curves.by_seed(short["faithfulness"], "comp")
+    assert {len(table) for tables in curves.values() for table in tables} == {4}
 
 
 def test_deletion_curves_without_the_protocol_say_so(tmp_path):

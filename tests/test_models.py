@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from plumbline.artefacts import read_rows, write_rows
-from plumbline.attribution.artefact import write_attributions
+from plumbline.attribution.artefact import chosen, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
 from plumbline.models.encoders import load, undisturbed
@@ -209,9 +209,27 @@ def test_tokenising_faults(tokenizer):
         tokenise(long, tokenizer, limit=20)
     assert [example.id for example in tokenise(long, tokenizer, limit=20, too_long="skip")] == [0]
     cut = tokenise(long, tokenizer, limit=20, too_long="truncate")[1]
-    assert len(cut.ids) == 20
+    (whole,) = tokenise(long[1:], tokenizer, limit=60)
+    assert cut.ids.tolist() == [*whole.ids[:19], tokenizer.sep_token_id]
+    assert cut.cut == len(whole.ids) - 20
     with pytest.raises(PlumblineError, match="has 0 masks"):
         tokenise(rows_of("no mask here", mask_index=[0]), tokenizer, limit=60)
+
+
+def test_choice_of_examples(tokenizer):
+    """The first ones within max_tokens; of the longer ones none, as published, or the first few, cut."""
+    long = "dogs " * 30
+    rows = rows_of("good", long, "not good", long, "good", long, "not good .", "dogs")
+
+    def explained(**choice):
+        model = small_model("bert")
+        return [(example.id, example.cut) for example in chosen(rows, model, tokenizer, "rows", **choice)]
+
+    cut = len(tokenise(rows_of(long), tokenizer, limit=60)[0].ids) - 20
+    assert explained(max_tokens=20) == [(0, 0), (2, 0), (4, 0), (6, 0), (7, 0)]
+    assert explained(max_tokens=20, within=2) == [(0, 0), (2, 0)]
+    assert explained(max_tokens=20, within=2, longer=2) == [(0, 0), (1, cut), (2, 0), (3, cut)]
+    assert explained(max_tokens=20, examples=4, longer=None) == [(0, 0), (1, cut), (2, 0), (3, cut)]
 
 
 @pytest.mark.skipif(not available(torch.zeros(1)), reason="no oneDNN operators on this machine")

@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import average_precision_score
 
 from plumbline import tables
-from plumbline.artefacts import read_rows
+from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
 from plumbline.tables import accuracy, agreement, comp_suff, cost, latex, rationale
 from tests.synthetic import OPTIONS, TEN, make, merge
@@ -195,6 +195,25 @@ def test_accuracy_has_a_row_a_seed_and_their_mean(inputs):
     assert (found["lower"] < found["accuracy"]).all()
     assert "Student" in found["interval"].iloc[-1]
     assert pick(frame, dataset="sst2")["seed"].tolist() == ["0"]
+
+
+def test_cut_texts_stand_apart_and_without_a_gap(tmp_path):
+    """Whole texts alone as published; beside them the split's first texts, whole or cut, up to the first gap."""
+    found = make(tmp_path, examples=10, cut=(1, 4, 7))
+    files = [item["path"] for item in found["faithfulness"] if item["method"] == "alti"]
+    kept = read_rows(files[0]).dropna()
+    write_rows(files[0], kept[kept["id"] != 6], kind="faithfulness")
+    found["faithfulness"] = [item for item in found["faithfulness"] if item["method"] == "alti"]
+    frame = pick(comp_suff.rows(found, OPTIONS), protocol="standard", kind="comp", readout="alti").set_index(
+        "texts"
+    )
+    scores = kept.query("protocol == 'standard' and kind == 'comp' and readout == 'alti'").set_index("id")[
+        "score"
+    ]
+    assert frame["examples"].to_dict() == {"whole": 6, "cut": 6}
+    assert frame.loc["whole", "mean"] == pytest.approx(scores[[0, 2, 3, 5, 8, 9]].mean())
+    assert frame.loc["cut", "mean"] == pytest.approx(scores[[0, 1, 2, 3, 4, 5]].mean())
+    assert "longer texts cut" in comp_suff.latex(comp_suff.rows(found, OPTIONS), OPTIONS)
 
 
 def test_cost_is_a_mean_over_seeds(inputs):

@@ -6,7 +6,7 @@ bootstrap, command, ...). Both come from the workflow; nothing here imports torc
 
 from pathlib import Path
 
-from .artefacts import read_json
+from .artefacts import read_json, read_rows
 from .errors import PlumblineError
 
 # The ten readouts of the published evaluation (specs/alti.md section 7), in their correct definitions.
@@ -38,6 +38,15 @@ def by_model(items, options=None):
 def seeds_of(items):
     """The training seeds of items as text, e.g. '0 1 2'."""
     return " ".join(str(seed) for seed in sorted({int(item["seed"]) for item in items}))
+
+
+def whole_texts(path, columns=None):
+    """Rows of an attribution or faithfulness file as a DataFrame, without the examples whose text was cut.
+
+    Above the model's max_tokens a text is skipped, as published; cut ones are shown in table comp_suff, apart.
+    """
+    frame = read_rows(path, None if columns is None else [*columns, "cut"])
+    return frame[frame["cut"] == 0].drop(columns="cut").reset_index(drop=True)
 
 
 def metrics_of(item):

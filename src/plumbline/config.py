@@ -225,6 +225,12 @@ def _check_run(config, run, place):
     _known(place, "model", run["model"], config["models"])
     dataset, block = entries["datasets"][run["dataset"]], config["models"][run["model"]]
     _known(place, f"split of dataset '{dataset.id}'", run["split"], dataset.splits)
+    if block["max_tokens"] is None:
+        for key, default in (("within", None), ("longer", 0)):
+            if run[key] != default:
+                raise PlumblineError(
+                    f"{place}.{key} is about max_tokens, which models.{run['model']} has not: set it there"
+                )
     if block["source"] == "hub" and dataset.id not in block["checkpoints"]:
         have = ", ".join(sorted(block["checkpoints"])) or "none"
         raise PlumblineError(
@@ -335,6 +341,12 @@ def methods_of(run):
         for method in entries["methods"].values()
         if method.id in run["methods"] or (method.control and (truth or not method.known_truth))
     ]
+
+
+def choice_of(config, run):
+    """Which examples of its split a run explains: the arguments of `plumbline.attribution.artefact.chosen`."""
+    most = config["models"][run["model"]]["max_tokens"]
+    return {"max_tokens": most} | {key: run[key] for key in ("examples", "within", "longer")}
 
 
 def readouts_of(run, method):

@@ -2,7 +2,8 @@
 
 from ..artefacts import read_records, write_rows
 from ..errors import PlumblineError
-from ..models.encoders import load, max_tokens, undisturbed
+from ..models.encoders import load, undisturbed
+from ..models.encoders import max_tokens as most_tokens
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, padded, special_ids, tokenise
 from ..seeds import seed_of
@@ -21,21 +22,19 @@ def write_attributions(
     parameters,
     data,
     output,
-    examples=None,
-    max_tokens=None,
     device="cpu",
     threads=1,
     batch_tokens=None,
+    **choice,
 ):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
 
     dataset    its id; part of the seed of stochastic methods.
     model      a folder that the model stage wrote.
     parameters of the method.
-    data       Parquet file of the split; examples: its first ones only (None: all).
-    max_tokens longer examples are skipped (None: one above the model's limit is an error).
+    data       Parquet file of the split; choice: which of its examples, see `chosen`.
 
-    Rows keep the order of the data. Raises PlumblineError as `plumbline.attribution.attribute` does, naming
+    Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises PlumblineError as `plumbline.attribution.attribute` does, naming
     the examples.
     """
     device = prepare(device, threads)
@@ -43,7 +42,7 @@ def write_attributions(
     rows = read_records(data)
     if METHODS[method].known_truth and "rationale" not in rows[0]:
         raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
-    found = tokenised(rows, network, tokenizer, examples, max_tokens, data)
+    found = chosen(rows, network, tokenizer, data, **choice)
     budget = batch_tokens or BATCH_TOKENS[device.type]
     columns = {}
     for block in blocks(found):
@@ -57,18 +56,33 @@ def write_attributions(
     write_rows(output, columns, kind="attributions")
 
 
-def tokenised(rows, network, tokenizer, examples, most, where):
-    """The run's examples, tokenised."""
-    if examples is not None:
-        rows = rows[:examples]
-    return tokenise(
-        rows,
-        tokenizer,
-        limit=max_tokens(network),
-        max_tokens=most,
-        too_long="skip" if most else "error",
-        where=str(where),
-    )
+def chosen(rows, network, tokenizer, where, *, examples=None, within=None, longer=0, max_tokens=None):
+    """The examples of a split that a run explains, tokenised, in the order of the data.
+
+    examples    the split's first rows are looked at (None: all).
+    max_tokens  what an example may have, special tokens included (None: the model's limit, above which an example is
+                an error).
+    within      so many examples of at most max_tokens, the first ones (None: all).
+    longer      so many of the longer ones, the first ones, cut to max_tokens (None: all; 0: they are skipped, as
+                published).
+    """
+    left = {False: len(rows) if within is None else within, True: len(rows) if longer is None else longer}
+    rule = "error" if max_tokens is None else "truncate" if left[True] else "skip"
+    settings = {
+        "limit": most_tokens(network),
+        "max_tokens": max_tokens,
+        "too_long": rule,
+        "where": str(where),
+    }
+    found = []
+    for block in blocks(rows[:examples]):
+        for example in tokenise(block, tokenizer, **settings):
+            if left[example.cut > 0]:
+                left[example.cut > 0] -= 1
+                found.append(example)
+        if not any(left.values()):
+            break
+    return found
 
 
 def like_lengths(block, budget):
@@ -115,6 +129,7 @@ def _explained(network, tokenizer, examples, dataset, method, parameters):
             "target": target[row],
             "probability": probability[row],
             "position": example.position,
+            "cut": example.cut,
         }
         for name, values in found.items():
             if values.dim() == 2:

@@ -1,5 +1,7 @@
 """The faithfulness stage's file: every curve of one method's readouts under the run's protocols."""
 
+import math
+
 import numpy as np
 
 from ..artefacts import read_records, write_rows
@@ -15,7 +17,8 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
     model         a folder that the model stage wrote; attributions: the method's Parquet file.
-    protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first rows (None: all).
+    protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first uncut rows (None:
+                  all rows, those of cut texts too).
     token_budget  tokens of one forward pass; changes no result beyond rounding.
 
     All perturbed inputs of a block of 256 examples go through the model together, equal ones once.
@@ -24,17 +27,20 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     network, tokenizer = load(model, device)
     special = special_ids(tokenizer)
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
-    rows = read_records(attributions, ["id", "input_ids", "target", "position", *wanted])
-    columns = {name: [] for name in ("id", "readout", "protocol", "kind", "removed", "probability", "score")}
-    for block in blocks(list(enumerate(rows))):
+    rows = read_records(attributions, ["id", "input_ids", "target", "position", "cut", *wanted])
+    uncut = {row["id"]: number for number, row in enumerate(row for row in rows if not row["cut"])}
+    columns = {
+        name: [] for name in ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
+    }
+    for block in blocks(rows):
         passes, requests = Passes(), []
-        for number, row in block:
+        for row in block:
             ids = np.array(row["input_ids"], dtype=np.int64)
             full = passes.add(ids, row["position"])
             requests += [
                 (row, full, readout, entry["protocol"], request.add_to(passes))
                 for entry in protocols
-                if entry["examples"] is None or number < entry["examples"]
+                if entry["examples"] is None or uncut.get(row["id"], math.inf) < entry["examples"]
                 for readout, request in _requests(row, ids, entry, is_agreement(network), special)
             ]
         logits = passes.run(network, special["pad"], token_budget)
@@ -43,7 +49,16 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
             score = None
             if PROTOCOLS[protocol].scored:
                 score = aopc([curve], probabilities(logits[[full]], row["target"]), protocol)[0].item()
-            values = (row["id"], readout, protocol, request.kind, request.removed, curve.numpy(), score)
+            values = (
+                row["id"],
+                row["cut"],
+                readout,
+                protocol,
+                request.kind,
+                request.removed,
+                curve.numpy(),
+                score,
+            )
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     write_rows(output, columns, kind="faithfulness")

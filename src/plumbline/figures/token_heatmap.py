@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 
-from ..artefacts import read_rows
-from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label
+from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label, whole_texts
 from ..errors import PlumblineError
 from ..registry import Output
 from .style import figure, foot, plain, styled
@@ -84,7 +83,7 @@ def _share(width, height, left, bottom, across, up):
 
 def _read(items, wanted):
     """One dict an example: id, tokens, target, probability, scores (readout -> array), in the order asked for."""
-    frames = [read_rows(item["path"]).set_index("id") for item in items]
+    frames = [whole_texts(item["path"]).set_index("id") for item in items]
     explained = sorted(frames[0].index)
     beyond = [example for example in wanted if example > explained[-1]]
     if beyond or not wanted:

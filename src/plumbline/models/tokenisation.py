@@ -84,13 +84,14 @@ def special_ids(tokenizer):
 @dataclass(frozen=True)
 class Tokenised:
     """One example: ids int64 (n,) with special tokens; position: what is read out; label: class index;
-    rationale: float32 (n,), or None where the data has none."""
+    rationale: float32 (n,), or None where the data has none; cut: tokens that a limit cut off its end."""
 
     id: int
     ids: np.ndarray
     position: int
     label: int
     rationale: np.ndarray | None
+    cut: int = 0
 
 
 def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where="the data"):
@@ -109,19 +110,22 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
                 f"{where}: the text of example {row['id']} is empty: remove the row from the source"
             )
     texts = [row["text"].replace(MASK_WORD, tokenizer.mask_token) for row in rows]
-    encoded = tokenizer(
-        texts, truncation=too_long == "truncate", max_length=most, return_offsets_mapping=True, verbose=False
-    )
+    encoded = tokenizer(texts, return_offsets_mapping=True, verbose=False)
     found = []
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
-        ids = np.array(encoded["input_ids"][index], dtype=np.int64)
-        if len(ids) > most:
-            if too_long == "skip":
-                continue
+        ids, offsets = encoded["input_ids"][index], encoded["offset_mapping"][index]
+        cut = max(0, len(ids) - most)
+        if cut and too_long == "skip":
+            continue
+        if cut and too_long == "error":
             raise PlumblineError(
                 f"{where}: example {row['id']} has {len(ids)} tokens, the limit is {most}: set max_tokens in the "
-                "model's block, and longer examples are skipped"
+                "model's block, and longer examples are skipped, or cut where the run says `longer`"
             )
+        if cut:
+            # The end goes, but for the special token that closes every input.
+            ids, offsets = [*ids[: most - 1], ids[-1]], [*offsets[: most - 1], offsets[-1]]
+        ids = np.array(ids, dtype=np.int64)
         position, rationale = 0, row.get("rationale")
         if "mask_index" in row:
             places = np.flatnonzero(ids == tokenizer.mask_token_id)
@@ -131,8 +135,8 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
                 )
             position = int(places[0])
         if rationale is not None:
-            rationale = token_rationale(text, rationale, encoded["offset_mapping"][index])
-        found.append(Tokenised(row["id"], ids, position, row["label"], rationale))
+            rationale = token_rationale(text, rationale, offsets)
+        found.append(Tokenised(row["id"], ids, position, row["label"], rationale, cut))
     return found
 
 

@@ -3,6 +3,10 @@
 inputs: faithfulness (all methods, seeds), models (any file of each model's folder).
 A score is averaged over seeds example by example; the interval is a bootstrap over examples, so it says
 nothing about the spread between seeds. Unit: probability of the explained class.
+
+Texts longer than the model's max_tokens are skipped as published (`texts` whole), which makes the sample one of short
+texts. Where a run explains longer ones too, cut to max_tokens, rows with `texts` cut stand beside them: the first
+texts of the split without a gap, whole or cut.
 """
 
 from pathlib import Path
@@ -35,11 +39,11 @@ ENTRY = Output(
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower
-COLUMNS = ["id", "readout", "protocol", "kind", "score"]
+COLUMNS = ["id", "cut", "readout", "protocol", "kind", "score"]
 
 
 def rows(inputs, options):
-    """One row a data set, model, protocol, kind and readout; see the module for how it is averaged.
+    """One row a data set, model, texts, protocol, kind and readout; see the module for how it is averaged.
 
     options: scale, bootstrap. `best` marks the best readout that is no control; published_value stands beside
     the definition that made it, and published_checkpoint says whether the model is the published one.
@@ -50,17 +54,18 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["faithfulness"]).items():
         published = _published(dataset, metrics_of(models[dataset, model][0]))
-        for (protocol, kind), scores in _scores(items).items():
+        for (texts, protocol, kind), scores in _scores(items).items():
             block = _block(scores, options, seed_of("comp_suff", dataset, model, protocol, kind))
             block.insert(0, "kind", kind)
             block.insert(0, "protocol", protocol)
+            block.insert(0, "texts", texts)
             block.insert(0, "model", model)
             block.insert(0, "dataset", dataset)
             block["seeds"] = seeds_of(items)
             block["interval"] = interval_text(options)
             block["direction"] = "higher" if KINDS[kind] > 0 else "lower"
             block["best"] = _best(block, KINDS[kind])
-            numbers = [published.get((protocol, kind, readout), {}) for readout in block["readout"]]
+            numbers = [published.get((texts, protocol, kind, readout), {}) for readout in block["readout"]]
             for column in ("value", "checkpoint", "source"):
                 block[f"published_{column}"] = [number.get(column) for number in numbers]
             blocks.append(block)
@@ -71,21 +76,38 @@ def rows(inputs, options):
 
 
 def _scores(items):
-    """(protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
+    """(texts, protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
     import pandas as pd
-
-    from ..faithfulness import PROTOCOLS
 
     frames = [read_rows(item["path"], COLUMNS).assign(seed=item["seed"]) for item in items]
     # A protocol without score is a curve alone, and has no place in this table.
     frame = pd.concat(frames, ignore_index=True).dropna(subset="score")
     frame["score"] = frame["score"].astype(float)
+    kinds = {"whole": frame[frame["cut"] == 0]}
+    if (frame["cut"] > 0).any():
+        kinds["cut"] = _without_gap(frame)
+    return {
+        (texts, *key): mean_over_seeds(part, "score")
+        for texts, chosen in kinds.items()
+        for key, part in _by_protocol(chosen)
+    }
+
+
+def _without_gap(frame):
+    """Rows of the split's first examples up to the first that was not explained, under protocols that take cut texts."""
+    protocols = frame.loc[frame["cut"] > 0, "protocol"].unique()
+    explained = sorted(frame["id"].unique())
+    gap = next((place for place, example in enumerate(explained) if example != place), len(explained))
+    return frame[(frame["id"] < gap) & frame["protocol"].isin(protocols)]
+
+
+def _by_protocol(frame):
+    from ..faithfulness import PROTOCOLS
+
     groups = dict(list(frame.groupby(["protocol", "kind"], sort=True)))
     places = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
-    return {
-        key: mean_over_seeds(groups[key], "score")
-        for key in sorted(groups, key=lambda key: (places[PROTOCOLS[key[0]].id], key[1]))
-    }
+    order = sorted(groups, key=lambda key: (places[PROTOCOLS[key[0]].id], key[1]))
+    return [(key, groups[key]) for key in order]
 
 
 def _block(scores, options, seed):
@@ -108,7 +130,7 @@ def _best(block, direction):
 
 
 def _published(dataset, metrics):
-    """(protocol, kind, readout) -> {value, source, checkpoint: 'same' or 'other'}."""
+    """(texts, protocol, kind, readout) -> {value, source, checkpoint: 'same' or 'other'}."""
     import yaml
 
     numbers = {}
@@ -118,7 +140,7 @@ def _published(dataset, metrics):
         about = {"source": entry["source"], "checkpoint": _checkpoint(entry, metrics)}
         for readout, pair in entry["values"].items():
             for kind, value in zip(KINDS, pair, strict=True):
-                numbers[entry["protocol"], kind, readout] = {"value": value, **about}
+                numbers["whole", entry["protocol"], kind, readout] = {"value": value, **about}
     return numbers
 
 
@@ -131,14 +153,16 @@ def _checkpoint(entry, metrics):
 
 def latex(frame, options):
     """The table as LaTeX, one table a data set and model; best in bold, controls below a rule of their own."""
-    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    groups = frame.groupby(["dataset", "model", "texts"], sort=False)
+    tables = [_table(key, part, options) for key, part in groups]
     return tex.document(ENTRY.label, tables, options)
 
 
 def _table(key, part, options):
     from ..faithfulness import PROTOCOLS
 
-    dataset, model = key
+    dataset, model, texts = key
+    about = ", longer texts cut" if texts == "cut" else ""
     pairs = list(dict.fromkeys(zip(part["protocol"], part["kind"], strict=True)))
     protocols = list(dict.fromkeys(protocol for protocol, _ in pairs))
     groups = [(tex.escape(PROTOCOLS[p].label), sum(q == p for q, _ in pairs)) for p in protocols]
@@ -159,8 +183,8 @@ def _table(key, part, options):
         ]
         sections += [lines] if lines else []
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
-        label=f"tab:{ENTRY.id}:{dataset}:{model}",
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}{about}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}:{texts}",
         columns=["Readout", *heads],
         groups=groups,
         sections=sections,

@@ -10,7 +10,6 @@ lie in [0, 1]; they are averaged over seeds example by example, then bootstrappe
 
 import numpy as np
 
-from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
     by_model,
@@ -22,6 +21,7 @@ from ..collect import (
     provenance,
     seeds_of,
     short_label,
+    whole_texts,
 )
 from ..errors import PlumblineError
 from ..registry import Output
@@ -102,7 +102,7 @@ def _measure(files):
     """One row an example and readout, with both measures. files: method -> path, of one trained model."""
     import pandas as pd
 
-    frames = {method: read_rows(path).set_index("id") for method, path in sorted(files.items())}
+    frames = {method: whole_texts(path).set_index("id") for method, path in sorted(files.items())}
     oracle = frames["oracle"]
     for method, frame in frames.items():
         if not frame.index.equals(oracle.index):
