@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from plumbline import tables
 from plumbline.agreement import table
 from plumbline.artefacts import write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
@@ -89,7 +90,17 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
         path = root / "agreement" / f"{place}.parquet"
         write_rows(path, table(ordered, resamples=50, level=0.95, seed=seed), kind="agreement")
         inputs["agreement"].append({**about, "method": None, "path": path})
+    inputs["tables"] = _tables(root, dataset, model, inputs, steps)
     return inputs
+
+
+def _tables(root, dataset, model, inputs, steps):
+    """The tables that other tables and figures read."""
+    if not steps:
+        return []
+    paths = [root / f"tables/deletion_curves-{dataset}-{model}.{ending}" for ending in ("csv", "tex")]
+    tables.write("deletion_curves", inputs, {**OPTIONS, "dataset": dataset, "model": model}, *paths)
+    return [{"dataset": None, "model": None, "path": path} for path in paths]
 
 
 def merge(*many):

@@ -64,31 +64,6 @@ def test_deletion_curves_show_the_mean_over_seeds_and_examples(inputs):
         )
 
 
-def test_deletion_curves_have_a_band_over_seeds(inputs, tmp_path):
-    """Population standard deviation of the seeds' mean curves; one seed: a bootstrap; cut texts stay out."""
-    tables = deletion_curves.by_seed([i for i in inputs["faithfulness"] if i["model"] == "bert"], "comp")[
-        "alti"
-    ]
-    means = [np.nanmean(table, axis=0) for table in tables]
-    assert len(means) == 2
-    mean, lower, upper = deletion_curves.band(tables, OPTIONS, 0)
-    assert mean == pytest.approx((means[0] + means[1]) / 2)
-    assert upper - lower == pytest.approx(np.abs(means[0] - means[1]), abs=1e-6)
-    mean, lower, upper = deletion_curves.band(tables[:1], OPTIONS, 0)
-    assert mean == pytest.approx(means[0])
-    assert (lower <= mean).all() and (mean <= upper).all() and (lower < upper).any()
-    assert "standard deviation over the seeds" in texts(deletion_curves.draw(inputs, HERE))
-    short = make(tmp_path, examples=6, cut=(1, 4))
-    curves = deletion_curves.by_seed(short["faithfulness"], "comp")
-    assert {len(table) for tables in curves.values() for table in tables} == {4}
-
-
-def test_deletion_curves_without_the_protocol_say_so(tmp_path):
-    found = make(tmp_path, examples=4, methods=TEN, steps=False)
-    with pytest.raises(PlumblineError, match="no published_steps curves of sentiment/bert"):
-        deletion_curves.draw(found, HERE)
-
-
 def test_principal_readouts_differ_without_colour():
     marks = [(m["marker"], str(m["linestyle"])) for m in map(style.mark, (*PRINCIPAL, *CONTROLS, "oracle"))]
     assert len({marker for marker, _ in marks}) == len(marks)

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from plumbline import tables
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
-from plumbline.tables import accuracy, agreement, comp_suff, cost, latex, rationale
+from plumbline.tables import ablation, accuracy, agreement, comp_suff, cost, deletion_curves, latex, rationale
 from tests.synthetic import OPTIONS, TEN, make, merge
 
 
@@ -214,6 +214,62 @@ def test_cut_texts_stand_apart_and_without_a_gap(tmp_path):
     assert frame.loc["whole", "mean"] == pytest.approx(scores[[0, 2, 3, 5, 8, 9]].mean())
     assert frame.loc["cut", "mean"] == pytest.approx(scores[[0, 1, 2, 3, 4, 5]].mean())
     assert "longer texts cut" in comp_suff.latex(comp_suff.rows(found, OPTIONS), OPTIONS)
+
+
+def test_deletion_curves_have_a_band_over_seeds(inputs, tmp_path):
+    """Population standard deviation of the seeds' mean curves; one seed: a bootstrap; cut texts stay out."""
+    options = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
+    frame = pick(deletion_curves.rows(inputs, options), kind="comp", readout="alti")
+    items = [i for i in inputs["faithfulness"] if (i["model"], i["method"]) == ("bert", "alti")]
+    means = []
+    for item in items:
+        rows = read_rows(item["path"]).query(
+            "readout == 'alti' and protocol == 'published_steps' and kind == 'comp'"
+        )
+        curves = list(rows["probability"])
+        means.append([np.mean([c[k] for c in curves if len(c) > k]) for k in range(len(frame))])
+    assert frame["mean"].to_numpy() == pytest.approx(np.mean(means, axis=0), rel=1e-6)
+    assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2 * np.std(means, axis=0), abs=1e-6)
+    assert set(frame["seeds"]) == {"0 1"}
+    assert "standard deviation over the seeds" in frame["interval"].iloc[0]
+    alone = deletion_curves.rows(make(tmp_path, examples=6, cut=(1, 4)), options)
+    assert alone.query("step == 0")["examples"].unique().tolist() == [4]
+    assert (alone["lower"] <= alone["mean"]).all() and (alone["mean"] <= alone["upper"]).all()
+    with pytest.raises(PlumblineError, match="no published_steps curves of sentiment/bert"):
+        deletion_curves.rows(make(tmp_path / "none", examples=4, methods=TEN, steps=False), options)
+
+
+def test_ablation_puts_back_one_defect_at_a_time(inputs):
+    frame = ablation.rows(inputs, OPTIONS)
+    frame = pick(frame, dataset="sentiment", kind="suff")
+    items = [i for i in inputs["faithfulness"] if (i["dataset"], i["method"]) == ("sentiment", "gradient")]
+    rows = pd.concat([read_rows(i["path"]) for i in items])
+    rows = rows.query("readout == 'grad_l2' and protocol == 'standard' and kind == 'suff'")
+    curves = np.stack(rows["probability"])[:, 1:].astype(float)
+    full = rows["score"].to_numpy() + curves.mean(axis=1)
+    running = np.maximum.accumulate(np.stack(rows["probability"]), axis=1)[:, 1:]
+    cell = frame.set_index(["defect", "readout"])
+    assert cell.loc[("envelope", "grad_l2"), "with_defect"] == pytest.approx(
+        np.mean(full - running.mean(axis=1))
+    )
+    assert cell.loc[("division", "grad_l2"), "with_defect"] == pytest.approx(rows["score"].mean() * 5 / 6)
+    assert ("doubled_embedding", "alti") not in cell.index
+    twin = comp_suff.rows(inputs, OPTIONS).query(
+        "protocol == 'standard' and kind == 'suff' and dataset == 'sentiment'"
+    )
+    twin = twin.set_index("readout")["mean"]
+    for defect, readout in [
+        ("doubled_embedding", "ig_l2"),
+        ("ddof", "alti"),
+        ("raw_norms", "globenc"),
+        ("sigmoid", "blankout"),
+    ]:
+        row = cell.loc[(defect, readout)]
+        assert row["with_defect"] == pytest.approx(twin[f"{readout}_published"])
+        assert row["difference"] == pytest.approx(row["with_defect"] - row["corrected"])
+    ranks = cell.loc["envelope"]["rank"]
+    assert ranks.sort_values().tolist() == list(range(1, len(ranks) + 1))
+    assert ranks[pick(frame, defect="envelope").set_index("readout")["corrected"].idxmin()] == 1
 
 
 def test_cost_is_a_mean_over_seeds(inputs):

@@ -49,6 +49,30 @@ def whole_texts(path, columns=None):
     return frame[frame["cut"] == 0].drop(columns="cut").reset_index(drop=True)
 
 
+def table_rows(items, table, options=None):
+    """The rows of a table's CSV files as a DataFrame (`seeds` as text), for outputs that need 'tables/<table>'.
+
+    items: `inputs["tables"]`; options may name one dataset and model, of which PlumblineError says so where there is
+    none. Without options, an empty frame where no file is there.
+    """
+    import pandas as pd
+
+    files = [item["path"] for item in items if _table_of(item["path"]) == table]
+    frames = [pd.read_csv(file, dtype={"seeds": str}) for file in files]
+    if options is None:
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    groups = {key: part for frame in frames for key, part in frame.groupby(["dataset", "model"], sort=False)}
+    about = options["dataset"], options["model"]
+    if about not in groups:
+        raise PlumblineError(f"table '{table}' has no row for dataset {about[0]}, model {about[1]}")
+    return groups[about]
+
+
+def _table_of(path):
+    """The id of a table of a CSV file; None for a file of another kind."""
+    return Path(path).stem.split("-")[0] if Path(path).suffix == ".csv" else None
+
+
 def metrics_of(item):
     """The facts of a trained model, metrics.json, of an item whose path is any file of the model's folder."""
     return read_json(Path(item["path"]).with_name("metrics.json"))

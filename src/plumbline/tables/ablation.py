@@ -1,0 +1,229 @@
+"""What each defect of the ALTI reference does to comprehensiveness and sufficiency, one defect at a time.
+
+inputs: faithfulness (all methods, seeds). The starting point is protocol `standard` with corrected readouts: raw
+probabilities, mean over the five bins. Each defect (specs/alti.md section 11) is put back alone:
+
+envelope          the running minimum (comp) or maximum (suff) in place of the probability itself
+division          the sum over five bins divided by six
+doubled_embedding gradients of a function that applies the embedding block twice (agreement: and of the softmax over
+                  positions instead of the sigmoid); readouts of gradient and integrated gradients
+raw_norms         GlobEnc without dividing rows by their sum
+ddof              the Bessel-corrected standard deviation in ALTI; norm_rollout and globenc do not depend on it, since
+                  their rows are divided by their sum
+sigmoid           blank-out as softmax minus sigmoid
+all               every one of them together: what the published tables show
+
+A readout has a row under a defect that can move it. Differences are averaged over seeds example by example; their
+interval is a bootstrap over examples of the paired difference. Ranks are among the corrected readouts of the model,
+1 the best; under a defect those that it touches are replaced, the others stay. Unit: probability of the explained class.
+"""
+
+import numpy as np
+
+from ..collect import (
+    by_model,
+    dataset_label,
+    facts,
+    interval_text,
+    mean_over_seeds,
+    ordered,
+    provenance,
+    seeds_of,
+    short_label,
+    whole_texts,
+)
+from ..errors import PlumblineError
+from ..registry import Output
+from ..seeds import seed_of
+from ..stats import bootstrap_interval
+from . import latex as tex
+
+ENTRY = Output(
+    id="ablation",
+    label="Defects of the reference, one at a time",
+    study="alti",
+    needs=("faithfulness",),
+    order=50,
+)
+
+KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower
+# Defects of the score, then those of a definition by the method that has them corrected.
+OF_SCORE = ("envelope", "division")
+OF_METHOD = {
+    "gradient": "doubled_embedding",
+    "ig": "doubled_embedding",
+    "norms": "raw_norms",
+    "alti": "ddof",
+    "blankout": "sigmoid",
+}
+DEFECTS = (*OF_SCORE, *dict.fromkeys(OF_METHOD.values()), "all")
+
+
+def rows(inputs, options):
+    """One row a data set, model, kind, defect and readout that it can move. options: scale, bootstrap.
+
+    ranking_changed, best_changed: whether any rank, or the best readout, is another one under the defect.
+    PlumblineError where no model has scores under protocol `standard`.
+    """
+    import pandas as pd
+
+    blocks = []
+    for (dataset, model), items in by_model(inputs["faithfulness"]).items():
+        curves = _curves(items)
+        for kind in KINDS:
+            block = _block(
+                curves[curves["kind"] == kind], kind, options, seed_of(ENTRY.id, dataset, model, kind)
+            )
+            if len(block):
+                blocks.append(block.assign(dataset=dataset, model=model, kind=kind, seeds=seeds_of(items)))
+    if not blocks:
+        raise PlumblineError(
+            "table 'ablation' starts from protocol 'standard', which no run has: add it to `faithfulness`, or take the "
+            "table out of `tables`"
+        )
+    frame = pd.concat(blocks, ignore_index=True).assign(
+        scale=options["scale"], interval=f"{interval_text(options)}, of the paired difference"
+    )
+    first = ["scale", "dataset", "model", "kind", "defect", "readout", "label", "corrected", "with_defect"]
+    return frame[
+        [*first, "difference", "lower", "upper", "rank", "rank_with_defect", "ranking_changed", "best_changed",
+         "examples", "seeds", "interval"]
+    ]  # fmt: skip
+
+
+def _curves(items):
+    """Curves under `standard`: id, seed, readout, kind, probability, score; texts that were cut are left out."""
+    import pandas as pd
+
+    columns = ["id", "readout", "protocol", "kind", "probability", "score"]
+    frames = [whole_texts(item["path"], columns).assign(seed=item["seed"]) for item in items]
+    frame = pd.concat(frames, ignore_index=True)
+    return frame[frame["protocol"] == "standard"]
+
+
+def scores(curves, kind, defects=()):
+    """Scores (rows,) of curves under some of the defects of the score.
+
+    A score is p - mean of the curve beyond its index 0, so p, the probability on the full text, is recovered.
+    """
+    values = np.array(curves["probability"].tolist(), dtype=np.float64)
+    full = curves["score"].to_numpy(dtype=np.float64) + values[:, 1:].mean(axis=1)
+    if "envelope" in defects:
+        running = np.minimum if kind == "comp" else np.maximum
+        values = running.accumulate(values, axis=1)
+    falls = full[:, None] - values[:, 1:]
+    return falls.sum(axis=1) / (6 if "division" in defects else 5)
+
+
+def _block(curves, kind, options, seed):
+    import pandas as pd
+
+    if not len(curves):
+        return pd.DataFrame()
+    by_score = {
+        defects: mean_over_seeds(curves.assign(value=scores(curves, kind, defects)), "value")
+        for defects in ((), ("envelope",), ("division",), OF_SCORE)
+    }
+    corrected = by_score[()]
+    readouts = [readout for readout in corrected if not (facts(readout)["control"] or _is_published(readout))]
+    found = []
+    for defect in DEFECTS:
+        moved = _moved(defect, readouts, by_score)
+        if moved:
+            found.append(_of_defect(defect, moved, corrected[readouts], kind, options, seed))
+    return pd.concat(found, ignore_index=True)
+
+
+def _is_published(readout):
+    return facts(readout)["published_definition"]
+
+
+def _moved(defect, readouts, by_score):
+    """readout -> its scores (examples,) under a defect, for the readouts that the defect can move."""
+    from ..attribution import method_of
+
+    if defect in OF_SCORE:
+        return {readout: by_score[defect,][readout] for readout in readouts}
+    base = by_score[OF_SCORE if defect == "all" else ()]
+    found = {}
+    for readout in readouts:
+        twin = f"{readout}_published"
+        if twin in base and defect in ("all", OF_METHOD[method_of(readout).id]):
+            found[readout] = base[twin]
+        elif defect == "all":
+            found[readout] = base[readout]
+    return found
+
+
+def _of_defect(defect, moved, corrected, kind, options, seed):
+    import pandas as pd
+
+    means = corrected.mean()
+    replaced = means.copy()
+    for readout, values in moved.items():
+        replaced[readout] = values.mean()
+    before, after = _ranks(means, kind), _ranks(replaced, kind)
+    differences = np.column_stack([values - corrected[readout] for readout, values in moved.items()])
+    lower, upper = bootstrap_interval(differences, **options["bootstrap"], seed=seed, ragged=True)
+    chosen = ordered(moved)
+    return pd.DataFrame({
+        "defect": defect, "readout": chosen, "label": [facts(readout)["label"] for readout in chosen],
+        "corrected": means[chosen].to_numpy(), "with_defect": replaced[chosen].to_numpy(),
+        "difference": np.nanmean(differences, axis=0), "lower": lower, "upper": upper,
+        "rank": before[chosen].to_numpy(), "rank_with_defect": after[chosen].to_numpy(),
+        "ranking_changed": bool((before != after).any()), "best_changed": bool((before.eq(1) != after.eq(1)).any()),
+        "examples": (~np.isnan(differences)).sum(axis=0),
+    })  # fmt: skip
+
+
+def _ranks(means, kind):
+    return (-KINDS[kind] * means).rank(method="min").astype(int)
+
+
+HEADS = {"envelope": "envelope", "division": "sum/6", "definition": "definition", "all": "all"}
+
+
+def latex(frame, options):
+    """The table as LaTeX, one a data set, model and kind: what each defect adds, ranks before and after behind it."""
+    groups = frame.groupby(["dataset", "model", "kind"], sort=False)
+    return tex.document(ENTRY.label, [_table(key, part, options) for key, part in groups], options)
+
+
+def _table(key, part, options):
+    dataset, model, kind = key
+    # A readout has at most one defect of its definition, so these share a column.
+    column = part["defect"].where(part["defect"].isin(HEADS), "definition")
+    cells = {(row.readout, place): _cell(row) for row, place in zip(part.itertuples(), column, strict=True)}
+    start = part.drop_duplicates("readout").set_index("readout")
+    lines = [
+        [tex.escape(short_label(readout)), tex.number(start.loc[readout, "corrected"])]
+        + [cells.get((readout, place), "--") for place in HEADS]
+        for readout in start.index
+    ]
+    changed = part[part["ranking_changed"]].drop_duplicates("defect")["defect"].tolist()
+    best = part[part["best_changed"]].drop_duplicates("defect")["defect"].tolist()
+    notes = [
+        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        tex.escape(
+            "What each defect of the reference adds to the corrected score; index and exponent: the interval of the "
+            "paired difference; in brackets the rank, corrected and with the defect, where it moves. Definition: "
+            f"{', '.join(dict.fromkeys(OF_METHOD.values()))}, as the readout has it."
+        ),
+        tex.escape(
+            f"Ranking changed by: {', '.join(changed) or 'none'}; best readout by: {', '.join(best) or 'none'}."
+        ),
+        tex.command_note(options),
+    ]
+    return tex.table(
+        caption=f"{ENTRY.label}, {kind}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}:{kind}",
+        columns=["Readout", f"corrected {tex.ARROWS[KINDS[kind]]}", *HEADS.values()],
+        sections=[lines],
+        notes=notes,
+    )
+
+
+def _cell(row):
+    text = tex.number(row.difference, row.lower, row.upper)
+    moved = row.rank != row.rank_with_defect
+    return text + (rf" ({row.rank}$\to${row.rank_with_defect})" if moved else "")
