@@ -94,7 +94,9 @@ def output_inputs(config, kind, name):
     files = {}
     for need in entry.needs:
         stage, _, table = need.partition("/")
-        if table:
+        if table.endswith("?") and table[:-1] not in config["tables"]:
+            continue
+        if table := table.removesuffix("?"):
             other = registries()["tables"][table]
             # Of a table with one file a model or seed, those that this output shows.
             names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)

@@ -110,7 +110,7 @@ def template(rng, unseen):
     def name():
         frame = weighted(rng, FRAMES)
         contrast = weighted(rng, CONTRASTS if frame == "plain" else BESIDE)
-        return f"{frame}/{contrast}/{_form(rng)}"
+        return f"{frame}/{contrast}/{any_form(rng)}"
 
     return generated.until(name, unseen)
 
@@ -120,11 +120,11 @@ def sentence(rng, name, label):
     frame, contrast, form = name.split("/")
     sign = 1 if label else -1
     words = _plain(_opening(rng)) + _contrast(rng, contrast, form, sign)
-    aside = _aside(rng, frame.split("_")[0])
+    beside = aside(rng, frame.split("_")[0])
     if frame.endswith("_first"):
-        words = aside + _plain(";") + words
+        words = beside + _plain(";") + words
     elif frame.endswith("_last"):
-        words = words + _plain(";") + aside
+        words = words + _plain(";") + beside
     words += _plain(".")
     return {"text": " ".join(word for word, _ in words), "label": label,
             "rationale": [int(deciding) for _, deciding in words]}  # fmt: skip
@@ -154,10 +154,10 @@ def _contrast(rng, contrast, form, sign):
     if contrast == "single":
         return deciding
     if contrast == "and":
-        return deciding + _plain("and") + _clause(rng, _form(rng), sign, decides=True)
+        return deciding + _plain("and") + _clause(rng, any_form(rng), sign, decides=True)
     if contrast == "despite":
         return _plain(f"despite the {pick(rng, ADJECTIVES[_sign(rng)])} {pick(rng, PARTS)} ,") + deciding
-    other = _clause(rng, _form(rng), _sign(rng), decides=False)
+    other = _clause(rng, any_form(rng), _sign(rng), decides=False)
     although = _plain(pick(rng, ["although", "though", "even though"]))
     return {
         "but": lambda: other + _plain(", but") + deciding,
@@ -168,7 +168,7 @@ def _contrast(rng, contrast, form, sign):
     }[contrast]()
 
 
-def _aside(rng, kind):
+def aside(rng, kind):
     """What stands beside the review and never counts: another's opinion, a quotation, a neutral clause."""
     if kind == "report":
         opinion = _clause(rng, pick(rng, FORMS), _sign(rng), decides=False)
@@ -190,7 +190,8 @@ def _sign(rng):
     return 1 if rng.random() < 0.5 else -1
 
 
-def _form(rng):
+def any_form(rng):
+    """A form of a clause, `not_<form>` where it is negated."""
     return ("not_" if rng.random() < NEGATED else "") + pick(rng, FORMS)
 
 

@@ -1,5 +1,7 @@
 """Every readout against blank-out and against the gradient, by every agreement metric.
 
+Both stand in their corrected and their published definition, where the run has it; the LaTeX table shows the corrected.
+
 inputs: agreement (one file a seed). Means are over examples, then over seeds; the ends of the interval are the
 means of the seeds' ends (each a bootstrap over examples), which is wider than an interval of the seed mean.
 Units: none; correlations in [-1, 1], overlap in [0, 1].
@@ -30,6 +32,7 @@ ENTRY = Output(
 )
 
 REFERENCES = ("blankout", "grad_l2")
+PUBLISHED = tuple(f"{reference}_published" for reference in REFERENCES)
 HEADS = {
     "spearman": r"$\rho$",
     "spearman_dense": r"$\rho$ dense",
@@ -49,7 +52,7 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["agreement"]).items():
         pairs = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
-        for reference in REFERENCES:
+        for reference in (*REFERENCES, *PUBLISHED):
             block = _against(reference, pairs)
             if len(block):
                 about = {"dataset": dataset, "model": model, "reference": reference, "seeds": seeds_of(items)}
@@ -87,7 +90,8 @@ def _against(reference, pairs):
 
 def latex(frame, options):
     """The table as LaTeX, one table a data set and model; controls below a rule of their own."""
-    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    shown = frame[frame["reference"].isin(REFERENCES)]
+    tables = [_table(key, part, options) for key, part in shown.groupby(["dataset", "model"], sort=False)]
     return tex.document(ENTRY.label, tables, options)
 
 
