@@ -146,7 +146,7 @@ def _read(items):
     for seed in sorted({int(item["seed"]) for item in items}):
         frames = [read_rows(item["path"]) for item in items if int(item["seed"]) == seed]
         columns = {name: frame[name] for frame in frames for name in frame if name.startswith("scores_")}
-        readouts = ordered(name.removeprefix("scores_") for name in columns)
+        readouts = ordered([name.removeprefix("scores_") for name in columns])
         texts = [list(text) for text in frames[0]["tokens"]]
         if tokens not in (None, texts):
             raise PlumblineError(
