@@ -20,7 +20,6 @@ rule isotropy:
         device=config["device"],
         gpu=gpus(),
     params:
-        examples=lambda wc: run_at(wc)["examples"],
-        max_tokens=lambda wc: config["models"][wc.model]["max_tokens"],
+        choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/isotropy.py"

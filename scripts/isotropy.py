@@ -14,9 +14,8 @@ with one_line_errors(snakemake.log[0]):
         dataset=snakemake.wildcards.dataset,
         model=str(Path(snakemake.input.weights).parent),
         data=snakemake.input.data,
-        examples=snakemake.params.examples,
-        max_tokens=snakemake.params.max_tokens,
         output=snakemake.output[0],
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
+        **snakemake.params.choice,
     )

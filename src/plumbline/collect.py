@@ -84,7 +84,7 @@ def rows_of_table(items, table):
 
     path = next(item["path"] for item in items if Path(item["path"]).name == f"{table}.csv")
     # Text stays text: '0' is a list of seeds, and a model may be called nan.
-    return pd.read_csv(path, dtype={"seeds": str, "model": str}, keep_default_na=False, na_values={"": ""})
+    return pd.read_csv(path, dtype={"seeds": str, "model": str}, keep_default_na=False, na_values=[""])
 
 
 def dataset_label(dataset):

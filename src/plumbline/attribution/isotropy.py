@@ -16,7 +16,7 @@ from ..models.encoders import load, undisturbed
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, padded
 from ..seeds import seed_of
-from .artefact import BATCH_TOKENS, like_lengths, tokenised
+from .artefact import BATCH_TOKENS, chosen, like_lengths
 
 # The published means are over the first 500 examples.
 EXAMPLES = 500
@@ -67,30 +67,21 @@ def measure(dataset, numbers, layers, lengths):
 
 
 def write_isotropy(
-    *,
-    dataset,
-    model,
-    data,
-    output,
-    examples=None,
-    max_tokens=None,
-    device="cpu",
-    threads=1,
-    batch_tokens=None,
+    *, dataset, model, data, output, device="cpu", threads=1, batch_tokens=None, within=None, **choice
 ):
     """Write results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet.
 
-    The arguments are those of `plumbline.attribution.artefact.write_attributions`; of the run's examples the first
-    500 at most.
+    The arguments are those of `plumbline.attribution.artefact.write_attributions`. Of the run's examples the first 500
+    at most, and none that would have to be cut.
     """
     from .decomposition import trace
 
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    most = min(EXAMPLES, examples or EXAMPLES)
+    choice |= {"within": min(EXAMPLES, within or EXAMPLES), "longer": 0}
     budget = batch_tokens or BATCH_TOKENS[device.type]
     found = {}
-    for block in blocks(tokenised(read_records(data), network, tokenizer, most, max_tokens, data)):
+    for block in blocks(chosen(read_records(data), network, tokenizer, data, **choice)):
         with undisturbed(network, "eager"):
             for batch in like_lengths(block, budget):
                 ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))

@@ -7,7 +7,7 @@ set, two lines a model: solid with triangles, embeddings; dashed with circles, t
 
 import math
 
-from ..collect import dataset_label, provenance, rows_of_table
+from ..collect import dataset_label, provenance, rows_of_table, seeds_of
 from ..registry import Output
 from .style import figure, foot, model_marks, plain, styled
 
@@ -36,23 +36,27 @@ def draw(inputs, options):
     datasets = list(dict.fromkeys(rows["dataset"]))
     across = min(2, len(datasets))
     down = math.ceil(len(datasets) / across)
-    width, height = 1.9 + 2.8 * across, 0.5 + 2.4 * down
+    # The legend takes the place of a panel that is left over, else it stands on the right.
+    spare = across * down > len(datasets)
+    width, height = (0 if spare else 1.7) + 0.2 + 2.8 * across, 0.5 + 2.4 * down
     drawn = figure(width, height)
     panels = drawn.subplots(down, across, sharey=True, squeeze=False).flatten()
-    for panel, dataset in zip(panels, datasets, strict=False):
+    for place, (panel, dataset) in enumerate(zip(panels, datasets, strict=False)):
         _panel(panel, rows[rows["dataset"] == dataset], marks)
         panel.set_title(dataset_label(dataset), loc="left", fontsize=9, weight="bold")
-    for panel in panels[len(datasets) :]:
-        panel.set_axis_off()
-    for place in range(len(datasets)):
-        panels[place].tick_params(labelleft=True)
         if place + across >= len(datasets):
-            panels[place].set_xlabel("Layer $l$")
-    for row in range(down):
-        panels[row * across].set_ylabel("Cosine of two positions")
-    drawn.tight_layout(rect=(0, 0, 1 - 1.7 / width, 1))
-    _legend(drawn, marks, 1 - 1.7 / width)
-    note = provenance(options, examples=rows["examples"], seeds=rows["seeds"].iloc[0])
+            panel.set_xlabel("Layer $l$")
+        if place % across == 0:
+            panel.set_ylabel("Cosine of two positions")
+    drawn.tight_layout(rect=(0, 0, 1 if spare else 1 - 1.7 / width, 1))
+    place = {"loc": "center left", "fontsize": 7.5, "handlelength": 3, "handles": _handles(marks)}
+    if spare:
+        panels[-1].set_axis_off()
+        panels[-1].legend(**place)
+    else:
+        drawn.legend(**place, bbox_to_anchor=(1 - 1.7 / width, 0.55))
+    seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
+    note = provenance(options, examples=rows["examples"], seeds=seeds)
     foot(drawn, f"{note} Two positions drawn an example and layer, special tokens included; embeddings at l are the "
                 "layer's input, the last ones the last layer's output; transformed vectors: mean over targets i, then over "
                 "examples. Bands: intervals.")  # fmt: skip
@@ -71,7 +75,8 @@ def _panel(panel, rows, marks):
     panel.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _legend(drawn, marks, left):
+def _handles(marks):
+    """The legend's: a square a model, whose colour and fill it has, and a grey line a kind of vectors."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -79,10 +84,7 @@ def _legend(drawn, marks, left):
                color=mark["color"], fillstyle=mark["fillstyle"])
         for model, mark in marks.items()
     ]  # fmt: skip
-    handles += [
+    return handles + [
         Line2D([], [], linewidth=1.3, markersize=4, color="0.25", label=LABELS[vectors], **look)
         for vectors, look in LOOKS.items()
     ]
-    drawn.legend(
-        handles=handles, loc="center left", bbox_to_anchor=(left, 0.55), fontsize=7.5, handlelength=3
-    )

@@ -8,7 +8,7 @@ special tokens of an example together. Shown: the ten readouts of the published 
 
 import numpy as np
 
-from ..collect import PRINCIPAL, dataset_label, ordered, provenance, rows_of_table, short_label
+from ..collect import PRINCIPAL, dataset_label, ordered, provenance, rows_of_table, seeds_of, short_label
 from ..registry import Output
 from .style import figure, foot, model_marks, plain, styled
 
@@ -33,7 +33,7 @@ def draw(inputs, options):
     marks = model_marks(dict(zip(rows["model"], rows["architecture"], strict=True)))
     readouts = _sorted(rows)
     datasets = list(dict.fromkeys(rows["dataset"]))
-    height = 1.3 + 1.55 * len(datasets)
+    height = 1.25 + 1.5 * len(datasets)
     drawn = figure(7.2, height)
     panels = drawn.subplots(len(datasets), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for panel, dataset in zip(panels, datasets, strict=True):
@@ -43,16 +43,17 @@ def draw(inputs, options):
     panels[-1].set_xticks(
         range(len(readouts)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7.5
     )
-    drawn.supylabel("Mean rank of special tokens, share of n", fontsize=8.5)
+    drawn.supylabel("Mean rank / n of special tokens" if len(datasets) > 1 else "Mean rank / n", fontsize=8.5)
     drawn.tight_layout(rect=(0, 0, 1, 1 - 0.25 / height), h_pad=0.6)
-    handles, labels = panels[0].get_legend_handles_labels()
-    for panel in panels[1:]:
-        more = zip(*panel.get_legend_handles_labels(), strict=True)
-        for handle, label in more:
-            if label not in labels:
-                handles, labels = [*handles, handle], [*labels, label]
-    drawn.legend(handles, labels, loc="upper right", ncols=len(labels), fontsize=7.5, handleheight=0.9)
-    note = provenance(options, examples=rows["examples"], seeds=rows["seeds"].iloc[0])
+    # A model that one panel lacks has its bars in another.
+    named = dict(
+        pair for panel in panels for pair in zip(*panel.get_legend_handles_labels()[::-1], strict=True)
+    )
+    order = [plain(model) for model in marks]
+    drawn.legend([named[name] for name in order], order, loc="upper right", ncols=len(order), fontsize=7.5,
+                 handleheight=0.9)  # fmt: skip
+    seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
+    note = provenance(options, examples=rows["examples"], seeds=seeds)
     foot(drawn, f"{note} [CLS], [SEP], full stop and comma, the first of each; rank 1: lowest score, ties share their "
                 "mean rank; 1 is the highest share, and 0.5 (dotted) what ties alone or chance would give in long texts. "
                 "Right of the line: controls.")  # fmt: skip

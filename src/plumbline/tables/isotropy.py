@@ -114,7 +114,7 @@ def latex(frame, options):
 def _table(key, part, options):
     dataset, model = key
     cells = {(row.vectors, row.layer, row.definition): row for row in part.itertuples()}
-    printed = part["published_value"].notna().any()
+    printed = bool(part["published_value"].notna().any())
     groups, heads, columns = [], [], []
     for vectors in VECTORS:
         own = [pair for pair in HEADS if pair[0] == vectors]

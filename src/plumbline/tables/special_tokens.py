@@ -20,7 +20,6 @@ standard deviation of what the mean is over (values or examples), averaged over 
 
 import numpy as np
 
-from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
     by_model,
@@ -32,6 +31,7 @@ from ..collect import (
     provenance,
     seeds_of,
     short_label,
+    whole_texts,
 )
 from ..errors import PlumblineError
 from ..registry import Output
@@ -107,10 +107,10 @@ def rows(inputs, options):
 def _blocks(items, options, dataset, model):
     """((definition, token), rows of all readouts) of one model."""
     readouts, values = _read(items)
+    seed = seed_of(ENTRY.id, dataset, model)
     for definition, ranks in values.items():
         present = ~np.isnan(ranks[0, :, :, 0])  # (examples, tokens): the same for every seed and readout
         weights = present.sum(axis=1)
-        seed = seed_of(ENTRY.id, dataset, model, definition)
         pooled = definition == "published"
         spread = ranks.reshape(len(ranks), -1, len(readouts)) if pooled else np.nanmean(ranks, axis=2)
         together = np.nanmean(ranks, axis=2).mean(axis=0), spread, weights if pooled else None
@@ -144,7 +144,7 @@ def _read(items):
     """(readouts in the registry's order, definition -> float64 (seeds, examples, tokens, readouts), NaN: absent)."""
     readouts, found, tokens = None, {}, None
     for seed in sorted({int(item["seed"]) for item in items}):
-        frames = [read_rows(item["path"]) for item in items if int(item["seed"]) == seed]
+        frames = [whole_texts(item["path"]) for item in items if int(item["seed"]) == seed]
         columns = {name: frame[name] for frame in frames for name in frame if name.startswith("scores_")}
         readouts = ordered([name.removeprefix("scores_") for name in columns])
         texts = [list(text) for text in frames[0]["tokens"]]
@@ -194,7 +194,7 @@ def _table(key, part, options):
     dataset, model = key
     cells = {(row.readout, row.token, row.definition): row for row in part.itertuples()}
     tokens = list(dict.fromkeys(part["token"]))
-    printed = part["published_value"].notna().any()
+    printed = bool(part["published_value"].notna().any())
     sections = []
     for control in (False, True):
         chosen = ordered(part.loc[part["control"] == control, "readout"].unique())
