@@ -11,7 +11,6 @@ from plumbline.attribution import METHODS, READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
-from plumbline.tables import write
 
 WORDS = [
     "the",
@@ -115,17 +114,15 @@ def merge(*many):
 
 
 def with_tables(root, inputs, options=OPTIONS):
-    """The inputs with every table that a figure reads, made of them and written below `root`."""
-    names = sorted(
-        {need.removeprefix("tables/") for figure in FIGURES.values() for need in figure.needs if "/" in need}
-    )
-    found = []
-    for name in names:
-        paths = [root / "tables" / f"{name}.{kind}" for kind in ("csv", "tex")]
-        write(name, inputs, options, *paths)
-        found += [
-            {"dataset": None, "model": None, "seed": None, "method": None, "path": path} for path in paths
-        ]
+    """The inputs with the tables of one file a study that figures read, made of them and written below `root`."""
+    needs = {
+        need.removeprefix("tables/") for figure in FIGURES.values() for need in figure.needs if "/" in need
+    }
+    found = list(inputs["tables"])
+    for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
+        paths = [root / "tables" / f"{name}.{ending}" for ending in ("csv", "tex")]
+        tables.write(name, inputs, options, *paths)
+        found += [{"dataset": None, "model": None, "path": path} for path in paths]
     return {**inputs, "tables": found}
 
 

@@ -78,15 +78,6 @@ def metrics_of(item):
     return read_json(Path(item["path"]).with_name("metrics.json"))
 
 
-def rows_of_table(items, table):
-    """The rows of a table's CSV, from the items of the stage `tables`."""
-    import pandas as pd
-
-    path = next(item["path"] for item in items if Path(item["path"]).name == f"{table}.csv")
-    # Text stays text: '0' is a list of seeds, and a model may be called nan.
-    return pd.read_csv(path, dtype={"seeds": str, "model": str}, keep_default_na=False, na_values=[""])
-
-
 def dataset_label(dataset):
     """The data set's name for readers."""
     from .datasets import DATASETS

@@ -7,7 +7,7 @@ set, two lines a model: solid with triangles, embeddings; dashed with circles, t
 
 import math
 
-from ..collect import dataset_label, provenance, rows_of_table, seeds_of
+from ..collect import dataset_label, provenance, seeds_of, table_rows
 from ..registry import Output
 from .style import figure, foot, model_marks, plain, styled
 
@@ -30,7 +30,7 @@ LABELS = {"embeddings": "embeddings $X^l$", "transformed": "transformed vectors 
 @styled
 def draw(inputs, options):
     """The figure."""
-    rows = rows_of_table(inputs["tables"], "isotropy")
+    rows = table_rows(inputs["tables"], "isotropy")
     rows = rows[rows["definition"] == "corrected"]
     marks = model_marks(dict(zip(rows["model"], rows["architecture"], strict=True)))
     datasets = list(dict.fromkeys(rows["dataset"]))

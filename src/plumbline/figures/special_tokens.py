@@ -8,7 +8,7 @@ special tokens of an example together. Shown: the ten readouts of the published 
 
 import numpy as np
 
-from ..collect import PRINCIPAL, dataset_label, ordered, provenance, rows_of_table, seeds_of, short_label
+from ..collect import PRINCIPAL, dataset_label, ordered, provenance, seeds_of, short_label, table_rows
 from ..registry import Output
 from .style import figure, foot, model_marks, plain, styled
 
@@ -25,7 +25,7 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure."""
-    rows = rows_of_table(inputs["tables"], "special_tokens")
+    rows = table_rows(inputs["tables"], "special_tokens")
     rows = rows[(rows["definition"] == "corrected") & (rows["token"] == "all")]
     shown = rows["control"] | rows["readout"].isin(("raw_attention", *PRINCIPAL))
     # A run may take up other readouts alone.
