@@ -185,6 +185,10 @@ def agreement_code():
     return modules("agreement", *(f"agreement.{name}" for name in METRICS))
 
 
+def isotropy_code():
+    return modules("attribution.isotropy")
+
+
 def outputs_named(kind, cost=False):
     """Every name of a table or figure, enabled or not, as a wildcard's pattern."""
     entries = registries()[kind].values()

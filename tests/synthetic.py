@@ -10,6 +10,7 @@ from plumbline.artefacts import write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
+from plumbline.figures import FIGURES
 
 WORDS = [
     "the",
@@ -34,6 +35,7 @@ WORDS = [
     "crowd",
     "!",
 ]
+STAGES = ("models", "attributions", "faithfulness", "agreement", "isotropy", "benchmarks")
 CONTROLS = ("random", "position", "uniform")
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
@@ -47,10 +49,10 @@ OPTIONS = {
 
 
 def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=(0,), examples=12, methods=EXPLAINING,
-         readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True, cut=()):  # fmt: skip
+         readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True, cut=(), layers=3):  # fmt: skip
     """Write one run's artefacts below `root`; returns the `inputs` of tables and figures. cut: ids of cut texts."""
     methods = (*methods, *CONTROLS, *(("oracle",) if oracle else ()))
-    inputs = {stage: [] for stage in ("models", "attributions", "faithfulness", "agreement", "benchmarks")}
+    inputs = {stage: [] for stage in STAGES}
     for seed in seeds:
         about = {"dataset": dataset, "model": model, "seed": seed}
         place = f"{dataset}/{model}/seed{seed}"
@@ -90,6 +92,9 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
         path = root / "agreement" / f"{place}.parquet"
         write_rows(path, table(ordered, resamples=50, level=0.95, seed=seed), kind="agreement")
         inputs["agreement"].append({**about, "method": None, "path": path})
+        path = root / "isotropy" / f"{place}.parquet"
+        _write_isotropy(path, lengths, rng, layers)
+        inputs["isotropy"].append({**about, "method": None, "path": path})
     inputs["tables"] = _tables(root, dataset, model, inputs, steps)
     return inputs
 
@@ -106,6 +111,19 @@ def _tables(root, dataset, model, inputs, steps):
 def merge(*many):
     """The inputs of several runs as one."""
     return {stage: list(itertools.chain(*(inputs[stage] for inputs in many))) for stage in many[0]}
+
+
+def with_tables(root, inputs, options=OPTIONS):
+    """The inputs with the tables of one file a study that figures read, made of them and written below `root`."""
+    needs = {
+        need.removeprefix("tables/") for figure in FIGURES.values() for need in figure.needs if "/" in need
+    }
+    found = list(inputs["tables"])
+    for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
+        paths = [root / "tables" / f"{name}.{ending}" for ending in ("csv", "tex")]
+        tables.write(name, inputs, options, *paths)
+        found += [{"dataset": None, "model": None, "path": path} for path in paths]
+    return {**inputs, "tables": found}
 
 
 def _scores(lengths, rng, dataset):
@@ -155,3 +173,15 @@ def _write_faithfulness(path, readouts, lengths, rng, steps, cut):
             )
     names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
     write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="faithfulness")
+
+
+def _write_isotropy(path, lengths, rng, layers):
+    """Embeddings that crowd together layer by layer, and transformed vectors that do so less."""
+    rows = []
+    for index, n in enumerate(lengths):
+        for vectors, depths, height in (("embeddings", layers + 1, 0.9), ("transformed", layers, 0.4)):
+            for depth in range(depths):
+                value = np.clip(height * (depth + 1) / (layers + 1) + 0.1 * rng.normal(), -1, 1)
+                rows.append((index, vectors, depth, value, 1 if vectors == "embeddings" else n))
+    names = ("id", "vectors", "layer", "cosine", "values")
+    write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="isotropy")

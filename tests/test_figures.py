@@ -11,10 +11,17 @@ import pytest
 from plumbline import figures
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution import READOUTS
-from plumbline.collect import PRINCIPAL
+from plumbline.collect import PRINCIPAL, table_rows
 from plumbline.errors import PlumblineError
-from plumbline.figures import deletion_curves, readout_correlation, style, token_heatmap
-from tests.synthetic import CONTROLS, OPTIONS, TEN, make, merge
+from plumbline.figures import (
+    deletion_curves,
+    isotropy,
+    readout_correlation,
+    special_tokens,
+    style,
+    token_heatmap,
+)
+from tests.synthetic import CONTROLS, OPTIONS, TEN, make, merge, with_tables
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -25,7 +32,7 @@ def inputs(tmp_path_factory):
     small = make(
         root, dataset="agreement", model="roberta", architecture="roberta", methods=TEN, readouts=PRINCIPAL
     )
-    return merge(make(root, seeds=(0, 1), examples=20), small)
+    return with_tables(root, merge(make(root, seeds=(0, 1), examples=20), small))
 
 
 def texts(drawn):
@@ -45,7 +52,8 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
     figures.write(name, inputs, HERE, paths)
     assert [path.read_bytes() for path in paths] == first
     said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, HERE))
-    for phrase in ("Sentiment (generated), bert", "Scale: small", "N = ", "seed", "interval"):
+    about = "Sentiment (generated), bert" if figures.FIGURES[name].per == "model" else "Sentiment (generated)"
+    for phrase in (about, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
 
 
@@ -82,6 +90,45 @@ def test_correlation_matrix_is_symmetric_and_complete(inputs):
     assert np.array_equal(values, values.T)
     row = pairs[(pairs.readout == "rollout") & (pairs.other == "alti") & (pairs.metric == "spearman")]
     assert values[readouts.index("alti"), readouts.index("rollout")] == pytest.approx(row["mean"].mean())
+
+
+def test_isotropy_shows_the_corrected_means_of_every_model(inputs):
+    drawn = isotropy.draw(inputs, OPTIONS)
+    assert [axes.get_title(loc="left") for axes in drawn.axes] == [
+        "Sentiment (generated)",
+        "Agreement (generated)",
+    ]
+    embeddings, transformed = drawn.axes[0].get_lines()[:2]
+    assert embeddings.get_xdata().tolist() == [0, 1, 2, 3]
+    assert transformed.get_xdata().tolist() == [0, 1, 2]
+    items = [item for item in inputs["isotropy"] if item["model"] == "bert"]
+    rows = pd.concat([read_rows(item["path"]) for item in items])
+    means = rows[rows["vectors"] == "transformed"].groupby("layer")["cosine"].mean()
+    assert transformed.get_ydata() == pytest.approx(means.to_numpy(), abs=1e-5)
+    assert "mean over seeds 0, 1;" in texts(drawn)
+
+
+def test_special_tokens_show_principal_readouts_then_controls(inputs):
+    drawn = special_tokens.draw(inputs, OPTIONS)
+    names = [label.get_text() for label in drawn.axes[-1].get_xticklabels()]
+    assert names[-4:] == ["Random", "Position", "Uniform", "Oracle"]
+    assert len(names) == 1 + len(PRINCIPAL) + 4
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["bert", "roberta"]
+    heights = [bar.get_height() for bar in drawn.axes[0].containers[1]]
+    means = table_rows(inputs["tables"], "special_tokens")
+    means = means[
+        (means["model"] == "bert") & (means["token"] == "all") & (means["definition"] == "corrected")
+    ]
+    assert heights[names.index("ALTI")] == means.set_index("readout")["mean"]["alti"]
+
+
+def test_models_differ_without_colour():
+    """Two models of one architecture, and one of none that has a colour of its own."""
+    models = {"a": "bert", "b": "roberta", "c": "bert", "d": "electra"}
+    marks = style.model_marks(models)
+    assert marks["a"]["color"] == style.ARCHITECTURES["bert"]
+    assert len({mark["color"] for mark in marks.values()}) == 4
+    assert len({(mark["fillstyle"], mark["hatch"]) for mark in marks.values()}) == 4
 
 
 def test_heat_map_scales_rows():

@@ -54,6 +54,24 @@ def test_bootstrap_of_ragged_columns():
     assert (lower[0], upper[0]) == (1.0, 1.0)
 
 
+def test_bootstrap_of_weighted_means():
+    """Weights count as so many values of one example, drawn together; equal weights change nothing."""
+    rng = np.random.default_rng(8)
+    values, weights = rng.normal(size=(60, 2)), rng.integers(1, 9, size=60)
+    even = bootstrap_interval(values, **SETTINGS, seed=1, weights=np.full(60, 3.0))
+    assert np.allclose(even, bootstrap_interval(values, **SETTINGS, seed=1), atol=1e-12)
+    lower, upper = bootstrap_interval(values, **SETTINGS, seed=1, weights=weights)
+    assert (lower < np.average(values, axis=0, weights=weights)).all()
+    assert (upper > np.average(values, axis=0, weights=weights)).all()
+    counts = rng.multinomial(60, np.full(60, 1 / 60), size=4000) * weights
+    means = counts @ values / counts.sum(axis=1, keepdims=True)
+    assert np.quantile(means, [0.025, 0.975], axis=0) == pytest.approx(np.array([lower, upper]), abs=0.05)
+    values[::2, 1] = np.nan
+    ragged = bootstrap_interval(values, **SETTINGS, seed=1, weights=weights, ragged=True)
+    alone = bootstrap_interval(values[1::2, 1], **SETTINGS, seed=1, weights=weights[1::2])
+    assert (ragged[0][1], ragged[1][1]) == pytest.approx(alone, abs=0.1)
+
+
 def test_bootstrap_refuses_no_examples_and_infinities():
     with pytest.raises(PlumblineError, match="no examples"):
         bootstrap_interval([], **SETTINGS, seed=0)

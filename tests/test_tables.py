@@ -12,7 +12,17 @@ from sklearn.metrics import average_precision_score
 from plumbline import tables
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
-from plumbline.tables import ablation, accuracy, agreement, comp_suff, cost, deletion_curves, latex, rationale
+from plumbline.tables import (
+    ablation,
+    accuracy,
+    agreement,
+    comp_suff,
+    cost,
+    deletion_curves,
+    latex,
+    published,
+    rationale,
+)
 from tests.synthetic import OPTIONS, TEN, make, merge
 
 
@@ -126,7 +136,7 @@ def test_published_numbers_stand_beside_their_own_definition(inputs, tmp_path):
 def test_published_numbers_name_known_readouts():
     from plumbline.attribution import READOUTS
 
-    entries = yaml.safe_load(comp_suff.PUBLISHED.read_text())["comp_suff"]
+    entries = yaml.safe_load(published.PUBLISHED.read_text())["comp_suff"]
     assert {(entry["dataset"], entry["architecture"]) for entry in entries} == {
         ("sst2", "roberta"), ("imdb", "roberta"), ("yelp", "roberta"), ("sva", "roberta"), ("sst2", "distilbert"),
     }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from .errors import PlumblineError
 
 
-def bootstrap_interval(values, *, resamples, level, seed, ragged=False):
+def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=None):
     """Percentile bootstrap interval of the mean over examples (Efron 1979), in the unit of `values`.
 
     values     float array (examples,), or (examples, columns): a resample draws the same examples for every
@@ -17,6 +17,7 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False):
     ragged     NaN means that the example lacks that column (a curve that has ended, an undefined
                correlation): each mean then runs over the examples that have it, in every resample too.
                A column without any number gives NaN. Without `ragged`, NaN is an error.
+    weights    positive floats (examples,): the mean is weighted by them, in every resample too; None: equally.
 
     Returns (lower, upper): floats for one column, float64 arrays (columns,) for several.
     Raises PlumblineError where there is no example, or a number is not finite.
@@ -33,10 +34,13 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False):
         )
     count = len(values)
     # How often each example is drawn, a row a resample: resampled means are one matrix product.
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    weights = weights.astype(np.float64)
-    totals = weights @ np.where(missing, 0.0, values)
-    drawn = weights @ (~missing).astype(np.float64) if missing.any() else np.full_like(totals, count)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    draws = draws.astype(np.float64)
+    shares = (~missing).astype(np.float64)
+    if weights is not None:
+        shares *= np.reshape(weights, (-1,) + (1,) * (values.ndim - 1))
+    totals = draws @ (np.where(missing, 0.0, values) * shares)
+    drawn = draws @ shares
     with np.errstate(invalid="ignore"):
         means = np.where(drawn > 0, totals / np.where(drawn > 0, drawn, 1), np.nan)
     ends = [(1 - level) / 2, (1 + level) / 2]

@@ -21,6 +21,11 @@ SHADES = {
     "control": ("#949494",),
 }
 OTHER = ("#ca9161",)
+# Models: the published colours of the three architectures, then seaborn's; in grey print fill and hatch tell them apart.
+ARCHITECTURES = {"distilbert": "#82B366", "bert": "#6C8EBF", "roberta": "#D79B00"}
+MORE = ("#cc78bc", "#d55e00", "#029e73", "#949494", "#ca9161", "#fbafe4", "#0173b2")
+FILLS = ("full", "none", "left", "top")
+HATCHES = ("", "////", "....", "xx")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "p", "h", "d")
 CONTROL_MARKERS = ("x", "+", "1", "2", "3")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (1, 2.5)))
@@ -100,6 +105,23 @@ def mark(readout):
         "marker": MARKERS[marker % len(MARKERS)],
         "markerfacecolor": "white" if published else color,
     }
+
+
+def model_marks(models):
+    """model -> {color, fillstyle, hatch}; models: model -> architecture, in the order in which they are shown.
+
+    The first model of an architecture has the architecture's colour, a second one its own.
+    """
+    more, taken, found = iter(MORE * (len(models) // len(MORE) + 1)), set(), {}
+    for place, (model, architecture) in enumerate(models.items()):
+        known = architecture in ARCHITECTURES and architecture not in taken
+        taken.add(architecture)
+        found[model] = {
+            "color": ARCHITECTURES[architecture] if known else next(more),
+            "fillstyle": FILLS[place % len(FILLS)],
+            "hatch": HATCHES[place % len(HATCHES)],
+        }
+    return found
 
 
 def foot(drawn, text):

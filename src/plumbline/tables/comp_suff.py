@@ -9,8 +9,6 @@ texts. Where a run explains longer ones too, cut to max_tokens, rows with `texts
 texts of the split without a gap, whole or cut.
 """
 
-from pathlib import Path
-
 from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
@@ -28,6 +26,7 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
 from . import latex as tex
+from .published import entries_of, in_print
 
 ENTRY = Output(
     id="comp_suff",
@@ -37,7 +36,6 @@ ENTRY = Output(
     order=10,
 )
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower
 COLUMNS = ["id", "cut", "readout", "protocol", "kind", "score"]
 
@@ -131,24 +129,13 @@ def _best(block, direction):
 
 def _published(dataset, metrics):
     """(texts, protocol, kind, readout) -> {value, source, checkpoint: 'same' or 'other'}."""
-    import yaml
-
     numbers = {}
-    for entry in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["comp_suff"]:
-        if (entry["dataset"], entry["architecture"]) != (dataset, metrics["architecture"]):
-            continue
-        about = {"source": entry["source"], "checkpoint": _checkpoint(entry, metrics)}
+    for entry in entries_of("comp_suff", dataset, metrics):
+        about = {key: entry[key] for key in ("source", "checkpoint")}
         for readout, pair in entry["values"].items():
             for kind, value in zip(KINDS, pair, strict=True):
                 numbers["whole", entry["protocol"], kind, readout] = {"value": value, **about}
     return numbers
-
-
-def _checkpoint(entry, metrics):
-    """'same' where the model is the published checkpoint, fetched and not trained further; else 'other'."""
-    # The hub has moved repositories between owners, so the name alone is compared.
-    names = {str(name).split("/")[-1] for name in (entry["checkpoint"], metrics.get("repo"))}
-    return "same" if metrics["source"] == "hub" and not metrics["epochs"] and len(names) == 1 else "other"
 
 
 def latex(frame, options):
@@ -213,9 +200,5 @@ def _notes(part, published, options):
         "Index and exponent: the interval's ends. Bold: best of those that are not controls (last block).",
     ]
     if published:
-        rows = part.dropna(subset="published_value")
-        other = (
-            " (another checkpoint than this model)" if "other" in set(rows["published_checkpoint"]) else ""
-        )
-        notes.append(tex.escape(f"In print{other}: {rows['published_source'].iloc[0]}."))
+        notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
     return [*notes, tex.escape(DAGGER), tex.command_note(options)]

@@ -1,0 +1,21 @@
+"""How alike the vectors of two positions point: results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet.
+
+One example, kind of vectors and layer a row; cosines, no units, in [-1, 1]; columns: schemas/artefacts/isotropy.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.attribution.isotropy import write_isotropy
+
+    write_isotropy(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        data=snakemake.input.data,
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.choice,
+    )

@@ -1,0 +1,92 @@
+"""How alike the vectors of two positions point: hidden states against ALTI's transformed vectors, layer by layer.
+
+For each example and layer two positions a and b are drawn, special tokens included (specs/alti.md section 8):
+
+    embeddings   cos(X^l_a, X^l_b), l = 0..L: the input of layer l; L: the last layer's output
+    transformed  cos(T^l_ia, T^l_ib) for every target i, l = 0..L-1
+
+Near 1: vectors crowd into a cone, and their directions tell tokens apart badly; near 0: they spread. sigma_i
+cancels in the cosine, so the standard deviation's ddof does not matter here.
+"""
+
+import numpy as np
+
+from ..artefacts import read_records, write_rows
+from ..models.encoders import load, undisturbed
+from ..models.runtime import prepare
+from ..models.tokenisation import blocks, padded
+from ..seeds import seed_of
+from .artefact import BATCH_TOKENS, chosen, like_lengths
+
+# The published means are over the first 500 examples.
+EXAMPLES = 500
+COLUMNS = ("id", "vectors", "layer", "cosine", "values")
+
+
+def positions(dataset, example, layer, length):
+    """Two distinct positions in 0..length - 1 of one example and layer, the same for both kinds of vectors."""
+    draw = np.random.default_rng(seed_of("isotropy", dataset, example, layer))
+    return draw.choice(length, size=2, replace=False).tolist()
+
+
+def cosine(first, second):
+    """Cosine over the last dimension, in [-1, 1]; 0 with a vector of zeros.
+
+    In double precision: the square of a vector that hardly any attention reached is 0 in single precision.
+    """
+    import torch
+
+    return torch.nn.functional.cosine_similarity(first.double(), second.double(), dim=-1, eps=1e-100)
+
+
+def transformed_cosines(example, first, second):
+    """cos(T_ia, T_ib) of source positions a, b and every target i: (n,). example: `decomposition.Example`."""
+    # weights[a] @ sources[a] is sigma_i T_ia over all i, (n, D): two source tokens of n are formed.
+    return cosine(*(example.weights[source] @ example.sources[source] for source in (first, second)))
+
+
+def measure(dataset, numbers, layers, lengths):
+    """One batch: example id -> its rows (`COLUMNS`).
+
+    numbers: ids of the batch's examples; layers: `decomposition.trace` of the batch; lengths: tokens of each.
+    """
+    from .decomposition import examples
+
+    found = {number: [] for number in numbers}
+    hidden = [*(layer.inputs for layer in layers), layers[-1].output]
+    for depth, vectors in enumerate(hidden):
+        for row, (number, length) in enumerate(zip(numbers, lengths, strict=True)):
+            first, second = positions(dataset, number, depth, length)
+            value = cosine(vectors[row, first], vectors[row, second])
+            found[number].append((number, "embeddings", depth, value.item(), 1))
+    for depth, layer in enumerate(layers):
+        for number, example in zip(numbers, examples(layer, lengths), strict=True):
+            values = transformed_cosines(example, *positions(dataset, number, depth, example.length))
+            found[number].append((number, "transformed", depth, values.mean().item(), len(values)))
+    return found
+
+
+def write_isotropy(
+    *, dataset, model, data, output, device="cpu", threads=1, batch_tokens=None, within=None, **choice
+):
+    """Write results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet.
+
+    The arguments are those of `plumbline.attribution.artefact.write_attributions`. Of the run's examples the first 500
+    at most, and none that would have to be cut.
+    """
+    from .decomposition import trace
+
+    device = prepare(device, threads)
+    network, tokenizer = load(model, device)
+    choice |= {"within": min(EXAMPLES, within or EXAMPLES), "longer": 0}
+    budget = batch_tokens or BATCH_TOKENS[device.type]
+    found = {}
+    for block in blocks(chosen(read_records(data), network, tokenizer, data, **choice)):
+        with undisturbed(network, "eager"):
+            for batch in like_lengths(block, budget):
+                ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))
+                lengths = [len(example.ids) for example in batch]
+                numbers = [example.id for example in batch]
+                found |= measure(dataset, numbers, trace(network, ids, mask), lengths)
+    rows = [row for number in sorted(found) for row in found[number]]
+    write_rows(output, dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)), kind="isotropy")

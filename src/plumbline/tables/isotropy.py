@@ -1,0 +1,156 @@
+"""Isotropy: mean cosine of two positions' vectors by layer, embeddings against ALTI's transformed vectors.
+
+inputs: isotropy (one file a seed), models (any file of each model's folder). What is measured stands in
+plumbline.attribution.isotropy. Two means: as published, over all values, so that of the transformed vectors, of which
+a sentence has as many as tokens, long sentences weigh more; corrected, over examples. Each example is averaged over
+seeds first; the interval is a bootstrap over examples. Unit: none, a cosine, in [-1, 1].
+"""
+
+from ..artefacts import read_rows
+from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seeds_of
+from ..registry import Output
+from ..seeds import seed_of
+from ..stats import bootstrap_interval
+from . import latex as tex
+from .published import entries_of, in_print
+
+ENTRY = Output(
+    id="isotropy",
+    label="Isotropy: cosine of two positions' vectors",
+    study="alti",
+    needs=("isotropy", "models"),
+    order=60,
+)
+
+VECTORS = ("embeddings", "transformed")
+DEFINITIONS = ("corrected", "published")
+HEADS = {
+    ("embeddings", "corrected"): "cosine",
+    ("transformed", "corrected"): "over examples",
+    ("transformed", "published"): "over all values",
+}
+
+
+def rows(inputs, options):
+    """One row a data set, model, kind of vectors, layer and definition (published or corrected).
+
+    options: scale, bootstrap. A published number stands beside the published definition where the model has as many
+    layers as the published one; published_checkpoint says whether it is that model.
+    """
+    import pandas as pd
+
+    models = by_model(inputs["models"])
+    blocks = []
+    for (dataset, model), items in by_model(inputs["isotropy"]).items():
+        metrics = metrics_of(models[dataset, model][0])
+        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        for vectors in VECTORS:
+            own = frame[frame["vectors"] == vectors]
+            seed = seed_of(ENTRY.id, dataset, model, vectors)
+            block = _beside(_block(own, options, seed), _published(dataset, metrics, vectors))
+            about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"]}
+            blocks.append(block.assign(**about, vectors=vectors, seeds=seeds_of(items)))
+    frame = pd.concat(blocks, ignore_index=True)
+    frame = frame.assign(scale=options["scale"], interval=interval_text(options))
+    first = ["scale", "dataset", "model", "architecture", "vectors", "layer", "definition"]
+    last = ["published_value", "published_checkpoint", "published_source"]
+    return frame[[*first, "mean", "lower", "upper", "examples", "seeds", "interval", *last]]
+
+
+def _block(own, options, seed):
+    """Rows of one model and kind of vectors."""
+    import pandas as pd
+
+    # In double precision: single would be summed in single.
+    cosines = own.astype({"cosine": float}).pivot_table(index="id", columns="layer", values="cosine")
+    # The text, and so its number of tokens, is the same in every layer and under every seed.
+    sizes = own.groupby("id")["values"].first().to_numpy(dtype=float)
+    blocks = []
+    for definition, weights in zip(DEFINITIONS, (None, sizes), strict=True):
+        values = cosines.to_numpy()
+        lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed, weights=weights)
+        columns = {
+            "layer": cosines.columns.astype(int),
+            "definition": definition,
+            "mean": _mean(values, weights),
+        }
+        blocks.append(pd.DataFrame({**columns, "lower": lower, "upper": upper, "examples": len(values)}))
+    return pd.concat(blocks).sort_values("layer", kind="stable", ignore_index=True)
+
+
+def _mean(values, weights):
+    import numpy as np
+
+    return np.average(values, axis=0, weights=weights)
+
+
+def _published(dataset, metrics, vectors):
+    """(list of a published model's numbers by layer, checkpoint, source); None where there is none."""
+    for entry in entries_of(ENTRY.id, dataset, metrics):
+        return entry["values"][vectors], entry["checkpoint"], entry["source"]
+    return None
+
+
+def _beside(block, published):
+    """The block with the columns of published numbers, empty where the number of layers differs."""
+    import numpy as np
+
+    values, checkpoint, source = published or ((), None, None)
+    fits = (block["definition"] == "published") & (block["layer"].nunique() == len(values))
+    numbers = [values[layer] if fit else np.nan for layer, fit in zip(block["layer"], fits, strict=True)]
+    return block.assign(
+        published_value=np.array(numbers, dtype=float),
+        published_checkpoint=[checkpoint if fit else None for fit in fits],
+        published_source=[source if fit else None for fit in fits],
+    )
+
+
+def latex(frame, options):
+    """The table as LaTeX, one table a data set and model, a row a layer."""
+    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    return tex.document(ENTRY.label, tables, options)
+
+
+def _table(key, part, options):
+    dataset, model = key
+    cells = {(row.vectors, row.layer, row.definition): row for row in part.itertuples()}
+    printed = bool(part["published_value"].notna().any())
+    groups, heads, columns = [], [], []
+    for vectors in VECTORS:
+        own = [pair for pair in HEADS if pair[0] == vectors]
+        heads += [HEADS[pair] for pair in own] + ["in print"] * printed
+        columns += [(*pair, "mean") for pair in own] + [(vectors, "published", "print")] * printed
+        groups.append((vectors, len(own) + printed))
+    lines = [
+        [
+            str(layer),
+            *[_cell(cells.get((vectors, layer, definition)), what) for vectors, definition, what in columns],
+        ]
+        for layer in sorted(part["layer"].unique())
+    ]
+    return tex.table(
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}",
+        columns=["Layer", *heads],
+        groups=groups,
+        sections=[lines],
+        notes=_notes(part, printed, options),
+    )
+
+
+def _cell(row, what):
+    if row is None:
+        return "--"
+    return tex.number(row.published_value) if what == "print" else tex.number(row.mean, row.lower, row.upper)
+
+
+def _notes(part, printed, options):
+    notes = [
+        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        "Embeddings: the layer's input, in the last row the last layer's output. Transformed vectors: mean over examples "
+        "(corrected), and over all values (as published), where long sentences weigh more; for embeddings the two are "
+        "one. Index and exponent: the interval's ends.",
+    ]
+    if printed:
+        notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
+    return [*notes, tex.command_note(options)]

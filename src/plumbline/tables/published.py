@@ -1,0 +1,35 @@
+"""What resources/published.yaml holds for one model: the published numbers that may stand beside ours."""
+
+from pathlib import Path
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
+
+
+def entries_of(key, dataset, metrics):
+    """The entries of one key (a table's id) for a data set and a model's architecture, in the file's order.
+
+    metrics: the model's metrics.json. `checkpoint` of each says whether the model is the published one: 'same' or
+    'other'.
+    """
+    import yaml
+
+    entries = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))[key]
+    wanted = (dataset, metrics["architecture"])
+    return [
+        {**entry, "checkpoint": _checkpoint(entry, metrics)}
+        for entry in entries
+        if (entry["dataset"], entry["architecture"]) == wanted
+    ]
+
+
+def _checkpoint(entry, metrics):
+    """'same' where the model is the published checkpoint, fetched and not trained further; else 'other'."""
+    # The hub has moved repositories between owners, so the name alone is compared.
+    names = {str(name).split("/")[-1] for name in (entry["checkpoint"], metrics.get("repo"))}
+    return "same" if metrics["source"] == "hub" and not metrics["epochs"] and len(names) == 1 else "other"
+
+
+def in_print(rows):
+    """The note below a table on its published numbers; rows: those that have a published_value, at least one."""
+    other = " (another checkpoint than this model)" if "other" in set(rows["published_checkpoint"]) else ""
+    return f"In print{other}: {rows['published_source'].iloc[0]}."
