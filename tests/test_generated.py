@@ -12,7 +12,9 @@ import pytest
 from plumbline.datasets import DATASETS, agreement, load, sentiment
 from plumbline.datasets.generated import held_out
 
-CORPORA = ["sentiment", "agreement"]
+# Training rows, word types at least, how often each at least, and between what the mean length in words lies.
+CORPORA = {"sentiment": (20_000, 400, 30, 12, 20), "agreement": (20_000, 400, 30, 12, 20),
+           "reviews": (5_000, 350, 10, 50, 80)}  # fmt: skip
 
 
 @functools.cache
@@ -87,6 +89,23 @@ def verdict(words, part):
     return int(signs == {1}), rationale
 
 
+ASIDE = re.compile("|".join([REPORT.pattern, *sentiment.PUBLISHED, *sentiment.BYSTANDERS]))
+
+
+def read_review(text):
+    """Label and rationale by the rules of reviews.py's docstring, and the signs of the verdicts."""
+    found = []
+    for sentence in re.findall(r"[^.]+\.", text):
+        sentence = sentence.strip()
+        found.append(
+            (None, [0] * len(sentence.split())) if ASIDE.match(sentence) else read_sentiment(sentence)
+        )
+    signs = [label for label, _ in found if label is not None]
+    majority = int(2 * sum(signs) > len(signs))
+    flags = [flag if label == majority else 0 for label, part in found for flag in part]
+    return majority, flags, signs
+
+
 PLURALS = {plural: singular for singular, plural in agreement.NOUNS.items()}
 
 
@@ -105,6 +124,15 @@ def read_agreement(text):
 def test_sentiment_label_and_rationale_follow_from_the_text(split):
     for row in rows("sentiment", split).itertuples():
         assert read_sentiment(row.text) == (row.label, list(row.rationale)), row.text
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_review_label_and_rationale_follow_from_the_text(split):
+    for row in rows("reviews", split).head(1_000).itertuples():
+        label, rationale, signs = read_review(row.text)
+        assert (label, rationale) == (row.label, list(row.rationale)), row.text
+        assert 5 <= len(signs) <= 8
+        assert min(sum(signs), len(signs) - sum(signs)) <= 1
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -135,10 +163,11 @@ def test_rules_worked_by_hand():
 def test_size_and_variety(corpus):
     train = rows(corpus)
     counts = words_of(train)
-    assert len(train) == train["text"].nunique() == 20_000
-    assert len(counts) >= 400
-    assert min(counts.values()) >= 30  # each word is seen often enough to be learned
-    assert 12 <= train["text"].str.split().str.len().mean() <= 20
+    size, types, times, fewest, most = CORPORA[corpus]
+    assert len(train) == train["text"].nunique() == size
+    assert len(counts) >= types
+    assert min(counts.values()) >= times  # each word is seen often enough to be learned
+    assert fewest <= train["text"].str.split().str.len().mean() <= most
     assert (train["text"] == train["text"].str.lower()).all()
     assert (train["text"] == train["text"].str.split().str.join(" ")).all()
     assert (train["rationale"].str.len() == train["text"].str.split().str.len()).all()

@@ -20,12 +20,13 @@ ENTRY = Dataset(
     citation="Plumbline, src/plumbline/datasets/reviews.py",
     sources={"generated": {}},
     known_truth=True,
-    parameters=generated.PARAMETERS,
+    parameters=generated.PARAMETERS | {"train": 5_000},
     order=15,
 )
 
 VERDICTS = ("5", "6", "7", "8")
 DISSENT = {"none": 60, "first": 14, "middle": 13, "last": 13}
+CONTRASTS = {"single": 80, "despite": 20}
 ASIDES = {"none": 40, "report": 20, "quote": 20, "neutral": 20}
 
 
@@ -59,8 +60,8 @@ def review(rng, name, label):
 
 def _verdict(rng, label, agrees):
     """A sentence in the reviewer's own voice, as (word, whether it belongs to the rationale) pairs."""
-    contrast = weighted(rng, sentiment.BESIDE)
-    made = sentiment.sentence(rng, f"plain/{contrast}/{sentiment.any_form(rng)}", label)
+    contrast = weighted(rng, CONTRASTS)
+    made = sentiment.sentence(rng, f"plain/{contrast}/{pick(rng, sentiment.FORMS)}", label)
     return [
         (word, agrees and bool(flag))
         for word, flag in zip(made["text"].split(), made["rationale"], strict=True)

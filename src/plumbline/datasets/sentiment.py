@@ -110,7 +110,7 @@ def template(rng, unseen):
     def name():
         frame = weighted(rng, FRAMES)
         contrast = weighted(rng, CONTRASTS if frame == "plain" else BESIDE)
-        return f"{frame}/{contrast}/{any_form(rng)}"
+        return f"{frame}/{contrast}/{_form(rng)}"
 
     return generated.until(name, unseen)
 
@@ -154,10 +154,10 @@ def _contrast(rng, contrast, form, sign):
     if contrast == "single":
         return deciding
     if contrast == "and":
-        return deciding + _plain("and") + _clause(rng, any_form(rng), sign, decides=True)
+        return deciding + _plain("and") + _clause(rng, _form(rng), sign, decides=True)
     if contrast == "despite":
         return _plain(f"despite the {pick(rng, ADJECTIVES[_sign(rng)])} {pick(rng, PARTS)} ,") + deciding
-    other = _clause(rng, any_form(rng), _sign(rng), decides=False)
+    other = _clause(rng, _form(rng), _sign(rng), decides=False)
     although = _plain(pick(rng, ["although", "though", "even though"]))
     return {
         "but": lambda: other + _plain(", but") + deciding,
@@ -190,8 +190,7 @@ def _sign(rng):
     return 1 if rng.random() < 0.5 else -1
 
 
-def any_form(rng):
-    """A form of a clause, `not_<form>` where it is negated."""
+def _form(rng):
     return ("not_" if rng.random() < NEGATED else "") + pick(rng, FORMS)
 
 

@@ -5,24 +5,28 @@ from pathlib import Path
 PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
 
 
+def all_entries(key):
+    """Every entry of one key (a table's id), in the file's order."""
+    import yaml
+
+    return yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))[key]
+
+
 def entries_of(key, dataset, metrics):
     """The entries of one key (a table's id) for a data set and a model's architecture, in the file's order.
 
     metrics: the model's metrics.json. `checkpoint` of each says whether the model is the published one: 'same' or
     'other'.
     """
-    import yaml
-
-    entries = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))[key]
     wanted = (dataset, metrics["architecture"])
     return [
-        {**entry, "checkpoint": _checkpoint(entry, metrics)}
-        for entry in entries
+        {**entry, "checkpoint": checkpoint(entry, metrics)}
+        for entry in all_entries(key)
         if (entry["dataset"], entry["architecture"]) == wanted
     ]
 
 
-def _checkpoint(entry, metrics):
+def checkpoint(entry, metrics):
     """'same' where the model is the published checkpoint, fetched and not trained further; else 'other'."""
     # The hub has moved repositories between owners, so the name alone is compared.
     names = {str(name).split("/")[-1] for name in (entry["checkpoint"], metrics.get("repo"))}
