@@ -51,7 +51,9 @@ def draw(inputs, options):
         axes = drawn.add_axes(share(width, height, left, names, side, side))
         values = found["matrices"][readout][-1]
         mesh = panel(axes, values, found, size=size, title=short_label(readout), left=not place)
-        colour_bar(drawn, mesh, share(width, height, left + side + 0.07, names + side * 0.25, 0.07, side * 0.5))
+        colour_bar(
+            drawn, mesh, share(width, height, left + side + 0.07, names + side * 0.25, 0.07, side * 0.5)
+        )
     drawn.suptitle(f"{dataset_label(found['dataset'])}, {found['model']}", x=0.01, y=1 - 0.05 / height, ha="left",
                    va="top", fontsize=10, weight="bold")  # fmt: skip
     drawn.text(0.01, 1 - 0.24 / height, found["title"], ha="left", va="top", fontsize=8)

@@ -59,7 +59,9 @@ def draw(inputs, options):
                      left=not column, bottom=place + columns >= len(layers))  # fmt: skip
         axes.set_title(f"max {values.max():.2g}", loc="right", fontsize=6, color="0.35", pad=4)
     up = min(side, 1.6)
-    colour_bar(drawn, mesh, share(width, height, width - BAR + 0.02, height - TOP - up, 0.08, up), ("0", "max"))
+    colour_bar(
+        drawn, mesh, share(width, height, width - BAR + 0.02, height - TOP - up, 0.08, up), ("0", "max")
+    )
     drawn.suptitle(f"{dataset_label(found['dataset'])}, {found['model']}: {short_label(READOUT)} up to each layer",
                    x=0.01, y=1 - 0.05 / height, ha="left", va="top", fontsize=10, weight="bold")  # fmt: skip
     drawn.text(0.01, 1 - 0.24 / height, found["title"], ha="left", va="top", fontsize=8)

@@ -63,9 +63,7 @@ def _title(dataset, row, asked):
 
 def provenance(options, found):
     """The foot's first sentences: scale, count, seed, why there is no interval, what is left out."""
-    text = (
-        f"Scale: {options['scale']}; N = 1 chosen example; seed {found['seed']}; no interval: a single example."
-    )
+    text = f"Scale: {options['scale']}; N = 1 chosen example; seed {found['seed']}; no interval: a single example."
     return f"{text} Of this sentence, {found['note']}." if found["note"] else text
 
 

@@ -10,9 +10,26 @@ _PLAIN = {
     "†": r"$^\dagger$",
 }  # fmt: skip
 
-_TYPOGRAPHY = {"‘": "`", "’": "'", "“": "``", "”": "''", "—": "---", "…": r"\dots{}", "£": r"\pounds{}", "ß": r"\ss{}"}
+_TYPOGRAPHY = {
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "—": "---",
+    "…": r"\dots{}",
+    "£": r"\pounds{}",
+    "ß": r"\ss{}",
+}
 # Combining characters that LaTeX has a command for.
-_ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "\u0308": r'\"', "\u030a": r"\r", "\u0327": r"\c"}
+_ACCENTS = {
+    "\u0300": r"\`",
+    "\u0301": r"\'",
+    "\u0302": r"\^",
+    "\u0303": r"\~",
+    "\u0308": r"\"",
+    "\u030a": r"\r",
+    "\u0327": r"\c",
+}
 
 ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
 

@@ -106,13 +106,22 @@ def _block(about, example):
         scores = summed(vector, pieces)
         values = scaled(scores)
         blocks.append(
-            pd.DataFrame({
-                **about, "example": example["id"], "asked": example["asked"], "predicted": example["predicted"],
-                "probability": float(example["probability"]), "readout": readout,
-                **{key: facts(readout)[key] for key in ("label", "method")},
-                "word_index": range(len(shown)), "word": shown, "score": scores[1:-1], "scaled": values[1:-1],
-                "bin": bins(values)[1:-1],
-            })  # fmt: skip
+            pd.DataFrame(
+                {
+                    **about,
+                    "example": example["id"],
+                    "asked": example["asked"],
+                    "predicted": example["predicted"],
+                    "probability": float(example["probability"]),
+                    "readout": readout,
+                    **{key: facts(readout)[key] for key in ("label", "method")},
+                    "word_index": range(len(shown)),
+                    "word": shown,
+                    "score": scores[1:-1],
+                    "scaled": values[1:-1],
+                    "bin": bins(values)[1:-1],
+                }
+            )  # fmt: skip
         )
     return pd.concat(blocks, ignore_index=True)
 
@@ -153,8 +162,8 @@ def _about(fact):
 
 def _provenance(fact, options):
     return (
-        f"Scale: {options['scale']}; N = {fact['examples']} chosen examples; seed {fact['seeds']}; no interval: single "
-        "examples, and so no controls either."
+        f"Scale: {options['scale']}; N = {fact['examples']} chosen examples; seed {fact['seeds']}; no interval and no "
+        "controls: single examples."
     )
 
 
@@ -170,7 +179,9 @@ METHOD = (
 def latex(frame, options):
     r"""The sentences as LaTeX, one table each, words in \colorbox; of long ones the first `LATEX_WORDS` words."""
     colours = [rf"\definecolor{{plumbline{k}}}{{HTML}}{{{blue}}}" for k, blue in enumerate(BLUES, start=1)]
-    command = r"\providecommand{\plumblineword}[2]{\colorbox{plumbline#1!%d}{\strut #2}}" % (100 * TINT)
+    command = (
+        rf"\providecommand{{\plumblineword}}[2]{{\colorbox{{plumbline#1!{100 * TINT:.0f}}}{{\strut #2}}}}"
+    )
     tables = [_table(fact, lines, options) for fact, lines in _sentences(frame)]
     return tex.document(ENTRY.label, tables, options, ("booktabs", "xcolor"), [*colours, command])
 
@@ -211,7 +222,7 @@ STYLE = """\
 body { font: 16px/1.6 system-ui, sans-serif; color: #111; background: #fff; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
-th { text-align: left; vertical-align: top; font-weight: 600; white-space: nowrap; padding: .3rem 1rem .3rem 0; }
+th { text-align: left; vertical-align: top; font-weight: 600; white-space: nowrap; width: 9rem; padding: .3rem 1rem .3rem 0; }
 td { padding: .3rem 0; overflow-wrap: anywhere; } tr + tr { border-top: 1px solid #ddd; }
 span { padding: .1rem .2rem; border-radius: .15rem; }
 p { max-width: 48rem; } .note { color: #444; font-size: .875rem; }
@@ -246,9 +257,10 @@ def html(frame, options):
 
 def _section(fact, lines, named):
     """One sentence: a heading and a table of its readouts; `named`: the page has several models."""
-    about = _about(fact).capitalize()
+    about = _about(fact)
     if named:
         about = f"{dataset_label(fact['dataset'])}, {fact['model']}: {about}"
+    about = about[0].upper() + about[1:]
     found = [f"<h2>{markup.escape(about)}</h2>", "<table>"]
     for readout, part in lines:
         spans = " ".join(
