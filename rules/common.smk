@@ -18,6 +18,7 @@ from plumbline.config import (
     MODEL_FILES,
     choice_of,
     dataset_config,
+    layered_methods,
     method_config,
     methods_of,
     model_config,
@@ -176,6 +177,11 @@ def attribution_code(wc):
     return modules("attribution", "attribution.artefact", f"attribution.{wc.method}")
 
 
+def contributions_code(wc):
+    names = layered_methods(config, run_at(wc))
+    return modules("attribution", "attribution.contributions", *(f"attribution.{name}" for name in names))
+
+
 def faithfulness_code(wc):
     names = sorted({entry["protocol"] for entry in protocols_of(config, run_at(wc), wc.method)})
     return modules("faithfulness", "faithfulness.artefact", *(f"faithfulness.{name}" for name in names))
@@ -189,12 +195,14 @@ def isotropy_code():
     return modules("attribution.isotropy")
 
 
-def outputs_named(kind, cost=False):
+def outputs_named(kind, cost=False, html=False):
     """Every name of a table or figure, enabled or not, as a wildcard's pattern."""
-    entries = registries()[kind].values()
-    return one_of(
-        name for entry in entries if is_cost(entry) == cost for name in output_names(config, kind, entry.id)
-    )
+    entries = [
+        entry
+        for entry in registries()[kind].values()
+        if (is_cost(entry), "html" in entry.formats) == (cost, html)
+    ]
+    return one_of(name for entry in entries for name in output_names(config, kind, entry.id))
 
 
 def gpus():

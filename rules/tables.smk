@@ -1,7 +1,8 @@
 # INPUTS   the artefacts that the table's registry entry names (`needs`), resources/published.yaml
-# OUTPUTS  results/{scale}/tables/{study}/{table}.{csv,tex}; results/{scale}/benchmarks/cost.{csv,tex}, which holds
-#          times and so stands outside the promise of equal bytes
-# STEPS    table, cost
+# OUTPUTS  results/{scale}/tables/{study}/{table}.{csv,tex}, or {table}-{dataset}-{model}.{csv,tex}; of a table that is a
+#          page too, .html; results/{scale}/benchmarks/cost.{csv,tex}, which holds times and so stands outside the
+#          promise of equal bytes
+# STEPS    table, html_table, cost
 
 
 rule table:
@@ -28,6 +29,21 @@ rule table:
         options=lambda wc: output_options(config, "tables", wc.name),
     script:
         "../scripts/table.py"
+
+
+use rule table as html_table with:
+    output:
+        csv=at("tables", format="csv"),
+        tex=at("tables", format="tex"),
+        html=report(
+            at("tables", format="html"),
+            caption="../captions/table.rst",
+            category="Tables",
+            subcategory="{study}",
+        ),
+    wildcard_constraints:
+        name=outputs_named("tables", html=True),
+        study="[a-z0-9_]+",
 
 
 use rule table as cost with:

@@ -1,4 +1,4 @@
-"""One table, as CSV and as LaTeX (booktabs); its columns' units are in the table's module."""
+"""One table, as CSV, as LaTeX (booktabs) and, where it has that format, as HTML; its columns' units are in the table's module."""
 
 from plumbline.errors import one_line_errors
 
@@ -12,4 +12,5 @@ with one_line_errors(snakemake.log[0]):
         snakemake.params.options,
         snakemake.output.csv,
         snakemake.output.tex,
+        snakemake.output.get("html"),
     )

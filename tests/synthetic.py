@@ -35,7 +35,7 @@ WORDS = [
     "crowd",
     "!",
 ]
-STAGES = ("models", "attributions", "faithfulness", "agreement", "isotropy", "benchmarks")
+STAGES = ("models", "attributions", "faithfulness", "agreement", "isotropy", "contributions", "benchmarks")
 CONTROLS = ("random", "position", "uniform")
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
@@ -44,6 +44,7 @@ OPTIONS = {
     "heatmap_examples": [0, 3],
     "bootstrap": {"resamples": 200, "level": 0.95},
     "runs": [],
+    "tables": ["deletion_curves"],
     "command": "snakemake --cores N --configfile config.paper.yaml",
 }
 
@@ -92,6 +93,11 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
         path = root / "agreement" / f"{place}.parquet"
         write_rows(path, table(ordered, resamples=50, level=0.95, seed=seed), kind="agreement")
         inputs["agreement"].append({**about, "method": None, "path": path})
+        layered = [r for r in used if READOUTS[r].layered and not READOUTS[r].published]
+        if layered:
+            path = root / "contributions" / f"{place}.parquet"
+            _write_contributions(path, lengths, layered, rng, dataset)
+            inputs["contributions"].append({**about, "method": None, "path": path})
         path = root / "isotropy" / f"{place}.parquet"
         _write_isotropy(path, lengths, rng, layers)
         inputs["isotropy"].append({**about, "method": None, "path": path})
@@ -142,11 +148,41 @@ def _scores(lengths, rng, dataset):
     return {readout: [v.astype(np.float32) for v in vectors] for readout, vectors in found.items()}
 
 
+def _tokens(n):
+    return ["[CLS]", *[WORDS[i % len(WORDS)] for i in range(n - 2)], "[SEP]"]
+
+
+def _write_contributions(path, lengths, readouts, rng, dataset, layers=3):
+    """The matrices of OPTIONS' examples: the diagonal and noise, multiplied over the layers."""
+    rows = []
+    for number, readout in itertools.product(OPTIONS["heatmap_examples"], readouts):
+        n = int(lengths[number])
+        product = np.eye(n)
+        for layer in range(1, layers + 1):
+            matrix = np.eye(n) + rng.uniform(size=(n, n))
+            matrix /= matrix.sum(1, keepdims=True)
+            product = matrix @ product
+            found = (part.astype(np.float32).ravel() for part in (product, matrix))
+            position = 4 if dataset == "agreement" else 0
+            rows.append((number, readout, layer, _tokens(n), position, number % 2, 0.9125, *found))
+    names = (
+        "id",
+        "readout",
+        "layer",
+        "tokens",
+        "position",
+        "target",
+        "probability",
+        "matrix",
+        "layer_matrix",
+    )
+    write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="contributions")
+
+
 def _write_attributions(path, lengths, vectors, dataset, cut):
-    words = [[WORDS[i % len(WORDS)] for i in range(n - 2)] for n in lengths]
     columns = {
         "id": np.arange(len(lengths)),
-        "tokens": [["[CLS]", *row, "[SEP]"] for row in words],
+        "tokens": [_tokens(n) for n in lengths],
         "input_ids": [np.arange(n, dtype=np.int32) for n in lengths],
         "target": np.arange(len(lengths)) % 2,
         "probability": np.full(len(lengths), 0.9125, dtype=np.float32),

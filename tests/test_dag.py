@@ -12,6 +12,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
 METHODS = ["alti", "attention", "blankout", "gradient", "oracle", "position", "random", "uniform"]
 TABLES = ["accuracy", "agreement", "comp_suff", "rationale"]
 FIGURES = ["deletion_curves", "readout_correlation", "token_heatmap"]
+MATRICES = ["contributions", "layer_contributions"]
 
 
 def at(stage, *methods):
@@ -26,13 +27,17 @@ def figures(*names):
     return [f"results/tiny/figures/alti/{name}-sentiment-tiny.pdf" for name in names]
 
 
+SALIENCY = ["results/tiny/tables/alti/saliency-sentiment-tiny.csv"]
+CONTRIBUTIONS = ["results/tiny/contributions/sentiment/tiny/seed0.parquet"]
 AGREEMENT = ["results/tiny/agreement/sentiment/tiny/seed0.parquet"]
 COST = ["results/tiny/benchmarks/cost.csv"]
 
 
 def chain(method):
-    """What hangs on one method's attributions; accuracy does not."""
-    shown = tables("agreement", "comp_suff", "rationale") + figures(*FIGURES)
+    """What hangs on one method's attributions; accuracy does not. Of a layered method, the matrices do too."""
+    shown = tables("agreement", "comp_suff", "rationale") + SALIENCY + figures(*FIGURES)
+    if method in ("alti", "attention"):
+        shown += CONTRIBUTIONS + figures(*MATRICES)
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
 
 
@@ -49,18 +54,18 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model."""
+    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 5 figures and one table a model."""
     assert workflow.counts(plain) == {
-        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "table": 4, "cost": 1,
-        "figure": 18, "all": 1, "total": 160,
+        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "contributions": 6, "table": 4,
+        "html_table": 6, "cost": 1, "figure": 30, "all": 1, "total": 184,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
-    """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds."""
+    """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds, matrices for one."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "table": 3, "cost": 1,
-        "figure": 3, "all": 1, "total": 82,
+        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "contributions": 1, "table": 3,
+        "html_table": 1, "cost": 1, "figure": 5, "all": 1, "total": 86,
     }  # fmt: skip
 
 
@@ -72,7 +77,7 @@ def test_paper_plan(plain):
     assert found.pop("total") == sum(found.values()) + downloads
     assert found == {
         "download_model": 10, "data": found["data"], "model": 12, "attributions": 132, "faithfulness": 132,
-        "agreement": 12, "table": 3, "cost": 1, "figure": 36, "all": 1,
+        "agreement": 12, "contributions": 12, "table": 3, "html_table": 12, "cost": 1, "figure": 60, "all": 1,
     }  # fmt: skip
 
 
@@ -151,13 +156,15 @@ def test_comment_in_a_figure_remakes_that_figure(fresh):
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == figures("token_heatmap")
 
 
-def test_heatmap_examples_remake_the_heat_map_alone(fresh):
-    assert overlay(fresh, heatmap_examples=[2]) == figures("token_heatmap")
+def test_heatmap_examples_remake_what_shows_them_alone(fresh):
+    shown = figures("token_heatmap", *MATRICES) + CONTRIBUTIONS + SALIENCY
+    assert overlay(fresh, heatmap_examples=[2]) == sorted(shown)
 
 
 def test_published_numbers_remake_tables_alone(fresh):
     append(fresh / "resources/published.yaml", "\n# A remark.\n")
-    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(tables(*TABLES) + COST)
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert found == sorted(tables(*TABLES) + SALIENCY + COST)
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):

@@ -14,8 +14,11 @@ from plumbline.attribution import READOUTS
 from plumbline.collect import PRINCIPAL, table_rows
 from plumbline.errors import PlumblineError
 from plumbline.figures import (
+    contributions,
     deletion_curves,
     isotropy,
+    layer_contributions,
+    matrix,
     readout_correlation,
     special_tokens,
     style,
@@ -156,6 +159,68 @@ def test_heat_map_shows_prediction_tokens_and_what_it_leaves_out(tmp_path):
     assert drawn.axes[0].get_title(loc="left").startswith("Example 1 (0 is too long): predicted positive")
     with pytest.raises(PlumblineError, match=r"heatmap_examples \[99\].*ids 0 to 3"):
         token_heatmap.draw(found, {**HERE, "heatmap_examples": [99]})
+
+
+def panels(drawn):
+    """Title -> axes of every heat map of a figure."""
+    return {axes.get_title(): axes for axes in drawn.axes if axes.get_title()}
+
+
+def boxed(axes):
+    (box,) = axes.patches
+    return box.get_y(), box.get_width()
+
+
+def test_contributions_show_the_product_of_all_layers(inputs):
+    drawn = contributions.draw(inputs, HERE)
+    shown = panels(drawn)
+    assert list(shown) == ["Rollout", "Norm Rollout", "ALTI"]
+    (item,) = [i for i in inputs["contributions"] if (i["model"], i["seed"]) == ("bert", 0)]
+    rows = read_rows(item["path"]).query("id == 0 and layer == 3").set_index("readout")
+    for title, readout in (("Rollout", "rollout"), ("ALTI", "alti")):
+        drawn_values = shown[title].collections[0].get_array()
+        assert np.array_equal(np.ravel(drawn_values), rows.at[readout, "matrix"])
+        assert boxed(shown[title]) == (0, len(rows.at[readout, "tokens"]))
+    assert "Example 0: predicted negative, probability 0.913" in texts(drawn)
+    assert "of [CLS]" in texts(drawn)
+
+
+def test_contributions_of_agreement_box_the_masks_row(inputs):
+    here = {**HERE, "dataset": "agreement", "model": "roberta"}
+    for figure in (contributions, layer_contributions):
+        for axes in panels(figure.draw(inputs, here)).values():
+            assert boxed(axes)[0] == 4
+
+
+def test_layers_of_alti_stand_in_a_grid(inputs):
+    shown = panels(layer_contributions.draw(inputs, HERE))
+    assert list(shown) == ["Layer 1", "Layer 2", "Layer 3"]
+    (item,) = [i for i in inputs["contributions"] if (i["model"], i["seed"]) == ("bert", 0)]
+    rows = read_rows(item["path"]).query("id == 0 and readout == 'alti'").set_index("layer")
+    for layer in (1, 2, 3):
+        values = shown[f"Layer {layer}"].collections[0].get_array()
+        assert np.array_equal(np.ravel(values), rows.at[layer, "matrix"])
+    grids = {1: 1, 2: 2, 3: 3, 4: 2, 5: 5, 6: 3, 7: 3, 8: 4, 12: 4, 24: 6}
+    assert {layers: layer_contributions.columns_of(layers) for layers in grids} == grids
+
+
+def test_long_sentences_are_shown_in_part(tmp_path):
+    found = make(tmp_path, examples=4, long=True)
+    drawn = layer_contributions.draw(found, HERE)
+    assert "tokens 1 to 40 of 90 are shown" in texts(drawn)
+    assert panels(drawn)["Layer 1"].collections[0].get_array().shape == (40, 40)
+    # The mask's row is always among them.
+    for length, position in ((90, 0), (90, 39), (90, 40), (90, 88), (41, 40), (12, 3)):
+        part = matrix.shown_part(length, position)
+        assert part.start <= position < part.stop
+        assert part.stop - part.start == min(40, length)
+
+
+def test_contributions_name_the_method_that_is_missing(tmp_path):
+    found = make(tmp_path, examples=4, methods=("attention", "gradient"))
+    assert list(panels(contributions.draw(found, HERE))) == ["Rollout"]
+    with pytest.raises(PlumblineError, match="add method alti to its run"):
+        layer_contributions.draw(found, HERE)
 
 
 def test_unknown_format_and_model_are_named(inputs, tmp_path):

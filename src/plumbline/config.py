@@ -356,6 +356,24 @@ def readouts_of(run, method):
     return [item.id for item in entry.readouts if wanted is None or entry.control or item.id in wanted]
 
 
+def layered_methods(config, run):
+    """Method -> {readouts, parameters} of a run's readouts that are products of layer matrices.
+
+    Published definitions are left out, since matrices are large.
+    """
+    entries, found = registries()["methods"], {}
+    for method in methods_of(run):
+        wanted = readouts_of(run, method)
+        readouts = [
+            item.id
+            for item in entries[method].readouts
+            if item.layered and not item.published and item.id in wanted
+        ]
+        if readouts:
+            found[method] = {"readouts": readouts, "parameters": method_config(config, method)}
+    return found
+
+
 def protocols_of(config, run, method):
     """What the faithfulness job of one method does: a list of {protocol, readouts, examples, cap}."""
     control = registries()["methods"][method].control

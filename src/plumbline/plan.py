@@ -14,6 +14,8 @@ STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotro
           "tables")  # fmt: skip
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
+# Stages of which a table or figure shows the lowest seed alone.
+ONE_SEED = ("contributions",)
 PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
 
 
@@ -102,9 +104,18 @@ def output_inputs(config, kind, name):
             names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)
             found = [file for name in names for file in output_paths(config, "tables", name)]
         else:
-            found = [file for job, run in chosen for file in _stage_files(stage, job, run)]
+            read = _lowest_seeds(chosen) if stage in ONE_SEED else chosen
+            found = [file for job, run in read for file in _stage_files(stage, job, run)]
         files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
     return files
+
+
+def _lowest_seeds(chosen):
+    """Of each data set and model, the job of its lowest seed."""
+    lowest = {}
+    for job, run in sorted(chosen, key=lambda pair: pair[0]["seed"]):
+        lowest.setdefault((job["dataset"], job["model"]), (job, run))
+    return lowest.values()
 
 
 def _stage_files(stage, job, run):

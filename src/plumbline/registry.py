@@ -51,6 +51,8 @@ class Readout:
     label     the name in figures and tables.
     column    the Parquet column, `scores_<id>`.
     signed    whether negative scores carry meaning.
+    layered   whether it is a product of one matrix a layer; the method's module then has `layer_matrices(readouts,
+              **parameters)`.
     published whether this is the definition behind published numbers where it differs from the correct one.
     reference the key of the same vector in the reference's files, None where it has none.
     """
@@ -58,6 +60,7 @@ class Readout:
     id: str
     label: str
     signed: bool = False
+    layered: bool = False
     published: bool = False
     reference: str | None = None
 
@@ -148,7 +151,7 @@ class Output:
 
     study    the study's folder under figures/ or tables/.
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
-             'tables/<id>' ('tables/<id>?': where the configuration makes it), 'benchmarks'.
+             'isotropy', 'contributions', 'tables/<id>' ('tables/<id>?': where the configuration makes it), 'benchmarks'.
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
     formats  file endings.

@@ -11,21 +11,36 @@ ENTRY = Method(
     parameters={"ddof": 0},
     citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212, eqs. 9-13",
     readouts=(
-        Readout(id="alti", label="ALTI", reference="ours"),
-        Readout(id="alti_l2", label="ALTI (L2)", reference="ours_l2"),
-        Readout(id="alti_ln2", label="ALTI (+LN2)", reference="ours2"),
-        Readout(id="alti_published", label="ALTI, as published (ddof 1)", published=True, reference="ours"),
+        Readout(id="alti", label="ALTI", layered=True, reference="ours"),
+        Readout(id="alti_l2", label="ALTI (L2)", layered=True, reference="ours_l2"),
+        Readout(id="alti_ln2", label="ALTI (+LN2)", layered=True, reference="ours2"),
+        Readout(
+            id="alti_published",
+            label="ALTI, as published (ddof 1)",
+            layered=True,
+            published=True,
+            reference="ours",
+        ),
     ),
 )
 
 
 def compute(batch, readouts, *, ddof=0):
-    """C_ij = max(0, ||y_i|| - ||y_i - T_ij||) with rows divided by their sum, multiplied over the layers.
+    """The matrices of `layer_matrices`, multiplied over the layers."""
+    from .decomposition import token_relevance
+
+    return token_relevance(batch, layer_matrices(readouts, ddof=ddof))
+
+
+def layer_matrices(readouts, *, ddof=0):
+    """A function of a `decomposition.Example`: readout -> C (n, n) of its layer.
+
+    C_ij = max(0, ||y_i|| - ||y_i - T_ij||) with rows divided by their sum.
 
     alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; alti_published: L1 with the
     Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
     """
-    from .decomposition import normalise_rows, token_relevance
+    from .decomposition import normalise_rows
 
     closeness = {
         "alti": lambda example: example.first(ddof).l1_closeness(),
@@ -37,4 +52,4 @@ def compute(batch, readouts, *, ddof=0):
     def matrices(example):
         return {readout: normalise_rows(closeness[readout](example).clamp(min=0)) for readout in readouts}
 
-    return token_relevance(batch, matrices)
+    return matrices

@@ -11,7 +11,7 @@ ENTRY = Method(
     citation="Abnar & Zuidema 2020, arXiv 2005.00928",
     readouts=(
         Readout(id="raw_attention", label="Raw attention", reference="raw"),
-        Readout(id="rollout", label="Rollout", reference="rollout"),
+        Readout(id="rollout", label="Rollout", layered=True, reference="rollout"),
     ),
 )
 
@@ -29,10 +29,21 @@ def compute(batch, readouts):
     if "raw_attention" in readouts:
         found["raw_attention"] = means[-1][rows, batch.position]
     if "rollout" in readouts:
-        identity = torch.eye(means[0].shape[-1], device=batch.device)
         # Padded keys get no attention, so a real row never meets a padded one.
-        mixed = [(mean + identity) / 2 for mean in means]
+        mixed = [with_residual(mean) for mean in means]
         found["rollout"] = torch.stack(
             [relevance([matrix[row] for matrix in mixed], batch.position[row]) for row in rows.tolist()]
         )
     return found
+
+
+def with_residual(attention):
+    """(A + I) / 2 of attention averaged over heads, (..., n, n)."""
+    import torch
+
+    return (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
+
+
+def layer_matrices(readouts):
+    """A function of a `decomposition.Example`: rollout's matrix (n, n) of its layer."""
+    return lambda example: {readout: with_residual(example.attention.mean(0)) for readout in readouts}

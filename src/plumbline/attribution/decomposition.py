@@ -14,6 +14,7 @@ and head, the residual is one more head whose attention is the identity, everyth
 sigma_i, and what needs T_ij itself goes in chunks that stay in the cache.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ class Example:
     def __init__(self, layer, index, length, folded):
         heads = layer.attention.shape[1]
         self.layer, self.index, self.length = layer, index, length
-        attention = layer.attention[index, :, :length, :length]
+        attention = self.attention = layer.attention[index, :, :length, :length]
         identity = torch.eye(length, dtype=attention.dtype, device=attention.device)
         self.weights = torch.cat([attention.permute(2, 1, 0), identity[:, :, None]], 2)
         values = layer.values[index, :length].view(length, heads, -1).transpose(0, 1)
@@ -217,19 +218,32 @@ def relevance(matrices, row):
     return vector
 
 
-def token_relevance(batch, layer_matrices):
-    """Aggregate per-layer matrices to one score a token.
+def products(matrices):
+    """R^l = C^l ... C^0 of every layer, whose row of the explained position is `relevance`. (n, n) each."""
+    return list(itertools.accumulate(matrices, lambda before, matrix: matrix @ before))
 
-    layer_matrices: a function of an `Example` that returns readout -> C (n, n) of its layer.
+
+def layer_matrices(batch, matrices):
+    """The per-layer matrices of every example of a batch.
+
+    matrices: a function of an `Example` that returns readout -> C (n, n) of its layer.
+    Returns a list, one an example, of readout -> [C^0, C^1, ...].
+    """
+    found = [{} for _ in batch.lengths]
+    for layer in trace(batch.model, batch.input_ids, batch.attention_mask):
+        for kept, example in zip(found, examples(layer, batch.lengths), strict=True):
+            for readout, matrix in matrices(example).items():
+                kept.setdefault(readout, []).append(matrix)
+    return found
+
+
+def token_relevance(batch, matrices):
+    """Aggregate per-layer matrices (`layer_matrices`) to one score a token.
+
     Returns readout -> float32 (batch, tokens), zero at padding.
     """
-    matrices = [{} for _ in batch.lengths]
-    for layer in trace(batch.model, batch.input_ids, batch.attention_mask):
-        for kept, example in zip(matrices, examples(layer, batch.lengths), strict=True):
-            for readout, matrix in layer_matrices(example).items():
-                kept.setdefault(readout, []).append(matrix)
     rows = [
         {readout: relevance(layers, row) for readout, layers in kept.items()}
-        for kept, row in zip(matrices, batch.position.tolist(), strict=True)
+        for kept, row in zip(layer_matrices(batch, matrices), batch.position.tolist(), strict=True)
     ]
     return {readout: batch.padded([row[readout] for row in rows]) for readout in rows[0]}

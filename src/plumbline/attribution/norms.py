@@ -11,11 +11,12 @@ ENTRY = Method(
     parameters={"ddof": 0},
     citation="Kobayashi et al. 2021 (Attn-Res-LN norms); Modarressi et al. 2022, arXiv 2205.03286",
     readouts=(
-        Readout(id="norm_rollout", label="Norm Rollout", reference="norm"),
-        Readout(id="globenc", label="GlobEnc"),
+        Readout(id="norm_rollout", label="Norm Rollout", layered=True, reference="norm"),
+        Readout(id="globenc", label="GlobEnc", layered=True),
         Readout(
             id="globenc_published",
             label="GlobEnc, as published (rows not normalised)",
+            layered=True,
             published=True,
             reference="norm2",
         ),
@@ -24,9 +25,19 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, ddof=0):
-    """norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
-    LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference. Multiplied over the layers."""
-    from .decomposition import normalise_rows, token_relevance
+    """The matrices of `layer_matrices`, multiplied over the layers."""
+    from .decomposition import token_relevance
+
+    return token_relevance(batch, layer_matrices(readouts, ddof=ddof))
+
+
+def layer_matrices(readouts, *, ddof=0):
+    """A function of a `decomposition.Example`: readout -> C (n, n) of its layer.
+
+    norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
+    LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference.
+    """
+    from .decomposition import normalise_rows
 
     def matrices(example):
         found = {}
@@ -40,4 +51,4 @@ def compute(batch, readouts, *, ddof=0):
             found["globenc_published"] = norms / sigma
         return {readout: found[readout] for readout in readouts}
 
-    return token_relevance(batch, matrices)
+    return matrices

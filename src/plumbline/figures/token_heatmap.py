@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
+from ..chosen import chosen, instead
 from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label, whole_texts
-from ..errors import PlumblineError
 from ..registry import Output
 from .style import figure, foot, plain, styled
 
@@ -84,18 +84,8 @@ def _share(width, height, left, bottom, across, up):
 def _read(items, wanted):
     """One dict an example: id, tokens, target, probability, scores (readout -> array), in the order asked for."""
     frames = [whole_texts(item["path"]).set_index("id") for item in items]
-    explained = sorted(frames[0].index)
-    beyond = [example for example in wanted if example > explained[-1]]
-    if beyond or not wanted:
-        raise PlumblineError(
-            f"heatmap_examples {beyond or '(none)'} are not among the explained examples of "
-            f"{items[0]['dataset']}/{items[0]['model']} (ids {explained[0]} to {explained[-1]}): "
-            "change heatmap_examples or `examples` in the config"
-        )
     found = []
-    for asked in wanted:
-        # An example that was too long to be explained gives way to the next one, and the title says so.
-        example = next(other for other in explained if other >= asked)
+    for asked, example in chosen(wanted, frames[0].index, f"{items[0]['dataset']}/{items[0]['model']}"):
         rows = [frame.loc[example] for frame in frames]
         scores = {
             name.removeprefix("scores_"): row[name]
@@ -126,8 +116,8 @@ def _blocks(example, dataset):
     )
     tokens = [_shown_token(token) for token in example["tokens"]]
     name = DATASETS[dataset].label_names[int(example["target"])]
-    instead = f" ({example['asked']} is too long)" if example["asked"] != example["id"] else ""
-    title = f"Example {example['id']}{instead}: predicted {name}, probability {example['probability']:.3f}"
+    other = instead(example["asked"], example["id"])
+    title = f"Example {example['id']}{other}: predicted {name}, probability {example['probability']:.3f}"
     if len(tokens) > WRAP * LINES:
         title += f" (first {WRAP * LINES} of {len(tokens)} tokens)"
     shown = min(len(tokens), WRAP * LINES)

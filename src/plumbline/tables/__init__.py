@@ -1,5 +1,6 @@
 """Tables: one module each, named as its output, with `rows(inputs, options)` and `latex(frame, options)`.
 
+A table whose ENTRY has the format `html` has `html(frame, options)` too, a whole page as text.
 Every CSV has scale, sample count, seeds and interval as columns; every .tex has them in its notes.
 """
 
@@ -11,8 +12,9 @@ from ..registry import discover
 TABLES = discover(__name__, "table")
 
 
-def write(table, inputs, options, csv_path, tex_path):
-    """Make a table and write it as CSV (six significant digits) and as LaTeX; equal inputs give equal bytes.
+def write(table, inputs, options, csv_path, tex_path, html_path=None):
+    """Make a table and write it as CSV (six significant digits), as LaTeX and, where it has that format, as HTML;
+    equal inputs give equal bytes.
 
     inputs, options: see plumbline.collect; what a table needs of them is in its module.
     """
@@ -20,3 +22,5 @@ def write(table, inputs, options, csv_path, tex_path):
     frame = module.rows(inputs, options)
     write_text(csv_path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_text(tex_path, module.latex(frame, options))
+    if html_path:
+        write_text(html_path, module.html(frame, options))

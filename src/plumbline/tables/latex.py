@@ -1,6 +1,7 @@
 """LaTeX tables in booktabs' style, as text: cells, one table, a document part for `\\input`."""
 
 import math
+import unicodedata
 
 _PLAIN = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -9,12 +10,49 @@ _PLAIN = {
     "†": r"$^\dagger$",
 }  # fmt: skip
 
+_TYPOGRAPHY = {
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "—": "---",
+    "…": r"\dots{}",
+    "£": r"\pounds{}",
+    "ß": r"\ss{}",
+}
+# Combining characters that LaTeX has a command for.
+_ACCENTS = {
+    "\u0300": r"\`",
+    "\u0301": r"\'",
+    "\u0302": r"\^",
+    "\u0303": r"\~",
+    "\u0308": r"\"",
+    "\u030a": r"\r",
+    "\u0327": r"\c",
+}
+
 ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
 
 
 def escape(text):
     """Text as LaTeX shows it; Greek letters and operators of our labels become mathematics."""
     return "".join(_PLAIN.get(character, character) for character in str(text))
+
+
+def prose(text):
+    """Text from data, which may hold any character: what pdfLaTeX knows stays, of others the number is shown."""
+    return "".join(_letter(character) for character in str(text))
+
+
+def _letter(character):
+    if character in _PLAIN or " " <= character <= "~":
+        return escape(character)
+    if character in _TYPOGRAPHY:
+        return _TYPOGRAPHY[character]
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS:
+        return rf"{_ACCENTS[parts[1]]}{{{parts[0]}}}"
+    return rf"\texttt{{U+{ord(character):04X}}}"
 
 
 def verbatim(text):
@@ -81,11 +119,15 @@ def _group_lines(groups):
     return [" & ".join(heads) + r" \\", " ".join(rules)]
 
 
-def document(title, tables, options):
-    r"""Tables as one file for `\input`, with what it needs in the first lines."""
+def document(title, tables, options, packages=("booktabs",), commands=()):
+    r"""Tables as one file for `\input`, with what it needs in the first lines.
+
+    packages: of LaTeX; commands: lines that come before the tables, such as definitions of colours.
+    """
     head = [
         f"% {title}; scale: {options['scale']}. Made by Plumbline; do not edit.",
         f"% The paper's scale: {options['command']}",
-        r"% In the preamble: \usepackage{booktabs}",
+        "% In the preamble: " + "".join(rf"\usepackage{{{package}}}" for package in packages),
+        *commands,
     ]
     return "\n".join(head) + "\n\n" + "\n".join(tables)

@@ -1,0 +1,23 @@
+"""Matrices of a few chosen examples: results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet.
+
+One example, readout and layer a row; shares of a row's sum, no unit; columns: schemas/artefacts/contributions.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.attribution.contributions import write_contributions
+
+    write_contributions(
+        model=str(Path(snakemake.input.weights).parent),
+        methods=snakemake.params.methods,
+        data=snakemake.input.data,
+        wanted=snakemake.params.wanted,
+        examples=snakemake.params.examples,
+        max_tokens=snakemake.params.max_tokens,
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

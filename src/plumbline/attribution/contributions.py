@@ -1,0 +1,78 @@
+"""The contributions stage's file: the matrices behind the scores, of a few chosen examples of one model."""
+
+import importlib
+
+import numpy as np
+import torch
+
+from ..artefacts import read_records, write_rows
+from ..chosen import chosen
+from ..errors import PlumblineError
+from ..models.encoders import load, undisturbed
+from ..models.runtime import prepare
+from .artefact import tokenised
+from .batch import Batch
+from .decomposition import layer_matrices, products
+
+
+def write_contributions(
+    *, model, methods, data, output, wanted, examples=None, max_tokens=None, device="cpu", threads=1
+):
+    """Write results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet.
+
+    model    a folder that the model stage wrote.
+    methods  method -> {readouts, parameters}: layered readouts of it.
+    data     Parquet file of the split; examples, max_tokens: which of it are explained (`write_attributions`).
+    wanted   ids of the examples to write; one that is skipped as too long gives way to the next.
+
+    Raises PlumblineError where no readout or no such example is there.
+    """
+    if not methods:
+        raise PlumblineError(
+            f"{output}: no readout of this run is a product of layer matrices: add method attention, norms or alti "
+            "to the run, or take the figures of contributions out of `figures`"
+        )
+    device = prepare(device, threads)
+    network, tokenizer = load(model, device)
+    found = tokenised(read_records(data), network, tokenizer, examples, max_tokens, data)
+    by_id = {example.id: example for example in found}
+    columns = {}
+    for number in dict.fromkeys(shown for _, shown in chosen(wanted, by_id, data)):
+        example = by_id[number]
+        batch = Batch(network, torch.from_numpy(example.ids)[None], position=example.position)
+        about = {
+            "id": example.id,
+            "tokens": tokenizer.convert_ids_to_tokens(example.ids.tolist()),
+            "position": example.position,
+            "target": batch.target.item(),
+            "probability": batch.probability.item(),
+        }
+        for row in _rows(batch, methods):
+            for name, value in (about | row).items():
+                columns.setdefault(name, []).append(value)
+    write_rows(output, columns, kind="contributions")
+
+
+def _rows(batch, methods):
+    """One dict a readout and layer of a batch of one example: readout, layer, matrix, layer_matrix."""
+    for readout, layers in contributions(batch, methods)[0].items():
+        for number, pair in enumerate(zip(products(layers), layers, strict=True), start=1):
+            matrix, layer_matrix = (part.cpu().numpy().astype(np.float32).ravel() for part in pair)
+            yield {"readout": readout, "layer": number, "matrix": matrix, "layer_matrix": layer_matrix}
+
+
+def contributions(batch, methods):
+    """What each source adds to each target, layer by layer: a list, one an example, of readout -> [C^0, C^1, ...].
+
+    methods: method -> {readouts, parameters}. A matrix is (targets, sources) of the example's own length.
+    """
+    functions = []
+    for method, about in methods.items():
+        module = importlib.import_module(f"{__package__}.{method}")
+        functions.append(module.layer_matrices(about["readouts"], **about["parameters"]))
+
+    def matrices(example):
+        return {readout: matrix for function in functions for readout, matrix in function(example).items()}
+
+    with undisturbed(batch.model):
+        return layer_matrices(batch, matrices)
