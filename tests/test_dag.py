@@ -10,8 +10,10 @@ from tests import workflow
 pytestmark = pytest.mark.xdist_group("workflow")
 
 METHODS = ["alti", "attention", "blankout", "gradient", "oracle", "position", "random", "uniform"]
-TABLES = ["accuracy", "agreement", "comp_suff", "rationale"]
+# Of the attributions, or of what is made of them; each table of a study, figures of a model, figures of a study.
+TABLES = ["agreement", "comp_suff", "deletion_curves-sentiment-tiny", "rationale", "special_tokens"]
 FIGURES = ["deletion_curves", "readout_correlation", "token_heatmap"]
+RANKS = ["results/tiny/figures/alti/special_tokens.pdf"]
 
 
 def at(stage, *methods):
@@ -27,12 +29,17 @@ def figures(*names):
 
 
 AGREEMENT = ["results/tiny/agreement/sentiment/tiny/seed0.parquet"]
+ISOTROPY = [
+    "results/tiny/isotropy/sentiment/tiny/seed0.parquet",
+    "results/tiny/tables/alti/isotropy.csv",
+    "results/tiny/figures/alti/isotropy.pdf",
+]
 COST = ["results/tiny/benchmarks/cost.csv"]
 
 
 def chain(method):
-    """What hangs on one method's attributions; accuracy does not."""
-    shown = tables("agreement", "comp_suff", "rationale") + figures(*FIGURES)
+    """What hangs on one method's attributions; accuracy and isotropy do not."""
+    shown = tables(*TABLES) + figures(*FIGURES) + RANKS
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
 
 
@@ -49,18 +56,18 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model."""
+    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model, 2 of all."""
     assert workflow.counts(plain) == {
-        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "table": 4, "cost": 1,
-        "figure": 18, "all": 1, "total": 160,
+        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "isotropy": 6, "table": 12,
+        "cost": 1, "figure": 20, "all": 1, "total": 176,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
     """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "table": 3, "cost": 1,
-        "figure": 3, "all": 1, "total": 82,
+        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "isotropy": 3, "table": 6,
+        "cost": 1, "figure": 5, "all": 1, "total": 90,
     }  # fmt: skip
 
 
@@ -72,7 +79,7 @@ def test_paper_plan(plain):
     assert found.pop("total") == sum(found.values()) + downloads
     assert found == {
         "download_model": 10, "data": found["data"], "model": 12, "attributions": 132, "faithfulness": 132,
-        "agreement": 12, "table": 3, "cost": 1, "figure": 36, "all": 1,
+        "agreement": 12, "isotropy": 12, "table": 17, "cost": 1, "figure": 38, "all": 1,
     }  # fmt: skip
 
 
@@ -155,9 +162,15 @@ def test_heatmap_examples_remake_the_heat_map_alone(fresh):
     assert overlay(fresh, heatmap_examples=[2]) == figures("token_heatmap")
 
 
-def test_published_numbers_remake_tables_alone(fresh):
+def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     append(fresh / "resources/published.yaml", "\n# A remark.\n")
-    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(tables(*TABLES) + COST)
+    shown = tables(*TABLES, "accuracy", "isotropy") + figures("deletion_curves") + RANKS
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[-1]])
+
+
+def test_comment_in_isotropy_reruns_its_chain_alone(fresh):
+    append(fresh / "src/plumbline/attribution/isotropy.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(ISOTROPY)
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):
