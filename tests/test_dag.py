@@ -10,9 +10,11 @@ from tests import workflow
 pytestmark = pytest.mark.xdist_group("workflow")
 
 METHODS = ["alti", "attention", "blankout", "gradient", "oracle", "position", "random", "uniform"]
-TABLES = ["accuracy", "agreement", "comp_suff", "rationale"]
+# Of the attributions, or of what is made of them; each table of a study, figures of a model, figures of a study.
+TABLES = ["agreement", "comp_suff", "deletion_curves-sentiment-tiny", "rationale", "special_tokens"]
 FIGURES = ["deletion_curves", "readout_correlation", "token_heatmap"]
 MATRICES = ["contributions", "layer_contributions"]
+RANKS = ["results/tiny/figures/alti/special_tokens.pdf"]
 
 
 def at(stage, *methods):
@@ -30,12 +32,17 @@ def figures(*names):
 SALIENCY = ["results/tiny/tables/alti/saliency-sentiment-tiny.csv"]
 CONTRIBUTIONS = ["results/tiny/contributions/sentiment/tiny/seed0.parquet"]
 AGREEMENT = ["results/tiny/agreement/sentiment/tiny/seed0.parquet"]
+ISOTROPY = [
+    "results/tiny/isotropy/sentiment/tiny/seed0.parquet",
+    "results/tiny/tables/alti/isotropy.csv",
+    "results/tiny/figures/alti/isotropy.pdf",
+]
 COST = ["results/tiny/benchmarks/cost.csv"]
 
 
 def chain(method):
-    """What hangs on one method's attributions; accuracy does not. Of a layered method, the matrices do too."""
-    shown = tables("agreement", "comp_suff", "rationale") + SALIENCY + figures(*FIGURES)
+    """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too."""
+    shown = tables(*TABLES) + SALIENCY + figures(*FIGURES) + RANKS
     if method in ("alti", "attention"):
         shown += CONTRIBUTIONS + figures(*MATRICES)
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
@@ -161,10 +168,15 @@ def test_heatmap_examples_remake_what_shows_them_alone(fresh):
     assert overlay(fresh, heatmap_examples=[2]) == sorted(shown)
 
 
-def test_published_numbers_remake_tables_alone(fresh):
+def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     append(fresh / "resources/published.yaml", "\n# A remark.\n")
-    found = workflow.planned(fresh, "--configfile", workflow.TINY)
-    assert found == sorted(tables(*TABLES) + SALIENCY + COST)
+    shown = tables(*TABLES, "accuracy", "isotropy") + SALIENCY + figures("deletion_curves") + RANKS
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[-1]])
+
+
+def test_comment_in_isotropy_reruns_its_chain_alone(fresh):
+    append(fresh / "src/plumbline/attribution/isotropy.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(ISOTROPY)
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):

@@ -19,7 +19,8 @@ def results(folder):
 
 def test_every_parquet_file_has_its_schema(finished):
     found = sorted(results(finished).rglob("*.parquet"))
-    assert len(found) == 2 + 8 + 8 + 1 + 1  # data, attributions, faithfulness, agreement, contributions
+    # data, attributions, faithfulness, agreement, contributions, isotropy
+    assert len(found) == 2 + 8 + 8 + 1 + 1 + 1
     assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
 
 
