@@ -3,11 +3,10 @@
 import itertools
 
 from ..datasets import multiberts
+from ..datasets.multiberts import DATASET, MODEL
 from ..seeds import seed_of
 from .consistency import Ranking, table
 
-MODEL = "multiberts"
-DATASET = "sst2"
 METRIC = "spearman_dense"  # of the published matrices
 
 

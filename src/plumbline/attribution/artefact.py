@@ -21,6 +21,7 @@ def write_attributions(
     parameters,
     data,
     output,
+    name="",
     examples=None,
     max_tokens=None,
     device="cpu",
@@ -32,6 +33,8 @@ def write_attributions(
     dataset    its id; part of the seed of stochastic methods.
     model      a folder that the model stage wrote.
     parameters of the method.
+    name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
+               as unlike between two models as it is between two examples.
     data       Parquet file of the split; examples: its first ones only (None: all).
     max_tokens longer examples are skipped (None: one above the model's limit is an error).
 
@@ -50,7 +53,7 @@ def write_attributions(
         results = {}
         with undisturbed(network):  # once a block, not once a batch
             for batch in like_lengths(block, budget):
-                results |= _explained(network, tokenizer, batch, dataset, method, parameters)
+                results |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
         for example in block:
             for name, value in results[example.id].items():
                 columns.setdefault(name, []).append(value)
@@ -81,12 +84,12 @@ def like_lengths(block, budget):
         yield [block[index] for index in chosen]
 
 
-def _explained(network, tokenizer, examples, dataset, method, parameters):
+def _explained(network, tokenizer, examples, names, method, parameters):
     """id -> column -> value for one batch."""
     import torch
 
     ids, mask = padded(examples, tokenizer.pad_token_id)
-    seeds = [seed_of(dataset, example.id, method, 0) for example in examples]
+    seeds = [seed_of(*names, example.id, method, 0) for example in examples]
     parameters = dict(parameters)
     if METHODS[method].known_truth:
         parameters["rationale"] = torch.zeros(ids.shape)
@@ -105,7 +108,7 @@ def _explained(network, tokenizer, examples, dataset, method, parameters):
         target, probability = batch.target.tolist(), batch.probability.tolist()
     except PlumblineError as fault:
         numbers = ", ".join(str(example.id) for example in examples)
-        raise PlumblineError(f"{method} on {dataset}: {fault} (batch of the examples {numbers})") from None
+        raise PlumblineError(f"{method} on {names[0]}: {fault} (batch of the examples {numbers})") from None
     columns = {}
     for row, example in enumerate(examples):
         columns[example.id] = {

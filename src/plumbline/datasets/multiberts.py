@@ -17,9 +17,9 @@ from pathlib import Path
 from ..errors import PlumblineError
 from .sources import mirror_file
 
+MODEL, DATASET = "multiberts", "sst2"
 SEEDS = tuple(range(11))
 PUBLISHED_SEEDS = SEEDS[:10]
-SENTENCES = 1000
 MATRICES = "resources/multiberts_sst2_seeds.json"
 ROOT = Path(__file__).resolve().parents[3]
 COMMIT = "4f89039821c95fe618fa0f63beb783ba72b49485"
