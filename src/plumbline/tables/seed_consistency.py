@@ -87,7 +87,7 @@ def _numbers(pairs, about, options):
     if len(seeds) >= FEWEST:
         settings = options["bootstrap"]
         # The readout is no part of the seed: the same seeds are drawn for all, so that readouts can be compared.
-        seed = seed_of("seed_consistency", *about.values())
+        seed = seed_of("seed_consistency", about["dataset"], about["model"])
         lower, upper = pair_bootstrap_interval(values, **settings, seed=seed)
         interval = f"{percent(settings['level'])} percentile bootstrap over seeds, {settings['resamples']} resamples"
     return {
