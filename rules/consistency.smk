@@ -64,6 +64,7 @@ rule released_seeds:
         "../envs/plumbline.yaml"
     params:
         source=config["released_seeds"],
-        bootstrap=config["bootstrap"],
+        # The matrices hold means alone.
+        bootstrap=None if config["released_seeds"] == "matrices" else config["bootstrap"],
     script:
         "../scripts/released_seeds.py"

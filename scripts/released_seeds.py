@@ -16,7 +16,7 @@ with one_line_errors(snakemake.log[0]):
     downloads = snakemake.input.get("downloads")
     found = rows(
         snakemake.params.source,
-        **snakemake.params.bootstrap,
+        bootstrap=snakemake.params.bootstrap,
         mirror=os.environ.get("PLUMBLINE_MIRROR"),
         folder=Path(downloads[0]).parent if downloads else None,
     )

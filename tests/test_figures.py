@@ -1,5 +1,6 @@
 """Figures: they draw what the artefacts hold, state where it comes from, and give equal bytes."""
 
+import importlib
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from plumbline.attribution import READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.errors import PlumblineError
 from plumbline.figures import deletion_curves, readout_correlation, style, token_heatmap
-from tests.synthetic import CONTROLS, OPTIONS, TEN, make, merge
+from tests.synthetic import CONTROLS, OPTIONS, TEN, compare, make, merge
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -24,7 +25,9 @@ def inputs(tmp_path_factory):
     small = make(
         root, dataset="agreement", model="roberta", architecture="roberta", methods=TEN, readouts=PRINCIPAL
     )
-    return merge(make(root, seeds=(0, 1), examples=20), small)
+    found = merge(make(root, seeds=(0, 1), examples=20), small)
+    other = make(root, model="distilbert", architecture="distilbert", methods=TEN, examples=20)
+    return found | compare(root, merge(found, other), ("sentiment", "bert", "distilbert"))
 
 
 def texts(drawn):
@@ -43,10 +46,9 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
     assert first[1].startswith(b"\x89PNG")
     figures.write(name, inputs, HERE, paths)
     assert [path.read_bytes() for path in paths] == first
-    module = {"deletion_curves": deletion_curves, "readout_correlation": readout_correlation,
-              "token_heatmap": token_heatmap}[name]  # fmt: skip
-    said = texts(module.draw(inputs, HERE))
-    for phrase in ("Sentiment (generated), bert", "Scale: small", "N = ", "seed", "interval"):
+    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, HERE))
+    shown = "SST-2, multiberts" if name == "seed_consistency_extended" else "Sentiment (generated), bert"
+    for phrase in (shown, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
 
 

@@ -13,7 +13,7 @@ from plumbline import tables
 from plumbline.artefacts import read_rows
 from plumbline.errors import PlumblineError
 from plumbline.tables import accuracy, agreement, comp_suff, cost, latex, rationale
-from tests.synthetic import OPTIONS, TEN, make, merge
+from tests.synthetic import OPTIONS, TEN, compare, make, merge
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,9 @@ def inputs(tmp_path_factory):
     # A real data set, a checkpoint of the hub, no oracle: where published numbers exist.
     real = make(root, dataset="sst2", model="roberta", architecture="roberta", oracle=False,
                 source="hub", repo="textattack/roberta-base-SST-2", epochs=0)  # fmt: skip
-    return merge(full, small, real)
+    pair = make(root, dataset="agreement", methods=TEN)
+    found = merge(full, small, pair, real)
+    return found | compare(root, found, ("agreement", "bert", "distilbert"))
 
 
 def pick(frame, **values):

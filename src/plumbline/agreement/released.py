@@ -10,17 +10,18 @@ from .consistency import Ranking, table
 METRIC = "spearman_dense"  # of the published matrices
 
 
-def rows(source, *, resamples, level, mirror=None, folder=None):
+def rows(source, *, bootstrap=None, mirror=None, folder=None):
     """A DataFrame with the columns of schemas/artefacts/consistency.yaml, seeds named seed0, seed1, ...
 
     source: matrices, mirror or url (plumbline.datasets.multiberts). From matrices, means of one metric alone: no
-    interval, no deviation, no count. From the scores, also random and position, drawn here.
+    interval, no deviation, no count. From the scores, also random and position, drawn here, and intervals by
+    `bootstrap`, {resamples, level}. mirror, folder: see `multiberts.load`.
     """
     if source == "matrices":
         return _published(multiberts.matrices())
     seed = seed_of("consistency", DATASET, MODEL)
     models = rankings(multiberts.load(source, mirror=mirror, folder=folder))
-    return table(models, resamples=resamples, level=level, seed=seed).assign(seed=None)
+    return table(models, **bootstrap, seed=seed).assign(seed=None)
 
 
 def rankings(seeds):
