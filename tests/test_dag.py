@@ -49,18 +49,18 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model."""
+    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 3 figures a model, 4 a study."""
     assert workflow.counts(plain) == {
-        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "table": 4, "cost": 1,
-        "figure": 18, "all": 1, "total": 160,
+        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "table": 6, "cost": 1,
+        "figure": 22, "model_consistency": 2, "released_seeds": 1, "all": 1, "total": 169,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
     """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "table": 3, "cost": 1,
-        "figure": 3, "all": 1, "total": 82,
+        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "table": 4, "cost": 1,
+        "figure": 6, "seed_consistency": 1, "released_seeds": 1, "all": 1, "total": 88,
     }  # fmt: skip
 
 
@@ -72,7 +72,8 @@ def test_paper_plan(plain):
     assert found.pop("total") == sum(found.values()) + downloads
     assert found == {
         "download_model": 10, "data": found["data"], "model": 12, "attributions": 132, "faithfulness": 132,
-        "agreement": 12, "table": 3, "cost": 1, "figure": 36, "all": 1,
+        "agreement": 12, "table": 5, "cost": 1, "figure": 40, "all": 1,
+        "download_released": 11, "released_seeds": 1, "model_consistency": 4,
     }  # fmt: skip
 
 
@@ -157,7 +158,9 @@ def test_heatmap_examples_remake_the_heat_map_alone(fresh):
 
 def test_published_numbers_remake_tables_alone(fresh):
     append(fresh / "resources/published.yaml", "\n# A remark.\n")
-    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(tables(*TABLES) + COST)
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(
+        tables(*TABLES, "seed_consistency") + COST
+    )
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):

@@ -37,7 +37,9 @@ def describe(kind, file):
     if not found:
         raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
     keys = ("dataset", "model", "seed", "method", "split", "stage")
-    names = dict.fromkeys(keys) | {key: value for key, value in found.groupdict().items() if key in (*keys, "other")}
+    names = dict.fromkeys(keys) | {
+        key: value for key, value in found.groupdict().items() if key in (*keys, "other")
+    }
     if names["seed"] is not None:
         names["seed"] = int(names["seed"])
     return names | {"path": str(file)}
@@ -106,7 +108,11 @@ def _pairs(config):
 def _compared(groups):
     runs = [run for _, members in groups for _, run in members.values()]
     readouts = {
-        method: [name for name in readouts_of(runs[0], method) if all(name in readouts_of(run, method) for run in runs)]
+        method: [
+            name
+            for name in readouts_of(runs[0], method)
+            if all(name in readouts_of(run, method) for run in runs)
+        ]
         for method in methods_of(runs[0])
         if all(method in methods_of(run) for run in runs)
     }

@@ -43,9 +43,7 @@ def read(name, files):
         if facts is not None and not rows["id"].equals(facts["id"]):
             raise PlumblineError(f"{path} has other examples than {next(iter(files))}: make both again")
         facts = rows if facts is None else facts
-        scores |= {
-            readout: list(rows[column]) for readout, column in zip(readouts, columns, strict=True)
-        }
+        scores |= {readout: list(rows[column]) for readout, column in zip(readouts, columns, strict=True)}
     return Ranking(
         name=name,
         ids=facts["id"].tolist(),

@@ -58,7 +58,13 @@ def _published(matrices):
     import pandas as pd
 
     found = [
-        {"first": f"seed{a}", "second": f"seed{b}", "readout": readout, "metric": METRIC, "mean": matrix[a, b]}
+        {
+            "first": f"seed{a}",
+            "second": f"seed{b}",
+            "readout": readout,
+            "metric": METRIC,
+            "mean": matrix[a, b],
+        }
         for readout, matrix in matrices.items()
         for a, b in itertools.combinations(range(len(matrix)), 2)
     ]

@@ -96,7 +96,9 @@ def _released(path):
 
 def _check(predictions, scores, path):
     """Every readout has one vector a sentence, all of a sentence's of one length."""
-    lengths = {readout: [getattr(item, "shape", None) for item in vectors] for readout, vectors in scores.items()}
+    lengths = {
+        readout: [getattr(item, "shape", None) for item in vectors] for readout, vectors in scores.items()
+    }
     first = lengths["alti"]
     if len(first) != len(predictions) or any(shape is None or len(shape) != 1 for shape in first):
         raise PlumblineError(f"{path} has not one vector of scores a sentence: it is not the released file")

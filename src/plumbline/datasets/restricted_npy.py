@@ -268,7 +268,11 @@ def _array(version, shape, dtype, fortran, content):
 def _numbers(content, dtype, shape, order):
     if not isinstance(dtype, np.dtype) or not isinstance(content, bytes | bytearray):
         raise _Damaged("an array is not of numbers")
-    if type(shape) is not tuple or any(type(size) is not int or size < 0 for size in shape) or order not in ("C", "F"):
+    if (
+        type(shape) is not tuple
+        or any(type(size) is not int or size < 0 for size in shape)
+        or order not in ("C", "F")
+    ):
         raise _Damaged(f"an array has the shape {shape!r}")
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"an array of {len(content)} bytes where {shape} {dtype} is announced")

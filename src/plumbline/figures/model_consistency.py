@@ -74,7 +74,9 @@ def _panel(panel, frame, readouts):
             mean, lower, upper = means.loc[readout]
             hollow = facts(readout)["published_definition"]
             color = mark(readout)["color"]
-            panel.barh(place, mean, height=0.7, color="white" if hollow else color, edgecolor=color, linewidth=0.8)
+            panel.barh(
+                place, mean, height=0.7, color="white" if hollow else color, edgecolor=color, linewidth=0.8
+            )
             panel.plot([lower, upper], [place, place], color="black", linewidth=1.0, solid_capstyle="butt")
     panel.axvline(0, color="0.5", linewidth=0.6)
     panel.set_xlabel("Spearman's ρ (dense ranks)", fontsize=8)

@@ -104,9 +104,13 @@ def _panel(panel, block, readouts, apart):
             )  # fmt: skip
         # Spread by rank in the list of pairs, not by chance: equal inputs give equal bytes.
         spread = np.linspace(-0.2, 0.2, max(len(values), 1))
-        panel.plot(values, place + spread[: len(values)], ".", color=color, markersize=2.6, alpha=0.55, zorder=3)
+        panel.plot(
+            values, place + spread[: len(values)], ".", color=color, markersize=2.6, alpha=0.55, zorder=3
+        )
         spread = np.linspace(-0.2, 0.2, max(len(others), 1))
-        panel.plot(others, place + spread[: len(others)], "x", color="black", markersize=3.2, alpha=0.8, zorder=4)
+        panel.plot(
+            others, place + spread[: len(others)], "x", color="black", markersize=3.2, alpha=0.8, zorder=4
+        )
     panel.set_yticks(range(len(readouts)), [short_label(readout) for readout in readouts])
     panel.tick_params(axis="y", labelsize=7, length=0)
     panel.tick_params(axis="x", labelsize=7.5, labelbottom=True)

@@ -39,7 +39,9 @@ def draw(inputs, options):
     drawn = figure(width, height)
     top, mesh = height, None
     for block in blocks:
-        drawn.text(0.01, (top - 0.06) / height, block["title"], ha="left", va="top", fontsize=9, weight="bold")
+        drawn.text(
+            0.01, (top - 0.06) / height, block["title"], ha="left", va="top", fontsize=9, weight="bold"
+        )
         top -= HEADING
         for number, (readout, (seeds, values)) in enumerate(block["matrices"].items()):
             row, column = divmod(number, block["across"])

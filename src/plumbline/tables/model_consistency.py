@@ -124,7 +124,9 @@ def _table(key, part, options):
     metrics = list(dict.fromkeys(part["metric"]))
     printed = part.dropna(subset="published_mean")
     beside = list(dict.fromkeys(printed["metric"]))
-    cells = {(row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()}
+    cells = {
+        (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
+    }
     published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
     sections = []
     for control in (False, True):
@@ -153,6 +155,10 @@ def _notes(part, printed, options):
         r"predict alike; special tokens count. Index and exponent: the interval's ends, averaged over seeds.",
     ]
     if len(printed):
-        other = " (other checkpoints than these models)" if "other" in set(printed["published_checkpoint"]) else ""
+        other = (
+            " (other checkpoints than these models)"
+            if "other" in set(printed["published_checkpoint"])
+            else ""
+        )
         notes.append(tex.escape(f"In print{other}: {printed['published_source'].iloc[0]}."))
     return [*notes, tex.escape(DAGGER), tex.command_note(options)]

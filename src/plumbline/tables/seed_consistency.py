@@ -58,7 +58,13 @@ def rows(inputs, options):
         printed = _printed() if block["source"] != TRAINED else {}
         for (metric, readout), part in _groups(block["rows"]):
             numbers = printed.get((metric, readout), {})
-            row = {**about, "metric": metric, "readout": readout, **facts(readout), **_numbers(part, about, options)}
+            row = {
+                **about,
+                "metric": metric,
+                "readout": readout,
+                **facts(readout),
+                **_numbers(part, about, options),
+            }
             for key in ("mean", "median", "source"):
                 row[f"published_{key}"] = numbers.get(key)
             found.append(row)
@@ -89,7 +95,9 @@ def _numbers(pairs, about, options):
         # The readout is no part of the seed: the same seeds are drawn for all, so that readouts can be compared.
         seed = seed_of("seed_consistency", about["dataset"], about["model"])
         lower, upper = pair_bootstrap_interval(values, **settings, seed=seed)
-        interval = f"{percent(settings['level'])} percentile bootstrap over seeds, {settings['resamples']} resamples"
+        interval = (
+            f"{percent(settings['level'])} percentile bootstrap over seeds, {settings['resamples']} resamples"
+        )
     return {
         "mean": means.mean(), "lower": lower, "upper": upper, "median": means.median(),
         "q1": means.quantile(0.25), "q3": means.quantile(0.75), "sd": means.std(ddof=0),
@@ -121,7 +129,9 @@ def _table(key, part, options):
     metrics = list(dict.fromkeys(part["metric"]))
     printed = part.dropna(subset="published_mean")
     beside = list(dict.fromkeys(printed["metric"]))
-    cells = {(row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()}
+    cells = {
+        (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
+    }
     published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
     sections = []
     for control in (False, True):
@@ -145,7 +155,9 @@ def _table(key, part, options):
 
 def _notes(part, printed, options):
     counts = part["examples"].dropna()
-    number = f"at least {counts.min()} sentences a pair" if len(counts) else "number of sentences not released"
+    number = (
+        f"at least {counts.min()} sentences a pair" if len(counts) else "number of sentences not released"
+    )
     first = part.iloc[0]
     notes = [
         tex.escape(
