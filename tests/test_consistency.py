@@ -370,6 +370,21 @@ def test_handmade_pickles_are_refused(tmp_path, code):
         restricted_npy.read(path)
 
 
+def test_tuples_of_tuples_take_no_time(tmp_path):
+    """Sixty doublings of one tuple: walked through naively, 2**60 steps."""
+    path = npy(1, 4, tmp_path / "a.npy")
+    doublings = b"".join(b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) for n in range(60))
+    head = path.read_bytes().split(b"}", 1)[0] + b"}"
+    path.write_bytes(head + b"\x80\x02)q\x00" + doublings + b".")
+    assert len(restricted_npy.read(path)) == 2
+    path.write_bytes(head + b"\x80\x02cnumpy\nndarray\n\x85\x85.")
+    with pytest.raises(PlumblineError, match="ndarray as a value"):
+        restricted_npy.read(path)
+    path.write_bytes(path.read_bytes()[:10] + b"{'descr': " + bytes(50))
+    with pytest.raises(PlumblineError, match="a.npy is (damaged|refused)"):
+        restricted_npy.read(path)
+
+
 def test_a_list_in_itself_does_no_harm(tmp_path):
     value = []
     value.append(value)

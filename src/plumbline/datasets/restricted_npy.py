@@ -34,6 +34,9 @@ NAMES = {
     **{(f"numpy.{core}.numeric", "_frombuffer"): "frombuffer" for core in ("core", "_core")},
 }
 OBJECT = "O8"
+# What the bytes of a damaged file lead to.
+FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, SyntaxError, MemoryError,
+          RecursionError, struct.error)  # fmt: skip
 NUMERIC = re.compile(r"b1|[iu][1248]|f[248]")
 
 
@@ -63,7 +66,7 @@ def read(path):
         return _Machine().run(data[_header(data) :])
     except _Damaged as fault:
         raise PlumblineError(f"{path} is refused: {fault}") from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, struct.error, RecursionError) as fault:  # fmt: skip
+    except FAULTS as fault:
         raise PlumblineError(f"{path} is damaged or cut off ({fault}): fetch it again") from None
 
 
@@ -85,13 +88,16 @@ def _header(data):
 
 
 def _plain(value):
-    """The value, where it is finished and no name; tuples are looked into, since they may be a call's arguments."""
-    if isinstance(value, _Name | _Unbuilt):
-        raise _Damaged(f"it uses {value if isinstance(value, _Name) else value.kind} as a value")
-    if type(value) is tuple:
-        for item in value:
-            _plain(item)
+    """The value, where it is finished and no name, nor a tuple of such: only a call's arguments are."""
+    for item in (value, *value) if type(value) is tuple else (value,):
+        if isinstance(item, _Name | _Unbuilt):
+            raise _Damaged(f"it uses {item if isinstance(item, _Name) else item.kind} as a value")
     return value
+
+
+def _tuple_of(items):
+    """A tuple, perhaps of a call's arguments; the tuples in it are plain already, so nothing is looked into twice."""
+    return tuple(_plain(item) if type(item) is tuple else item for item in items)
 
 
 class _Machine:
@@ -122,7 +128,7 @@ class _Machine:
             elif name in self.EMPTY:
                 self.stack.append(self.EMPTY[name]())
             elif name in self.TUPLES:
-                self.stack.append(tuple(self._take(self.TUPLES[name])))
+                self.stack.append(_tuple_of(self._take(self.TUPLES[name])))
             elif name not in self.IGNORED:
                 step = getattr(self, f"op_{name.lower()}", None)
                 if step is None:
@@ -151,7 +157,7 @@ class _Machine:
         self._to_mark()
 
     def op_tuple(self, _):
-        self.stack.append(tuple(self._to_mark()))
+        self.stack.append(_tuple_of(self._to_mark()))
 
     def op_list(self, _):
         self.stack.append([_plain(item) for item in self._to_mark()])
