@@ -29,12 +29,13 @@ from plumbline.config import (
     scored_split,
     validate,
 )
-from plumbline.datasets import raw_files
+from plumbline.datasets import multiberts, raw_files
 from plumbline.errors import PlumblineError
 from plumbline.modules import module_files
 from plumbline.plan import (
     PAPER_COMMAND,
     check_target,
+    consistencies,
     final_output,
     hub_folder,
     is_cost,
@@ -189,6 +190,22 @@ def faithfulness_code(wc):
 
 def agreement_code():
     return modules("agreement", *(f"agreement.{name}" for name in METRICS))
+
+
+def consistency_code(*names):
+    return modules("agreement", *(f"agreement.{name}" for name in (*METRICS, "consistency", *names)))
+
+
+def compared(kind, wc):
+    """What a job of seed_consistency or model_consistency compares; see plumbline.plan.consistencies."""
+    return consistencies(config, kind)[at(kind, **dict(wc.items()))]
+
+
+def released_inputs():
+    """What the released seeds are read from, as far as it lies in the checkout or is downloaded."""
+    if config["released_seeds"] == "url":
+        return {"downloads": [at("released_downloads", file=name) for name in multiberts.downloads()]}
+    return {"matrices": multiberts.MATRICES} if config["released_seeds"] == "matrices" else {}
 
 
 def isotropy_code():

@@ -13,6 +13,7 @@ with one_line_errors(snakemake.log[0]):
     write_attributions(
         dataset=snakemake.wildcards.dataset,
         model=str(Path(snakemake.input.weights).parent),
+        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
         method=snakemake.wildcards.method,
         parameters=snakemake.params.parameters,
         data=snakemake.input.data,

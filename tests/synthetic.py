@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 
 from plumbline import tables
-from plumbline.agreement import table
-from plumbline.artefacts import write_json, write_rows
+from plumbline.agreement import consistency, released, table
+from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
@@ -45,6 +45,7 @@ OPTIONS = {
     "bootstrap": {"resamples": 200, "level": 0.95},
     "runs": [],
     "tables": ["deletion_curves"],
+    "released_seeds": "matrices",
     "command": "snakemake --cores N --configfile config.paper.yaml",
 }
 
@@ -112,6 +113,36 @@ def _tables(root, dataset, model, inputs, steps):
     paths = [root / f"tables/deletion_curves-{dataset}-{model}.{ending}" for ending in ("csv", "tex")]
     tables.write("deletion_curves", inputs, {**OPTIONS, "dataset": dataset, "model": model}, *paths)
     return [{"dataset": None, "model": None, "path": path} for path in paths]
+
+
+def compare(root, inputs, pair):
+    """Consistency artefacts of made runs: all seeds of each model, `pair` (dataset, model, other), released matrices."""
+    groups = {}
+    for item in inputs["attributions"]:
+        readouts = [f"scores_{readout.id}" for readout in METHODS[item["method"]].readouts]
+        kept = [name for name in read_rows(item["path"]).columns if name in readouts]
+        files = groups.setdefault((item["dataset"], item["model"]), {}).setdefault(item["seed"], {})
+        files[item["path"]] = [name.removeprefix("scores_") for name in kept]
+    settings = {"resamples": 50, "level": 0.95, "seed": 1}
+    found = {"seed_consistency": [], "model_consistency": [], "released": []}
+    for (dataset, model), seeds in groups.items():
+        if len(seeds) > 1:
+            models = [consistency.read(f"seed{seed}", files) for seed, files in seeds.items()]
+            path = root / "consistency" / dataset / f"{model}.parquet"
+            rows = consistency.table(models, **settings).assign(seed=None)
+            write_rows(path, rows, kind="consistency")
+            found["seed_consistency"].append({"dataset": dataset, "model": model, "path": path})
+    dataset, *names = pair
+    models = [consistency.read(name, groups[dataset, name][0]) for name in names]
+    path = root / "consistency" / dataset / f"{'-'.join(names)}.parquet"
+    write_rows(path, consistency.table(models, **settings).assign(seed=0), kind="consistency")
+    found["model_consistency"].append(
+        {"dataset": dataset, "model": names[0], "other": names[1], "path": path}
+    )
+    path = root / "released" / "multiberts_sst2.parquet"
+    write_rows(path, released.rows("matrices"), kind="consistency")
+    found["released"].append({"dataset": None, "model": None, "path": path})
+    return found
 
 
 def merge(*many):

@@ -210,6 +210,11 @@ def test_describe_inverts_path():
     file = plan.path("attributions", scale="small", **names)
     found = plan.describe("attributions", file)
     assert found == {**names, "split": None, "stage": None, "path": file}
+    file = plan.path(
+        "model_consistency", scale="small", dataset="sentiment", model="bert", other="distilbert"
+    )
+    found = plan.describe("model_consistency", file)
+    assert (found["model"], found["other"], found["seed"]) == ("bert", "distilbert", None)
     with pytest.raises(PlumblineError, match="is no path of kind"):
         plan.describe("faithfulness", file)
 

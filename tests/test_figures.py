@@ -24,7 +24,7 @@ from plumbline.figures import (
     style,
     token_heatmap,
 )
-from tests.synthetic import CONTROLS, OPTIONS, TEN, make, merge, with_tables
+from tests.synthetic import CONTROLS, OPTIONS, TEN, compare, make, merge, with_tables
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -35,7 +35,10 @@ def inputs(tmp_path_factory):
     small = make(
         root, dataset="agreement", model="roberta", architecture="roberta", methods=TEN, readouts=PRINCIPAL
     )
-    return with_tables(root, merge(make(root, seeds=(0, 1), examples=20), small))
+    found = merge(make(root, seeds=(0, 1), examples=20), small)
+    other = make(root, model="distilbert", architecture="distilbert", methods=TEN, examples=20)
+    found = with_tables(root, found)
+    return found | compare(root, merge(found, other), ("sentiment", "bert", "distilbert"))
 
 
 def texts(drawn):
@@ -56,6 +59,8 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
     assert [path.read_bytes() for path in paths] == first
     said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, HERE))
     about = "Sentiment (generated), bert" if figures.FIGURES[name].per == "model" else "Sentiment (generated)"
+    if name == "seed_consistency_extended":
+        about = "SST-2, multiberts"
     for phrase in (about, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
 

@@ -26,7 +26,7 @@ from plumbline.tables import (
     rationale,
     saliency,
 )
-from tests.synthetic import OPTIONS, TEN, make, merge
+from tests.synthetic import OPTIONS, TEN, compare, make, merge
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def inputs(tmp_path_factory):
     # A real data set, a checkpoint of the hub, no oracle: where published numbers exist.
     real = make(root, dataset="sst2", model="roberta", architecture="roberta", oracle=False,
                 source="hub", repo="textattack/roberta-base-SST-2", epochs=0)  # fmt: skip
-    return merge(full, small, real)
+    pair = make(root, dataset="agreement", methods=TEN)
+    found = merge(full, small, pair, real)
+    return found | compare(root, found, ("agreement", "bert", "distilbert"))
 
 
 def pick(frame, **values):

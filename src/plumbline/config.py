@@ -25,6 +25,9 @@ PATHS = {
     "attributions": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
     "faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
     "agreement": "results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet",
+    "seed_consistency": "results/{scale}/consistency/{dataset}/{model}.parquet",
+    "model_consistency": "results/{scale}/consistency/{dataset}/{model}-{other}.parquet",
+    "released": "results/{scale}/released/multiberts_sst2.parquet",
     "isotropy": "results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet",
     "contributions": "results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet",
     "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.tsv",
@@ -32,6 +35,7 @@ PATHS = {
     "cost": "results/{scale}/benchmarks/{name}.{format}",
     "figures": "results/{scale}/figures/{study}/{name}.{format}",
     "dataset_downloads": "results/{scale}/downloads/datasets/{dataset}/{file}",
+    "released_downloads": "results/{scale}/downloads/released/multiberts_sst2/{file}",
     "model_downloads": "results/{scale}/downloads/models/{repo}/{file}",
     "logs": "results/{scale}/logs/{stage}/{job}.log",
 }

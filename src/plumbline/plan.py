@@ -7,15 +7,17 @@ import difflib
 import re
 from pathlib import Path
 
-from .config import MODEL_FILES, PATHS, methods_of, registries
+from .config import MODEL_FILES, PATHS, methods_of, readouts_of, registries
 from .errors import PlumblineError
 
-STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions", "benchmarks",
-          "tables")  # fmt: skip
+STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
+          "seed_consistency", "model_consistency", "released", "benchmarks", "tables")  # fmt: skip
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # Stages of which a table or figure shows the lowest seed alone.
 ONE_SEED = ("contributions",)
+# Architectures whose checkpoints share a vocabulary, so that both models of a pair read the same tokens.
+SAME_VOCABULARY = (("bert", "distilbert"),)
 PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
 
 
@@ -25,7 +27,10 @@ def path(kind, **names):
 
 
 def describe(kind, file):
-    """What a path of PATHS[kind] says: {dataset, model, seed, method, split, stage, path}, None where silent."""
+    """What a path of PATHS[kind] says: {dataset, model, seed, method, split, stage, path}, None where silent.
+
+    A path of two models has the second one as `other`.
+    """
     parts = re.split(r"\{(\w+)\}", PATHS[kind])
     pattern = "".join(
         f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)
@@ -34,7 +39,9 @@ def describe(kind, file):
     if not found:
         raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
     keys = ("dataset", "model", "seed", "method", "split", "stage")
-    names = dict.fromkeys(keys) | {key: value for key, value in found.groupdict().items() if key in keys}
+    names = dict.fromkeys(keys) | {
+        key: value for key, value in found.groupdict().items() if key in (*keys, "other")
+    }
     if names["seed"] is not None:
         names["seed"] = int(names["seed"])
     return names | {"path": str(file)}
@@ -52,6 +59,76 @@ def jobs(config):
 def hub_folder(repo, revision):
     """A hub checkpoint's folder among the downloads: owner--name, @revision where one is pinned."""
     return "@".join(part.replace("/", "--") for part in (repo, revision) if part)
+
+
+# --------------------------------------------------------------------------------------------- consistency
+
+
+def consistencies(config, kind):
+    """Every file of PATHS[kind], seed_consistency or model_consistency, with what its job compares.
+
+    file -> {groups: [{seed, names}], readouts: method -> readouts, attributions: [file, ...]}: the models `names` of
+    a group are compared with each other by the readouts that all models of the file have; attributions are in the
+    order of groups, names and methods.
+    """
+    return {
+        file: _compared(groups)
+        for file, groups in (_seeds(config) if kind == "seed_consistency" else _pairs(config))
+    }
+
+
+def _by_model(config):
+    """(dataset, model) -> seed -> (job, run)."""
+    found = {}
+    for job, run in jobs(config):
+        found.setdefault((job["dataset"], job["model"]), {})[job["seed"]] = (job, run)
+    return found
+
+
+def _seeds(config):
+    """All seeds of each model that has two or more: file, [(None, name -> (job, run))]."""
+    for (dataset, model), seeds in _by_model(config).items():
+        if len(seeds) > 1:
+            file = path("seed_consistency", scale=config["scale"], dataset=dataset, model=model)
+            yield file, [(None, {f"seed{seed}": seeds[seed] for seed in sorted(seeds)})]
+
+
+def _pairs(config):
+    """Every two models of SAME_VOCABULARY on one data set, seed by seed: file, [(seed, name -> (job, run))]."""
+    models = _by_model(config)
+    for (dataset, model), seeds in models.items():
+        for (place, other), others in models.items():
+            kinds = tuple(config["models"][name]["architecture"] for name in (model, other))
+            shared = sorted(set(seeds) & set(others))
+            if place == dataset and kinds in SAME_VOCABULARY and shared:
+                file = path(
+                    "model_consistency", scale=config["scale"], dataset=dataset, model=model, other=other
+                )
+                yield file, [(seed, {model: seeds[seed], other: others[seed]}) for seed in shared]
+
+
+def _compared(groups):
+    runs = [run for _, members in groups for _, run in members.values()]
+    readouts = {
+        method: [
+            name
+            for name in readouts_of(runs[0], method)
+            if all(name in readouts_of(run, method) for run in runs)
+        ]
+        for method in methods_of(runs[0])
+        if all(method in methods_of(run) for run in runs)
+    }
+    readouts = {method: names for method, names in readouts.items() if names}
+    return {
+        "groups": [{"seed": seed, "names": list(members)} for seed, members in groups],
+        "readouts": readouts,
+        "attributions": [
+            path("attributions", method=method, **job)
+            for _, members in groups
+            for job, _ in members.values()
+            for method in readouts
+        ],
+    }
 
 
 # ---------------------------------------------------------------------------------------- tables and figures
@@ -103,6 +180,10 @@ def output_inputs(config, kind, name):
             # Of a table with one file a model or seed, those that this output shows.
             names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)
             found = [file for name in names for file in output_paths(config, "tables", name)]
+        elif stage in ("seed_consistency", "model_consistency"):
+            found = list(consistencies(config, stage))
+        elif stage == "released":
+            found = _released(config)
         else:
             read = _lowest_seeds(chosen) if stage in ONE_SEED else chosen
             found = [file for job, run in read for file in _stage_files(stage, job, run)]
@@ -128,6 +209,10 @@ def _stage_files(stage, job, run):
     if stage == "benchmarks":
         return _benchmarks(job, run)
     return [path(stage, method=method, **job) for method in methods_of(run)]
+
+
+def _released(config):
+    return [path("released", scale=config["scale"])] if config["released_seeds"] else []
 
 
 def _benchmarks(job, run):
@@ -199,6 +284,10 @@ def targets(config):
             for method in methods_of(run)
         ]
         found += _benchmarks(job, run)
+    found += [
+        file for kind in ("seed_consistency", "model_consistency") for file in consistencies(config, kind)
+    ]
+    found += _released(config)
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
     return found + final_output({**config, **everything})
 

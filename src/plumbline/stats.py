@@ -80,3 +80,28 @@ def t_interval(values, level=0.95):
         raise PlumblineError("an interval over seeds needs at least two seeds")
     half = stdtrit(values.size - 1, (1 + level) / 2) * values.std(ddof=1) / values.size**0.5
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def pair_bootstrap_interval(values, *, resamples, level, seed):
+    """Percentile bootstrap interval of the mean over pairs of seeds, in the unit of `values`.
+
+    Seeds are resampled, not pairs, which are not independent of each other: a resample's mean runs over its pairs of
+    distinct seeds, each as often as its two seeds were drawn together.
+
+    values  float array (seeds, seeds), symmetric; the diagonal does not count, NaN is a pair that is not defined.
+    resamples, level, seed: see `bootstrap_interval`. Returns (lower, upper); NaN where no pair is defined.
+    """
+    values = np.array(values, dtype=np.float64)
+    np.fill_diagonal(values, np.nan)
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return float("nan"), float("nan")
+    count = len(values)
+    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = weights.astype(np.float64)
+    totals = ((weights @ np.where(defined, values, 0.0)) * weights).sum(axis=1)
+    drawn = ((weights @ defined.astype(np.float64)) * weights).sum(axis=1)
+    # A resample that is one seed alone, again and again, has no pair.
+    means = totals[drawn > 0] / drawn[drawn > 0]
+    lower, upper = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(lower), float(upper)

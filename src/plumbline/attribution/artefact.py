@@ -22,6 +22,7 @@ def write_attributions(
     parameters,
     data,
     output,
+    name="",
     device="cpu",
     threads=1,
     batch_tokens=None,
@@ -32,10 +33,12 @@ def write_attributions(
     dataset    its id; part of the seed of stochastic methods.
     model      a folder that the model stage wrote.
     parameters of the method.
+    name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
+               as unlike between two models as it is between two examples.
     data       Parquet file of the split; choice: which of its examples, see `chosen`.
 
-    Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises PlumblineError as `plumbline.attribution.attribute` does, naming
-    the examples.
+    Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises
+    PlumblineError as `plumbline.attribution.attribute` does, naming the examples.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
@@ -49,7 +52,7 @@ def write_attributions(
         results = {}
         with undisturbed(network):  # once a block, not once a batch
             for batch in like_lengths(block, budget):
-                results |= _explained(network, tokenizer, batch, dataset, method, parameters)
+                results |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
         for example in block:
             for name, value in results[example.id].items():
                 columns.setdefault(name, []).append(value)
@@ -95,12 +98,12 @@ def like_lengths(block, budget):
         yield [block[index] for index in chosen]
 
 
-def _explained(network, tokenizer, examples, dataset, method, parameters):
+def _explained(network, tokenizer, examples, names, method, parameters):
     """id -> column -> value for one batch."""
     import torch
 
     ids, mask = padded(examples, tokenizer.pad_token_id)
-    seeds = [seed_of(dataset, example.id, method, 0) for example in examples]
+    seeds = [seed_of(*names, example.id, method, 0) for example in examples]
     parameters = dict(parameters)
     if METHODS[method].known_truth:
         parameters["rationale"] = torch.zeros(ids.shape)
@@ -119,7 +122,7 @@ def _explained(network, tokenizer, examples, dataset, method, parameters):
         target, probability = batch.target.tolist(), batch.probability.tolist()
     except PlumblineError as fault:
         numbers = ", ".join(str(example.id) for example in examples)
-        raise PlumblineError(f"{method} on {dataset}: {fault} (batch of the examples {numbers})") from None
+        raise PlumblineError(f"{method} on {names[0]}: {fault} (batch of the examples {numbers})") from None
     columns = {}
     for row, example in enumerate(examples):
         columns[example.id] = {

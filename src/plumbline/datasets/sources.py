@@ -61,7 +61,7 @@ def mirror_file(mirror, relative):
     if not path.is_file():
         raise PlumblineError(f"the mirror {mirror} has no {relative}: copy the file there and add its line to "
                              f"{SUMS} (sha256sum {relative} >> {SUMS}); docs/datasets.md says what it holds")  # fmt: skip
-    expected = _sums(mirror).get(relative)
+    expected = sums(mirror).get(relative)
     if expected is None:
         raise PlumblineError(f"{mirror / SUMS} does not list {relative}: after checking the file, add its line "
                              f"(sha256sum {relative} >> {SUMS})")  # fmt: skip
@@ -73,7 +73,8 @@ def mirror_file(mirror, relative):
     return path
 
 
-def _sums(mirror):
+def sums(mirror):
+    """Relative path -> sha256, as a folder's SHA256SUMS lists them."""
     try:
         lines = (mirror / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

@@ -1,0 +1,116 @@
+"""The released attributions of eleven MultiBERTs fine-tuned on SST-2: scores of 1,000 test sentences, seed by seed.
+
+They come with the ALTI reference (mt-upc/transformer-contributions, Apache-2.0; Ferrando et al. 2022) and are no
+data set of the registry: there are scores and predicted classes, and no texts. Sources:
+
+url       data/multiberts-seed_{k}_sst2_attributions.npy of the reference's commit 4f89039: pickled dictionaries,
+          read by restricted_npy, without pickle. Gradients of IG are float64 there, all else float32.
+mirror    multiberts_sst2/seed_{k}.parquet: the same, a row a sentence, all as float32.
+matrices  resources/multiberts_sst2_seeds.json: no scores, but the published result, the mean correlation of every
+          two of seeds 0 to 9 for the six readouts of the published figure.
+
+The published figure and its matrices have the seeds 0 to 9; seed 10 was released and not shown.
+"""
+
+from pathlib import Path
+
+from ..errors import PlumblineError
+from .sources import mirror_file
+
+MODEL, DATASET = "multiberts", "sst2"
+SEEDS = tuple(range(11))
+PUBLISHED_SEEDS = SEEDS[:10]
+MATRICES = "resources/multiberts_sst2_seeds.json"
+ROOT = Path(__file__).resolve().parents[3]
+COMMIT = "4f89039821c95fe618fa0f63beb783ba72b49485"
+URL = (
+    f"https://raw.githubusercontent.com/mt-upc/transformer-contributions/{COMMIT}"
+    "/data/multiberts-seed_{seed}_sst2_attributions.npy"
+)
+
+# Our readout -> the mirror's column, the key in the released files. ALTI's arrays have ddof 0 (specs section 1).
+READOUTS = {
+    "raw_attention": ("raw_attention", "raw"),
+    "rollout": ("rollout", "rollout"),
+    "norm_rollout": ("norm_rollout", "norm"),
+    "globenc_published": ("globenc_unnormalised", "norm2"),
+    "alti": ("alti", "ours"),
+    "alti_l2": ("alti_l2", "ours_l2"),
+    "alti_ln2": ("alti_ln2", "ours2"),
+    "grad_l2_published": ("grad_l2", "grad"),
+    "gxi_l2_published": ("gxi_l2", "grad_input_l2"),
+    "gxi_mean_abs_published": ("gxi_mean_abs", "grad_input_mean_abs_mean"),
+    "ig_l2_published": ("ig_l2", "ig_l2"),
+    "ig_mean_abs_published": ("ig_mean_abs", "ig_abs_mean"),
+    "blankout_published": ("blankout", "blankout"),
+}
+
+
+def downloads():
+    """File name -> what `sources.fetch` takes, for source url; checksums are pinned at the first download."""
+    found = {}
+    for seed in SEEDS:
+        url = URL.format(seed=seed)
+        name = url.rsplit("/", 1)[1]
+        found[name] = {"name": name, "kind": "url", "url": url, "sha256": None}
+    return found
+
+
+def load(source, *, mirror=None, folder=None):
+    """Seed -> (predicted classes, readout -> one 1-D float array (tokens,) a sentence), sentences in the file's order.
+
+    source  'mirror' (mirror: its folder, PLUMBLINE_MIRROR where None) or 'url' (folder: where the downloads lie).
+    Raises PlumblineError for a missing, altered or damaged file, and where seeds differ in their tokens.
+    """
+    if source == "mirror":
+        files = {seed: mirror_file(mirror, f"multiberts_sst2/seed_{seed}.parquet") for seed in SEEDS}
+    else:
+        files = {seed: Path(folder) / name for seed, name in zip(SEEDS, downloads(), strict=True)}
+    found = {}
+    for seed, path in files.items():
+        found[seed] = _parquet(path) if source == "mirror" else _released(path)
+        _check(*found[seed], path)
+    return found
+
+
+def _parquet(path):
+    from ..artefacts import read_rows
+
+    rows = read_rows(path, ["pred_class", *(column for column, _ in READOUTS.values())])
+    scores = {readout: list(rows[column]) for readout, (column, _) in READOUTS.items()}
+    return rows["pred_class"].tolist(), scores
+
+
+def _released(path):
+    import numpy as np
+
+    from .restricted_npy import read
+
+    content = read(path)
+    missing = {"pred_class", *(key for _, key in READOUTS.values())} - set(content)
+    if missing:
+        raise PlumblineError(f"{path} has no {', '.join(sorted(missing))}: it is not the released file")
+    scores = {readout: list(content[key]) for readout, (_, key) in READOUTS.items()}
+    return [int(np.asarray(item).item()) for item in content["pred_class"]], scores
+
+
+def _check(predictions, scores, path):
+    """Every readout has one vector a sentence, all of a sentence's of one length."""
+    lengths = {
+        readout: [getattr(item, "shape", None) for item in vectors] for readout, vectors in scores.items()
+    }
+    first = lengths["alti"]
+    if len(first) != len(predictions) or any(shape is None or len(shape) != 1 for shape in first):
+        raise PlumblineError(f"{path} has not one vector of scores a sentence: it is not the released file")
+    for readout, found in lengths.items():
+        if found != first:
+            raise PlumblineError(f"{path}: the scores of {readout} have other tokens than ALTI's")
+
+
+def matrices(path=ROOT / MATRICES):
+    """The published result: readout -> float64 array (seeds, seeds) of mean dense-rank Spearman correlations."""
+    import numpy as np
+
+    from ..artefacts import read_json
+
+    return {readout: np.array(rows) for readout, rows in read_json(path)["matrices"].items()}

@@ -1,0 +1,173 @@
+"""How alike training seeds of one model explain: every readout and metric over all pairs of seeds.
+
+inputs: seed_consistency (models that were trained with several seeds), released (the MultiBERTs seeds, of which the
+published ones, 0 to 9, are taken). A pair's number is a mean over the sentences that both seeds predict alike; mean,
+median, quartiles, population sd and ends are over pairs, each pair once (the published box plot has each twice). The
+interval is that of the mean, a bootstrap over seeds, where there are five or more: pairs share seeds and are not
+independent. Units: none; correlations in [-1, 1], overlap in [0, 1].
+"""
+
+from pathlib import Path
+
+from ..collect import (
+    DAGGER,
+    dataset_label,
+    facts,
+    ordered,
+    percent,
+    short_label,
+)
+from ..datasets.multiberts import DATASET
+from ..registry import Output
+from ..seed_pairs import TRAINED, published, sources, square
+from ..seeds import seed_of
+from ..stats import pair_bootstrap_interval
+from . import latex as tex
+
+ENTRY = Output(
+    id="seed_consistency",
+    label="Consistency between training seeds",
+    study="alti",
+    needs=("seed_consistency", "released"),
+    options=("bootstrap", "released_seeds"),
+    order=60,
+)
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
+FEWEST = 5  # seeds, for an interval over seeds
+HEADS = {
+    "spearman": r"$\rho$",
+    "spearman_dense": r"$\rho$ dense",
+    "kendall": r"$\tau$",
+    "top_k_overlap": "top 25\\%",
+}
+
+
+def rows(inputs, options):
+    """One row a source, data set, model, metric and readout; see the module for what is averaged.
+
+    options: scale, bootstrap, released_seeds. `examples` is the smallest number of sentences of a pair, empty for
+    released matrices, which do not say it. published_mean and published_median stand beside the released seeds alone,
+    since they were made from these; difference is mean less published_mean.
+    """
+    import pandas as pd
+
+    found = []
+    for block in map(published, sources(inputs, options)):
+        about = {key: block[key] for key in ("source", "dataset", "model")}
+        printed = _printed() if block["source"] != TRAINED else {}
+        for (metric, readout), part in _groups(block["rows"]):
+            numbers = printed.get((metric, readout), {})
+            row = {
+                **about,
+                "metric": metric,
+                "readout": readout,
+                **facts(readout),
+                **_numbers(part, about, options),
+            }
+            for key in ("mean", "median", "source"):
+                row[f"published_{key}"] = numbers.get(key)
+            found.append(row)
+    frame = pd.DataFrame(found)
+    for column in ("published_mean", "published_median", "examples"):
+        frame[column] = frame[column].astype(float)
+    frame["examples"] = frame["examples"].astype("Int64")
+    frame.insert(0, "scale", options["scale"])
+    frame["difference"] = frame["mean"] - frame["published_mean"]
+    return frame
+
+
+def _groups(pairs):
+    """((metric, readout), rows), in the registries' order."""
+    from ..agreement import METRICS
+
+    groups = dict(list(pairs.groupby(["metric", "readout"])))
+    order = [(metric, readout) for metric in METRICS for readout in ordered(pairs["readout"].unique())]
+    return [(key, groups[key]) for key in order if key in groups]
+
+
+def _numbers(pairs, about, options):
+    seeds, values = square(pairs)
+    means = pairs["mean"]
+    lower, upper, interval = float("nan"), float("nan"), f"none: fewer than {FEWEST} seeds"
+    if len(seeds) >= FEWEST:
+        settings = options["bootstrap"]
+        # The readout is no part of the seed: the same seeds are drawn for all, so that readouts can be compared.
+        seed = seed_of("seed_consistency", about["dataset"], about["model"])
+        lower, upper = pair_bootstrap_interval(values, **settings, seed=seed)
+        interval = (
+            f"{percent(settings['level'])} percentile bootstrap over seeds, {settings['resamples']} resamples"
+        )
+    return {
+        "mean": means.mean(), "lower": lower, "upper": upper, "median": means.median(),
+        "q1": means.quantile(0.25), "q3": means.quantile(0.75), "sd": means.std(ddof=0),
+        "min": means.min(), "max": means.max(), "pairs": len(means), "examples": pairs["examples"].min(),
+        "seeds": " ".join(map(str, seeds)), "interval": interval,
+    }  # fmt: skip
+
+
+def _printed():
+    """(metric, readout) -> {mean, median, source} of the released seeds."""
+    import yaml
+
+    numbers = {}
+    for entry in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["seed_consistency"]:
+        if entry["dataset"] == DATASET:
+            for readout, values in entry["values"].items():
+                numbers[entry["metric"], readout] = {**values, "source": entry["source"]}
+    return numbers
+
+
+def latex(frame, options):
+    """The table as LaTeX, one table a source, data set and model; controls below a rule of their own."""
+    groups = frame.groupby(["source", "dataset", "model"], sort=False)
+    return tex.document(ENTRY.label, [_table(key, part, options) for key, part in groups], options)
+
+
+def _table(key, part, options):
+    source, dataset, model = key
+    metrics = list(dict.fromkeys(part["metric"]))
+    printed = part.dropna(subset="published_mean")
+    beside = list(dict.fromkeys(printed["metric"]))
+    cells = {
+        (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
+    }
+    published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
+    sections = []
+    for control in (False, True):
+        lines = [
+            [tex.escape(short_label(readout))]
+            + [cells.get((readout, metric), "--") for metric in metrics]
+            + [published.get((readout, metric), "--") for metric in beside]
+            for readout in ordered(part.loc[part["control"] == control, "readout"].unique())
+        ]
+        sections += [lines] if lines else []
+    groups = [("mean over pairs of seeds", len(metrics))] + ([("in print", len(beside))] if beside else [])
+    return tex.table(
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}, {tex.escape(source)}.",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}",
+        columns=["Readout", *[HEADS.get(metric, tex.escape(metric)) for metric in (*metrics, *beside)]],
+        groups=groups,
+        sections=sections,
+        notes=_notes(part, printed, options),
+    )
+
+
+def _notes(part, printed, options):
+    counts = part["examples"].dropna()
+    number = (
+        f"at least {counts.min()} sentences a pair" if len(counts) else "number of sentences not released"
+    )
+    first = part.iloc[0]
+    notes = [
+        tex.escape(
+            f"Scale: {options['scale']}; N: {first['pairs']} pairs, {number}; seeds {first['seeds'].replace(' ', ', ')}; "
+            f"interval: {first['interval']}."
+        ),
+        r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense ranks; "
+        r"$\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Sentences that both seeds "
+        r"predict alike; special tokens count. Index and exponent: the interval's ends.",
+    ]
+    if len(printed):
+        notes.append(tex.escape(f"In print: {'; '.join(dict.fromkeys(printed['published_source']))}."))
+    return [*notes, tex.escape(DAGGER), tex.command_note(options)]
