@@ -22,7 +22,6 @@ rule contributions:
     params:
         methods=lambda wc: layered_methods(config, run_at(wc)),
         wanted=config["heatmap_examples"],
-        examples=lambda wc: run_at(wc)["examples"],
-        max_tokens=lambda wc: config["models"][wc.model]["max_tokens"],
+        choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/contributions.py"

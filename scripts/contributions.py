@@ -15,9 +15,8 @@ with one_line_errors(snakemake.log[0]):
         methods=snakemake.params.methods,
         data=snakemake.input.data,
         wanted=snakemake.params.wanted,
-        examples=snakemake.params.examples,
-        max_tokens=snakemake.params.max_tokens,
         output=snakemake.output[0],
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
+        **snakemake.params.choice,
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from plumbline.artefacts import read_rows, write_rows
-from plumbline.attribution.artefact import chosen, write_attributions
+from plumbline.attribution.artefact import run_examples, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
 from plumbline.models.encoders import load, undisturbed
@@ -223,7 +223,9 @@ def test_choice_of_examples(tokenizer):
 
     def explained(**choice):
         model = small_model("bert")
-        return [(example.id, example.cut) for example in chosen(rows, model, tokenizer, "rows", **choice)]
+        return [
+            (example.id, example.cut) for example in run_examples(rows, model, tokenizer, "rows", **choice)
+        ]
 
     cut = len(tokenise(rows_of(long), tokenizer, limit=60)[0].ids) - 20
     assert explained(max_tokens=20) == [(0, 0), (2, 0), (4, 0), (6, 0), (7, 0)]

@@ -348,7 +348,7 @@ def methods_of(run):
 
 
 def choice_of(config, run):
-    """Which examples of its split a run explains: the arguments of `plumbline.attribution.artefact.chosen`."""
+    """Which examples of its split a run explains: the arguments of `plumbline.attribution.artefact.run_examples`."""
     most = config["models"][run["model"]]["max_tokens"]
     return {"max_tokens": most} | {key: run[key] for key in ("examples", "within", "longer")}
 

@@ -21,6 +21,20 @@ ENTRY = Method(
             published=True,
             reference="ours",
         ),
+        Readout(
+            id="alti_l2_published",
+            label="ALTI (L2), as published (ddof 1)",
+            layered=True,
+            published=True,
+            reference="ours_l2",
+        ),
+        Readout(
+            id="alti_ln2_published",
+            label="ALTI (+LN2), as published (ddof 1)",
+            layered=True,
+            published=True,
+            reference="ours2",
+        ),
     ),
 )
 
@@ -37,7 +51,7 @@ def layer_matrices(readouts, *, ddof=0):
 
     C_ij = max(0, ||y_i|| - ||y_i - T_ij||) with rows divided by their sum.
 
-    alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; alti_published: L1 with the
+    alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; each `_published`: with the
     Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
     """
     from .decomposition import normalise_rows
@@ -47,6 +61,8 @@ def layer_matrices(readouts, *, ddof=0):
         "alti_l2": lambda example: example.first(ddof).l2_closeness(),
         "alti_ln2": lambda example: example.second(ddof).l1_closeness(),
         "alti_published": lambda example: example.first(1).l1_closeness(),
+        "alti_l2_published": lambda example: example.first(1).l2_closeness(),
+        "alti_ln2_published": lambda example: example.second(1).l1_closeness(),
     }
 
     def matrices(example):

@@ -35,7 +35,7 @@ def write_attributions(
     parameters of the method.
     name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
                as unlike between two models as it is between two examples.
-    data       Parquet file of the split; choice: which of its examples, see `chosen`.
+    data       Parquet file of the split; choice: which of its examples, see `run_examples`.
 
     Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises
     PlumblineError as `plumbline.attribution.attribute` does, naming the examples.
@@ -45,7 +45,7 @@ def write_attributions(
     rows = read_records(data)
     if METHODS[method].known_truth and "rationale" not in rows[0]:
         raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
-    found = chosen(rows, network, tokenizer, data, **choice)
+    found = run_examples(rows, network, tokenizer, data, **choice)
     budget = batch_tokens or BATCH_TOKENS[device.type]
     columns = {}
     for block in blocks(found):
@@ -59,7 +59,7 @@ def write_attributions(
     write_rows(output, columns, kind="attributions")
 
 
-def chosen(rows, network, tokenizer, where, *, examples=None, within=None, longer=0, max_tokens=None):
+def run_examples(rows, network, tokenizer, where, *, examples=None, within=None, longer=0, max_tokens=None):
     """The examples of a split that a run explains, tokenised, in the order of the data.
 
     examples    the split's first rows are looked at (None: all).

@@ -10,20 +10,18 @@ from ..chosen import chosen
 from ..errors import PlumblineError
 from ..models.encoders import load, undisturbed
 from ..models.runtime import prepare
-from .artefact import tokenised
+from .artefact import run_examples
 from .batch import Batch
 from .decomposition import layer_matrices, products
 
 
-def write_contributions(
-    *, model, methods, data, output, wanted, examples=None, max_tokens=None, device="cpu", threads=1
-):
+def write_contributions(*, model, methods, data, output, wanted, device="cpu", threads=1, **choice):
     """Write results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet.
 
     model    a folder that the model stage wrote.
     methods  method -> {readouts, parameters}: layered readouts of it.
-    data     Parquet file of the split; examples, max_tokens: which of it are explained (`write_attributions`).
-    wanted   ids of the examples to write; one that is skipped as too long gives way to the next.
+    data     Parquet file of the split; choice: which of its examples are explained, see `run_examples`.
+    wanted   ids of the examples to write; one that is too long gives way to the next.
 
     Raises PlumblineError where no readout or no such example is there.
     """
@@ -34,8 +32,8 @@ def write_contributions(
         )
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    found = tokenised(read_records(data), network, tokenizer, examples, max_tokens, data)
-    by_id = {example.id: example for example in found}
+    found = run_examples(read_records(data), network, tokenizer, data, **choice)
+    by_id = {example.id: example for example in found if not example.cut}
     columns = {}
     for number in dict.fromkeys(shown for _, shown in chosen(wanted, by_id, data)):
         example = by_id[number]

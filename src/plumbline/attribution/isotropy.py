@@ -16,7 +16,7 @@ from ..models.encoders import load, undisturbed
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, padded
 from ..seeds import seed_of
-from .artefact import BATCH_TOKENS, chosen, like_lengths
+from .artefact import BATCH_TOKENS, like_lengths, run_examples
 
 # The published means are over the first 500 examples.
 EXAMPLES = 500
@@ -81,7 +81,7 @@ def write_isotropy(
     choice |= {"within": min(EXAMPLES, within or EXAMPLES), "longer": 0}
     budget = batch_tokens or BATCH_TOKENS[device.type]
     found = {}
-    for block in blocks(chosen(read_records(data), network, tokenizer, data, **choice)):
+    for block in blocks(run_examples(read_records(data), network, tokenizer, data, **choice)):
         with undisturbed(network, "eager"):
             for batch in like_lengths(block, budget):
                 ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))
