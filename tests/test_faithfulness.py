@@ -58,6 +58,7 @@ def naive(model, ids, scores, protocol, kind, special, position, target):
         ("bert", "classification"),
         ("roberta", "agreement"),
         ("distilbert", "agreement"),
+        ("albert", "agreement"),
         ("roberta", "classification"),
     ],
 )

@@ -10,7 +10,7 @@ from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution.artefact import write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
-from plumbline.models.encoders import load, undisturbed
+from plumbline.models.encoders import layers_of, load, undisturbed
 from plumbline.models.packed import available, packed_linears
 from plumbline.models.tokenisation import special_ids, tokenise, train_tokenizer
 from plumbline.models.training import reorder_labels, train_job
@@ -82,6 +82,25 @@ def test_training_learns_and_reports(trained):
     assert set(special_ids(tokenizer)) == {"cls", "sep", "mask", "pad"}
     ids = tokenizer("place 3 is good .", return_tensors="pt").input_ids
     assert model(input_ids=ids).logits.shape == ((1, ids.shape[1], 1) if task == "agreement" else (1, 2))
+
+
+@pytest.mark.parametrize("task", ["classification", "agreement"])
+def test_shared_layers_train_and_load(task, tmp_path):
+    """ALBERT: one layer's weights for both depths, kept and read back as one."""
+    data = toy(tmp_path / "data.parquet", task)
+    facts = train(tmp_path, data, block=SMALL | {"architecture": "albert", "layers": 2})
+    assert (facts["architecture"], facts["accuracy"]) == ("albert", 1)
+    model, tokenizer = load(tmp_path)
+    assert len(layers_of(model)) == 1
+    assert model.config.num_hidden_layers == 2
+    file = tmp_path / "alti.parquet"
+    write_attributions(
+        dataset="toy", model=tmp_path, method="alti", parameters={}, data=data, output=file, examples=6
+    )
+    for row in read_rows(file).itertuples():
+        assert row.probability > 0.5
+        assert sum(row.scores_alti) == pytest.approx(1, abs=1e-4)
+    assert tokenizer("place 3 is good .").input_ids[0] == tokenizer.cls_token_id
 
 
 def test_artefacts_of_a_trained_model(trained, tmp_path):

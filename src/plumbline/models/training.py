@@ -170,6 +170,7 @@ def _scratch(block, task, classes, rows):
             "dropout",
             "attention_dropout",
             "seq_classif_dropout",
+            "classifier_dropout_prob",
         ],
         0.0,
     )
