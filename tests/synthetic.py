@@ -49,7 +49,9 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
          readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True):  # fmt: skip
     """Write one run's artefacts below `root`; returns the `inputs` of tables and figures."""
     methods = (*methods, *CONTROLS, *(("oracle",) if oracle else ()))
-    inputs = {stage: [] for stage in ("models", "attributions", "faithfulness", "agreement", "benchmarks")}
+    inputs = {
+        stage: [] for stage in ("models", "attributions", "faithfulness", "agreement", "benchmarks", "work")
+    }
     for seed in seeds:
         about = {"dataset": dataset, "model": model, "seed": seed}
         place = f"{dataset}/{model}/seed{seed}"
@@ -79,6 +81,12 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             path = root / "faithfulness" / place / f"{method}.parquet"
             _write_faithfulness(path, kept, lengths, rng, steps)
             inputs["faithfulness"].append({**item, "path": path})
+            path = root / "benchmarks" / "work" / place / f"{method}.json"
+            write_json(
+                path,
+                {"requested": 400, "rows": 300, "tokens": 2700, "padding": 300, "seconds": 0.5 * (seed + 1)},
+            )
+            inputs["work"].append({**item, "path": path})
             for stage in ("attributions", "faithfulness"):
                 path = root / "benchmarks" / stage / place / f"{method}.tsv"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -148,7 +148,7 @@ class Output:
 
     study    the study's folder under figures/ or tables/.
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
-             'tables/<id>', 'benchmarks'.
+             'tables/<id>', 'benchmarks', 'work' (what a faithfulness job's passes took).
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
     formats  file endings.

@@ -1,21 +1,28 @@
 """The faithfulness stage's file: every curve of one method's readouts under the run's protocols."""
 
+from dataclasses import asdict
+
 import numpy as np
 
-from ..artefacts import read_records, write_rows
+from ..artefacts import read_records, write_json, write_rows
 from ..models.encoders import is_agreement, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, special_ids
+from ..work import Work
 from . import KINDS, PROTOCOLS, aopc
 from .perturbation import Request, probabilities, ranking
 
 
-def write_faithfulness(*, model, attributions, protocols, output, device="cpu", threads=1, token_budget=None):
+def write_faithfulness(
+    *, model, attributions, protocols, output, work=None, device="cpu", threads=1, token_budget=None
+):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
     model         a folder that the model stage wrote; attributions: the method's Parquet file.
     protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first rows (None: all).
+    work          where to write what the passes took, as JSON with the keys of `work.Work`: counts and
+                  seconds, which differ from run to run.
     token_budget  tokens of one forward pass; changes no result beyond rounding.
 
     All perturbed inputs of a block of 256 examples go through the model together, equal ones once.
@@ -26,6 +33,7 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
     rows = read_records(attributions, ["id", "input_ids", "target", "position", *wanted])
     columns = {name: [] for name in ("id", "readout", "protocol", "kind", "removed", "probability", "score")}
+    done = Work()
     for block in blocks(list(enumerate(rows))):
         passes, requests = Passes(), []
         for number, row in block:
@@ -38,6 +46,7 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
                 for readout, request in _requests(row, ids, entry, is_agreement(network), special)
             ]
         logits = passes.run(network, special["pad"], token_budget)
+        done += passes.work
         for row, full, readout, protocol, request in requests:
             curve = request.curve(probabilities(logits[request.numbers], row["target"]))
             score = None
@@ -47,6 +56,8 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     write_rows(output, columns, kind="faithfulness")
+    if work:
+        write_json(work, asdict(done))
 
 
 def _requests(row, ids, entry, agreement, special):
