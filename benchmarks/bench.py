@@ -290,6 +290,23 @@ def main():
     print(
         f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True
     )
+    found = numbers["useful"] = useful_work(minilm, max(2, options.repeats // 2), options.threads)
+    low, high = found["ratio_range"]
+    print(f"perturbation passes over texts of about 150 tokens: {found['engine_gflops']:.0f} useful GFLOP/s, "
+          f"{found['ratio']:.2f} ({low:.2f} to {high:.2f}) of one unpadded batch of the same lengths, "
+          f"{found['batch_gflops']:.0f} ({found['best_batch']}; plain weights {found['plain_gflops']:.0f})")  # fmt: skip
+    print(
+        f"  padding {found['padding_share']:.1%} of the positions, duplicates {found['duplicates_share']:.1%}"
+    )
+    rates = {
+        name: found[f"matmul_{name}_gflops"]
+        for name in ("torch", "packed")
+        if f"matmul_{name}_gflops" in found
+    }
+    print(
+        "  fp32 matmul of this machine, GFLOP/s: " + ", ".join(f"{k} {v:.0f}" for k, v in rates.items()),
+        flush=True,
+    )
     numbers["alti_memory"] = alti_memory()
     print(
         f"alti, 12 layers, 768 wide, 8 x 200 tokens: {numbers['alti_memory']:.2f} GB at its peak", flush=True

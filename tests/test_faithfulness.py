@@ -147,7 +147,7 @@ def test_work_is_counted():
     passes.run(model, 0, token_budget=60)
     work = passes.work
     assert (work.requested, work.rows, work.tokens) == (5, 4, 27)
-    sizes = [lengths for lengths in batches(np.array([9, 7, 9, 2]), 60)]
+    sizes = list(batches(np.array([9, 7, 9, 2]), 60))
     padding = sum(int((9 - np.array([9, 7, 9, 2])[chosen]).sum()) for chosen in sizes)
     assert work.padding == padding == 9
     assert work.seconds > 0
