@@ -1,7 +1,7 @@
 """Logits of very many token sequences: equal ones once, sorted by length, in batches that fit the cache.
 
 Padding costs more than batching gains, and a batch that leaves the cache costs again; on CPU equal
-lengths and about 512 tokens a batch are fastest (docs/performance.md).
+lengths and about 1,024 tokens a batch are fastest (docs/performance.md).
 """
 
 import time
@@ -12,7 +12,7 @@ from ..errors import PlumblineError
 from ..work import Work
 from .encoders import undisturbed
 
-TOKEN_BUDGET = {"cpu": 512, "cuda": 65536}
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 
 
 class Passes:
@@ -45,7 +45,7 @@ class Passes:
         import torch
 
         device = next(model.parameters()).device
-        budget = token_budget or TOKEN_BUDGET.get(device.type, 512)
+        budget = token_budget or TOKEN_BUDGET.get(device.type, 1024)
         lengths = np.array([len(ids) for ids in self.sequences])
         positions = np.array(self.positions)
         results = None
