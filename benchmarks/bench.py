@@ -18,8 +18,11 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from plumbline.attribution import attribute
-from plumbline.faithfulness import curves
-from plumbline.faithfulness.perturbation import Request
+from plumbline.faithfulness import KINDS, aopc, curves
+from plumbline.faithfulness.perturbation import Request, probabilities, ranking
+from plumbline.models.encoders import undisturbed
+from plumbline.models.inference import Passes
+from plumbline.models.packed import available
 
 TOKENIZER_IDS = {"pad": 0, "cls": 2, "sep": 3, "mask": 4}
 
@@ -137,6 +140,109 @@ def curve_speed(model, repeats):
     return found["one at a time"]
 
 
+# ------------------------------------------------------------------------------- useful work of long texts
+
+
+def useful_flops(length, config):
+    """Multiplications and additions of the matrix products of one row without padding, attention's n^2 included."""
+    width = config.hidden_size
+    linear = length * (4 * width * width + 2 * width * config.intermediate_size)
+    return 2 * config.num_hidden_layers * (linear + 2 * length * length * width)
+
+
+def long_texts(count, seed=3):
+    """Token ids (NumPy) of texts as long as IMDb's under the published limit: 60 to 200 tokens, mean about 150."""
+    draw = np.random.default_rng(seed)
+    lengths = (60 + 140 * draw.beta(3.0, 1.7, size=count)).astype(int)
+    return [np.concatenate([[2], draw.integers(5, 5000, size=length - 2), [3]]) for length in lengths]
+
+
+def perturbed(model, texts, scores, token_budget=None):
+    """Comp and suff bins of the texts as a faithfulness job makes them, scores included; returns the `Passes`."""
+    passes, requests = Passes(), []
+    for ids, row in zip(texts, scores, strict=True):
+        full, ranked = passes.add(ids), ranking(row, 0, False)
+        for kind in KINDS:
+            request = Request(
+                ids, row, "standard", kind, position=0, agreement=False, mask_id=4, ranked=ranked
+            )
+            requests.append((full, request.add_to(passes)))
+    logits = passes.run(model, TOKENIZER_IDS["pad"], token_budget)
+    for full, request in requests:
+        curve = request.curve(probabilities(logits[request.numbers], 1))
+        aopc([curve], probabilities(logits[[full]], 1), "standard")
+    return passes
+
+
+def seconds(call, clock):
+    start = clock()
+    result = call()
+    return clock() - start, result
+
+
+def unpadded(model, length, tokens, packed, clock):
+    """Seconds of one batch of equal lengths, about `tokens` positions: transformers as it is, or with packed weights."""
+    ids = torch.randint(5, 5000, (max(1, tokens // length), length))
+    with torch.inference_mode():
+        if not packed:
+            model.set_attn_implementation("sdpa")
+            return seconds(lambda: model(input_ids=ids), clock)[0] / len(ids)
+        with undisturbed(model, "sdpa"):
+            return seconds(lambda: model(input_ids=ids), clock)[0] / len(ids)
+
+
+def matmul_rates(clock, size=2048):
+    """GFLOP/s of a square fp32 product: torch's own, and oneDNN's with a packed weight where there is one."""
+    one, other = torch.rand(size, size), torch.rand(size, size)
+    calls = {"torch": lambda: one @ other}
+    if available(other):
+        weight = torch.ops.mkldnn._reorder_linear_weight(other)
+        calls["packed"] = lambda: torch.ops.mkldnn._linear_pointwise(one, weight, None, "none", [], "")
+    with torch.inference_mode():
+        times = {name: min(seconds(call, clock)[0] for _ in range(4)) for name, call in calls.items()}
+    return {name: 2 * size**3 / time_ / 1e9 for name, time_ in times.items()}
+
+
+def useful_work(model, repeats, threads, count=64):
+    """Useful GFLOP/s of perturbation passes over long texts, and of one unpadded batch of the same lengths.
+
+    The latter: for lengths that stand for equal shares of the work, one batch of rows of that length each;
+    their harmonic mean. The best of several batch sizes, with plain and with packed weights.
+    """
+    # One thread's own time: another job on the core then slows both sides alike.
+    clock = time.process_time if threads == 1 else time.perf_counter
+    texts = long_texts(count)
+    scores = [np.random.default_rng(row).random(len(ids)).astype(np.float32) for row, ids in enumerate(texts)]
+    passes = perturbed(model, texts, scores)  # warms up
+    work = passes.work.rates()
+    lengths = np.sort([len(ids) for ids in passes.sequences])
+    flops = np.array([useful_flops(length, model.config) for length in lengths])
+    shares = np.cumsum(flops) / flops.sum()
+    chosen = [int(lengths[np.searchsorted(shares, (part + 0.5) / 8)]) for part in range(8)]
+    kinds = [(packed, tokens) for packed in (False, True) for tokens in (512, 2048)]
+    engine, batch, ratio = [], {kind: [] for kind in kinds}, []
+    for _ in range(repeats):
+        engine.append(flops.sum() / seconds(lambda: perturbed(model, texts, scores), clock)[0] / 1e9)
+        for packed, tokens in kinds:
+            per_flop = [
+                unpadded(model, length, tokens, packed, clock) / useful_flops(length, model.config)
+                for length in chosen
+            ]
+            batch[packed, tokens].append(1 / np.mean(per_flop) / 1e9)
+        ratio.append(engine[-1] / max(found[-1] for found in batch.values()))
+    best = max(kinds, key=lambda kind: statistics.median(batch[kind]))
+    return {
+        "engine_gflops": statistics.median(engine),
+        "batch_gflops": statistics.median(batch[best]),
+        "ratio": statistics.median(engine) / statistics.median(batch[best]),
+        "ratio_range": [min(ratio), max(ratio)],
+        "best_batch": f"{'packed' if best[0] else 'plain'} weights, {best[1]} tokens",
+        "plain_gflops": max(statistics.median(batch[kind]) for kind in kinds if not kind[0]),
+        **{name: work[name] for name in ("padding_share", "duplicates_share")},
+        **{f"matmul_{name}_gflops": rate for name, rate in matmul_rates(clock).items()},
+    }
+
+
 def alti_memory():
     """Peak memory in GB of ALTI on 12 layers, 768 wide, 8 sentences of 200 tokens, in a process of its own."""
     code = (
@@ -183,6 +289,23 @@ def main():
     numbers["curves"] = curve_speed(minilm, max(2, options.repeats // 2))
     print(
         f"perturbation curves: {numbers['curves']:.2f} times faster than one deletion at a time", flush=True
+    )
+    found = numbers["useful"] = useful_work(minilm, max(2, options.repeats // 2), options.threads)
+    low, high = found["ratio_range"]
+    print(f"perturbation passes over texts of about 150 tokens: {found['engine_gflops']:.0f} useful GFLOP/s, "
+          f"{found['ratio']:.2f} ({low:.2f} to {high:.2f}) of one unpadded batch of the same lengths, "
+          f"{found['batch_gflops']:.0f} ({found['best_batch']}; plain weights {found['plain_gflops']:.0f})")  # fmt: skip
+    print(
+        f"  padding {found['padding_share']:.1%} of the positions, duplicates {found['duplicates_share']:.1%}"
+    )
+    rates = {
+        name: found[f"matmul_{name}_gflops"]
+        for name in ("torch", "packed")
+        if f"matmul_{name}_gflops" in found
+    }
+    print(
+        "  fp32 matmul of this machine, GFLOP/s: " + ", ".join(f"{k} {v:.0f}" for k, v in rates.items()),
+        flush=True,
     )
     numbers["alti_memory"] = alti_memory()
     print(

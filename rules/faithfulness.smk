@@ -1,6 +1,7 @@
 # INPUTS   results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet, the model's files
 # OUTPUTS  results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet, all readouts and protocols;
-#          results/{scale}/benchmarks/faithfulness/...
+#          results/{scale}/benchmarks/faithfulness/..., and results/{scale}/benchmarks/work/...json: passes asked
+#          for and run, their tokens and padding, and seconds; outside the promise of equal bytes
 # STEPS    faithfulness
 
 
@@ -10,7 +11,8 @@ rule faithfulness:
         attributions=at("attributions"),
         code=faithfulness_code,
     output:
-        at("faithfulness"),
+        curves=at("faithfulness"),
+        work=at("work"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
     benchmark:

@@ -16,7 +16,11 @@ with one_line_errors(snakemake.log[0]):
     from plumbline.datasets.sources import fetch_snapshot, sha256_of
     from plumbline.models.checkpoint import to_safetensors
 
-    wanted = ["config.json", "model.safetensors|pytorch_model.bin", "tokenizer.json|vocab.txt|vocab.json"]
+    wanted = [
+        "config.json",
+        "model.safetensors|pytorch_model.bin",
+        "tokenizer.json|vocab.txt|vocab.json|spiece.model",
+    ]
     wanted += [
         "tokenizer_config.json?",
         "special_tokens_map.json?",

@@ -1,7 +1,7 @@
 """All curves of one method: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
 One curve a row; probabilities and scores in [0, 1] units of the explained class's probability; columns:
-schemas/artefacts/faithfulness.yaml.
+schemas/artefacts/faithfulness.yaml. Beside the benchmarks: what the passes took, in counts and seconds (JSON).
 """
 
 from pathlib import Path
@@ -15,7 +15,8 @@ with one_line_errors(snakemake.log[0]):
         model=str(Path(snakemake.input.weights).parent),
         attributions=snakemake.input.attributions,
         protocols=snakemake.params.protocols,
-        output=snakemake.output[0],
+        output=snakemake.output.curves,
+        work=snakemake.output.work,
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
     )

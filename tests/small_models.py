@@ -4,15 +4,18 @@ import numpy as np
 
 TOKENIZER_IDS = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
 ROBERTA_IDS = {"cls": 0, "pad": 1, "sep": 2, "unk": 3, "mask": 4}
-ARCHITECTURES = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra")
+ARCHITECTURES = ("bert", "distilbert", "roberta", "xlm-roberta", "camembert", "electra", "albert")
+
+# Architectures whose embeddings may be narrower than their layers.
+NARROW = ("electra", "albert")
 
 
 def special_ids_of(architecture):
     return ROBERTA_IDS if architecture in ("roberta", "xlm-roberta", "camembert") else TOKENIZER_IDS
 
 
-def small_model(architecture, task="classification", width=16, layers=3, spread=0.3):
-    """A seeded random model whose attention is peaked enough for its parts to matter."""
+def small_model(architecture, task="classification", width=16, layers=3, spread=0.3, **more):
+    """A seeded random model whose attention is peaked enough for its parts to matter; `more` goes to its config."""
     import torch
     import transformers
 
@@ -29,8 +32,8 @@ def small_model(architecture, task="classification", width=16, layers=3, spread=
         names |= {"dim": width, "n_layers": layers, "n_heads": 4, "hidden_dim": 2 * width}
     else:
         names |= {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 4,
-                  "intermediate_size": 2 * width, "embedding_size": width // 2 if architecture == "electra" else width}  # fmt: skip
-    config = getattr(transformers, made.config_class.__name__)(**names)
+                  "intermediate_size": 2 * width, "embedding_size": width // 2 if architecture in NARROW else width}  # fmt: skip
+    config = getattr(transformers, made.config_class.__name__)(**names, **more)
     torch.manual_seed(0)
     model = made(config)
     if task == "agreement":

@@ -35,7 +35,16 @@ WORDS = [
     "crowd",
     "!",
 ]
-STAGES = ("models", "attributions", "faithfulness", "agreement", "isotropy", "contributions", "benchmarks")
+STAGES = (
+    "models",
+    "attributions",
+    "faithfulness",
+    "agreement",
+    "isotropy",
+    "contributions",
+    "benchmarks",
+    "work",
+)
 CONTROLS = ("random", "position", "uniform")
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
@@ -84,6 +93,12 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             path = root / "faithfulness" / place / f"{method}.parquet"
             _write_faithfulness(path, kept, lengths, rng, steps, cut)
             inputs["faithfulness"].append({**item, "path": path})
+            path = root / "benchmarks" / "work" / place / f"{method}.json"
+            write_json(
+                path,
+                {"requested": 400, "rows": 300, "tokens": 2700, "padding": 300, "seconds": 0.5 * (seed + 1)},
+            )
+            inputs["work"].append({**item, "path": path})
             for stage in ("attributions", "faithfulness"):
                 path = root / "benchmarks" / stage / place / f"{method}.tsv"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,19 @@ def test_cost_covers_every_job(finished):
     frame = pd.read_csv(results(finished) / "benchmarks/cost.csv")
     assert frame["stage"].value_counts().to_dict() == {"attributions": 8, "faithfulness": 8, "models": 1}
     assert (frame["seconds"] > 0).all()
+    for column in ("rows_per_second", "padding_share", "duplicates_share"):
+        assert set(frame.loc[frame[column].notna(), "stage"]) == {"faithfulness"}
+
+
+def test_passes_are_counted(finished):
+    """Comp and suff of several readouts and protocols share inputs, the full text first of all."""
+    found = sorted(results(finished).glob("benchmarks/work/sentiment/tiny/seed0/*.json"))
+    assert len(found) == 8
+    for path in found:
+        facts = json.loads(path.read_text())
+        assert sorted(facts) == ["padding", "requested", "rows", "seconds", "tokens"]
+        assert 12 < facts["rows"] < facts["requested"]
+        assert facts["tokens"] > 2 * facts["rows"]
 
 
 def test_first_and_last_lines_name_the_scale(fresh):

@@ -36,7 +36,7 @@ def test_decomposition(architecture):
     ids, mask, _ = small_batch(architecture)
     with undisturbed(model):
         layers = trace(model, ids, mask)
-    assert len(layers) == len(layers_of(model))
+    assert len(layers) == model.config.num_hidden_layers
     for layer in layers:
         for row, example in enumerate(examples(layer, mask.sum(-1).tolist())):
             vectors, result = transformed_vectors(layer, row, example.length)
@@ -58,6 +58,37 @@ def test_decomposition(architecture):
                     p=order, dim=-1
                 )
                 torch.testing.assert_close(closeness / sigma, want, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layers_are_traced_in_the_order_of_depth(architecture):
+    """What leaves a layer enters the next; in between, modules are the ones of the table."""
+    model = small_model(architecture)
+    ids, mask, _ = small_batch(architecture)
+    with undisturbed(model):
+        layers = trace(model, ids, mask)
+        states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    for depth, layer in enumerate(layers):
+        torch.testing.assert_close(layer.inputs, states[depth])
+        torch.testing.assert_close(layer.output, states[depth + 1])
+
+
+@pytest.mark.parametrize(("groups", "inner"), [(1, 1), (2, 1), (2, 2)])
+def test_shared_layers_leave_a_record_a_call(groups, inner):
+    """ALBERT: each of `groups` modules serves several depths, each depth is `inner` layers."""
+    model = small_model("albert", layers=4, num_hidden_groups=groups, inner_group_num=inner)
+    ids, mask, _ = small_batch("albert")
+    assert len(layers_of(model)) == groups * inner
+    with undisturbed(model):
+        layers = trace(model, ids, mask)
+    assert len(layers) == 4 * inner
+    norms = [id(layer.norm1) for layer in layers]
+    assert norms == [id(layers_of(model)[depth // (4 // groups) * inner + part].attention.LayerNorm)
+                     for depth in range(4) for part in range(inner)]  # fmt: skip
+    for before, after in zip(layers[:-1], layers[1:], strict=True):
+        assert torch.equal(before.output, after.inputs)
+    scores = attribute(model, ids, mask, "alti")
+    torch.testing.assert_close(scores.sum(-1), torch.ones(len(ids)), rtol=1e-4, atol=1e-5)
 
 
 def test_a_row_without_contributions_keeps_its_relevance():

@@ -13,6 +13,7 @@ from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, curves
 from plumbline.faithfulness.perturbation import bin_counts, envelope, ranking
 from plumbline.models.encoders import explained_probability
 from plumbline.models.inference import Passes, batches
+from plumbline.work import Work
 from tests.small_models import small_batch, small_model, special_ids_of
 
 
@@ -58,6 +59,7 @@ def naive(model, ids, scores, protocol, kind, special, position, target):
         ("bert", "classification"),
         ("roberta", "agreement"),
         ("distilbert", "agreement"),
+        ("albert", "agreement"),
         ("roberta", "classification"),
     ],
 )
@@ -131,8 +133,31 @@ def test_equal_inputs_run_once():
     assert passes.add(row) == passes.add(row.copy())
     # The same tokens read elsewhere are another input.
     assert passes.add(row, 2) != passes.add(row, 0)
-    assert passes.asked == 4
     assert passes.run(model, 0).shape == (2, 2)
+    assert (passes.work.requested, passes.work.rows) == (4, 2)
+
+
+def test_work_is_counted():
+    """Lengths 9, 9, 7 and 2 in one batch of width 9: two positions of padding, and seven."""
+    model, passes = small_model("bert"), Passes()
+    draw = np.random.default_rng(0)
+    rows = [draw.integers(5, 60, size=length) for length in (9, 7, 9, 2)]
+    for row in [*rows, rows[0]]:
+        passes.add(row)
+    passes.run(model, 0, token_budget=60)
+    work = passes.work
+    assert (work.requested, work.rows, work.tokens) == (5, 4, 27)
+    sizes = list(batches(np.array([9, 7, 9, 2]), 60))
+    padding = sum(int((9 - np.array([9, 7, 9, 2])[chosen]).sum()) for chosen in sizes)
+    assert work.padding == padding == 9
+    assert work.seconds > 0
+    rates = work.rates()
+    assert rates["duplicates_share"] == pytest.approx(1 / 5)
+    assert rates["padding_share"] == pytest.approx(9 / 36)
+    assert rates["rows_per_second"] == pytest.approx(4 / work.seconds)
+    twice = work + work
+    assert (twice.requested, twice.tokens, twice.rates()) == (10, 54, rates)
+    assert all(math.isnan(value) for value in Work().rates().values())
 
 
 @given(

@@ -1,5 +1,6 @@
 """Models: packed layers, tokenised examples, training on a toy task, and what ends in an error."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -10,10 +11,10 @@ from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution.artefact import run_examples, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
-from plumbline.models.encoders import load, undisturbed
+from plumbline.models.encoders import layers_of, load, undisturbed
 from plumbline.models.packed import available, packed_linears
-from plumbline.models.tokenisation import special_ids, tokenise, train_tokenizer
-from plumbline.models.training import reorder_labels, train_job
+from plumbline.models.tokenisation import MASK_WORD, special_ids, tokenise, train_tokenizer
+from plumbline.models.training import checkpoint_tokenizer, reorder_labels, train_job
 from tests.small_models import small_batch, small_model
 
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
@@ -82,6 +83,36 @@ def test_training_learns_and_reports(trained):
     assert set(special_ids(tokenizer)) == {"cls", "sep", "mask", "pad"}
     ids = tokenizer("place 3 is good .", return_tensors="pt").input_ids
     assert model(input_ids=ids).logits.shape == ((1, ids.shape[1], 1) if task == "agreement" else (1, 2))
+
+
+@pytest.mark.parametrize("task", ["classification", "agreement"])
+def test_shared_layers_train_and_load(task, tmp_path):
+    """ALBERT: one layer's weights for both depths, kept and read back as one."""
+    data = toy(tmp_path / "data.parquet", task)
+    block = SMALL | {"architecture": "albert", "layers": 2}
+    facts = train(tmp_path, data, block=block, training=TRAINING | {"epochs": 16, "learning_rate": 3e-3})
+    assert (facts["architecture"], facts["accuracy"]) == ("albert", 1)
+    model, tokenizer = load(tmp_path)
+    assert len(layers_of(model)) == 1
+    assert model.config.num_hidden_layers == 2
+    file = tmp_path / "alti.parquet"
+    write_attributions(
+        dataset="toy", model=tmp_path, method="alti", parameters={}, data=data, output=file, examples=6
+    )
+    for row in read_rows(file).itertuples():
+        text = "".join(row.tokens[1:-1]).replace("##", "").replace("[MASK]", MASK_WORD)
+        assert text == read_rows(data)["text"][row.id].replace(" ", "")
+        assert sum(row.scores_alti) == pytest.approx(1, abs=1e-4)
+    assert tokenizer("place 3 is good .").input_ids[0] == tokenizer.cls_token_id
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed"
+)
+def test_a_sentencepiece_file_alone_is_an_error(tmp_path):
+    (tmp_path / "spiece.model").write_bytes(b"a")
+    with pytest.raises(PlumblineError, match="pip install sentencepiece"):
+        checkpoint_tokenizer(tmp_path)
 
 
 def test_artefacts_of_a_trained_model(trained, tmp_path):

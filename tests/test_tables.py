@@ -292,6 +292,12 @@ def test_cost_is_a_mean_over_seeds(inputs):
     frame = cost.rows(inputs, OPTIONS)
     row = pick(frame, dataset="sentiment", stage="attributions", method="alti").iloc[0]
     assert (row["seconds"], row["seconds_per_example"], row["max_rss_mb"]) == (9.0, 0.75, 512.5)
+    assert np.isnan(row["rows_per_second"])
+    passes = pick(frame, dataset="sentiment", stage="faithfulness", method="alti").iloc[0]
+    # Two seeds: 600 rows in 1.5 s.
+    assert passes["rows_per_second"] == pytest.approx(400)
+    assert passes["padding_share"] == pytest.approx(0.1)
+    assert passes["duplicates_share"] == pytest.approx(0.25)
     assert np.isnan(
         pick(frame, dataset="sentiment", stage="attributions", method="uniform").iloc[0]["max_rss_mb"]
     )

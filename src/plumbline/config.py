@@ -31,6 +31,7 @@ PATHS = {
     "isotropy": "results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet",
     "contributions": "results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet",
     "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.tsv",
+    "work": "results/{scale}/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",
     "tables": "results/{scale}/tables/{study}/{name}.{format}",
     "cost": "results/{scale}/benchmarks/{name}.{format}",
     "figures": "results/{scale}/figures/{study}/{name}.{format}",

@@ -1,5 +1,6 @@
 """The one exception whose text is meant for a person: what is wrong, where, and what to do."""
 
+import atexit
 import contextlib
 import difflib
 import errno
@@ -32,6 +33,8 @@ def one_line_errors(log=None):
     # A quarter of the time in which a job imports torch and transformers went to looking for garbage among
     # objects that stay; a short job need not look so often.
     gc.set_threshold(100_000, 50, 100)
+    # Nor once more at its very end, where memory goes back as a whole: a second of every job with torch (docs/performance.md).
+    atexit.register(gc.freeze)
     try:
         yield
     except (PlumblineError, OSError) as fault:

@@ -10,7 +10,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 
 # What reads, writes, checks and lists, and so shapes no number: an edit there reruns nothing (docs/dag.md).
-UNTRACKED = {"artefacts", "config", "datasets.sources", "errors", "modules", "plan", "registry", "seeds"}
+UNTRACKED = {
+    "artefacts",
+    "config",
+    "datasets.sources",
+    "errors",
+    "modules",
+    "plan",
+    "registry",
+    "seeds",
+    "work",
+}
 
 
 def module_files(*names):

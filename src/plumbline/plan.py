@@ -11,7 +11,7 @@ from .config import MODEL_FILES, PATHS, methods_of, readouts_of, registries
 from .errors import PlumblineError
 
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
-          "seed_consistency", "model_consistency", "released", "benchmarks", "tables")  # fmt: skip
+          "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables")  # fmt: skip
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # Stages of which a table or figure shows the lowest seed alone.
@@ -280,7 +280,7 @@ def targets(config):
         found += [path(kind, **job) for kind in (*MODEL_FILES, "metrics", *PER_SEED)]
         found += [
             path(stage, method=method, **job)
-            for stage in ("attributions", "faithfulness")
+            for stage in ("attributions", "faithfulness", "work")
             for method in methods_of(run)
         ]
         found += _benchmarks(job, run)

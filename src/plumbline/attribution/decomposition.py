@@ -48,34 +48,35 @@ class Layer:
 
 
 def trace(model, input_ids, attention_mask):
-    """The `Layer`s of one forward pass of an eager-attention model, first layer first."""
+    """The `Layer`s of one forward pass of an eager-attention model, first layer first.
+
+    Where layers share weights, one module leaves a record a call; calls come in the order of depth.
+    """
     names, kept, handles = modules_of(model), [], []
 
-    def keep(record, **what):
+    def keep(begins=None, **what):
         def hook(module, args, kwargs, result):
-            given = args[0] if args else kwargs["hidden_states"]
+            # The value projection is the first of a layer's parts to run: it begins the layer's record.
+            if begins is not None:
+                kept.append(dict(begins))
             for field, source in what.items():
-                record[field] = {
-                    "in": given,
-                    "out": result,
-                    "weights": result[1] if len(result) > 1 else None,
-                }[source]
+                if source == "in":
+                    kept[-1][field] = args[0] if args else kwargs["hidden_states"]
+                else:
+                    kept[-1][field] = result[1] if source == "weights" else result
 
         return hook
 
     for layer in layers_of(model):
-        record = {part: layer.get_submodule(getattr(names, part)) for part in ("dense", "norm1", "norm2")}
-        kept.append(record)
+        parts = {part: layer.get_submodule(getattr(names, part)) for part in ("dense", "norm1", "norm2")}
         wanted = {
-            names.value: {"inputs": "in", "values": "out"},
-            names.attention: {"attention": "weights"},
-            names.norm1: {"pre1": "in"},
-            names.norm2: {"pre2": "in", "output": "out"},
+            names.value: keep(parts, inputs="in", values="out"),
+            names.attention: keep(attention="weights"),
+            names.norm1: keep(pre1="in"),
+            names.norm2: keep(pre2="in", output="out"),
         }
-        for name, what in wanted.items():
-            handles.append(
-                layer.get_submodule(name).register_forward_hook(keep(record, **what), with_kwargs=True)
-            )
+        for name, hook in wanted.items():
+            handles.append(layer.get_submodule(name).register_forward_hook(hook, with_kwargs=True))
     try:
         with torch.no_grad():
             model(input_ids=input_ids, attention_mask=attention_mask)

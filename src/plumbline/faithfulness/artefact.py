@@ -1,24 +1,30 @@
 """The faithfulness stage's file: every curve of one method's readouts under the run's protocols."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 
-from ..artefacts import read_records, write_rows
+from ..artefacts import read_records, write_json, write_rows
 from ..models.encoders import is_agreement, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, special_ids
+from ..work import Work
 from . import KINDS, PROTOCOLS, aopc
 from .perturbation import Request, probabilities, ranking
 
 
-def write_faithfulness(*, model, attributions, protocols, output, device="cpu", threads=1, token_budget=None):
+def write_faithfulness(
+    *, model, attributions, protocols, output, work=None, device="cpu", threads=1, token_budget=None
+):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
     model         a folder that the model stage wrote; attributions: the method's Parquet file.
     protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first uncut rows (None:
                   all rows, those of cut texts too).
+    work          where to write what the passes took, as JSON with the keys of `work.Work`: counts and
+                  seconds, which differ from run to run.
     token_budget  tokens of one forward pass; changes no result beyond rounding.
 
     All perturbed inputs of a block of 256 examples go through the model together, equal ones once.
@@ -32,6 +38,7 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
     columns = {
         name: [] for name in ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
     }
+    done = Work()
     for block in blocks(rows):
         passes, requests = Passes(), []
         for row in block:
@@ -44,6 +51,7 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
                 for readout, request in _requests(row, ids, entry, is_agreement(network), special)
             ]
         logits = passes.run(network, special["pad"], token_budget)
+        done += passes.work
         for row, full, readout, protocol, request in requests:
             curve = request.curve(probabilities(logits[request.numbers], row["target"]))
             score = None
@@ -62,6 +70,8 @@ def write_faithfulness(*, model, attributions, protocols, output, device="cpu", 
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     write_rows(output, columns, kind="faithfulness")
+    if work:
+        write_json(work, asdict(done))
 
 
 def _requests(row, ids, entry, agreement, special):

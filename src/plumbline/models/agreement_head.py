@@ -14,6 +14,7 @@ DECODERS = {
     "xlm-roberta": "lm_head.decoder",
     "camembert": "lm_head.decoder",
     "electra": "generator_lm_head",
+    "albert": "predictions.decoder",
     "distilbert": "vocab_projector",
 }
 

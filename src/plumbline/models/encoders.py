@@ -1,6 +1,6 @@
 """Encoders: where each architecture keeps its parts, and how to run one without leaving a trace on it.
 
-A new post-LayerNorm architecture of transformers is one line of `ARCHITECTURES`.
+A new post-LayerNorm architecture of transformers is one line of `ARCHITECTURES` (docs/encoders.md).
 """
 
 import contextlib
@@ -15,6 +15,7 @@ class Modules:
     """Names of a layer's parts, seen from the layer; `layers` and `embeddings` seen from the base model.
 
     classes    prefix of transformers' class names.
+    layers     the list of layers; a * stands for every module of a list on the way there.
     attention  returns (output, attention weights (batch, heads, n, n)).
     value      the value projection: input X (batch, n, D), output V (batch, n, D).
     dense      W_O and b_O, the projection of the concatenated heads.
@@ -62,6 +63,17 @@ ARCHITECTURES = {
         norm2="output_layer_norm",
         bypass=True,
     ),
+    # Layers share their weights: each module of the list is called for several depths.
+    "albert": Modules(
+        classes="Albert",
+        layers="encoder.albert_layer_groups.*.albert_layers",
+        embeddings="embeddings",
+        attention="attention",
+        value="attention.value",
+        dense="attention.dense",
+        norm1="attention.LayerNorm",
+        norm2="full_layer_layer_norm",
+    ),
 }
 # Architectures that count positions from padding_idx + 1.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
@@ -106,8 +118,14 @@ def load(folder, device="cpu"):
 
 
 def layers_of(model):
-    """The list of encoder layers."""
-    return model.base_model.get_submodule(modules_of(model).layers)
+    """The encoder's layer modules, each once, in the order of their first call.
+
+    There are fewer of them than layers where layers share weights: a module is then called for several depths.
+    """
+    found = [model.base_model]
+    for part in modules_of(model).layers.split(".*."):
+        found = [layer for holder in found for layer in holder.get_submodule(part)]
+    return found
 
 
 def max_tokens(model):

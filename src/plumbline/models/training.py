@@ -99,7 +99,7 @@ def initial(block, task, classes, rows, checkpoint):
     """(model, tokeniser) before training: fresh weights, or a checkpoint with a fresh head where it has none."""
     if block["source"] == "scratch":
         return _scratch(block, task, classes, rows)
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     folder = checkpoint_folder(block, checkpoint)
     config = AutoConfig.from_pretrained(folder)
@@ -114,7 +114,20 @@ def initial(block, task, classes, rows, checkpoint):
         network = class_of(expected, task).from_pretrained(folder, num_labels=classes)
         if block.get("label_order"):
             reorder_labels(network, block["label_order"])
-    return network.float(), AutoTokenizer.from_pretrained(folder)
+    return network.float(), checkpoint_tokenizer(folder)
+
+
+def checkpoint_tokenizer(folder):
+    """The tokeniser of a checkpoint; PlumblineError where it is a SentencePiece file that nothing here reads."""
+    from transformers import AutoTokenizer
+
+    alone = not (Path(folder) / "tokenizer.json").is_file() and any(Path(folder).glob("*.model"))
+    if alone and importlib.util.find_spec("sentencepiece") is None:
+        raise PlumblineError(
+            f"the tokeniser in {folder} is a SentencePiece file without tokenizer.json: "
+            "pip install sentencepiece protobuf, or use a revision that has tokenizer.json"
+        )
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def checkpoint_folder(block, checkpoint=None):
@@ -170,6 +183,7 @@ def _scratch(block, task, classes, rows):
             "dropout",
             "attention_dropout",
             "seq_classif_dropout",
+            "classifier_dropout_prob",
         ],
         0.0,
     )

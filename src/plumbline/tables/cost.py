@@ -1,19 +1,22 @@
-"""Time and memory of every job, from Snakemake's `benchmark:` files.
+"""Time and memory of every job, from Snakemake's `benchmark:` files, and what its perturbation passes took.
 
-inputs: benchmarks (items with `stage` too; TSV files), attributions (counted for seconds an example). Units:
-wall-clock seconds, MB (MiB, as Snakemake measures). These numbers differ from run to run, so the table stands
+inputs: benchmarks (items with `stage` too; TSV files), work (JSON, see `plumbline.work.Work`), attributions
+(counted for seconds an example). Units: wall-clock seconds, MB (MiB, as Snakemake measures), shares in [0, 1].
+rows_per_second is that of the passes alone, without the job's start. These numbers differ from run to run, so the table stands
 beside the benchmarks, outside the promise of equal bytes.
 """
 
+from ..artefacts import read_json
 from ..collect import by_model, dataset_label, seeds_of
 from ..registry import Output
+from ..work import Work
 from . import latex as tex
 
 ENTRY = Output(
     id="cost",
     label="Time and memory",
     study="alti",
-    needs=("benchmarks", "attributions"),
+    needs=("benchmarks", "work", "attributions"),
     options=(),
     order=90,
 )
@@ -25,11 +28,11 @@ def rows(inputs, options):
     """One row a stage, data set, model and method: seconds (mean), seconds an example, largest memory.
 
     options: scale. Seconds an example is empty for training. What Snakemake could not measure (jobs far under a
-    second) is empty.
+    second) is empty; so are the passes' rows_per_second, padding_share and duplicates_share outside faithfulness.
     """
     import pandas as pd
 
-    examples = _examples(inputs["attributions"])
+    examples, work = _examples(inputs["attributions"]), _work(inputs["work"])
     found = []
     for (dataset, model), items in by_model(inputs["benchmarks"]).items():
         jobs = {}
@@ -43,6 +46,7 @@ def rows(inputs, options):
                 "scale": options["scale"], "stage": stage, "dataset": dataset, "model": model, "method": method or "",
                 "seconds": seconds, "seconds_per_example": seconds / count if count else float("nan"),
                 "max_rss_mb": runs["max_rss"].max(), "cpu_seconds": runs["cpu_time"].mean(),
+                **(work[dataset, model, method] if stage == "faithfulness" else Work()).rates(),
                 "examples": count or "", "seeds": seeds_of(group), "interval": INTERVAL,
             })  # fmt: skip
     return pd.DataFrame(found)
@@ -56,6 +60,15 @@ def _examples(items):
         (item["dataset"], item["model"], item["method"]): pq.ParquetFile(item["path"]).metadata.num_rows
         for item in items
     }
+
+
+def _work(items):
+    """(dataset, model, method) -> the `Work` of its passes, summed over seeds."""
+    found = {}
+    for item in items:
+        key = (item["dataset"], item["model"], item["method"])
+        found[key] = found.get(key, Work()) + Work(**read_json(item["path"]))
+    return found
 
 
 def latex(frame, options):
@@ -75,6 +88,9 @@ def _table(key, part, options):
                 tex.number(1000 * row.seconds_per_example, digits=1),
                 tex.number(row.cpu_seconds, digits=1),
                 tex.number(row.max_rss_mb, digits=0),
+                tex.number(row.rows_per_second, digits=0),
+                tex.number(100 * row.padding_share, digits=1),
+                tex.number(100 * row.duplicates_share, digits=1),
             ]
             for row in stage.itertuples()
         ]
@@ -84,11 +100,12 @@ def _table(key, part, options):
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
-        columns=["Stage", "Method", "s", "ms/example", "CPU s", "max MB"],
+        columns=["Stage", "Method", "s", "ms/example", "CPU s", "max MB", "rows/s", r"padding \%", r"duplicates \%"],
         sections=sections,
         notes=[
             tex.escape(f"Scale: {options['scale']}; N = {', '.join(counts) or '--'} examples; "
-                       f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs, start of Python included. "
+                       f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs, start of Python included; "
+                       "rows/s, padding and duplicates: the perturbation passes alone. "
                        f"Interval: {INTERVAL}."),
             tex.command_note(options),
         ],
