@@ -39,6 +39,7 @@ from plumbline.plan import (
     final_output,
     hub_folder,
     is_cost,
+    jobs,
     output_id,
     output_inputs,
     output_names,
@@ -139,22 +140,26 @@ def method_files(stage, wc):
 def training_data(wc):
     """The split on which accuracy is measured, and the training split where the model is trained."""
     splits = {"evaluation": scored_split(config, run_at(wc))}
-    if model_config(config, wc.dataset, wc.model)["training"]:
+    if model_config(config, wc.dataset, wc.model, wc.seed)["training"]:
         splits["train"] = "train"
     return {name: at("data", dataset=wc.dataset, split=split) for name, split in splits.items()}
 
 
 def hub_checkpoints():
-    """Folder -> (repo, revision) of every hub checkpoint of the configuration."""
-    blocks = [entry for model in config["models"].values() for entry in model.get("checkpoints", {}).values()]
+    """Folder -> (repo, revision) of every hub checkpoint that a run starts from."""
+    blocks = [
+        model_config(config, job["dataset"], job["model"], job["seed"])
+        for job, _ in jobs(config)
+        if config["models"][job["model"]]["source"] == "hub"
+    ]
     return {
-        hub_folder(entry["repo"], entry["revision"]): (entry["repo"], entry["revision"]) for entry in blocks
+        hub_folder(block["repo"], block["revision"]): (block["repo"], block["revision"]) for block in blocks
     }
 
 
 def model_downloads(wc):
     """The files of the hub checkpoint that a model starts from; none for another source."""
-    block = model_config(config, wc.dataset, wc.model)
+    block = model_config(config, wc.dataset, wc.model, wc.seed)
     if block["source"] != "hub":
         return []
     folder = hub_folder(block["repo"], block["revision"])

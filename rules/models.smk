@@ -48,7 +48,7 @@ rule model:
         device=config["device"],
         gpu=gpus(),
     params:
-        block=lambda wc: model_config(config, wc.dataset, wc.model),
+        block=lambda wc: model_config(config, wc.dataset, wc.model, wc.seed),
         split=lambda wc: scored_split(config, run_at(wc)),
     script:
         "../scripts/model.py"

@@ -192,6 +192,8 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
     assert not {"layers", "checkpoints", "max_tokens", "directory"} & set(ready)
     trained = configuration.model_config(config, "sva", "bert_base")
     assert trained["training"]["learning_rate"] == 1e-5
+    seeds = [configuration.model_config(config, "sst2", "multiberts", seed)["repo"] for seed in (0, 9)]
+    assert seeds == ["google/multiberts-seed_0", "google/multiberts-seed_9"]
     small = configuration.model_config(config, "sentiment", "bert")
     assert (small["layers"], small["training"]["learning_rate"]) == (3, 1e-3)
 

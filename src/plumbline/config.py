@@ -308,12 +308,14 @@ def method_config(config, method):
     return {**registries()["methods"][method].parameters, **config["methods"].get(method, {})}
 
 
-def model_config(config, dataset, model):
-    """A model's block as it applies to one data set: what its source reads, `training` (None: as it is), no more."""
+def model_config(config, dataset, model, seed=0):
+    """A model's block as it applies to one data set and training seed: what its source reads, `training` (None: as it
+    is), no more. `{seed}` in the name of a hub repository becomes the seed."""
     block = config["models"][model]
     found = {key: block[key] for key in ("architecture", "source", "training", *SOURCE_KEYS[block["source"]])}
     if block["source"] == "hub":
         found |= found.pop("checkpoints")[dataset]
+        found["repo"] = found["repo"].replace("{seed}", str(seed))
     epochs = next(
         (run["epochs"] for run in config["runs"] if (run["dataset"], run["model"]) == (dataset, model)), None
     )
