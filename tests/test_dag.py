@@ -61,30 +61,35 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """2 corpora of 2 splits; 2 runs of 8 methods and 4 of 5, with 4 controls each; 5 figures and one table a model."""
+    """3 corpora of 2 splits; 2 models with 8 methods and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2
+    tables for each of these, 6 figures and 10 tables a study."""
     assert workflow.counts(plain) == {
-        "data": 4, "model": 6, "attributions": 60, "faithfulness": 60, "agreement": 6, "contributions": 6, "table": 4,
-        "html_table": 6, "cost": 1, "figure": 30, "all": 1, "total": 184,
+        "data": 6, "model": 11, "attributions": 2 * 12 + 9 * 9, "faithfulness": 2 * 12 + 9 * 9, "agreement": 11,
+        "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1,
+        "table": 9 + 10, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6, "all": 1, "total": 344,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
-    """A dry run needs no mirror: 8 methods and 3 controls (SST-2 has no oracle) for 3 seeds, matrices for one."""
+    """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 2, "model": 3, "attributions": 33, "faithfulness": 33, "agreement": 3, "contributions": 1, "table": 3,
-        "html_table": 1, "cost": 1, "figure": 5, "all": 1, "total": 86,
+        "data": 8, "model": 6, "attributions": 6 * 11, "faithfulness": 6 * 11, "agreement": 6, "isotropy": 6,
+        "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "table": 4 + 8, "html_table": 4, "cost": 1,
+        "figure": 5 * 4 + 5, "all": 1, "total": 207,
     }  # fmt: skip
 
 
 def test_paper_plan(plain):
-    """12 models, 10 distinct checkpoints; every download is planned without the network."""
+    """12 models of 10 distinct checkpoints, and 10 MultiBERTs; every download is planned without the network."""
     found = workflow.counts(plain, "--configfile", "config.paper.yaml")
     downloads = found.pop("download_dataset")
     assert downloads >= 4
     assert found.pop("total") == sum(found.values()) + downloads
     assert found == {
-        "download_model": 10, "data": found["data"], "model": 12, "attributions": 132, "faithfulness": 132,
-        "agreement": 12, "contributions": 12, "table": 3, "html_table": 12, "cost": 1, "figure": 60, "all": 1,
+        "download_model": 20, "data": found["data"], "model": 22, "attributions": 22 * 11, "faithfulness": 22 * 11,
+        "agreement": 22, "isotropy": 22, "contributions": 13, "download_released": 11, "released_seeds": 1,
+        "seed_consistency": 1, "model_consistency": 5, "table": 13 + 9, "html_table": 13, "cost": 1,
+        "figure": 5 * 13 + 6, "all": 1,
     }  # fmt: skip
 
 
