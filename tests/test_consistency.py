@@ -756,7 +756,7 @@ def test_each_source_of_the_released_seeds_is_planned(plain, source, jobs, tmp_p
 
 @pytest.mark.xdist_group("workflow")
 def test_the_files_can_be_asked_for_and_a_mistyped_one_is_named(plain):
-    done = workflow.snakemake(plain, "-n", "results/small/consistency/sentiment/distilbert-bert.parquet")
+    done = workflow.snakemake(plain, "-n", "results/small/consistency/agreement/distilbert-bert.parquet")
     assert done.returncode != 0
     (line,) = workflow.error_lines(done.stdout)
     assert "bert-distilbert.parquet" in line

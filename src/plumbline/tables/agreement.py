@@ -12,7 +12,6 @@ from ..collect import (
     DAGGER,
     by_model,
     dataset_label,
-    facts,
     interval_text,
     ordered,
     provenance,
@@ -22,6 +21,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
+from .rank_metrics import NOTE, averaged, head
 
 ENTRY = Output(
     id="agreement",
@@ -33,12 +33,6 @@ ENTRY = Output(
 
 REFERENCES = ("blankout", "grad_l2")
 PUBLISHED = tuple(f"{reference}_published" for reference in REFERENCES)
-HEADS = {
-    "spearman": r"$\rho$",
-    "spearman_dense": r"$\rho$ dense",
-    "kendall": r"$\tau$",
-    "top_k_overlap": "top 25\\%",
-}
 
 
 def rows(inputs, options):
@@ -72,20 +66,12 @@ def rows(inputs, options):
 
 
 def _against(reference, pairs):
-    """Rows of all readouts against one, averaged over seeds, in the registry's order."""
+    """Rows of all readouts against one, averaged over seeds, in the registries' order."""
     import pandas as pd
-
-    from ..agreement import METRICS
 
     second = pairs[pairs["other"] == reference]
     first = pairs[pairs["readout"] == reference].assign(readout=lambda rows: rows["other"])
-    both = pd.concat([first, second])
-    averaged = {"mean": "mean", "lower": "mean", "upper": "mean", "sd": "mean", "examples": "min"}
-    means = both.groupby(["metric", "readout"], sort=True).agg(averaged)
-    order = [(metric, readout) for metric in METRICS for readout in ordered(both["readout"].unique())]
-    means = means.loc[[key for key in order if key in means.index]].reset_index()
-    about = [facts(readout) for readout in means["readout"]]
-    return means.assign(**{key: [fact[key] for fact in about] for key in (about[0] if about else {})})
+    return averaged(pd.concat([first, second]))
 
 
 def latex(frame, options):
@@ -116,7 +102,7 @@ def _table(key, part, options):
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
-        columns=["Readout", *[HEADS.get(metric, tex.escape(metric)) for _, metric in pairs]],
+        columns=["Readout", *[head(metric) for _, metric in pairs]],
         groups=[
             (f"with {tex.escape(READOUTS[reference].label)}", sum(other == reference for other, _ in pairs))
             for reference in references
@@ -124,9 +110,7 @@ def _table(key, part, options):
         sections=sections,
         notes=[
             tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-            r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense "
-            r"ranks; $\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Special "
-            r"tokens count. Index and exponent: the interval's ends, averaged over seeds.",
+            f"{NOTE} Index and exponent: the interval's ends, averaged over seeds.",
             tex.escape(DAGGER),
             tex.command_note(options),
         ],

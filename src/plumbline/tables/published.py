@@ -26,11 +26,16 @@ def entries_of(key, dataset, metrics):
     ]
 
 
-def checkpoint(entry, metrics):
-    """'same' where the model is the published checkpoint, fetched and not trained further; else 'other'."""
-    # The hub has moved repositories between owners, so the name alone is compared.
-    names = {str(name).split("/")[-1] for name in (entry["checkpoint"], metrics.get("repo"))}
-    return "same" if metrics["source"] == "hub" and not metrics["epochs"] and len(names) == 1 else "other"
+def checkpoint(entry, *metrics):
+    """'same' where our models are the entry's checkpoints, fetched and not trained further; else 'other'.
+
+    metrics: the metrics.json of one model, or of as many as the entry compares.
+    """
+    # The hub has moved repositories between owners, so the names alone are compared.
+    wanted = [name.strip().split("/")[-1] for name in entry["checkpoint"].split(";")]
+    found = [str(facts.get("repo")).split("/")[-1] for facts in metrics]
+    fetched = all(facts["source"] == "hub" and not facts["epochs"] for facts in metrics)
+    return "same" if fetched and wanted == found else "other"
 
 
 def in_print(rows):

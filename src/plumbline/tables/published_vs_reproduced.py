@@ -148,14 +148,11 @@ def _ours(target, entry, frame, metrics, runs):
         return [(row, []) for row in kept[kept["source"].str.startswith(RELEASED)].itertuples()]
     found = []
     for row in kept[kept["dataset"] == entry["dataset"]].itertuples():
-        facts = metrics[row.dataset, row.model]
-        if facts["architecture"] != entry["architecture"] or not _same_depth(target, entry, frame, row):
+        models = [row.model, row.other] if target["table"] == "model_consistency" else [row.model]
+        facts = [metrics[row.dataset, model] for model in models]
+        if facts[0]["architecture"] != entry["architecture"] or not _same_depth(target, entry, frame, row):
             continue
-        reasons = _reasons(entry, facts, runs[row.dataset, row.model])
-        if target["table"] == "model_consistency":
-            other = _reasons(entry, metrics[row.dataset, row.other], runs[row.dataset, row.other])
-            reasons = list(dict.fromkeys([*reasons, *other]))
-        found.append((row, reasons))
+        found.append((row, _reasons(entry, facts, [runs[row.dataset, model] for model in models])))
     return found
 
 
@@ -167,15 +164,16 @@ def _same_depth(target, entry, frame, row):
     return own[own["vectors"] == "transformed"]["layer"].nunique() == len(entry["values"]["transformed"])
 
 
-def _reasons(entry, facts, run):
+def _reasons(entry, models, runs):
+    """Why numbers of `models` (metrics.json of each), explained as `runs` say, are not those of the entry."""
     reasons = []
-    if checkpoint(entry, facts) == "other":
-        ours = facts.get("repo") or f"source {facts['source']}"
-        trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
-        reasons.append(f"another checkpoint ({ours}{trained})")
-    if run["split"] != "test":
-        reasons.append(f"other examples ({run['split']} split)")
-    return reasons
+    if checkpoint(entry, *models) == "other":
+        for facts in models:
+            ours = facts.get("repo") or f"source {facts['source']}"
+            trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
+            reasons.append(f"another checkpoint ({ours}{trained})")
+    reasons += [f"other examples ({run['split']} split)" for run in runs if run["split"] != "test"]
+    return list(dict.fromkeys(reasons))
 
 
 def _numbers(row, target):

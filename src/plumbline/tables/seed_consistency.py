@@ -7,15 +7,11 @@ interval is that of the mean, a bootstrap over seeds, where there are five or mo
 independent. Units: none; correlations in [-1, 1], overlap in [0, 1].
 """
 
-from pathlib import Path
-
 from ..collect import (
     DAGGER,
     dataset_label,
     facts,
-    ordered,
     percent,
-    short_label,
 )
 from ..datasets.multiberts import DATASET
 from ..registry import Output
@@ -23,6 +19,8 @@ from ..seed_pairs import TRAINED, published, sources, square
 from ..seeds import seed_of
 from ..stats import pair_bootstrap_interval
 from . import latex as tex
+from .published import all_entries
+from .rank_metrics import NOTE, beside_print, by_metric
 
 ENTRY = Output(
     id="seed_consistency",
@@ -33,14 +31,7 @@ ENTRY = Output(
     order=60,
 )
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
 FEWEST = 5  # seeds, for an interval over seeds
-HEADS = {
-    "spearman": r"$\rho$",
-    "spearman_dense": r"$\rho$ dense",
-    "kendall": r"$\tau$",
-    "top_k_overlap": "top 25\\%",
-}
 
 
 def rows(inputs, options):
@@ -56,7 +47,7 @@ def rows(inputs, options):
     for block in map(published, sources(inputs, options)):
         about = {key: block[key] for key in ("source", "dataset", "model")}
         printed = _printed() if block["source"] != TRAINED else {}
-        for (metric, readout), part in _groups(block["rows"]):
+        for (metric, readout), part in by_metric(block["rows"]):
             numbers = printed.get((metric, readout), {})
             row = {
                 **about,
@@ -75,15 +66,6 @@ def rows(inputs, options):
     frame.insert(0, "scale", options["scale"])
     frame["difference"] = frame["mean"] - frame["published_mean"]
     return frame
-
-
-def _groups(pairs):
-    """((metric, readout), rows), in the registries' order."""
-    from ..agreement import METRICS
-
-    groups = dict(list(pairs.groupby(["metric", "readout"])))
-    order = [(metric, readout) for metric in METRICS for readout in ordered(pairs["readout"].unique())]
-    return [(key, groups[key]) for key in order if key in groups]
 
 
 def _numbers(pairs, about, options):
@@ -108,10 +90,8 @@ def _numbers(pairs, about, options):
 
 def _printed():
     """(metric, readout) -> {mean, median, source} of the released seeds."""
-    import yaml
-
     numbers = {}
-    for entry in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["seed_consistency"]:
+    for entry in all_entries(ENTRY.id):
         if entry["dataset"] == DATASET:
             for readout, values in entry["values"].items():
                 numbers[entry["metric"], readout] = {**values, "source": entry["source"]}
@@ -126,34 +106,17 @@ def latex(frame, options):
 
 def _table(key, part, options):
     source, dataset, model = key
-    metrics = list(dict.fromkeys(part["metric"]))
-    printed = part.dropna(subset="published_mean")
-    beside = list(dict.fromkeys(printed["metric"]))
-    cells = {
-        (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
-    }
-    published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
-    sections = []
-    for control in (False, True):
-        lines = [
-            [tex.escape(short_label(readout))]
-            + [cells.get((readout, metric), "--") for metric in metrics]
-            + [published.get((readout, metric), "--") for metric in beside]
-            for readout in ordered(part.loc[part["control"] == control, "readout"].unique())
-        ]
-        sections += [lines] if lines else []
-    groups = [("mean over pairs of seeds", len(metrics))] + ([("in print", len(beside))] if beside else [])
-    return tex.table(
+    return beside_print(
+        part,
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}, {tex.escape(source)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
-        columns=["Readout", *[HEADS.get(metric, tex.escape(metric)) for metric in (*metrics, *beside)]],
-        groups=groups,
-        sections=sections,
-        notes=_notes(part, printed, options),
+        heading="mean over pairs of seeds",
+        notes=_notes(part, options),
     )
 
 
-def _notes(part, printed, options):
+def _notes(part, options):
+    printed = part.dropna(subset="published_mean")
     counts = part["examples"].dropna()
     number = (
         f"at least {counts.min()} sentences a pair" if len(counts) else "number of sentences not released"
@@ -164,9 +127,7 @@ def _notes(part, printed, options):
             f"Scale: {options['scale']}; N: {first['pairs']} pairs, {number}; seeds {first['seeds'].replace(' ', ', ')}; "
             f"interval: {first['interval']}."
         ),
-        r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense ranks; "
-        r"$\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Sentences that both seeds "
-        r"predict alike; special tokens count. Index and exponent: the interval's ends.",
+        f"{NOTE} Sentences that both seeds predict alike. Index and exponent: the interval's ends.",
     ]
     if len(printed):
         notes.append(tex.escape(f"In print: {'; '.join(dict.fromkeys(printed['published_source']))}."))

@@ -1,0 +1,80 @@
+"""What tables of rank agreement share: headings and notes of the metrics, means over seeds, a table with print beside."""
+
+from ..collect import facts, ordered, short_label
+from . import latex as tex
+
+HEADS = {
+    "spearman": r"$\rho$",
+    "spearman_dense": r"$\rho$ dense",
+    "kendall": r"$\tau$",
+    "top_k_overlap": "top 25\\%",
+}
+NOTE = (
+    r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense ranks; "
+    r"$\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Special tokens count."
+)
+
+
+def head(metric):
+    """A metric's heading in LaTeX."""
+    return HEADS.get(metric, tex.escape(metric))
+
+
+def by_metric(frame):
+    """[((metric, readout), rows)] of a frame, in the registries' order."""
+    from ..agreement import METRICS
+
+    groups = dict(list(frame.groupby(["metric", "readout"])))
+    order = [(metric, readout) for metric in METRICS for readout in ordered(frame["readout"].unique())]
+    return [(key, groups[key]) for key in order if key in groups]
+
+
+def averaged(pairs):
+    """Rows of pairs averaged over seeds: one a metric and readout, in the registries' order, with the readout's facts.
+
+    mean, lower, upper and sd are means over the seeds' rows, `examples` their smallest number.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "metric": metric,
+            "readout": readout,
+            **{key: part[key].mean() for key in ("mean", "lower", "upper", "sd")},
+            "examples": part["examples"].min(),
+            **facts(readout),
+        }
+        for (metric, readout), part in by_metric(pairs)
+    ]
+    return pd.DataFrame(rows)
+
+
+def beside_print(part, *, caption, label, heading, notes):
+    """One LaTeX table: a row a readout, a column a metric, and the published means beside where there are any.
+
+    part: rows with metric, readout, control, mean, lower, upper, published_mean. Controls stand below a rule.
+    """
+    metrics = list(dict.fromkeys(part["metric"]))
+    printed = part.dropna(subset="published_mean")
+    beside = list(dict.fromkeys(printed["metric"]))
+    cells = {
+        (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
+    }
+    published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
+    sections = []
+    for control in (False, True):
+        lines = [
+            [tex.escape(short_label(readout))]
+            + [cells.get((readout, metric), "--") for metric in metrics]
+            + [published.get((readout, metric), "--") for metric in beside]
+            for readout in ordered(part.loc[part["control"] == control, "readout"].unique())
+        ]
+        sections += [lines] if lines else []
+    return tex.table(
+        caption=caption,
+        label=label,
+        columns=["Readout", *map(head, (*metrics, *beside))],
+        groups=[(heading, len(metrics))] + ([("in print", len(beside))] if beside else []),
+        sections=sections,
+        notes=notes,
+    )
