@@ -1,6 +1,6 @@
 # make            set up .venv and run the default reproduction (results/small/)
 # make test       every check and test
-# make local      real SST-2 and a pretrained MiniLM; needs PLUMBLINE_MIRROR (docs/datasets.md)
+# make local      real SST-2, IMDb, Yelp, SVA and a pretrained MiniLM; needs PLUMBLINE_MIRROR (docs/datasets.md)
 # make report     results/small/report.zip
 # make bench      cost ratios against a plain forward pass
 # make pins       write constraints.txt anew from .venv

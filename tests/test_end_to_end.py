@@ -19,8 +19,8 @@ def results(folder):
 
 def test_every_parquet_file_has_its_schema(finished):
     found = sorted(results(finished).rglob("*.parquet"))
-    # data, attributions, faithfulness, agreement, contributions, isotropy
-    assert len(found) == 2 + 8 + 8 + 1 + 1 + 1
+    # data, attributions, faithfulness, agreement, contributions, isotropy, released seeds
+    assert len(found) == 2 + 8 + 8 + 1 + 1 + 1 + 1
     assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
 
 
@@ -134,10 +134,19 @@ def test_default_reproduction(tmp_path):
     found = sorted(small.rglob("*.parquet"))
     assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
     accuracy = pd.read_csv(small / "tables/alti/accuracy.csv")
-    assert len(accuracy) == 6
+    assert accuracy.groupby("dataset").size().to_dict() == {
+        "agreement": 3,
+        "reviews": 3,
+        "sentiment": 6,
+    }  # 3 seeds, a mean
     assert (accuracy["accuracy"] >= 0.97).all(), accuracy[["dataset", "model", "accuracy"]]
     scores = pd.read_csv(small / "tables/alti/comp_suff.csv").query("protocol != 'mask'")
-    for (*_, kind), part in scores.groupby(["dataset", "model", "protocol", "kind"]):
+    for (*_, kind), part in scores.groupby(["dataset", "model", "texts", "protocol", "kind"]):
         means = part.set_index("readout")["mean"] * (1 if kind == "comp" else -1)
         assert means["oracle"] > means[["random", "position", "uniform"]].max()
+    assert set(scores["texts"]) == {"whole", "cut"}
+    beside = pd.read_csv(small / "tables/alti/published_vs_reproduced.csv")
+    released = beside[(beside["table"] == "seed_consistency") & (beside["verdict"] != "not run")]
+    assert set(released["verdict"]) == {"same"}
+    assert len(released) == 12  # mean and median of the six published matrices
     assert workflow.planned(folder) == []
