@@ -170,7 +170,7 @@ def test_readouts_of_controls_are_never_left_out():
     masked = [
         entry for entry in configuration.protocols_of(config, run, "random") if entry["protocol"] == "mask"
     ]
-    examples = config["faithfulness"][3]["examples"]
+    examples = next(entry["examples"] for entry in config["faithfulness"] if entry["protocol"] == "mask")
     assert masked == [{"protocol": "mask", "examples": examples, "cap": 30, "readouts": ["random"]}]
 
 

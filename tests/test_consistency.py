@@ -30,6 +30,7 @@ from plumbline.datasets import mirror, multiberts, restricted_npy, sources
 from plumbline.errors import PlumblineError
 from plumbline.stats import pair_bootstrap_interval
 from plumbline.tables import model_consistency, seed_consistency
+from plumbline.tables.published import all_entries
 from tests import workflow
 from tests.synthetic import OPTIONS, TEN, make
 
@@ -107,7 +108,7 @@ def test_means_of_the_released_seeds(compared):
     }  # fmt: skip
     assert means["spearman_dense"][list(expected)].round(4).to_dict() == expected
     # Both metrics and all thirteen readouts, those that the figure leaves out as well.
-    for entry in yaml.safe_load(seed_consistency.PUBLISHED.read_text())["seed_consistency"]:
+    for entry in all_entries("seed_consistency"):
         for readout, numbers in entry["values"].items():
             assert means[entry["metric"], readout] == pytest.approx(numbers["mean"], abs=3e-6)
     assert means["spearman_dense", "random"] == pytest.approx(0, abs=0.01)
@@ -756,7 +757,7 @@ def test_each_source_of_the_released_seeds_is_planned(plain, source, jobs, tmp_p
 
 @pytest.mark.xdist_group("workflow")
 def test_the_files_can_be_asked_for_and_a_mistyped_one_is_named(plain):
-    done = workflow.snakemake(plain, "-n", "results/small/consistency/agreement/distilbert-bert.parquet")
+    done = workflow.snakemake(plain, "-n", "results/small/consistency/sentiment/distilbert-bert.parquet")
     assert done.returncode != 0
     (line,) = workflow.error_lines(done.stdout)
     assert "bert-distilbert.parquet" in line
