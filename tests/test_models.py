@@ -11,6 +11,7 @@ from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution.artefact import run_examples, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
+from plumbline.models import training as training_module
 from plumbline.models.encoders import layers_of, load, undisturbed
 from plumbline.models.packed import available, packed_linears
 from plumbline.models.tokenisation import MASK_WORD, special_ids, tokenise, train_tokenizer
@@ -147,6 +148,14 @@ def test_token_budget_of_a_job_changes_rounding_alone(trained, tmp_path):
     for column in [name for name in few if name.startswith("scores_")]:
         for one, other in zip(few[column], many[column], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_in_parts_trains_the_same(trained, tmp_path, monkeypatch):
+    folder, data, facts, _ = trained
+    monkeypatch.setattr(training_module, "TOKENS", 20)  # two texts a part
+    in_parts = train(tmp_path, data)
+    whole = [point["loss"] for point in facts["loss_curve"]]
+    np.testing.assert_allclose([point["loss"] for point in in_parts["loss_curve"]], whole, rtol=1e-3, atol=1e-4)
 
 
 def test_label_order(tmp_path):

@@ -232,12 +232,14 @@ def fit(network, examples, tokenizer, training, seed):
     network.train()
     plan = (batch for _ in range(math.ceil(training["epochs"])) for batch in epoch(examples, size, draw))
     for step, batch in zip(range(1, steps + 1), plan, strict=False):
-        loss = batch_loss(network, batch, tokenizer.pad_token_id, device)
-        losses.append(loss.item())
+        optimiser.zero_grad()
+        losses.append(0.0)
+        for part in parts(batch):
+            loss = batch_loss(network, part, tokenizer.pad_token_id, device) * (len(part) / len(batch))
+            loss.backward()
+            losses[-1] += loss.item()
         if not math.isfinite(losses[-1]):
             raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
-        optimiser.zero_grad()
-        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -257,6 +259,17 @@ def epoch(examples, size, draw):
         found += [window[begin : begin + size] for begin in range(0, len(window), size)]
     for index in draw.permutation(len(found)):
         yield [examples[number] for number in found[index]]
+
+
+# Padded tokens whose activations are held at once: 4096 of a MiniLM take about 2 GB.
+TOKENS = 4096
+
+
+def parts(batch):
+    """A batch in equal parts of at most TOKENS padded tokens (or one text); their gradients add up to the batch's."""
+    count = math.ceil(len(batch) * max(len(example.ids) for example in batch) / TOKENS)
+    size = math.ceil(len(batch) / count)
+    return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
 def batch_loss(network, batch, pad_id, device):
