@@ -155,7 +155,9 @@ def test_a_batch_in_parts_trains_the_same(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(training_module, "TOKENS", 20)  # two texts a part
     in_parts = train(tmp_path, data)
     whole = [point["loss"] for point in facts["loss_curve"]]
-    np.testing.assert_allclose([point["loss"] for point in in_parts["loss_curve"]], whole, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        [point["loss"] for point in in_parts["loss_curve"]], whole, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_label_order(tmp_path):

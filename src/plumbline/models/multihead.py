@@ -1,0 +1,159 @@
+"""The classifier of "Attention Meets Post-hoc Interpretability" (Lopardo et al. 2024, arXiv 2402.03485, Section 2):
+one attention layer with several heads, read at [cls], averaged over the heads' linear classifiers.
+
+No residual, layer normalisation, bias, dropout or padding mask; `[cls]` stands at position 0 and texts are padded with
+UNK, which takes attention as words do.
+"""
+
+import math
+import re
+
+import torch
+
+from ..errors import PlumblineError
+
+CLS, UNK = 0, 1
+SPECIALS = ("[cls]", "UNK")
+
+# torchtext's basic_english: lower case, then these in their order.
+_RULES = [
+    (r"'", " '  "),
+    (r'"', ""),
+    (r"\.", " . "),
+    (r"<br />", " "),
+    (r",", " , "),
+    (r"\(", " ( "),
+    (r"\)", " ) "),
+    (r"!", " ! "),
+    (r"\?", " ? "),
+    (r";", " "),
+    (r":", " "),
+]
+_RULES = [(re.compile(pattern), replacement) for pattern, replacement in _RULES]
+
+
+def tokens_of(text):
+    """The tokens of a text, a list of str: torchtext's `basic_english`."""
+    text = text.lower()
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.split()
+
+
+def cleaned(text):
+    """The text as LIME is given it: letters and digits alone (reference code of Lopardo et al.)."""
+    return re.sub("[^A-Za-z0-9]+", " ", text).strip()
+
+
+class Vocabulary:
+    """Token -> id: [cls] 0, UNK 1 (also of unknown tokens), then by falling frequency, ties in alphabetical order."""
+
+    def __init__(self, tokens):
+        self.tokens = list(tokens)
+        if tuple(self.tokens[:2]) != SPECIALS:
+            raise PlumblineError(f"a vocabulary begins with {', '.join(SPECIALS)}, not {self.tokens[:2]}")
+        self.number = {token: number for number, token in enumerate(self.tokens)}
+
+    @classmethod
+    def of(cls, texts):
+        """The vocabulary of all tokens in `texts`, no minimum frequency."""
+        from collections import Counter
+
+        counts = Counter(token for text in texts for token in tokens_of(text))
+        for special in SPECIALS:
+            counts.pop(special, None)
+        return cls([*SPECIALS, *sorted(counts, key=lambda token: (-counts[token], token))])
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def ids(self, tokens, max_len):
+        """[cls] and the tokens' ids, cut to max_len and padded to it with UNK: int64 array (max_len,)."""
+        import numpy as np
+
+        found = np.full(max_len, UNK, dtype=np.int64)
+        found[0] = CLS
+        numbers = [self.number.get(token, UNK) for token in tokens[: max_len - 1]]
+        found[1 : 1 + len(numbers)] = numbers
+        return found
+
+
+class Head(torch.nn.Module):
+    """One head's weights: query, key, value (d_in -> d_attn, d_attn, d_out) and classifier (d_out -> 2), no bias."""
+
+    def __init__(self, d_in, d_attn, d_out):
+        super().__init__()
+        self.query = torch.nn.Linear(d_in, d_attn, bias=False)
+        self.key = torch.nn.Linear(d_in, d_attn, bias=False)
+        self.value = torch.nn.Linear(d_in, d_out, bias=False)
+        self.classifier = torch.nn.Linear(d_out, 2, bias=False)
+        for layer in (self.query, self.key, self.value, self.classifier):
+            torch.nn.init.uniform_(layer.weight, -0.1, 0.1)
+
+
+class MultiHeadClassifier(torch.nn.Module):
+    """Ids (batch, T) int64, T at most max_len, already padded with UNK, to raw logits (batch, 2) float.
+
+    The state dict has the published names (`embedding.weight`, `heads.{i}.{query,key,value,classifier}.weight`); the
+    sinusoidal positions are computed and not in it. Weights are drawn in the reference's order, so that one seed gives
+    its initial weights.
+    """
+
+    def __init__(self, vocab_size, d_in, d_attn, d_out, heads, max_len):
+        super().__init__()
+        if d_in % 2:
+            raise PlumblineError(f"d_in is {d_in}: sinusoidal positions need an even number")
+        self.embedding = torch.nn.Embedding(vocab_size, d_in)
+        self.heads = torch.nn.ModuleList(Head(d_in, d_attn, d_out) for _ in range(heads))
+        self.register_buffer("positions", sinusoids(max_len, d_in), persistent=False)
+
+    def stacked(self, name):
+        """The heads' weights of one layer, (heads, out, in)."""
+        return torch.stack([getattr(head, name).weight for head in self.heads])
+
+    def embedded(self, ids):
+        """Word and position embeddings, (batch, T, d_in)."""
+        if ids.shape[-1] > len(self.positions):
+            raise PlumblineError(
+                f"{ids.shape[-1]} tokens are more than the model's {len(self.positions)}: cut the text"
+            )
+        return self.embedding(ids) + self.positions[: ids.shape[-1]]
+
+    def keys_of_query(self, embedded):
+        """W_k^T q / sqrt(d_attn) of the [cls] query, (batch, heads, d_in): its product with e_t is a score."""
+        query = torch.einsum("bd,kad->bka", embedded[:, 0], self.stacked("query"))
+        return torch.einsum("bka,kad->bkd", query, self.stacked("key")) / math.sqrt(
+            self.heads[0].query.out_features
+        )
+
+    def readout(self, label=None):
+        """W_l W_v, (heads, 2, d_in), or of one label (heads, d_in): its product with e_t is what a value adds."""
+        found = self.stacked("classifier") @ self.stacked("value")
+        return found if label is None else found[:, label]
+
+    def attention_of(self, embedded):
+        """Attention of [cls], (batch, heads, T); softmax over all T positions, padding included."""
+        return torch.einsum("btd,bkd->bkt", embedded, self.keys_of_query(embedded)).softmax(-1)
+
+    def head_logits(self, embedded):
+        """What each head says, (batch, heads, 2). Keys and values of T tokens are never formed: both are linear."""
+        pooled = self.attention_of(embedded) @ embedded
+        return torch.einsum("bkd,kcd->bkc", pooled, self.readout())
+
+    def forward(self, ids):
+        return self.head_logits(self.embedded(ids)).mean(1)
+
+    @torch.no_grad()
+    def full_attention(self, ids):
+        """The whole attention, (batch, heads, T, T), rows are queries; the output reads row 0 alone."""
+        embedded = self.embedded(ids)
+        query = torch.einsum("btd,kad->bkta", embedded, self.stacked("query"))
+        key = torch.einsum("btd,kad->bkta", embedded, self.stacked("key"))
+        return (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1)
+
+
+def sinusoids(length, width):
+    """PE[p, 2j] = sin(p w_j), PE[p, 2j + 1] = cos(p w_j), w_j = 10000^(-2j / width): (length, width) float32."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angles = torch.arange(length).unsqueeze(1) * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(length, width)

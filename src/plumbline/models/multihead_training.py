@@ -1,0 +1,118 @@
+"""Training of the multi-head classifier as published (specs: Lopardo et al. 2024, Section 6): AdamW, fixed learning rate,
+the epoch with the best validation accuracy is kept.
+"""
+
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..artefacts import read_json, read_records, write_json
+from ..errors import PlumblineError
+from ..seeds import seed_of
+from ..stats import wilson_interval
+from .multihead import MultiHeadClassifier, Vocabulary, tokens_of
+from .runtime import prepare
+
+
+def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
+    """Train one classifier: outputs weights (safetensors), vocabulary (JSON) and metrics (JSON).
+
+    network   d_in, d_attn, d_out, heads, max_len; training: epochs, batch_size, learning_rate, weight_decay.
+    files     train, validation, test -> Parquet file. The vocabulary is of train and validation texts, as published.
+    Raises PlumblineError for a loss that is not finite.
+    """
+    prepare("cpu", threads)
+    rows = {split: read_records(file, ["text", "label"]) for split, file in files.items()}
+    vocabulary = Vocabulary.of(row["text"] for split in ("train", "validation") for row in rows[split])
+    data = {split: encoded(rows[split], vocabulary, network["max_len"]) for split in rows}
+    torch.manual_seed(seed_of("initial weights", dataset, "multihead", seed))
+    model = MultiHeadClassifier(len(vocabulary), **network)
+    epochs = fit(
+        model, data["train"], data["validation"], training, seed_of("training", dataset, "multihead", seed)
+    )
+    correct, count = correct_of(model, *data["test"]), len(data["test"][1])
+    lower, upper = wilson_interval(correct, count)
+    save(model, vocabulary, outputs)
+    write_json(
+        outputs["metrics"],
+        {
+            "dataset": dataset, "model": "multihead", "seed": seed, "network": network, "training": training,
+            "vocabulary": len(vocabulary), "parameters": sum(weight.numel() for weight in model.parameters()),
+            "split": "test", "examples": count, "accuracy": correct / count,
+            "accuracy_lower": lower, "accuracy_upper": upper, "epochs": epochs,
+            "train_examples": len(data["train"][1]), "validation_examples": len(data["validation"][1]),
+            "versions": {"plumbline": __version__, "torch": torch.__version__},
+        },
+    )  # fmt: skip
+
+
+def encoded(rows, vocabulary, max_len):
+    """(ids int64 (rows, max_len), labels int64 (rows,)) of rows with text and label."""
+    ids = np.stack([vocabulary.ids(tokens_of(row["text"]), max_len) for row in rows])
+    return torch.from_numpy(ids), torch.tensor([row["label"] for row in rows])
+
+
+def fit(model, train, validation, training, seed):
+    """Train in place; what is kept is the first epoch of best validation accuracy.
+
+    train, validation: (ids, labels). Returns a list of {epoch, loss, validation_accuracy}.
+    """
+    draw = np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
+    )
+    size, found, best = training["batch_size"], [], None
+    for epoch in range(1, training["epochs"] + 1):
+        order, losses = torch.from_numpy(draw.permutation(len(train[1]))), []
+        # The last, smaller batch is left out, as published.
+        for batch in order[: len(order) // size * size].split(size):
+            loss = torch.nn.functional.cross_entropy(model(train[0][batch]), train[1][batch])
+            optimiser.zero_grad(set_to_none=False)
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.detach())
+        mean = torch.stack(losses).mean().item()
+        if not math.isfinite(mean):
+            raise PlumblineError(f"the loss is not finite in epoch {epoch}: lower the learning rate")
+        accuracy = correct_of(model, *validation) / len(validation[1])
+        found.append({"epoch": epoch, "loss": mean, "validation_accuracy": accuracy})
+        if best is None or accuracy > best[0]:
+            best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict(best[1])
+    return found
+
+
+@torch.no_grad()
+def correct_of(model, ids, labels):
+    """How many of the texts are classified rightly."""
+    return sum(
+        int((model(part).argmax(1) == label).sum())
+        for part, label in zip(ids.split(256), labels.split(256), strict=True)
+    )
+
+
+def save(model, vocabulary, outputs):
+    """Weights (safetensors) and vocabulary (JSON), each moved into place when complete."""
+    from safetensors.torch import save_file
+
+    folder = Path(outputs["weights"]).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving.") as made:
+        save_file(model.state_dict(), f"{made}/weights", metadata={"format": "pt"})
+        os.replace(f"{made}/weights", outputs["weights"])
+    write_json(outputs["vocabulary"], vocabulary.tokens)
+
+
+def load(weights, vocabulary, metrics):
+    """(MultiHeadClassifier, Vocabulary, max_len) of a trained classifier's three files; the model in evaluation mode."""
+    from safetensors.torch import load_file
+
+    words, network = Vocabulary(read_json(vocabulary)), read_json(metrics)["network"]
+    model = MultiHeadClassifier(len(words), **network).requires_grad_(False).eval()
+    model.load_state_dict(load_file(weights))
+    return model, words, network["max_len"]

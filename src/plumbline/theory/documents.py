@@ -1,0 +1,164 @@
+"""A document of the multi-head classifier, taken apart into terms of its tokens and terms of their positions.
+
+A score is q . k_t = A(token) + B(position), a value w . v_t = U(token) + V(position), since keys and values are linear in
+e_t = embedding + position and the query of [cls] never changes. So exp(A) exp(B) weighs a token at any position, and the
+logit of any perturbed document is a ratio of sums of such terms (docs/theory.md).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..models.multihead import UNK
+
+# Where scores of a head lie further apart (in nats), single precision would lose what weighs little.
+SPREAD = 60
+
+
+@dataclass
+class Terms:
+    """Terms of one document with n tokens and a model of K heads, C labels and T positions; NumPy arrays.
+
+    token, unk        exp of the score's token term, (n, K) and (K,), each head scaled by one factor for all.
+    place             exp of the score's position term, (T, K), scaled likewise.
+    token_value, unk_value, place_value   (n, K, C), (K, C), (T, K, C).
+    fixed, fixed_value  [cls] at position 0: weight (K,), and weight times value (K, C).
+    words             int array (n,): the word that each token is, numbered from 0.
+    """
+
+    token: np.ndarray
+    unk: np.ndarray
+    place: np.ndarray
+    token_value: np.ndarray
+    unk_value: np.ndarray
+    place_value: np.ndarray
+    fixed: np.ndarray
+    fixed_value: np.ndarray
+    words: np.ndarray
+
+    @property
+    def length(self):
+        """The number of tokens, n."""
+        return len(self.words)
+
+    @property
+    def distinct(self):
+        """The number of words."""
+        return int(self.words.max()) + 1
+
+    def by_position(self):
+        """The same document with every token a word of its own."""
+        return replace(self, words=np.arange(self.length))
+
+
+@torch.no_grad()
+def terms_of(model, ids, length=None, words=None):
+    """Terms of a document.
+
+    ids: int64 tensor (T,), padded with UNK. length: its number of tokens; None: up to the last that is not UNK (an
+    unknown word at the end cannot be told from padding by ids alone). words: int array (length,) of the words that the
+    tokens are; None: tokens of one id are one word.
+    """
+    length = tokens_in(ids) if length is None else length
+    if words is None:
+        words = np.unique(ids[1 : length + 1].numpy(), return_inverse=True)[1]
+    embedded = model.embedded(ids[None])
+    direction, read = model.keys_of_query(embedded)[0], model.readout()
+    vectors = model.embedding(torch.cat([ids[: length + 1], torch.tensor([UNK])]))
+    score = (vectors @ direction.T).double().numpy()
+    value = torch.einsum("td,kcd->tkc", vectors, read)
+    place = (model.positions[: len(ids)] @ direction.T).double().numpy()
+    place_value = torch.einsum("td,kcd->tkc", model.positions[: len(ids)], read)
+    # One factor a head for all weights cancels in the ratio and keeps exp in range.
+    score, place = score - score.max(0), place - place.max(0)
+    kind = np.float64 if (-score.min(0) - place.min(0)).max() > SPREAD else np.float32
+    weight, place = np.exp(score).astype(kind), np.exp(place).astype(kind)
+    value, place_value = value.numpy().astype(kind), place_value.numpy().astype(kind)
+    fixed = weight[0] * place[0]
+    return Terms(
+        token=weight[1:-1], unk=weight[-1], place=place,
+        token_value=value[1:-1], unk_value=value[-1], place_value=place_value,
+        fixed=fixed, fixed_value=fixed[:, None] * (value[0] + place_value[0]),
+        words=np.asarray(words),
+    )  # fmt: skip
+
+
+def tokens_in(ids):
+    """Tokens of a document (T,) after [cls], up to the last that is not UNK."""
+    known = (ids[1:] != UNK).nonzero()
+    return int(known[-1]) + 1 if len(known) else 0
+
+
+def grouped(values, words):
+    """Sums over each word's occurrences: (n, ...) to (words, ...)."""
+    found = np.zeros((words.max() + 1, *values.shape[1:]), values.dtype)
+    np.add.at(found, words, values)
+    return found
+
+
+def in_place(terms):
+    """Weights and weighted values of every token at its place, as it is and as UNK, and of what stays as it is.
+
+    Returns (kept, masked, fixed): kept and masked of shape (n, K, 1 + C), fixed (K, 1 + C); the first column of the last
+    axis is the weight, the others weight times value. fixed: [cls] and padding.
+    """
+    n, T = terms.length, len(terms.place)
+    here, here_value = terms.place[1 : n + 1], terms.place_value[1 : n + 1]
+    kept = _with_values(terms.token * here, terms.token_value + here_value)
+    masked = _with_values(terms.unk * here, terms.unk_value + here_value)
+    padding = _with_values(terms.unk * terms.place[n + 1 : T], terms.unk_value + terms.place_value[n + 1 : T])
+    fixed = np.concatenate([terms.fixed[:, None], terms.fixed_value], axis=-1) + padding.sum(0)
+    return kept, masked, fixed
+
+
+def _with_values(weight, value):
+    return np.concatenate([weight[..., None], weight[..., None] * value], axis=-1)
+
+
+def masked_logits(terms, kept):
+    """Logits of the document with tokens replaced by UNK in place.
+
+    kept: 0/1 array (N, words). Returns (N, C), the mean over heads.
+    """
+    present, absent, fixed = in_place(terms)
+    present, absent = grouped(present, terms.words), grouped(absent, terms.words)
+    base = fixed + absent.sum(0)
+    change = (present - absent).reshape(kept.shape[1], -1)
+    sums = (kept.astype(change.dtype, copy=False) @ change).reshape(len(kept), *base.shape) + base
+    return (sums[..., 1:] / sums[..., :1]).mean(1)
+
+
+def deleted_logits(terms, kept):
+    """Logits of the document with words deleted: what follows moves up, and UNK fills the end.
+
+    kept: as in `masked_logits`.
+    """
+    n, K, C = terms.token_value.shape
+    tokens = kept[:, terms.words] > 0
+    places = np.cumsum(tokens, axis=1, dtype=np.int32)
+    count = places[:, -1]
+    # Row 0 is a removed token's place: it weighs nothing.
+    places = (places * tokens).ravel()
+    weight = terms.place[: n + 1].copy()
+    weight[0] = 0
+    weighted = weight[..., None] * terms.place_value[: n + 1]
+    padding = _with_values(terms.unk * terms.place, terms.unk_value + terms.place_value)
+    # after[m]: padding when m tokens are left, at positions m + 1 to T - 1.
+    after = np.concatenate([np.cumsum(padding[::-1], axis=0)[::-1][1:], np.zeros_like(padding[:1])])
+    found = np.zeros((len(kept), C), terms.place.dtype)
+    for head in range(K):
+        here = np.take(weight[:, head], places).reshape(len(kept), n)
+        left = (
+            np.concatenate([np.ones((n, 1), here.dtype), terms.token_value[:, head]], 1)
+            * terms.token[:, head, None]
+        )
+        sums = here @ left + after[count, head]
+        sums[:, 0] += terms.fixed[head]
+        sums[:, 1:] += terms.fixed_value[head]
+        for label in range(C):
+            sums[:, 1 + label] += (
+                np.take(weighted[:, head, label], places).reshape(len(kept), n) @ terms.token[:, head]
+            )
+        found += sums[:, 1:] / sums[:, :1]
+    return found / K

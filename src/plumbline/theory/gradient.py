@@ -1,0 +1,45 @@
+"""The gradient of the positive logit with respect to e_t = embedding + position, by formula and by autograd."""
+
+import math
+
+import torch
+
+LABEL = 1  # the positive class, whose raw logit is explained
+
+
+@torch.no_grad()
+def closed_form_gradient(model, ids, *, corrected):
+    """The gradient's formula (Lopardo et al. 2024, Section 4), averaged over heads: (batch, T, d_in).
+
+    Per head, with attention a, keys k, the [cls] query q and u_t = w . v_t, f = sum_t a_t u_t:
+
+        a_t [(u_t - f) W_k^T q / sqrt(d_attn) + W_v^T w]
+
+    The published formula holds q fixed, although q = W_q e_0. `corrected` adds what e_0 gains through it, at t = 0:
+
+        W_q^T [sum_s a_s (u_s - f) k_s] / sqrt(d_attn)
+
+    ids: int64 (batch, T), padded with UNK. Floating point: the model's own.
+    """
+    embedded = model.embedded(ids)
+    direction, read = model.keys_of_query(embedded), model.readout(LABEL)
+    attention = torch.einsum("btd,bkd->bkt", embedded, direction).softmax(-1)
+    value = torch.einsum("btd,kd->bkt", embedded, read)
+    moved = attention * (value - (attention * value).sum(-1, keepdim=True))
+    heads = len(model.heads)
+    found = (
+        torch.einsum("bkt,bkd->btd", moved, direction) + torch.einsum("bkt,kd->btd", attention, read)
+    ) / heads
+    if corrected:
+        key = torch.einsum("kad,bkd->bka", model.stacked("key"), moved @ embedded)
+        query = torch.einsum("kad,bka->bd", model.stacked("query"), key)
+        found[:, 0] += query / (math.sqrt(key.shape[-1]) * heads)
+    return found
+
+
+def autograd_gradient(model, ids):
+    """The gradient as autograd computes it, (batch, T, d_in), and the logits (batch, 2)."""
+    embedded = model.embedded(ids).detach().requires_grad_()
+    logits = model.head_logits(embedded).mean(1)
+    (found,) = torch.autograd.grad(logits[:, LABEL].sum(), embedded)
+    return found, logits.detach()

@@ -1,0 +1,374 @@
+"""The multi-head classifier's closed forms: golden outputs, derivations re-done, LIME against its package."""
+
+import itertools
+import json
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+from sklearn.linear_model import Ridge
+from sklearn.metrics import pairwise_distances
+
+from plumbline.errors import PlumblineError
+from plumbline.models.multihead import UNK, Vocabulary, cleaned, sinusoids, tokens_of
+from plumbline.theory import MultiHeadClassifier, closed_form_gradient, lime_coefficients, lime_limit
+from plumbline.theory.documents import deleted_logits, grouped, masked_logits, terms_of
+from plumbline.theory.experiments import BLOCK, compared, document, order, rounded
+from plumbline.theory.explanations import attention_scores, gradient_scores
+from plumbline.theory.gradient import autograd_gradient
+from plumbline.theory.lime_limit import constant, gram_solution, limit, mean_field
+from plumbline.theory.lime_package import package_coefficients, predictor
+from plumbline.theory.lime_sampling import draw, kernel, lime, ridge
+from tests.conftest import GOLDEN
+
+FOLDER = GOLDEN / "lopardo"
+META = json.loads((FOLDER / "meta.json").read_text())
+TOLERANCE = {"init": 1e-5, "sharp": 1e-4}
+
+
+def golden_model(variant):
+    state = dict(np.load(FOLDER / f"state_dict_{variant}.npz"))
+    positions = state.pop("pe_constant_not_in_state_dict")
+    model = MultiHeadClassifier(50, 16, 8, 8, 3, 24)
+    model.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()}, strict=True)
+    np.testing.assert_allclose(model.positions, positions[0], atol=1e-6)
+    return model
+
+
+@pytest.fixture(params=[("init", 0), ("init", 1), ("sharp", 0), ("sharp", 1)], ids=str)
+def golden(request):
+    variant, example = request.param
+    found = np.load(FOLDER / f"{variant}_ex{example}.npz")
+    tokens = [str(token) for token in found["tokens"]]
+    return {
+        "model": golden_model(variant), "ids": torch.from_numpy(found["ids"]).long()[None], "tokens": tokens,
+        "words": np.unique(tokens, return_inverse=True)[1], "found": found, "atol": TOLERANCE[variant],
+    }  # fmt: skip
+
+
+def small(heads=3, scale=1.0, seed=0, max_len=24, vocabulary=40):
+    torch.manual_seed(seed)
+    model = MultiHeadClassifier(vocabulary, 16, 8, 8, heads, max_len)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight *= (
+                scale if "query" in name or "key" in name else 10 if "value" in name or "class" in name else 1
+            )
+    return model
+
+
+def padded(tokens, max_len=24):
+    ids = torch.full((max_len,), UNK)
+    ids[0] = 0
+    ids[1 : 1 + len(tokens)] = torch.tensor(tokens)
+    return ids
+
+
+# ------------------------------------------------------------------------------------------------- golden cases
+
+
+def test_golden_model(golden):
+    model, found, atol = golden["model"], golden["found"], golden["atol"]
+    embedded = model.embedded(golden["ids"])
+    pairs = {
+        "predict_proba": model(golden["ids"]),
+        "head_logits": model.head_logits(embedded)[0],
+        "attention_full": model.full_attention(golden["ids"])[0][:, None],
+        "attention_cls_heads": model.attention_of(embedded)[0][:, None],
+        "e": embedded,
+        "x_unk": padded([UNK] * 23)[None],
+    }
+    for name, ours in pairs.items():
+        np.testing.assert_allclose(ours.detach(), found[name], atol=atol, err_msg=name)
+
+
+def test_golden_gradients(golden):
+    found, atol = golden["found"], golden["atol"]
+    for name, corrected in (("grad_closed_mean", False), ("grad_closed_plus_query_mean", True)):
+        ours = closed_form_gradient(golden["model"], golden["ids"], corrected=corrected)
+        np.testing.assert_allclose(ours[0], found[name], atol=atol, err_msg=name)
+    ours, logits = autograd_gradient(golden["model"], golden["ids"])
+    np.testing.assert_allclose(ours[0], found["grad_autograd"], atol=atol)
+    np.testing.assert_allclose(logits, found["predict_proba"], atol=atol)
+
+
+def test_golden_word_scores(golden):
+    """The reference's dictionaries: of a word's occurrences the last one counts."""
+    model, found = golden["model"], golden["found"]
+    embedded = model.embedded(golden["ids"])
+    scores = attention_scores(model.attention_of(embedded)[0].detach().numpy())
+    scores |= gradient_scores(found["grad_autograd"], embedded[0].detach().numpy())
+    keys = {"alpha_avg": "attn_avg", "alpha_max": "attn_max", "g_avg": "grad_mean", "g_l1": "grad_l1", "g_l2": "grad_l2", "gxi": "grad_xinput"}  # fmt: skip
+    for name, key in keys.items():
+        wanted = json.loads(str(found[f"{key}_words"]))
+        ours = {token: scores[name][place] for place, token in enumerate(golden["tokens"], 1)}
+        assert wanted.keys() == ours.keys()
+        for word, value in wanted.items():
+            assert ours[word] == pytest.approx(value, abs=10 * golden["atol"]), (name, word)
+
+
+def test_golden_limit(golden):
+    terms = lime_limit(golden["model"], golden["ids"], formula="published", lengths=[len(golden["tokens"])])[
+        0
+    ]
+    ours = grouped(terms[1 : 1 + len(golden["tokens"])], golden["words"])
+    wanted = json.loads(str(golden["found"]["lime_limit_words"]))
+    assert sorted(wanted) == sorted(set(golden["tokens"]))
+    np.testing.assert_allclose(ours, [wanted[word] for word in sorted(wanted)], atol=golden["atol"])
+
+
+@pytest.mark.parametrize("mode", ["mask", "delete"])
+def test_golden_lime(golden, mode):
+    """The package's five runs lie where ours do: means within what both scatter, by a t-like number."""
+    n, words = len(golden["tokens"]), golden["words"]
+    options = {"mode": mode, "samples": 5000, "lengths": [n], "words": [words]}
+    runs = np.stack(
+        [
+            lime_coefficients(golden["model"], golden["ids"], seed=seed, **options)[0, 1 : n + 1]
+            for seed in range(30)
+        ]
+    )
+    if mode == "delete":
+        runs = np.stack([grouped(run, words) for run in runs])
+    wanted = golden["found"]["lime_bowFalse_5reps_per_position" if mode == "mask" else "lime_bowTrue_5reps"]
+    spread = runs.std(0, ddof=1)
+    apart = np.abs(wanted.mean(0) - runs.mean(0)) / (spread * np.sqrt(1 / 5 + 1 / 30))
+    assert apart.max() < 4  # of up to 17 coefficients
+    # The scatter is the same too: a chi-square of 4 degrees of freedom a coefficient.
+    ratio = (wanted.var(0, ddof=1) / spread**2).mean()
+    assert 0.5 < ratio < 1.8
+
+
+def test_initial_weights_are_the_references():
+    """torch.manual_seed(42) just before construction: the reference's order of draws."""
+    torch.manual_seed(42)
+    model = MultiHeadClassifier(50, 16, 8, 8, 3, 24)
+    for name, weight in np.load(FOLDER / "state_dict_init.npz").items():
+        if name != "pe_constant_not_in_state_dict":
+            np.testing.assert_allclose(model.state_dict()[name], weight, atol=1e-7, err_msg=name)
+
+
+# ---------------------------------------------------------------------------------------------------- equations
+
+
+def test_forward_is_the_references_equations():
+    """Keys, values and T x T attention formed as the paper writes them, in a few einsums."""
+    model, ids = small(scale=10), torch.stack([padded([5, 6, 7, 5]), padded([8, 9])])
+    e = model.embedding(ids) + sinusoids(24, 16)
+    logits = []
+    for head in model.heads:
+        q, k, v = (
+            torch.einsum("btd,ad->bta", e, getattr(head, name).weight) for name in ("query", "key", "value")
+        )
+        a = (torch.einsum("bsa,bta->bst", q, k) / 8**0.5).softmax(-1)
+        logits.append(torch.einsum("bt,bta,ca->bc", a[:, 0], v, head.classifier.weight))
+    torch.testing.assert_close(model(ids), torch.stack(logits).mean(0), atol=1e-5, rtol=1e-5)
+
+
+documents_of = st.lists(st.integers(2, 39), min_size=1, max_size=23)
+
+
+@settings(max_examples=40, deadline=None)
+@given(documents_of, st.sampled_from([1.0, 10.0, 40.0]), st.integers(0, 100))
+def test_perturbed_documents_without_a_forward_pass(tokens, scale, seed):
+    """Masking and deletion, term by term, against the model on the perturbed ids."""
+    model, ids = small(scale=scale, seed=seed % 5), padded(tokens)
+    terms = terms_of(model, ids, len(tokens))
+    kept = np.random.default_rng(seed).integers(0, 2, (20, terms.distinct)).astype(np.float32)
+    kept[0], kept[1] = 0, 1
+    mask, delete = [], []
+    for row in kept[:, terms.words] > 0:
+        mask.append(padded([token if keep else UNK for token, keep in zip(tokens, row, strict=True)]))
+        delete.append(padded([token for token, keep in zip(tokens, row, strict=True) if keep]))
+    with torch.no_grad():
+        for rows, ours in ((mask, masked_logits), (delete, deleted_logits)):
+            wanted = model(torch.stack(rows)).numpy()
+            np.testing.assert_allclose(ours(terms, kept), wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_corrected_gradient_is_autograds(scale):
+    model = small(scale=scale).double()
+    ids = torch.stack([padded([5, 6, 7, 5, 9]), padded([UNK, 8])])
+    auto, _ = autograd_gradient(model, ids)
+    corrected, published = (closed_form_gradient(model, ids, corrected=value) for value in (True, False))
+    torch.testing.assert_close(corrected, auto, atol=1e-12, rtol=1e-9)
+    torch.testing.assert_close(published[:, 1:], auto[:, 1:], atol=1e-12, rtol=1e-9)
+    assert (published[:, 0] - auto[:, 0]).norm() > 1e-3 * auto[:, 0].norm()
+
+
+def test_constant():
+    """The integral, and the spec's measured slopes."""
+    for ratio in (0.2, 0.995, 1.0, 1.005, 1.5, 2.61, 40.0, 1e4):
+        wanted = integrate.quad(lambda u, c=ratio: 6 * u * (1 - u) * c / (1 + (c - 1) * u), 0, 1)[0]
+        assert constant(ratio) == pytest.approx(wanted, rel=1e-6)
+    for ratio, slope in [
+        (1, 1.0),
+        (1.9, 1.34),
+        (3.3, 1.63),
+        (4.5, 1.79),
+        (9.8, 2.16),
+        (39, 2.62),
+        (98, 2.76),
+    ]:
+        assert constant(ratio) == pytest.approx(slope, abs=0.05)
+
+
+def enumerated(terms):
+    """LIME's limit without kernel and ridge, by least squares over every choice of words, weighted by its chance."""
+    d = terms.distinct
+    kept = np.array(list(itertools.product([0.0, 1.0], repeat=d))[:-1], np.float32)
+    chance = np.array([1 / (d * comb(d, int(number))) for number in kept.sum(1)])
+    assert chance.sum() == pytest.approx(1)
+    values = masked_logits(terms, kept)[:, 1]
+    design = np.column_stack([np.ones(len(kept)), kept]) * np.sqrt(chance)[:, None]
+    return np.linalg.lstsq(design, values * np.sqrt(chance), rcond=None)[0][1:]
+
+
+def test_gram_solution_is_exact():
+    """With the true conditional means the formula gives the regression over all choices of words."""
+    terms = terms_of(small(scale=20), padded([5, 6, 7, 8, 9, 10, 6]))
+    d = terms.distinct
+    kept = np.array(list(itertools.product([0.0, 1.0], repeat=d))[:-1], np.float32)
+    chance = np.array([1 / (d * comb(d, int(number))) for number in kept.sum(1)])
+    values = masked_logits(terms, kept)[:, 1].astype(np.float64)
+    average = chance @ values
+    given_word = np.array([(chance * values) @ kept[:, word] / (chance @ kept[:, word]) for word in range(d)])
+    np.testing.assert_allclose(
+        gram_solution(given_word - average, d), enumerated(terms), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_mean_field_is_near_the_limit_where_attention_is_spread():
+    """Relative error a few per cent where the published constant is off by about half."""
+    model, tokens = small(scale=1.0, max_len=256, vocabulary=300), list(range(2, 102))
+    terms = terms_of(model, padded(tokens, 256))
+    runs = np.mean([lime(terms, "mask", 20000, seed) for seed in range(10)], 0)
+    size = np.linalg.norm(runs)
+    assert np.linalg.norm(mean_field(terms) - runs) < 0.05 * size
+    assert np.linalg.norm(limit(terms, "rho") - runs) < 0.15 * size
+    assert 0.3 * size < np.linalg.norm(limit(terms, "published") - runs) < 0.7 * size
+
+
+def test_mean_field_of_few_words():
+    model = small(scale=3)
+    one, two = (terms_of(model, padded(tokens)) for tokens in ([5], [5, 6]))
+    both = masked_logits(one, np.array([[1.0], [0.0]], np.float32))[:, 1]
+    np.testing.assert_allclose(mean_field(one), both[:1] - both[1:], atol=1e-6)
+    np.testing.assert_allclose(mean_field(two), enumerated(two), rtol=0.05)
+
+
+def test_limits_sum_to_a_words_coefficient():
+    """A repeated word: published terms add up; mean_field has equal shares."""
+    model, ids = small(scale=10), padded([5, 6, 5, 7])
+    for formula in ("published", "rho", "mean_field"):
+        terms = lime_limit(model, ids[None], formula=formula)[0]
+        assert terms[0] == 0 and not terms[5:].any()
+        assert np.all(terms[1:5] != 0)
+    assert terms[1] == terms[3]
+    coefficients = lime_coefficients(model, ids[None], mode="delete", samples=1000, seed=3)[0]
+    assert coefficients[1] == coefficients[3] and coefficients[0] == 0 and not coefficients[5:].any()
+
+
+# --------------------------------------------------------------------------------------------------------- LIME
+
+
+def test_law_of_samples():
+    """The number removed is uniform on 1 to d; every word is removed alike; the first row is the document."""
+    kept = draw(np.random.Generator(np.random.SFC64(1)), 40001, 8)
+    assert kept[0].all()
+    counts = np.bincount((8 - kept[1:].sum(1)).astype(int), minlength=9)
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:]).pvalue > 1e-3
+    assert stats.chisquare((1 - kept[1:]).sum(0)).pvalue > 1e-3
+    # Given that two of eight are removed, all 28 pairs are alike.
+    pairs = kept[1:][kept[1:].sum(1) == 6]
+    numbers = np.unique(pairs, axis=0, return_counts=True)[1]
+    assert len(numbers) == 28 and stats.chisquare(numbers).pvalue > 1e-3
+
+
+def test_kernel_and_ridge_are_the_packages():
+    from lime.lime_text import LimeTextExplainer
+
+    kept = draw(np.random.Generator(np.random.SFC64(2)), 500, 12)
+    kept[1] = 0
+    distances = pairwise_distances(kept, kept[:1], metric="cosine").ravel() * 100
+    np.testing.assert_allclose(kernel(kept), LimeTextExplainer().base.kernel_fn(distances), rtol=1e-4)
+    values = np.random.default_rng(0).normal(size=500)
+    wanted = Ridge(alpha=1, fit_intercept=True).fit(kept, values, sample_weight=kernel(kept)).coef_
+    np.testing.assert_allclose(ridge(kept, values, kernel(kept)), wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["mask", "delete"])
+def test_lime_is_the_packages_in_distribution(mode):
+    """A text with a repeated and an unknown word: means within three standard errors over repeats."""
+    vocabulary = Vocabulary(["[cls]", "UNK", *[f"w{number}" for number in range(38)]])
+    model = small(scale=10)
+    item = document({"id": 0, "text": "w3 w4 w3 w5 zzz w6 w7", "label": 0}, vocabulary, 24, clean=True)
+    predict = predictor(model, vocabulary, 24)
+    package = np.stack(
+        [package_coefficients(predict, item, mode=mode, samples=1000, seed=seed) for seed in range(12)]
+    )
+    ids = torch.from_numpy(item.ids)[None]
+    options = {"lengths": [7], "words": [item.words], "mode": mode, "samples": 1000}
+    ours = np.stack([lime_coefficients(model, ids, seed=seed, **options)[0, 1:8] for seed in range(12)])
+    if mode == "delete":
+        ours = np.stack([grouped(run, item.words) for run in ours])
+    error = np.sqrt((package.var(0, ddof=1) + ours.var(0, ddof=1)) / 12)
+    assert (np.abs(package.mean(0) - ours.mean(0)) < 3 * error).all()
+
+
+def test_lime_does_not_depend_on_the_batch():
+    model, ids = small(), torch.stack([padded([5, 6, 7]), padded([8, 9])])
+    together = lime_coefficients(model, ids, mode="mask", samples=200, seed=1)
+    np.testing.assert_array_equal(
+        together[1:], lime_coefficients(model, ids[1:], mode="mask", samples=200, seed=1)
+    )
+
+
+def test_unknown_names_and_long_texts():
+    model, ids = small(), padded([5])[None]
+    with pytest.raises(PlumblineError, match="unknown mode 'masked': did you mean 'mask'"):
+        lime_coefficients(model, ids, mode="masked", samples=10, seed=0)
+    with pytest.raises(PlumblineError, match="unknown formula 'mean'"):
+        lime_limit(model, ids, formula="mean")
+    with pytest.raises(PlumblineError, match="30 tokens are more than the model's 24"):
+        model(torch.zeros(1, 30, dtype=torch.long))
+    with pytest.raises(PlumblineError, match="no letter or digit"):
+        document({"id": 3, "text": "?!", "label": 0}, Vocabulary(["[cls]", "UNK"]), 24, clean=True)
+
+
+# ------------------------------------------------------------------------------------------- tokens, experiments
+
+
+def test_tokens():
+    assert tokens_of("It's (\"good\"); really,<br /><br />no? Yes: 3.5!") == [
+        "it", "'", "s", "(", "good", ")", "really", ",", "no", "?", "yes", "3", ".", "5", "!"]  # fmt: skip
+    assert cleaned("It's -- good.<br />") == "It s good br"
+
+
+def test_vocabulary():
+    vocabulary = Vocabulary.of(["b a b", "c a b UNK"])
+    assert vocabulary.tokens == ["[cls]", "UNK", "b", "a", "c", "unk"]
+    assert list(vocabulary.ids(["a", "zzz", "b"], 6)) == [0, 3, 1, 2, 1, 1]
+    assert list(vocabulary.ids(["a"] * 9, 4)) == [0, 3, 3, 3]
+
+
+def test_compared():
+    found = compared("x", np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.5]))
+    assert found["x_l2"] == pytest.approx(np.sqrt(1 + 4 + 3.5**2))
+    assert found["x_relative"] == pytest.approx(found["x_l2"] / np.linalg.norm([2, 4, 6.5]))
+    assert found["x_slope"] == pytest.approx((2 + 8 + 19.5) / 14)
+    assert found["x_pearson"] == pytest.approx(stats.pearsonr([1, 2, 3], [2, 4, 6.5])[0])
+    assert found["x_spearman"] == pytest.approx(1)
+
+
+def test_rounding_and_order():
+    values = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.arange(-5, 5).repeat(100)
+    np.testing.assert_allclose(rounded(values), values, rtol=2.0**-12)
+    assert sorted(order("sentiment", 1000)) == list(range(1000)) and BLOCK == 256
+    assert not np.array_equal(order("sentiment", 1000), order("imdb_25k", 1000))
