@@ -16,6 +16,7 @@ os.environ.update(
 from plumbline.agreement import METRICS
 from plumbline.config import (
     MODEL_FILES,
+    XAI,
     choice_of,
     dataset_config,
     layered_methods,
@@ -32,6 +33,7 @@ from plumbline.config import (
 from plumbline.datasets import multiberts, raw_files
 from plumbline.errors import PlumblineError
 from plumbline.modules import module_files
+from plumbline.theory.experiments import EXPERIMENTS
 from plumbline.plan import (
     PAPER_COMMAND,
     check_target,
@@ -225,6 +227,19 @@ def outputs_named(kind, cost=False, html=False):
         if (is_cost(entry), "html" in entry.formats) == (cost, html)
     ]
     return one_of(name for entry in entries for name in output_names(config, kind, entry.id))
+
+
+def classifier_files_of(wc):
+    """The three files of a trained multi-head classifier."""
+    kinds = {"weights": "classifier", "vocabulary": "vocabulary", "metrics": "classifier_metrics"}
+    return {name: at(kind, dataset=wc.dataset, seed=wc.seed) for name, kind in kinds.items()}
+
+
+def experiment_options(wc):
+    """What an experiment's shard is told of the study's block."""
+    block = config[XAI]
+    options = {"size": block["shard"], "reviews": block["reviews"][wc.experiment]}
+    return options | {key: block[key] for key in ("samples", "repeats")}
 
 
 def gpus():

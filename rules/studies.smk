@@ -5,8 +5,14 @@
 
 localrules:
     alti,
+    attention_meets_xai,
 
 
 rule alti:
     input:
         final_output(config, "alti"),
+
+
+rule attention_meets_xai:
+    input:
+        final_output(config, "attention_meets_xai"),

@@ -73,6 +73,14 @@ def _table_of(path):
     return Path(path).stem.split("-")[0] if Path(path).suffix == ".csv" else None
 
 
+def experiment_rows(items):
+    """(rows of an experiment with the multi-head classifier, all shards, as a DataFrame; dataset; training seed)."""
+    import pandas as pd
+
+    frame = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
+    return frame, items[0]["dataset"], items[0]["seed"]
+
+
 def metrics_of(item):
     """The facts of a trained model, metrics.json, of an item whose path is any file of the model's folder."""
     return read_json(Path(item["path"]).with_name("metrics.json"))

@@ -38,9 +38,18 @@ PATHS = {
     "dataset_downloads": "results/{scale}/downloads/datasets/{dataset}/{file}",
     "released_downloads": "results/{scale}/downloads/released/multiberts_sst2/{file}",
     "model_downloads": "results/{scale}/downloads/models/{repo}/{file}",
+    "classifier": "results/{scale}/models/{dataset}/multihead/seed{seed}/model.safetensors",
+    "vocabulary": "results/{scale}/models/{dataset}/multihead/seed{seed}/vocabulary.json",
+    "classifier_metrics": "results/{scale}/models/{dataset}/multihead/seed{seed}/metrics.json",
+    "theory": "results/{scale}/theory/{dataset}/seed{seed}/{experiment}/{shard}.parquet",
+    "shown": "results/{scale}/theory/{dataset}/seed{seed}/shown.json",
+    "theory_benchmarks": "results/{scale}/benchmarks/theory/{dataset}/seed{seed}/{experiment}/{shard}.tsv",
+    "classifier_benchmarks": "results/{scale}/benchmarks/models/{dataset}/multihead/seed{seed}/training.tsv",
     "logs": "results/{scale}/logs/{stage}/{job}.log",
 }
 
+# The study of the multi-head classifier, and its key in the configuration.
+XAI = "attention_meets_xai"
 # What makes up a model's artefact; `metrics` is for tables, the rest is the model.
 MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 # The keys of a model's block that only one source reads.
@@ -102,10 +111,24 @@ def validate(config):
         _check_run(config, run, f"runs[{index}]")
     _check_unique(config)
     _check_protocols(config)
+    _check_attention_meets_xai(config)
     for kind in ("tables", "figures"):
         for name in config[kind]:
             _known(kind, kind[:-1], name, registries()[kind])
+            if registries()[kind][name].study == XAI and not config[XAI]:
+                raise PlumblineError(f"{kind}: '{name}' belongs to the study {XAI}, which this configuration has not: "
+                                     f"set `{XAI}:` or remove it")  # fmt: skip
     return config
+
+
+def _check_attention_meets_xai(config):
+    block = config[XAI]
+    if not block:
+        return
+    _known(XAI, "dataset", block["dataset"], config["datasets"])
+    entry = registries()["datasets"][block["dataset"]]
+    if entry.task != "classification" or len(entry.label_names) != 2:
+        raise PlumblineError(f"{XAI}.dataset: '{entry.id}' is not of two classes: choose another dataset")
 
 
 def _unknown(place, kind, name, legal):
@@ -183,6 +206,8 @@ def _check_model(name, block):
     place = f"models.{name}"
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise PlumblineError(f"models: '{name}' is no id: use lower-case letters, digits and _")
+    if name == "multihead":
+        raise PlumblineError(f"models: 'multihead' is the classifier of {XAI}: choose another id")
     source = block["source"]
     for key in block:
         if key in _foreign(source):

@@ -7,11 +7,15 @@ import difflib
 import re
 from pathlib import Path
 
-from .config import MODEL_FILES, PATHS, methods_of, readouts_of, registries
+from .config import MODEL_FILES, PATHS, XAI, methods_of, readouts_of, registries
 from .errors import PlumblineError
 
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
-          "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables")  # fmt: skip
+          "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
+          "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
+          "shown")  # fmt: skip
+# Stages of the multi-head classifier, which no run has a part in.
+XAI_STAGES = STAGES[STAGES.index("classifier") :]
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # Stages of which a table or figure shows the lowest seed alone.
@@ -40,7 +44,7 @@ def describe(kind, file):
         raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
     keys = ("dataset", "model", "seed", "method", "split", "stage")
     names = dict.fromkeys(keys) | {
-        key: value for key, value in found.groupdict().items() if key in (*keys, "other")
+        key: value for key, value in found.groupdict().items() if key in (*keys, "other", "experiment")
     }
     if names["seed"] is not None:
         names["seed"] = int(names["seed"])
@@ -143,6 +147,8 @@ def _name_of(entry, job):
 def output_names(config, kind, output):
     """The names, without ending, of one table's or figure's files: one a study, a model or a seed."""
     entry = registries()[kind][output]
+    if entry.study == XAI:
+        return [entry.id] if config[XAI] else []
     return list(dict.fromkeys(_name_of(entry, job) for job, _ in jobs(config)))
 
 
@@ -184,6 +190,8 @@ def output_inputs(config, kind, name):
             found = list(consistencies(config, stage))
         elif stage == "released":
             found = _released(config)
+        elif stage in XAI_STAGES:
+            found = classifier_files(config, stage)
         else:
             read = _lowest_seeds(chosen) if stage in ONE_SEED else chosen
             found = [file for job, run in read for file in _stage_files(stage, job, run)]
@@ -230,7 +238,8 @@ def inputs_by_stage(files):
 
     files: `snakemake.input`, whose lists bear the stages' names; other names (code, published) are left out.
     """
-    kinds = {"models": "metrics"}
+    kinds = {"models": "metrics", "classifier": "classifier_metrics"}
+    kinds |= {stage: "theory" for stage in STAGES if stage.startswith("theory_")}
     found = {}
     for stage in STAGES:
         if (paths := files.get(stage)) is not None:
@@ -243,16 +252,31 @@ def output_options(config, kind, name):
     """What a table or figure is told beside its inputs; a change in it makes the output again."""
     entry = registries()[kind][output_id(name)]
     chosen = [(job, run) for job, run in jobs(config) if _name_of(entry, job) == name]
-    options = {
-        "scale": config["scale"],
-        "command": PAPER_COMMAND,
-        "runs": list({id(run): run for _, run in chosen}.values()),
-    }
+    options = {"scale": config["scale"], "command": PAPER_COMMAND}
+    if entry.study != XAI:
+        options["runs"] = list({id(run): run for _, run in chosen}.values())
     if entry.per != "study":
         options |= {key: chosen[0][0][key] for key in ("dataset", "model")}
     if entry.per == "seed":
         options["seed"] = chosen[0][0]["seed"]
     return options | {key: config[key] for key in entry.options}
+
+
+# --------------------------------------------------------------------------------------- multi-head classifier
+
+
+def classifier_files(config, stage):
+    """The files of a stage of XAI_STAGES: of `classifier` a metrics.json a training seed, else of the first seed."""
+    block = config[XAI]
+    about = {"scale": config["scale"], "dataset": block["dataset"]}
+    if stage == "classifier":
+        return [path("classifier_metrics", seed=seed, **about) for seed in block["seeds"]]
+    about["seed"] = block["seeds"][0]
+    if stage == "shown":
+        return [path("shown", **about)]
+    experiment = stage.removeprefix("theory_")
+    shards = range(-(-block["reviews"][experiment] // block["shard"]))
+    return [path("theory", experiment=experiment, shard=shard, **about) for shard in shards]
 
 
 # ----------------------------------------------------------------------------------------------------- targets
@@ -288,6 +312,14 @@ def targets(config):
         file for kind in ("seed_consistency", "model_consistency") for file in consistencies(config, kind)
     ]
     found += _released(config)
+    if config[XAI]:
+        found += [file for stage in XAI_STAGES for file in classifier_files(config, stage)]
+        about = {"scale": config["scale"], "dataset": config[XAI]["dataset"]}
+        found += [
+            path(kind, seed=seed, **about)
+            for seed in config[XAI]["seeds"]
+            for kind in ("classifier", "vocabulary")
+        ]
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
     return found + final_output({**config, **everything})
 

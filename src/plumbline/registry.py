@@ -152,6 +152,7 @@ class Output:
     study    the study's folder under figures/ or tables/.
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
              'isotropy', 'contributions', 'seed_consistency', 'model_consistency', 'released', 'benchmarks', 'work',
+             'classifier', 'theory_<experiment>' and 'shown' of the multi-head classifier,
              'tables/<id>' ('tables/<id>?': where the configuration makes it).
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.

@@ -1,14 +1,25 @@
 """What the single-layer multi-head classifier's explanations are, in closed form (Lopardo et al. 2024); docs/theory.md.
 
-MultiHeadClassifier   the model (plumbline.models.multihead)
-closed_form_gradient  the gradient, as published and corrected
-lime_limit            what LIME's coefficients tend to, in three formulas
-lime_coefficients     LIME itself, masking or deleting, vectorised
+    MultiHeadClassifier   the model (plumbline.models.multihead)
+    closed_form_gradient  the gradient, as published and corrected
+    lime_limit            what LIME's coefficients tend to, in three formulas
+    lime_coefficients     LIME itself, masking or deleting, vectorised
+
+torch is imported when one of them is asked for: the workflow's own modules read this package's lists without it.
 """
 
-from ..models.multihead import MultiHeadClassifier
-from .gradient import closed_form_gradient
-from .lime_limit import lime_limit
-from .lime_sampling import lime_coefficients
+import importlib
 
-__all__ = ["MultiHeadClassifier", "closed_form_gradient", "lime_coefficients", "lime_limit"]
+_HOME = {
+    "MultiHeadClassifier": "plumbline.models.multihead",
+    "closed_form_gradient": "plumbline.theory.gradient",
+    "lime_limit": "plumbline.theory.limits",
+    "lime_coefficients": "plumbline.theory.lime_sampling",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

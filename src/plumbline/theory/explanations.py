@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..seeds import seed_of
-from .documents import terms_of
-from .gradient import autograd_gradient
-from .lime_sampling import lime, shares
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,10 @@ def explain(model, documents, *, samples, names):
     samples: of LIME, which runs once deleting and once masking.
     """
     import torch
+
+    from .documents import terms_of
+    from .gradient import autograd_gradient
+    from .lime_sampling import lime, shares
 
     ids = torch.from_numpy(np.stack([document.ids for document in documents]))
     embedded = model.embedded(ids)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..artefacts import read_records, write_json
 from ..seeds import seed_of
-from .experiments import FORMULAS, document
+from .experiments import document
 
 PADDING = 2  # unlabelled positions after the sentence in the gradients' matrices
 
@@ -110,7 +110,7 @@ def document_facts(model, item, *, predict, samples, repeats, names):
     import torch
 
     from .documents import grouped, terms_of
-    from .lime_limit import limit, rho
+    from .limits import FORMULAS, limit, rho
 
     ids = torch.from_numpy(item.ids)
     terms = terms_of(model, ids, len(item.tokens), item.words)

@@ -1,0 +1,81 @@
+# INPUTS   results/{scale}/data/{dataset}/{train,validation,test}.parquet
+# OUTPUTS  results/{scale}/models/{dataset}/multihead/seed{seed}/{model.safetensors,vocabulary.json,metrics.json};
+#          results/{scale}/theory/{dataset}/seed{seed}/{experiment}/{shard}.parquet, a row a review;
+#          results/{scale}/theory/{dataset}/seed{seed}/shown.json, the sentence and the document of the figures
+# STEPS    multihead; theory, a job a shard of an experiment; shown
+
+
+rule multihead:
+    input:
+        train=at("data", split="train"),
+        validation=at("data", split="validation"),
+        test=at("data", split="test"),
+        code=modules("models.multihead_training"),
+    output:
+        weights=at("classifier"),
+        vocabulary=at("vocabulary"),
+        metrics=at("classifier_metrics"),
+    log:
+        log_of("models", "{dataset}/multihead/seed{seed}"),
+    benchmark:
+        at("classifier_benchmarks")
+    conda:
+        "../envs/plumbline.yaml"
+    threads: config["torch_threads"]
+    resources:
+        torch_threads=config["torch_threads"],
+    params:
+        network=lambda wc: config[XAI]["network"],
+        training=lambda wc: config[XAI]["training"],
+    script:
+        "../scripts/multihead.py"
+
+
+rule theory:
+    input:
+        unpack(classifier_files_of),
+        data=at("data", split="test"),
+        code=lambda wc: modules("theory.experiments", f"theory.{EXPERIMENTS[wc.experiment]}"),
+    output:
+        at("theory"),
+    log:
+        log_of("theory", "{dataset}/seed{seed}/{experiment}/{shard}"),
+    benchmark:
+        at("theory_benchmarks")
+    wildcard_constraints:
+        experiment=one_of(EXPERIMENTS),
+        shard="[0-9]+",
+    conda:
+        "../envs/plumbline.yaml"
+    threads: config["torch_threads"]
+    resources:
+        torch_threads=config["torch_threads"],
+    params:
+        options=experiment_options,
+    script:
+        "../scripts/theory.py"
+
+
+rule shown:
+    input:
+        unpack(classifier_files_of),
+        data=at("data", split="test"),
+        code=modules("theory.shown"),
+    output:
+        at("shown"),
+    log:
+        log_of("theory", "{dataset}/seed{seed}/shown"),
+    conda:
+        "../envs/plumbline.yaml"
+    threads: config["torch_threads"]
+    resources:
+        torch_threads=config["torch_threads"],
+    params:
+        options=lambda wc: {
+            "sentence": config[XAI]["sentence"],
+            "document_text": config[XAI]["document"],
+            "samples": config[XAI]["samples"],
+            "repeats": config[XAI]["repeats"],
+        },
+    script:
+        "../scripts/shown.py"

@@ -1,0 +1,36 @@
+"""What the figures of the multi-head classifier's study share."""
+
+from ..artefacts import read_json
+from ..collect import dataset_label
+from .style import SHADES
+
+STUDY = "attention_meets_xai"
+OPTIONS = ("bootstrap", "attention_meets_xai")
+FORMATS = ("pdf", "png")
+# The paper's red and green, from seaborn's colour-blind palette.
+GREEN, RED = "#029e73", "#d55e00"
+FORMULA_COLORS = {"published": RED, "rho": "#de8f05", "mean_field": "#0173b2", "masking": "#949494"}
+FORMULA_MARKERS = {"published": "x", "rho": "+", "mean_field": "d", "masking": "o"}
+
+
+def shown(inputs):
+    """The JSON of the sentence and the document."""
+    return read_json(inputs["shown"][0]["path"])
+
+
+def foot_text(options, dataset, seed, sample, interval, *more):
+    """Scale, data, sample, seed and interval, then `more`, for a figure's foot."""
+    head = f"Scale: {options['scale']}; {dataset_label(dataset)}; {sample}; training seed {seed}; {interval}."
+    return " ".join([head, *more])
+
+
+def color(explanation):
+    """The colour of an explanation's family."""
+    return SHADES[explanation.family][0]
+
+
+def diverging():
+    """Red, white, green: the paper's map for gradients."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("red_white_green", [RED, "white", GREEN])

@@ -1,0 +1,150 @@
+"""The published numbers of "Attention Meets Post-hoc Interpretability" beside ours, with a verdict and why.
+
+inputs: classifier, shown. The published checkpoint was never released, so single weights of a sentence or document are
+those of another model, and not comparable one by one; what should hold for any trained classifier is judged:
+
+same            accuracy: the published number lies inside the interval over training seeds, or within 1.5 points (the
+                spec's own tolerance) of the mean
+differs         it does not
+not comparable  another checkpoint; ours is shown all the same
+not run         this configuration has another sentence, document or data set
+"""
+
+import numpy as np
+
+from ..artefacts import read_json
+from ..registry import Output
+from ..stats import t_interval
+from ..theory.comparison import compared
+from . import latex as tex
+from . import xai
+from .published import all_entries
+
+TOLERANCE = 0.015
+
+ENTRY = Output(
+    id="xai_published",
+    label="Published and reproduced",
+    study=xai.STUDY,
+    needs=("classifier", "shown"),
+    options=xai.OPTIONS,
+    order=105,
+)
+
+
+def rows(inputs, options):
+    """One row a published number: quantity, published, ours, difference, interval, verdict, why."""
+    import pandas as pd
+
+    facts = [read_json(item["path"]) for item in inputs["classifier"]]
+    shown = read_json(inputs["shown"][0]["path"])
+    (accuracy,), (sentence,), (document,) = (
+        all_entries(key) for key in ("classifier_accuracy", "sentence", "document")
+    )
+    found = [_accuracy(accuracy, facts, options), *_sentence(sentence, shown), *_document(document, shown)]
+    about = {"scale": options["scale"], "dataset": facts[0]["dataset"], "model": "multihead"}
+    order = ["quantity", "published", "ours", "lower", "upper", "difference", "examples", "seeds", "interval", "verdict",
+             "why", "published_source", "measured"]  # fmt: skip
+    seed = str(shown["seed"])
+    frame = pd.DataFrame(
+        [{"seeds": seed, "interval": "none", "examples": 1, **about, **row} for row in found]
+    )
+    frame["difference"] = frame["ours"].astype(float) - frame["published"]
+    for column in ("ours", "lower", "upper"):
+        frame[column] = frame[column].astype(float)
+    return frame[[*about, *order]]
+
+
+def _source(entry):
+    return {"published_source": entry["source"], "measured": entry["measured"]}
+
+
+def _accuracy(entry, facts, options):
+    values = [fact["accuracy"] for fact in facts]
+    published, level = entry["values"]["accuracy"], options["bootstrap"]["level"]
+    row = {"quantity": "test accuracy", "published": published, "ours": float(np.mean(values)), **_source(entry),
+           "examples": facts[0]["examples"], "seeds": " ".join(str(fact["seed"]) for fact in facts)}  # fmt: skip
+    if len(values) > 1:
+        row["lower"], row["upper"] = np.clip(t_interval(values, level), 0, 1)
+        row["interval"] = f"{100 * level:g}% Student's t, over {len(values)} seeds"
+    if facts[0]["dataset"] != entry["dataset"]:
+        return row | {"verdict": "not comparable", "why": f"another data set ({facts[0]['dataset']})"}
+    if row.get("lower", 1) <= published <= row.get("upper", 0):
+        return row | {"verdict": "same", "why": "the published number lies inside our interval"}
+    if abs(row["ours"] - published) <= TOLERANCE:
+        return row | {
+            "verdict": "same",
+            "why": f"within {100 * TOLERANCE:g} points, what training seeds may do",
+        }
+    return row | {"verdict": "differs", "why": f"apart by more than {100 * TOLERANCE:g} points"}
+
+
+def _verdict(here, other, entry):
+    """What is said of a number of a sentence or document that is, or is not, the published one."""
+    if here["dataset"] != entry["dataset"]:
+        return {"verdict": "not run", "why": f"this scale has another data set ({here['dataset']})"}
+    if other:
+        return {"verdict": "not run", "why": f"this configuration shows another {other}"}
+    return {"verdict": "not comparable", "why": "another checkpoint: the published one was not released"}
+
+
+def _sentence(entry, shown):
+    ours = shown["sentence"]
+    same = ours["tokens"] == entry["words"]
+    says = _verdict(shown, "" if same else "sentence", entry)
+    for place, name in enumerate(("negative", "positive")):
+        value = ours["logits"][place] if same else None
+        yield {"quantity": f"sentence, {name} logit", "published": entry["logits"][place], "ours": value, **says, **_source(entry)}  # fmt: skip
+    for name, values in entry["values"].items():
+        for place, (word, value) in enumerate(zip(entry["words"], values, strict=True)):
+            mine = ours["weights"][name][place] if same else None
+            yield {
+                "quantity": f"sentence, {name}, {word}",
+                "published": value,
+                "ours": mine,
+                **says,
+                **_source(entry),
+            }
+
+
+def _document(entry, shown):
+    ours = shown["document"]
+    same = set(entry["values"]) <= set(ours["words"]) and len(ours["words"]) == 71
+    says = _verdict(shown, "" if same else "document", entry)
+    runs, formula = np.mean(ours["lime_delete"], axis=0), np.array(ours["limits"]["published"])
+    mine = compared("x", formula, runs) if same else {}
+    for name, value in entry["statistics"].items():
+        yield {"quantity": f"document, LIME against the 3/2 formula, {name}", "published": value,
+               "ours": mine.get(f"x_{name}"), **says, **_source(entry)}  # fmt: skip
+    for word, values in entry["values"].items():
+        place = ours["words"].index(word) if same else None
+        for name, value, numbers in zip(("LIME", "3/2 formula"), values, (runs, formula), strict=True):
+            yield {"quantity": f"document, {name}, {word}", "published": value,
+                   "ours": numbers[place] if same else None, **says, **_source(entry)}  # fmt: skip
+
+
+def latex(frame, options):
+    """The table as LaTeX: accuracy and the document's statistics; the CSV has every weight."""
+    kept = frame[frame["quantity"].str.contains("accuracy|logit|against")]
+    lines = [
+        [tex.escape(row.quantity), tex.number(row.published), tex.number(row.ours, row.lower, row.upper),
+         tex.number(row.difference), tex.escape(row.verdict), tex.escape(row.why)]
+        for row in kept.itertuples()
+    ]  # fmt: skip
+    counts = "; ".join(
+        f"{name}: {count}" for name, count in frame["verdict"].value_counts(sort=False).items()
+    )
+    table = tex.table(
+        caption=f"{ENTRY.label}: the multi-head classifier.",
+        label=f"tab:{ENTRY.id}",
+        columns=["Quantity", "Published", "Ours", r"$\Delta$", "verdict", "why"],
+        sections=[lines],
+        notes=[
+            tex.escape(
+                f"Scale: {options['scale']}; {ENTRY.id}.csv has all {len(frame)} numbers with source, sample count, seeds and "
+                f"interval ({counts})."
+            ),
+            tex.command_note(options),
+        ],
+    )
+    return tex.document(ENTRY.label, [table], options)

@@ -1,0 +1,27 @@
+"""Two vectors of coefficients beside each other. No torch."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def compared(name, formula, runs):
+    """How a formula's coefficients stand to LIME's, (words,) each: name_l2, _relative, _pearson, _spearman, _slope.
+
+    l2: norm of the difference (the published error); relative: over LIME's norm; slope: of LIME on the formula, through
+    the origin. Correlations are 0 where one side is constant.
+    """
+    apart, size = np.linalg.norm(formula - runs), np.linalg.norm(runs)
+    square = formula @ formula
+    return {
+        f"{name}_l2": apart,
+        f"{name}_relative": apart / size if size else 0.0,
+        f"{name}_pearson": _pearson(formula, runs),
+        f"{name}_spearman": _pearson(rankdata(formula), rankdata(runs)),
+        f"{name}_slope": formula @ runs / square if square else 0.0,
+    }
+
+
+def _pearson(one, other):
+    one, other = one - one.mean(), other - other.mean()
+    norms = np.linalg.norm(one) * np.linalg.norm(other)
+    return one @ other / norms if norms else 0.0
