@@ -33,7 +33,7 @@ def draw(inputs, options):
     labels = ["[cls]", *(plain(token) for token in facts["sentence"]["tokens"])]
     down = -(-len(heads) // ACROSS)
     side = 1.0 + 0.14 * len(labels)
-    drawn = figure(ACROSS * (side + 0.55), down * (side + 0.4))
+    drawn = figure(ACROSS * (side + 0.2), down * (side + 0.4))
     greens = LinearSegmentedColormap.from_list("white_green", ["white", xai.GREEN])
     panels = drawn.subplots(down, ACROSS, squeeze=False).ravel()
     for number, axes in enumerate(panels):

@@ -49,8 +49,6 @@ def draw(inputs, options):
             axes.fill_between(
                 place, errors.quantile(0.25), errors.quantile(0.75), alpha=0.15, linewidth=0, **look
             )
-        if quantity == "concentration":
-            axes.set_xscale("log")
         axes.set_xlabel(label, fontsize=8.5)
         axes.grid(color="0.92", linewidth=0.6)
     panels[0].set_ylabel("relative $L_2$ error", fontsize=8.5)

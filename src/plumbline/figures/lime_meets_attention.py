@@ -63,6 +63,6 @@ def draw(inputs, options):
         options, facts["dataset"], facts["seed"], f"N = 1 document, {len(document['tokens'])} tokens, "
         f"{len(document['words'])} distinct", "no interval: every run is shown",
         f"Boxes: {facts['repeats']} runs of {facts['samples']} samples. Of a word that occurs again the coefficients of its "
-        f"places add up. ρ of the heads: {', '.join(f'{value:.2f}' for value in document['rho'])}.",
+        f"places add up. ρ of the heads: {', '.join(f'{value:.3g}' for value in document['rho'])}.",
     ))  # fmt: skip
     return drawn

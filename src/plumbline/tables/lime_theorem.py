@@ -47,10 +47,14 @@ def rows(inputs, options):
             for measure in (*MEASURES, "rho")
             if (f"{formula}_{measure}" in frame) or (formula, measure) == ("document", "rho")
         ]
-        names = ["log_rho" if formula == "document" else f"{formula}_{measure}" for formula, measure in columns]
+        names = [
+            "log_rho" if formula == "document" else f"{formula}_{measure}" for formula, measure in columns
+        ]
         numbers = xai.summary(frame, names, options, ENTRY.id, dataset, seed, mode)
         # Of rho, whose logarithm is recorded, the geometric mean over texts and heads.
-        numbers[-1] = {name: value if name == "examples" else np.exp(value) for name, value in numbers[-1].items()}
+        numbers[-1] = {
+            name: value if name == "examples" else np.exp(value) for name, value in numbers[-1].items()
+        }
         found += [
             {**xai.about(options, dataset, seed), "mode": mode, "formula": formula, "measure": measure, **values,
              "direction": {1: "higher", -1: "lower", 0: "1 is exact"}[MEASURES.get(measure, 0)] if measure != "rho" else "",

@@ -59,12 +59,26 @@ def order(dataset, count):
 
 
 def run_shard(
-    experiment, *, files, data, shard, size, reviews, dataset, seed, samples, repeats, output, threads=1
+    experiment,
+    *,
+    files,
+    data,
+    shard,
+    size,
+    reviews,
+    dataset,
+    seed,
+    samples,
+    repeats,
+    output,
+    start=0,
+    threads=1,
 ):
-    """Write one shard of an experiment: rows `shard * size` to `(shard + 1) * size` of the first `reviews` in order.
+    """Write one shard of an experiment: of the first `reviews` in order, `size` from `start + shard * size` on.
 
     files    weights, vocabulary, metrics -> path; data: Parquet file of the reviews.
     samples, repeats: of LIME.
+    Raises PlumblineError where there are fewer reviews than asked for.
     """
     from ..models.multihead_training import load
     from ..models.runtime import prepare
@@ -76,7 +90,7 @@ def run_shard(
         raise PlumblineError(
             f"{data} has {len(rows)} texts, fewer than attention_meets_xai.reviews.{experiment} ({reviews}): lower it"
         )
-    chosen = order(dataset, len(rows))[:reviews][shard * size : (shard + 1) * size]
+    chosen = order(dataset, len(rows))[:reviews][start + shard * size :][:size]
     clean = experiment != "gradient"
     documents = [document(rows[number], vocabulary, max_len, clean=clean) for number in chosen]
     module = importlib.import_module(f"{__package__}.{EXPERIMENTS[experiment]}")
