@@ -48,8 +48,19 @@ STAGES = (
 CONTROLS = ("random", "position", "uniform")
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
+STUDY = {
+    "dataset": "sentiment",
+    "seeds": [0, 1],
+    "network": {"max_len": 20, "d_in": 8, "d_attn": 4, "d_out": 4, "heads": 2},
+    "training": {"epochs": 1, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.01},
+    "reviews": {"gradient": 30, "lime_mask": 30, "lime_delete": 20, "faithfulness": 20},
+    "samples": 100,
+    "repeats": 2,
+    "shard": 256,
+}
 OPTIONS = {
     "scale": "small",
+    "attention_meets_xai": STUDY,
     "heatmap_examples": [0, 3],
     "bootstrap": {"resamples": 200, "level": 0.95},
     "runs": [],
@@ -267,3 +278,38 @@ def _write_isotropy(path, lengths, rng, layers):
                 rows.append((index, vectors, depth, value, 1 if vectors == "embeddings" else n))
     names = ("id", "vectors", "layer", "cosine", "values")
     write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="isotropy")
+
+
+def study(results, dataset="sentiment"):
+    """The artefacts of the multi-head classifier's study below `results`, by the jobs themselves; returns `inputs`."""
+    from plumbline.models.multihead_training import train_job
+    from plumbline.theory.experiments import run_shard
+    from plumbline.theory.shown import write_shown
+
+    draw = np.random.default_rng(5)
+    files = {split: results / f"data/{dataset}/{split}.parquet" for split in ("train", "validation", "test")}
+    for split, file in files.items():
+        labels = draw.integers(0, 2, 64 if split == "train" else 30)
+        texts = [f"the {draw.choice(WORDS)} film was {'good' if label else 'bad'} {draw.choice(WORDS)} story" for label in labels]  # fmt: skip
+        write_rows(file, {"id": range(len(labels)), "text": texts, "label": labels}, kind="data")
+    inputs = {"classifier": []}
+    for seed in STUDY["seeds"]:
+        folder = results / f"models/{dataset}/multihead/seed{seed}"
+        outputs = {"weights": folder / "model.safetensors", "vocabulary": folder / "vocabulary.json", "metrics": folder / "metrics.json"}  # fmt: skip
+        train_job(dataset=dataset, seed=seed, network=STUDY["network"], training=STUDY["training"], files=files, outputs=outputs)  # fmt: skip
+        inputs["classifier"].append({"dataset": dataset, "seed": seed, "path": outputs["metrics"]})
+    folder = results / f"models/{dataset}/multihead/seed0"
+    common = {
+        "files": {"weights": folder / "model.safetensors", "vocabulary": folder / "vocabulary.json", "metrics": folder / "metrics.json"},
+        "data": files["test"], "dataset": dataset, "seed": 0, "samples": STUDY["samples"], "repeats": STUDY["repeats"],
+    }  # fmt: skip
+    for experiment, reviews in STUDY["reviews"].items():
+        path = results / f"theory/{dataset}/seed0/{experiment}/0.parquet"
+        run_shard(experiment, shard=0, size=STUDY["shard"], reviews=reviews, output=path, **common)
+        inputs[f"theory_{experiment}"] = [{"dataset": dataset, "seed": 0, "path": path}]
+    path = results / f"theory/{dataset}/seed0/shown.json"
+    write_shown(sentence=None, document_text=None, output=path, **common)
+    inputs["shown"] = [{"dataset": dataset, "seed": 0, "path": path}]
+    table = results / "tables/attention_meets_xai/xai_faithfulness.csv"
+    tables.write("xai_faithfulness", inputs, OPTIONS, table, table.with_suffix(".tex"))
+    return inputs

@@ -26,7 +26,7 @@ SOURCES = [(dataset, source) for dataset, entry in DATASETS.items() for source i
 
 
 def test_registry():
-    assert set(DATASETS) == {"sentiment", "reviews", "agreement", "sst2", "imdb", "yelp", "sva"}
+    assert set(DATASETS) == {"sentiment", "reviews", "agreement", "sst2", "imdb", "imdb_25k", "yelp", "sva"}
     with pytest.raises(PlumblineError, match="unknown dataset 'sst': did you mean 'sst2'"):
         DATASETS["sst"]
 

@@ -24,7 +24,7 @@ from plumbline.figures import (
     style,
     token_heatmap,
 )
-from tests.synthetic import CONTROLS, OPTIONS, TEN, compare, make, merge, with_tables
+from tests.synthetic import CONTROLS, OPTIONS, TEN, compare, make, merge, study, with_tables
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -37,8 +37,8 @@ def inputs(tmp_path_factory):
     )
     found = merge(make(root, seeds=(0, 1), examples=20), small)
     other = make(root, model="distilbert", architecture="distilbert", methods=TEN, examples=20)
-    found = with_tables(root, found)
-    return found | compare(root, merge(found, other), ("sentiment", "bert", "distilbert"))
+    found = with_tables(root, found | study(root))
+    return found | compare(root, merge(other, found), ("sentiment", "bert", "distilbert"))
 
 
 def texts(drawn):

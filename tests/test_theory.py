@@ -16,6 +16,7 @@ from sklearn.metrics import pairwise_distances
 from plumbline.errors import PlumblineError
 from plumbline.models.multihead import UNK, Vocabulary, cleaned, sinusoids, tokens_of
 from plumbline.theory import MultiHeadClassifier, closed_form_gradient, lime_coefficients, lime_limit
+from plumbline.theory.comparison import compared
 from plumbline.theory.documents import deleted_logits, grouped, masked_logits, terms_of
 from plumbline.theory.experiments import BLOCK, document, order, rounded
 from plumbline.theory.explanations import attention_scores, gradient_scores
@@ -23,7 +24,6 @@ from plumbline.theory.gradient import autograd_gradient
 from plumbline.theory.lime_package import package_coefficients, predictor
 from plumbline.theory.lime_sampling import draw, kernel, lime, ridge
 from plumbline.theory.limits import constant, gram_solution, limit, mean_field
-from plumbline.theory.comparison import compared
 from tests.conftest import GOLDEN
 
 FOLDER = GOLDEN / "lopardo"

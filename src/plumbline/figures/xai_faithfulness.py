@@ -48,7 +48,7 @@ def draw(inputs, options):
     drawn.tight_layout()
     about = frame.iloc[0]
     foot(drawn, xai.foot_text(
-        options, about["dataset"], about["seeds"], f"N = {about['examples']} texts", f"lines: {interval_text(options)}",
+        options, about["dataset"], about["seeds"], f"N = {about['examples']} texts", f"lines: intervals, {interval_text(options)}",
         f"Filled: tokens {MODES['delete'].split()[0]}; hollow: {MODES['mask'].split()[0]}.",
     ))  # fmt: skip
     return drawn

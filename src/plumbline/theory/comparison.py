@@ -1,7 +1,6 @@
 """Two vectors of coefficients beside each other. No torch."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def compared(name, formula, runs):
@@ -10,6 +9,8 @@ def compared(name, formula, runs):
     l2: norm of the difference (the published error); relative: over LIME's norm; slope: of LIME on the formula, through
     the origin. Correlations are 0 where one side is constant.
     """
+    from scipy.stats import rankdata  # the workflow reads this module's importers at every start
+
     apart, size = np.linalg.norm(formula - runs), np.linalg.norm(runs)
     square = formula @ formula
     return {
