@@ -70,21 +70,23 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """3 corpora of 2 splits; 2 models with 8 methods and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2
+    """3 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2
     tables for each of these, 6 figures and 10 tables a study."""
     assert workflow.counts(plain) == {
-        "data": 6, "model": 11, "attributions": 2 * 12 + 9 * 9, "faithfulness": 2 * 12 + 9 * 9, "agreement": 11,
+        "data": 7, "model": 11, "attributions": 2 * 12 + 9 * 9, "faithfulness": 2 * 12 + 9 * 9, "agreement": 11,
         "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1,
-        "table": 9 + 10, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6, "all": 1, "total": 344,
+        "table": 9 + 10 + 6, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8, "all": 1, "total": 344 + 1 + 14 + 8,
+        "multihead": 3, "theory": 4, "shown": 1,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
     """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 8, "model": 6, "attributions": 6 * 11, "faithfulness": 6 * 11, "agreement": 6, "isotropy": 6,
-        "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "table": 4 + 8, "html_table": 4, "cost": 1,
-        "figure": 5 * 4 + 5, "all": 1, "total": 207,
+        "data": 8 + 3, "model": 6, "attributions": 6 * 11, "faithfulness": 6 * 11, "agreement": 6, "isotropy": 6,
+        "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "table": 4 + 8 + 6, "html_table": 4, "cost": 1,
+        "figure": 5 * 4 + 5 + 8, "all": 1, "total": 207 + 3 + 14 + 36,
+        "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
     }  # fmt: skip
 
 
@@ -97,8 +99,8 @@ def test_paper_plan(plain):
     assert found == {
         "download_model": 20, "data": found["data"], "model": 22, "attributions": 22 * 11, "faithfulness": 22 * 11,
         "agreement": 22, "isotropy": 22, "contributions": 13, "download_released": 11, "released_seeds": 1,
-        "seed_consistency": 1, "model_consistency": 5, "table": 13 + 9, "html_table": 13, "cost": 1,
-        "figure": 5 * 13 + 6, "all": 1,
+        "seed_consistency": 1, "model_consistency": 5, "table": 13 + 9 + 6, "html_table": 13, "cost": 1,
+        "figure": 5 * 13 + 6 + 8, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
     }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ def results(folder):
 
 def test_every_parquet_file_has_its_schema(finished):
     found = sorted(results(finished).rglob("*.parquet"))
-    # data, attributions, faithfulness, agreement, contributions, isotropy, released seeds
-    assert len(found) == 2 + 8 + 8 + 1 + 1 + 1 + 1
+    # data, attributions, faithfulness, agreement, contributions, isotropy, released seeds, experiments
+    assert len(found) == 3 + 8 + 8 + 1 + 1 + 1 + 1 + 4
     assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
 
 
@@ -39,7 +39,7 @@ def test_model_facts(finished):
 
 
 def test_tables_name_the_scale_and_hold_every_readout(finished):
-    for path in sorted(results(finished).glob("tables/alti/*.csv")):
+    for path in sorted(results(finished).glob("tables/*/*.csv")):
         frame = pd.read_csv(path)
         assert set(frame["scale"]) == {"tiny"}, path
         assert "config.paper.yaml" in path.with_suffix(".tex").read_text(), path

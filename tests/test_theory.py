@@ -269,7 +269,7 @@ def test_limits_sum_to_a_words_coefficient():
     for formula in ("published", "rho", "mean_field"):
         terms = lime_limit(model, ids[None], formula=formula)[0]
         assert terms[0] == 0 and not terms[5:].any()
-        assert np.all(terms[1:5] != 0)
+        assert (terms[1:5] != 0).all()
     assert terms[1] == terms[3]
     coefficients = lime_coefficients(model, ids[None], mode="delete", samples=1000, seed=3)[0]
     assert coefficients[1] == coefficients[3] and coefficients[0] == 0 and not coefficients[5:].any()
@@ -316,7 +316,9 @@ def test_lime_is_the_packages_in_distribution(mode):
     )
     ids = torch.from_numpy(item.ids)[None]
     options = {"lengths": [7], "words": [item.words], "mode": mode, "samples": 1000}
-    ours = np.stack([lime_coefficients(model, ids, seed=seed, **options)[0, 1:8] for seed in range(12)])
+    ours = np.stack(
+        [lime_coefficients(model, ids, seed=seed, **options)[0, 1:8].numpy() for seed in range(12)]
+    )
     if mode == "delete":
         ours = np.stack([grouped(run, item.words) for run in ours])
     error = np.sqrt((package.var(0, ddof=1) + ours.var(0, ddof=1)) / 12)

@@ -4,6 +4,7 @@ The same law of samples, kernel and ridge as `lime.lime_text.LimeTextExplainer`;
 """
 
 import numpy as np
+import torch
 
 from ..errors import unknown
 from .documents import deleted_logits, masked_logits, terms_of
@@ -15,7 +16,8 @@ MODES = ("mask", "delete")
 
 
 def lime_coefficients(model, ids, *, mode, samples, seed, lengths=None, words=None):
-    """LIME's coefficients of the positive logit, one term a position: float64 (batch, T), zero at [cls] and padding.
+    """LIME's coefficients of the positive logit, one term a position: float64 tensor (batch, T), zero at [cls] and
+    padding.
 
     mode     'mask' replaces tokens by UNK in place, each position a feature (the package's bow=False); 'delete' deletes
              words, all occurrences at once (bow=True, the default of the package and of the paper's figures): a word's
@@ -33,7 +35,7 @@ def lime_coefficients(model, ids, *, mode, samples, seed, lengths=None, words=No
         if terms.length:
             terms = terms.by_position() if mode == "mask" else terms
             found[number, 1 : terms.length + 1] = shares(lime(terms, mode, samples, seed), terms.words)
-    return found
+    return torch.from_numpy(found)
 
 
 def shares(values, words):

@@ -1,6 +1,7 @@
 """What LIME's coefficients tend to under masking, in three formulas (docs/theory.md derives them)."""
 
 import numpy as np
+import torch
 
 from ..errors import unknown
 from .documents import grouped, in_place, terms_of
@@ -12,7 +13,7 @@ FORMULAS = ("published", "rho", "mean_field")
 
 
 def lime_limit(model, ids, *, formula, lengths=None, words=None):
-    """The limit of LIME's coefficients of the positive logit, one term a position: float64 (batch, T).
+    """The limit of LIME's coefficients of the positive logit, one term a position: float64 tensor (batch, T).
 
     formula  'published': 3/2 (alpha_t v_t - alpha_h,t v_h,t) . w, averaged over heads (Lopardo et al. 2024, Section 5),
              h being the document with every word replaced by UNK; 'rho': each head's 3/2 replaced by `constant(rho)`;
@@ -29,7 +30,7 @@ def lime_limit(model, ids, *, formula, lengths=None, words=None):
         terms = terms_of(model, document, length, None if words is None else words[number])
         if terms.length:
             found[number, 1 : terms.length + 1] = limit(terms, formula)
-    return found
+    return torch.from_numpy(found)
 
 
 def limit(terms, formula):
