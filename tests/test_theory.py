@@ -113,9 +113,8 @@ def test_golden_word_scores(golden):
 
 
 def test_golden_limit(golden):
-    terms = lime_limit(golden["model"], golden["ids"], formula="published", lengths=[len(golden["tokens"])])[
-        0
-    ]
+    options = {"formula": "published", "lengths": [len(golden["tokens"])]}
+    terms = lime_limit(golden["model"], golden["ids"], **options)[0].numpy()
     ours = grouped(terms[1 : 1 + len(golden["tokens"])], golden["words"])
     wanted = json.loads(str(golden["found"]["lime_limit_words"]))
     assert sorted(wanted) == sorted(set(golden["tokens"]))
