@@ -261,8 +261,8 @@ def epoch(examples, size, draw):
         yield [examples[number] for number in found[index]]
 
 
-# Padded tokens whose activations are held at once: 4096 of a MiniLM take about 2 GB.
-TOKENS = 4096
+# Padded tokens whose activations are held at once: 2048 of a MiniLM, in texts of 256, take about 1 GB.
+TOKENS = 2048
 
 
 def parts(batch):
