@@ -192,6 +192,17 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
         + figures("deletion_curves")
         + RANKS
     )
+    study = "attention_meets_xai"
+    names = (
+        "classifier_accuracy",
+        "gradient_theorem",
+        "lime_theorem",
+        "lime_growth",
+        "xai_faithfulness",
+        "xai_published",
+    )
+    shown += [f"results/tiny/tables/{study}/{name}.csv" for name in names]
+    shown += [f"results/tiny/figures/{study}/xai_faithfulness.pdf"]
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 
 
