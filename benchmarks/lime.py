@@ -12,7 +12,8 @@ import time
 import numpy as np
 import torch
 
-from plumbline.models.multihead import SPECIALS, MultiHeadClassifier, Vocabulary
+from plumbline.models.multihead import MultiHeadClassifier
+from plumbline.models.vocabulary import SPECIALS, Vocabulary
 from plumbline.theory.documents import terms_of
 from plumbline.theory.experiments import document
 from plumbline.theory.lime_package import package_coefficients, predictor

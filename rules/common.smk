@@ -33,7 +33,6 @@ from plumbline.config import (
 from plumbline.datasets import multiberts, raw_files
 from plumbline.errors import PlumblineError
 from plumbline.modules import module_files
-from plumbline.theory.experiments import EXPERIMENTS
 from plumbline.plan import (
     PAPER_COMMAND,
     check_target,
@@ -48,6 +47,7 @@ from plumbline.plan import (
     output_options,
     path,
 )
+from plumbline.theory.experiments import EXPERIMENTS
 
 
 def say(line):

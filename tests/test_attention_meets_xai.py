@@ -10,8 +10,9 @@ import torch
 
 from plumbline.artefacts import check_file, read_json, read_records, read_rows, write_json
 from plumbline.errors import PlumblineError
-from plumbline.models.multihead import UNK, MultiHeadClassifier
+from plumbline.models.multihead import MultiHeadClassifier
 from plumbline.models.multihead_training import fit, load
+from plumbline.models.vocabulary import UNK
 from plumbline.tables import (
     classifier_accuracy,
     gradient_theorem,

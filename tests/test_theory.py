@@ -1,5 +1,6 @@
 """The multi-head classifier's closed forms: golden outputs, derivations re-done, LIME against its package."""
 
+import copy
 import itertools
 import json
 from math import comb
@@ -14,11 +15,12 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 
 from plumbline.errors import PlumblineError
-from plumbline.models.multihead import UNK, Vocabulary, cleaned, sinusoids, tokens_of
+from plumbline.models.multihead import sinusoids
+from plumbline.models.vocabulary import UNK, Vocabulary, cleaned, tokens_of
 from plumbline.theory import MultiHeadClassifier, closed_form_gradient, lime_coefficients, lime_limit
 from plumbline.theory.comparison import compared
 from plumbline.theory.documents import deleted_logits, grouped, masked_logits, terms_of
-from plumbline.theory.experiments import BLOCK, document, order, rounded
+from plumbline.theory.experiments import document, order, rounded
 from plumbline.theory.explanations import attention_scores, gradient_scores
 from plumbline.theory.gradient import autograd_gradient
 from plumbline.theory.lime_package import package_coefficients, predictor
@@ -175,9 +177,12 @@ documents_of = st.lists(st.integers(2, 39), min_size=1, max_size=23)
 @settings(max_examples=40, deadline=None)
 @given(documents_of, st.sampled_from([1.0, 10.0, 40.0]), st.integers(0, 100))
 def test_perturbed_documents_without_a_forward_pass(tokens, scale, seed):
-    """Masking and deletion, term by term, against the model on the perturbed ids."""
+    """Masking and deletion, term by term, against the model on the perturbed ids.
+
+    The model in double precision: where heads are sharp the single-precision forward pass is itself off by 9e-6.
+    """
     model, ids = small(scale=scale, seed=seed % 5), padded(tokens)
-    terms = terms_of(model, ids, len(tokens))
+    terms, exact = terms_of(model, ids, len(tokens)), copy.deepcopy(model).double()
     kept = np.random.default_rng(seed).integers(0, 2, (20, terms.distinct)).astype(np.float32)
     kept[0], kept[1] = 0, 1
     mask, delete = [], []
@@ -186,7 +191,7 @@ def test_perturbed_documents_without_a_forward_pass(tokens, scale, seed):
         delete.append(padded([token for token, keep in zip(tokens, row, strict=True) if keep]))
     with torch.no_grad():
         for rows, ours in ((mask, masked_logits), (delete, deleted_logits)):
-            wanted = model(torch.stack(rows)).numpy()
+            wanted = exact(torch.stack(rows)).numpy()
             np.testing.assert_allclose(ours(terms, kept), wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
 
 
@@ -372,5 +377,5 @@ def test_compared():
 def test_rounding_and_order():
     values = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.arange(-5, 5).repeat(100)
     np.testing.assert_allclose(rounded(values), values, rtol=2.0**-12)
-    assert sorted(order("sentiment", 1000)) == list(range(1000)) and BLOCK == 256
+    assert sorted(order("sentiment", 1000)) == list(range(1000))
     assert not np.array_equal(order("sentiment", 1000), order("imdb_25k", 1000))

@@ -17,7 +17,7 @@ ENTRY = Output(
     label="Attention of the heads",
     study=xai.STUDY,
     needs=("shown",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=101,
 )

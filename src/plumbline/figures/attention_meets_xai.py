@@ -17,7 +17,7 @@ ENTRY = Output(
     label="Attention meets post-hoc interpretability",
     study=xai.STUDY,
     needs=("shown",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=100,
 )

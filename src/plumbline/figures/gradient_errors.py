@@ -22,7 +22,7 @@ ENTRY = Output(
     label="Errors of the closed-form gradient",
     study=xai.STUDY,
     needs=("theory_gradient",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=104,
 )

@@ -22,7 +22,7 @@ ENTRY = Output(
     label="Gradient meets attention",
     study=xai.STUDY,
     needs=("shown",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=103,
 )

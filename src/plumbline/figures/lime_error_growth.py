@@ -21,7 +21,7 @@ ENTRY = Output(
     label="Growth of the limit's error",
     study=xai.STUDY,
     needs=("theory_lime_mask",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=106,
 )

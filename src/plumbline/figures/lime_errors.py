@@ -18,7 +18,7 @@ ENTRY = Output(
     label="Errors of LIME's limit",
     study=xai.STUDY,
     needs=("theory_lime_mask", "theory_lime_delete"),
-    options=xai.OPTIONS,
+    options=("attention_meets_xai",),
     formats=xai.FORMATS,
     order=105,
 )

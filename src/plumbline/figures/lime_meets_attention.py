@@ -18,7 +18,7 @@ ENTRY = Output(
     label="LIME meets attention",
     study=xai.STUDY,
     needs=("shown",),
-    options=xai.OPTIONS,
+    options=(),
     formats=xai.FORMATS,
     order=102,
 )

@@ -5,7 +5,6 @@ from ..collect import dataset_label
 from .style import SHADES
 
 STUDY = "attention_meets_xai"
-OPTIONS = ("bootstrap", "attention_meets_xai")
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"

@@ -18,7 +18,7 @@ ENTRY = Output(
     label="Faithfulness of the explanations",
     study=xai.STUDY,
     needs=("tables/xai_faithfulness",),
-    options=xai.OPTIONS,
+    options=("bootstrap",),
     formats=xai.FORMATS,
     order=107,
 )

@@ -3,20 +3,18 @@ the epoch with the best validation accuracy is kept.
 """
 
 import math
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from .. import __version__
-from ..artefacts import read_json, read_records, write_json
+from ..artefacts import atomic, read_json, read_records, write_json
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
-from .multihead import MultiHeadClassifier, Vocabulary, tokens_of
+from .multihead import MultiHeadClassifier
 from .runtime import prepare
+from .vocabulary import Vocabulary, tokens_of
 
 
 def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
@@ -100,11 +98,8 @@ def save(model, vocabulary, outputs):
     """Weights (safetensors) and vocabulary (JSON), each moved into place when complete."""
     from safetensors.torch import save_file
 
-    folder = Path(outputs["weights"]).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving.") as made:
-        save_file(model.state_dict(), f"{made}/weights", metadata={"format": "pt"})
-        os.replace(f"{made}/weights", outputs["weights"])
+    with atomic(outputs["weights"]) as temporary:
+        save_file(model.state_dict(), temporary, metadata={"format": "pt"})
     write_json(outputs["vocabulary"], vocabulary.tokens)
 
 

@@ -1,9 +1,20 @@
 """One job's torch: threads from the configuration, no TF32, quiet libraries."""
 
+import ctypes
 import os
 import sys
 
 from ..errors import PlumblineError
+
+
+def release_memory():
+    """Give freed memory back to the system, where the C library can (glibc).
+
+    Tensors of ever other sizes leave holes in the heap: training on long texts grew from 0.8 to above 3 GB of them.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def prepare(device="cpu", threads=1):

@@ -17,7 +17,7 @@ from ..stats import wilson_interval
 from . import agreement_head
 from .encoders import class_of, max_tokens, predicted_class
 from .inference import Passes
-from .runtime import prepare
+from .runtime import prepare, release_memory
 from .tokenisation import padded, tokenise, train_tokenizer
 
 
@@ -234,7 +234,8 @@ def fit(network, examples, tokenizer, training, seed):
     for step, batch in zip(range(1, steps + 1), plan, strict=False):
         optimiser.zero_grad()
         losses.append(0.0)
-        for part in parts(batch):
+        pieces = parts(batch)
+        for part in pieces:
             loss = batch_loss(network, part, tokenizer.pad_token_id, device) * (len(part) / len(batch))
             loss.backward()
             losses[-1] += loss.item()
@@ -243,6 +244,8 @@ def fit(network, examples, tokenizer, training, seed):
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
+        if len(pieces) > 1:  # long texts
+            release_memory()
         if step % every == 0 or step == steps:
             curve.append({"step": step, "loss": float(np.mean(losses))})
             losses = []
@@ -261,7 +264,7 @@ def epoch(examples, size, draw):
         yield [examples[number] for number in found[index]]
 
 
-# Padded tokens whose activations are held at once: 2048 of a MiniLM, in texts of 256, take about 1 GB.
+# Padded tokens whose activations are held at once: of a MiniLM, in texts of 256, they take 1.7 GB.
 TOKENS = 2048
 
 

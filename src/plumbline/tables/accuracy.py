@@ -27,24 +27,33 @@ def rows(inputs, options):
         facts = [metrics_of(item) for item in sorted(items, key=lambda item: int(item["seed"]))]
         about = {"scale": options["scale"], "dataset": dataset, "model": model}
         shared = {key: facts[0][key] for key in ("architecture", "source", "split")}
-        for fact in facts:
-            correct = round(fact["accuracy"] * fact["examples"])
-            lower, upper = wilson_interval(correct, fact["examples"], level)
-            found.append({
-                **about, **shared, "seed": str(fact["seed"]), "seeds": str(fact["seed"]),
-                "examples": fact["examples"], "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
-                "interval": f"{percent(level)} Wilson, over examples",
-            })  # fmt: skip
-        if len(facts) > 1:
-            values = [fact["accuracy"] for fact in facts]
-            # Student's t knows no bounds; a share has some.
-            lower, upper = np.clip(t_interval(values, level), 0, 1)
-            found.append({
-                **about, **shared, "seed": "mean", "seeds": seeds_of(items), "examples": facts[0]["examples"],
-                "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
-                "interval": f"{percent(level)} Student's t, over {len(values)} seeds",
-            })  # fmt: skip
+        found += [{**about, **shared, **numbers} for numbers in accuracies(facts, level)]
     return pd.DataFrame(found)
+
+
+def accuracies(facts, level):
+    """A dict a seed, and one more for their mean where there are several: seed, seeds, examples, accuracy, its interval.
+
+    facts: metrics.json of each seed, with seed, examples and accuracy.
+    """
+    found = []
+    for fact in facts:
+        lower, upper = wilson_interval(round(fact["accuracy"] * fact["examples"]), fact["examples"], level)
+        found.append({
+            "seed": str(fact["seed"]), "seeds": str(fact["seed"]), "examples": fact["examples"],
+            "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
+            "interval": f"{percent(level)} Wilson, over examples",
+        })  # fmt: skip
+    if len(facts) > 1:
+        values = [fact["accuracy"] for fact in facts]
+        # Student's t knows no bounds; a share has some.
+        lower, upper = np.clip(t_interval(values, level), 0, 1)
+        found.append({
+            "seed": "mean", "seeds": seeds_of(facts), "examples": facts[0]["examples"],
+            "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
+            "interval": f"{percent(level)} Student's t, over {len(values)} seeds",
+        })  # fmt: skip
+    return found
 
 
 def latex(frame, options):

@@ -7,11 +7,11 @@ Unit: share of texts, in [0, 1].
 import numpy as np
 
 from ..artefacts import read_json
-from ..collect import dataset_label, percent
+from ..collect import dataset_label
 from ..registry import Output
-from ..stats import t_interval, wilson_interval
 from . import latex as tex
 from . import xai
+from .accuracy import accuracies
 from .published import all_entries
 
 ENTRY = Output(
@@ -28,33 +28,21 @@ def rows(inputs, options):
     """One row a seed, and one more (seed 'mean') where there are several; published only beside the mean or one seed."""
     import pandas as pd
 
-    level = options["bootstrap"]["level"]
     facts = [read_json(item["path"]) for item in inputs["classifier"]]
-    shared = {"scale": options["scale"], "dataset": facts[0]["dataset"], "model": "multihead"}
-    found = []
-    for fact in facts:
-        correct = round(fact["accuracy"] * fact["examples"])
-        lower, upper = wilson_interval(correct, fact["examples"], level)
-        best = max(fact["epochs"], key=lambda entry: entry["validation_accuracy"])
-        found.append({
-            **shared, "seed": str(fact["seed"]), "seeds": str(fact["seed"]), "examples": fact["examples"],
-            "vocabulary": fact["vocabulary"], "parameters": fact["parameters"],
-            "validation_accuracy": best["validation_accuracy"], "best_epoch": best["epoch"],
-            "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Wilson, over texts",
-        })  # fmt: skip
-    if len(facts) > 1:
-        values = [fact["accuracy"] for fact in facts]
-        lower, upper = np.clip(t_interval(values, level), 0, 1)
-        found.append({
-            **found[0], "seed": "mean", "seeds": " ".join(str(fact["seed"]) for fact in facts),
-            "validation_accuracy": float(np.mean([row["validation_accuracy"] for row in found])), "best_epoch": None,
-            "accuracy": float(np.mean(values)), "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Student's t, over {len(values)} seeds",
-        })  # fmt: skip
+    best = [max(fact["epochs"], key=lambda entry: entry["validation_accuracy"]) for fact in facts]
+    found = [
+        {**xai.about(options, facts[0]["dataset"], ""), **numbers, "vocabulary": facts[0]["vocabulary"],
+         "parameters": facts[0]["parameters"]}
+        for numbers in accuracies(facts, options["bootstrap"]["level"])
+    ]  # fmt: skip
+    for row, entry in zip(found, best, strict=False):
+        row |= {"validation_accuracy": entry["validation_accuracy"], "best_epoch": entry["epoch"]}
+    if len(found) > len(best):
+        mean = float(np.mean([entry["validation_accuracy"] for entry in best]))
+        found[-1] |= {"validation_accuracy": mean, "best_epoch": None}
     frame = pd.DataFrame(found).astype({"best_epoch": "Int64"})
     (entry,) = all_entries("classifier_accuracy")
-    same = entry["dataset"] == shared["dataset"]
+    same = entry["dataset"] == facts[0]["dataset"]
     frame["published_value"] = [entry["values"]["accuracy"] if same else None] * len(frame)
     frame["published_source"] = entry["source"] if same else ""
     return frame.astype({"published_value": float})

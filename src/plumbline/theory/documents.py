@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..models.multihead import UNK
+from ..models.vocabulary import UNK
 
 # Where scores of a head lie further apart (in nats), single precision would lose what weighs little.
 SPREAD = 60
@@ -63,12 +63,12 @@ def terms_of(model, ids, length=None, words=None):
     length = tokens_in(ids) if length is None else length
     if words is None:
         words = np.unique(ids[1 : length + 1].numpy(), return_inverse=True)[1]
-    embedded = model.embedded(ids[None])
-    direction, read = model.keys_of_query(embedded)[0], model.readout()
+    # The query is that of [cls] alone. Scores in double precision: their errors are relative errors of the weights.
+    direction, read = model.keys_of_query(model.embedded(ids[None, :1]).double())[0], model.readout()
     vectors = model.embedding(torch.cat([ids[: length + 1], torch.tensor([UNK])]))
-    score = (vectors @ direction.T).double().numpy()
+    score = (vectors.double() @ direction.T).numpy()
     value = torch.einsum("td,kcd->tkc", vectors, read)
-    place = (model.positions[: len(ids)] @ direction.T).double().numpy()
+    place = (model.positions[: len(ids)].double() @ direction.T).numpy()
     place_value = torch.einsum("td,kcd->tkc", model.positions[: len(ids)], read)
     # One factor a head for all weights cancels in the ratio and keeps exp in range.
     score, place = score - score.max(0), place - place.max(0)
@@ -82,6 +82,20 @@ def terms_of(model, ids, length=None, words=None):
         fixed=fixed, fixed_value=fixed[:, None] * (value[0] + place_value[0]),
         words=np.asarray(words),
     )  # fmt: skip
+
+
+def per_document(model, ids, lengths, words, values_of):
+    """A number a position of every document: float64 tensor (batch, T), zero at [cls] and padding.
+
+    ids: int64 tensor (batch, T); lengths, words: a document each, see `terms_of`, or None. values_of: Terms to (n,).
+    """
+    found = torch.zeros(ids.shape, dtype=torch.float64)
+    for number, document in enumerate(ids):
+        length = None if lengths is None else lengths[number]
+        terms = terms_of(model, document, length, None if words is None else words[number])
+        if terms.length:
+            found[number, 1 : terms.length + 1] = torch.from_numpy(np.asarray(values_of(terms), np.float64))
+    return found
 
 
 def tokens_in(ids):

@@ -16,10 +16,9 @@ import numpy as np
 
 from ..artefacts import read_records, write_rows
 from ..errors import PlumblineError
-from ..models.multihead import cleaned, tokens_of
+from ..models.vocabulary import cleaned, tokens_of
 from ..seeds import seed_of
 
-BLOCK = 256  # a shard's size is a multiple of it
 BATCH = 32  # documents of one forward and backward pass; changes no result beyond rounding
 # Experiment -> its module. What one experiment alone hangs on stands there, so that an edit reruns that one alone.
 EXPERIMENTS = {

@@ -5,13 +5,12 @@
     python -m plumbline.theory.landed check results/local docs/results/attention_meets_xai
 
 land     copies the shards that are finished, the study's tables (CSV) and the classifiers' metrics.json, and writes
-         manifest.json: command, settings, versions, what was expected and what is there, with checksums.
+         manifest.json: command, seeds, settings, versions and what is there, with checksums.
 restore  copies the landed shards into a results folder, so that a run goes on where it stopped. The classifier must be
          there and be the landed one.
 check    computes some reviews of every landed shard again and compares.
 """
 
-import hashlib
 import platform
 import shutil
 import subprocess
@@ -23,10 +22,11 @@ import numpy as np
 
 from .. import __version__
 from ..artefacts import read_json, read_records, write_json
+from ..datasets.sources import sha256_of
 from ..errors import PlumblineError, one_line_errors
 
 # The errors; the rows of `faithfulness` are as many again, and its table says it.
-EXPERIMENTS = ("gradient", "lime_mask", "lime_delete")
+LANDED = ("gradient", "lime_mask", "lime_delete")
 REVIEWS = 4  # of a shard that `check` computes again
 TOLERANCE = 1e-3  # relative: rounding to 12 binary digits is 2.4e-4 of it
 
@@ -56,10 +56,10 @@ def land(results, folder):
         shutil.copyfile(file, kept)
         classifiers[str(facts["seed"])] = {
             "metrics": kept.name, "accuracy": facts["accuracy"], "training": facts["training"], "network": facts["network"],
-            "weights_sha256": _sha256(file.with_name("model.safetensors")), "dataset": facts["dataset"],
+            "weights_sha256": sha256_of(file.with_name("model.safetensors")), "dataset": facts["dataset"],
         }  # fmt: skip
     shards = []
-    for experiment in EXPERIMENTS:
+    for experiment in LANDED:
         for file in sorted(
             results.glob(f"theory/*/seed*/{experiment}/*.parquet"), key=lambda file: int(file.stem)
         ):
@@ -69,9 +69,12 @@ def land(results, folder):
             dataset, seed = file.parts[-4], file.parts[-3].removeprefix("seed")
             shards.append({
                 "experiment": experiment, "shard": int(file.stem), "dataset": dataset, "seed": int(seed),
-                "file": f"{experiment}/{file.name}", "rows": len(read_records(file, ["id"])), "sha256": _sha256(file),
+                "file": f"{experiment}/{file.name}", "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
                 "seconds": _seconds(results, file),
             })  # fmt: skip
+    if not shards:
+        raise PlumblineError(f"{results} has no finished shard of {', '.join(LANDED)}: nothing to land")
+    shown = read_json(results / "theory" / shards[0]["dataset"] / f"seed{shards[0]['seed']}" / "shown.json")
     for file in sorted(results.glob("tables/attention_meets_xai/*.csv")):
         shutil.copyfile(file, folder / file.name)
     write_json(
@@ -86,8 +89,9 @@ def land(results, folder):
             },
             "processor": platform.processor() or platform.machine(),
             "classifiers": classifiers,
+            "lime": {name: shown[name] for name in ("samples", "repeats")},
             "shards": shards,
-            "rows": {name: sum(item["rows"] for item in shards if item["experiment"] == name) for name in EXPERIMENTS},
+            "rows": {name: sum(item["rows"] for item in shards if item["experiment"] == name) for name in LANDED},
         },
     )  # fmt: skip
     return f"{len(shards)} shards, {sum(item['rows'] for item in shards)} rows in {folder}"
@@ -108,24 +112,19 @@ def _commit():
     return found.stdout.strip() or None
 
 
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _checked(results, folder):
     """The manifest's shards whose classifier is the one in `results`; PlumblineError where it is another."""
     manifest = read_json(folder / "manifest.json")
     for item in manifest["shards"]:
         kept = folder / item["file"]
-        if not kept.is_file() or _sha256(kept) != item["sha256"]:
+        if not kept.is_file() or sha256_of(kept) != item["sha256"]:
             raise PlumblineError(f"wrong checksum of {kept}: it is not what {folder}/manifest.json lists")
         weights = (
             results / "models" / item["dataset"] / "multihead" / f"seed{item['seed']}" / "model.safetensors"
         )
         if not weights.is_file():
             raise PlumblineError(f"missing file {weights}: make it with `snakemake` first")
-        if _sha256(weights) != manifest["classifiers"][str(item["seed"])]["weights_sha256"]:
+        if sha256_of(weights) != manifest["classifiers"][str(item["seed"])]["weights_sha256"]:
             raise PlumblineError(
                 f"{weights} is another model than the one whose shards are landed (its weights differ, as they may on "
                 "another machine): run all shards again"
@@ -151,13 +150,12 @@ def check(results, folder):
 
     from .experiments import order, run_shard
 
-    count = 0
+    count, settings = 0, read_json(folder / "manifest.json")["lime"]
     for item, kept, weights in _checked(results, folder):
         data = results / "data" / item["dataset"] / "test.parquet"
         rows = read_records(kept)
         places = order(item["dataset"], len(read_records(data, ["id"])))
         first = int(np.flatnonzero(places == rows[0]["id"])[0])
-        study = read_json(results / "theory" / item["dataset"] / f"seed{item['seed']}" / "shown.json")
         with tempfile.TemporaryDirectory() as made:
             again = f"{made}/again.parquet"
             # A shard of REVIEWS reviews that begins where the landed one does: the rows depend on no neighbour.
@@ -166,7 +164,7 @@ def check(results, folder):
                 files={"weights": weights, "vocabulary": weights.with_name("vocabulary.json"),
                        "metrics": weights.with_name("metrics.json")},
                 data=data, shard=0, start=first, size=REVIEWS, reviews=first + REVIEWS, dataset=item["dataset"],
-                seed=item["seed"], samples=study["samples"], repeats=study["repeats"], output=again,
+                seed=item["seed"], output=again, **settings,
             )  # fmt: skip
             for one, other in zip(read_records(again), rows, strict=False):
                 for name, value in one.items():

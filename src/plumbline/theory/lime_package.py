@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..models.multihead import tokens_of
+from ..models.vocabulary import tokens_of
 from .gradient import LABEL
 
 BATCH = 250  # texts of one forward pass

@@ -4,10 +4,9 @@ The same law of samples, kernel and ridge as `lime.lime_text.LimeTextExplainer`;
 """
 
 import numpy as np
-import torch
 
 from ..errors import unknown
-from .documents import deleted_logits, masked_logits, terms_of
+from .documents import deleted_logits, masked_logits, per_document
 from .gradient import LABEL
 
 WIDTH = 25.0  # of the kernel, on cosine distances times 100
@@ -24,18 +23,16 @@ def lime_coefficients(model, ids, *, mode, samples, seed, lengths=None, words=No
              coefficient in equal shares at its occurrences.
     samples  documents, the intact one among them.
     seed     of every document's draws, whatever its place in the batch.
-    ids, lengths, words: int64 tensor (batch, T) padded with UNK and, a document each, see `documents.terms_of`.
+    ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
     """
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    found = np.zeros(tuple(ids.shape))
-    for number, document in enumerate(ids):
-        length = None if lengths is None else lengths[number]
-        terms = terms_of(model, document, length, None if words is None else words[number])
-        if terms.length:
-            terms = terms.by_position() if mode == "mask" else terms
-            found[number, 1 : terms.length + 1] = shares(lime(terms, mode, samples, seed), terms.words)
-    return torch.from_numpy(found)
+
+    def values_of(terms):
+        terms = terms.by_position() if mode == "mask" else terms
+        return shares(lime(terms, mode, samples, seed), terms.words)
+
+    return per_document(model, ids, lengths, words, values_of)
 
 
 def shares(values, words):

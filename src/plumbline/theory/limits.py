@@ -1,10 +1,9 @@
 """What LIME's coefficients tend to under masking, in three formulas (docs/theory.md derives them)."""
 
 import numpy as np
-import torch
 
 from ..errors import unknown
-from .documents import grouped, in_place, terms_of
+from .documents import grouped, in_place, per_document
 from .gradient import LABEL
 from .lime_sampling import shares
 
@@ -20,17 +19,11 @@ def lime_limit(model, ids, *, formula, lengths=None, words=None):
              'mean_field': the expectation over LIME's own law with the other words at their mean, and the regression's
              exact Gram matrix.
     Zero at [cls] and padding; over a word's occurrences the terms sum to its coefficient (mean_field: equal shares).
-    ids, lengths, words: see `lime_sampling.lime_coefficients`.
+    ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
     """
     if formula not in FORMULAS:
         raise unknown("formula", formula, FORMULAS)
-    found = np.zeros(tuple(ids.shape))
-    for number, document in enumerate(ids):
-        length = None if lengths is None else lengths[number]
-        terms = terms_of(model, document, length, None if words is None else words[number])
-        if terms.length:
-            found[number, 1 : terms.length + 1] = limit(terms, formula)
-    return torch.from_numpy(found)
+    return per_document(model, ids, lengths, words, lambda terms: limit(terms, formula))
 
 
 def limit(terms, formula):

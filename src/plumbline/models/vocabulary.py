@@ -1,0 +1,71 @@
+"""Tokens and ids of the multi-head classifier (Lopardo et al. 2024): torchtext's `basic_english`, [cls] and UNK. No torch:
+every `snakemake` call imports this module.
+"""
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from ..errors import PlumblineError
+
+CLS, UNK = 0, 1
+SPECIALS = ("[cls]", "UNK")
+
+# torchtext's basic_english: lower case, then these in their order.
+_RULES = [
+    (r"'", " '  "),
+    (r'"', ""),
+    (r"\.", " . "),
+    (r"<br />", " "),
+    (r",", " , "),
+    (r"\(", " ( "),
+    (r"\)", " ) "),
+    (r"!", " ! "),
+    (r"\?", " ? "),
+    (r";", " "),
+    (r":", " "),
+]
+_RULES = [(re.compile(pattern), replacement) for pattern, replacement in _RULES]
+
+
+def tokens_of(text):
+    """The tokens of a text, a list of str: torchtext's `basic_english`."""
+    text = text.lower()
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.split()
+
+
+def cleaned(text):
+    """The text as LIME is given it: letters and digits alone (reference code of Lopardo et al.)."""
+    return re.sub("[^A-Za-z0-9]+", " ", text).strip()
+
+
+class Vocabulary:
+    """Token -> id: [cls] 0, UNK 1 (also of unknown tokens), then by falling frequency, ties in alphabetical order."""
+
+    def __init__(self, tokens):
+        self.tokens = list(tokens)
+        if tuple(self.tokens[:2]) != SPECIALS:
+            raise PlumblineError(f"a vocabulary begins with {', '.join(SPECIALS)}, not {self.tokens[:2]}")
+        self.number = {token: number for number, token in enumerate(self.tokens)}
+
+    @classmethod
+    def of(cls, texts):
+        """The vocabulary of all tokens in `texts`, no minimum frequency."""
+        counts = Counter(token for text in texts for token in tokens_of(text))
+        for special in SPECIALS:
+            counts.pop(special, None)
+        return cls([*SPECIALS, *sorted(counts, key=lambda token: (-counts[token], token))])
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def ids(self, tokens, max_len):
+        """[cls] and the tokens' ids, cut to max_len and padded to it with UNK: int64 array (max_len,)."""
+        found = np.full(max_len, UNK, dtype=np.int64)
+        found[0] = CLS
+        numbers = [self.number.get(token, UNK) for token in tokens[: max_len - 1]]
+        found[1 : 1 + len(numbers)] = numbers
+        return found
