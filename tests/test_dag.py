@@ -1,10 +1,12 @@
 """What is planned for each configuration, and what an edit makes stale: exactly that, and nothing else."""
 
 import os
+import shutil
 
 import pytest
 import yaml
 
+from plumbline.theory import landed
 from tests import workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -182,6 +184,21 @@ def test_comment_in_a_figure_remakes_that_figure(fresh):
 def test_heatmap_examples_remake_what_shows_them_alone(fresh):
     shown = figures("token_heatmap", *MATRICES) + CONTRIBUTIONS + SALIENCY
     assert overlay(fresh, heatmap_examples=[2]) == sorted(shown)
+
+
+def test_restored_shards_are_not_computed_again(fresh):
+    """Landed shards, put back where another machine's run has left no metadata, are what the run goes on from."""
+    results, folder = fresh / "results/tiny", fresh / "landed"
+    landed.main(["land", str(results), str(folder)])
+    shutil.rmtree(fresh / ".snakemake")
+    shards = sorted(results.glob("theory/*/seed0/lime_*/0.parquet"))
+    for shard in shards:
+        shard.unlink()
+    arguments = ("--configfile", workflow.TINY, "--", "attention_meets_xai")
+    assert len(shards) == 2
+    assert {str(shard.relative_to(fresh)) for shard in shards} <= set(workflow.planned(fresh, *arguments))
+    landed.main(["restore", str(results), str(folder)])
+    assert not [name for name in workflow.planned(fresh, *arguments) if "/theory/" in name]
 
 
 def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):

@@ -2,9 +2,10 @@
 
 from ..artefacts import read_json
 from ..collect import dataset_label
+from ..config import XAI
 from .style import SHADES
 
-STUDY = "attention_meets_xai"
+STUDY = XAI
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"

@@ -1,12 +1,13 @@
 """What the tables of the multi-head classifier's study share."""
 
 from ..collect import dataset_label, interval_text
+from ..config import XAI
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
 from . import latex as tex
 
-STUDY = "attention_meets_xai"
-OPTIONS = ("bootstrap", "attention_meets_xai")
+STUDY = XAI
+OPTIONS = ("bootstrap", XAI)
 
 
 def summary(frame, columns, options, *names):
