@@ -211,6 +211,8 @@ def test_constant():
     for ratio in (0.2, 0.995, 1.0, 1.005, 1.5, 2.61, 40.0, 1e4):
         wanted = integrate.quad(lambda u, c=ratio: 6 * u * (1 - u) * c / (1 + (c - 1) * u), 0, 1)[0]
         assert constant(ratio) == pytest.approx(wanted, rel=1e-6)
+    with np.errstate(all="raise"):
+        assert constant(1e200) == pytest.approx(3)
     for ratio, slope in [
         (1, 1.0),
         (1.9, 1.34),

@@ -54,11 +54,13 @@ def constant(ratio):
     """
     ratio = np.asarray(ratio, np.float64)
     excess = ratio - 1
-    safe = np.where(np.abs(excess) < 1e-2, 1.0, excess)
-    found = 6 * ratio * ((safe + 1) / safe**2 - 1 / (2 * safe) - (safe + 1) * np.log1p(safe) / safe**3)
+    near = np.abs(excess) < 1e-2
+    small, large = np.where(near, excess, 0.0), np.where(near, 1.0, excess)
+    share = (large + 1) / large
+    found = 6 * (ratio / large) * (share - 0.5 - share * np.log1p(large) / large)
     # Near 1 the closed form cancels: 6 rho sum_k (-c)^k / ((k + 2) (k + 3)).
-    series = 6 * ratio * sum((-excess) ** k / ((k + 2) * (k + 3)) for k in range(8))
-    return np.where(np.abs(excess) < 1e-2, series, found)
+    series = 6 * ratio * sum((-small) ** k / ((k + 2) * (k + 3)) for k in range(8))
+    return np.where(near, series, found)
 
 
 def mean_field(terms):
