@@ -15,6 +15,7 @@ os.environ.update(
 
 from plumbline.agreement import METRICS
 from plumbline.config import (
+    DIFFUSION,
     MODEL_FILES,
     XAI,
     choice_of,
@@ -39,6 +40,7 @@ from plumbline.plan import (
     consistencies,
     final_output,
     hub_folder,
+    image_jobs,
     is_cost,
     jobs,
     output_id,
@@ -169,6 +171,55 @@ def model_downloads(wc):
         at("model_downloads", repo=folder, file=name)
         for name in ("model.safetensors", "config.json", "files.json")
     ]
+
+
+def image_run(wc):
+    """The run of the study of network diffusion that an image model belongs to."""
+    about = (wc.dataset, wc.model, int(wc.seed))
+    return next(
+        run for job, run in image_jobs(config) if (job["dataset"], job["model"], job["seed"]) == about
+    )
+
+
+def image_checkpoints():
+    """(folder, file) -> what `plumbline.datasets.sources.fetch` takes, of the image models that come from the hub."""
+    blocks = [block for block in config["image_models"].values() if block["source"] == "hub"]
+    return {
+        (hub_folder(block["repo"], block["revision"]), block["file"]): {
+            "kind": "hub",
+            "repo": block["repo"],
+            "repo_type": "model",
+            "revision": block["revision"],
+            "filename": block["file"],
+            "sha256": None,
+        }
+        for block in blocks
+    }
+
+
+def image_downloads(wc):
+    """The file of the hub checkpoint that an image model is; none for another source."""
+    block = config["image_models"][wc.model]
+    if block["source"] != "hub":
+        return []
+    return at("model_downloads", repo=hub_folder(block["repo"], block["revision"]), file=block["file"])
+
+
+def labels_fit(wc):
+    """Whether a data set's classes are those that the model knows."""
+    classes = registries()["datasets"][wc.dataset].label_names
+    block = config["image_models"][wc.model]
+    if block["source"] == "mirror":
+        return block["released"] == f"vit_{wc.dataset}"
+    return not classes or len(classes) == block["classes"]
+
+
+def image_data(wc):
+    """The test split where an accuracy can be measured, and the training split where the model is trained."""
+    splits = ["test"] if labels_fit(wc) else []
+    if config["image_models"][wc.model]["source"] == "scratch":
+        splits.append("train")
+    return {split: at("data", dataset=wc.dataset, split=split) for split in splits}
 
 
 def download_items(dataset):

@@ -6,6 +6,7 @@
 localrules:
     alti,
     attention_meets_xai,
+    network_diffusion,
 
 
 rule alti:
@@ -16,3 +17,8 @@ rule alti:
 rule attention_meets_xai:
     input:
         final_output(config, "attention_meets_xai"),
+
+
+rule network_diffusion:
+    input:
+        final_output(config, "network_diffusion"),

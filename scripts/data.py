@@ -1,6 +1,7 @@
 """One split of a data set: results/{scale}/data/{dataset}/{split}.parquet.
 
-One example a row, in the source's order; columns and units: schemas/artefacts/data.yaml.
+One example a row, in the source's order; columns and units: schemas/artefacts/data.yaml, of images
+schemas/artefacts/images.yaml.
 """
 
 import os
@@ -10,7 +11,7 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.artefacts import write_rows
-    from plumbline.datasets import load
+    from plumbline.datasets import load, schema_of
 
     downloads = snakemake.input.get("downloads") or []
     rows = load(
@@ -20,4 +21,4 @@ with one_line_errors(snakemake.log[0]):
         mirror=os.environ.get("PLUMBLINE_MIRROR"),
         downloads=str(Path(downloads[0]).parents[1]) if downloads else None,
     )
-    write_rows(snakemake.output[0], rows, kind="data")
+    write_rows(snakemake.output[0], rows, kind=schema_of(snakemake.wildcards.dataset))

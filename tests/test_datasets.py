@@ -26,7 +26,10 @@ SOURCES = [(dataset, source) for dataset, entry in DATASETS.items() for source i
 
 
 def test_registry():
-    assert set(DATASETS) == {"sentiment", "reviews", "agreement", "sst2", "imdb", "imdb_25k", "yelp", "sva"}
+    texts = {"sentiment", "reviews", "agreement", "sst2", "imdb", "imdb_25k", "yelp", "sva"}
+    images = {"digits", "mnist", "imagenet", "imagenet_samples"}
+    assert set(DATASETS) == texts | images
+    assert images == {name for name, entry in DATASETS.items() if entry.task == "images"}
     with pytest.raises(PlumblineError, match="unknown dataset 'sst': did you mean 'sst2'"):
         DATASETS["sst"]
 
@@ -35,8 +38,11 @@ def test_registry():
 def test_entry_is_complete(dataset):
     entry = DATASETS[dataset]
     assert entry.label and entry.licence and entry.citation and entry.sources
-    assert entry.task in ("classification", "agreement") and len(entry.label_names) == 2
-    assert entry.splits == ("train", "validation", "test")
+    if entry.task == "images":
+        assert entry.splits[-1] == "test" and len(entry.label_names) in (0, 10)
+    else:
+        assert entry.task in ("classification", "agreement") and len(entry.label_names) == 2
+        assert entry.splits == ("train", "validation", "test")
     assert set(entry.splits) | {"seed"} <= set(entry.parameters)
     assert settings(dataset, {}) == settings(dataset, {"source": None})
     assert settings(dataset, {})["source"] == next(iter(entry.sources))

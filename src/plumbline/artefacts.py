@@ -76,7 +76,7 @@ def _arrow_type(text):
     inner = re.fullmatch(r"list<(\w+)>", text)
     if inner:
         return pa.list_(_arrow_type(inner[1]))
-    return {"int64": pa.int64(), "int32": pa.int32(), "int8": pa.int8(), "float32": pa.float32(),
+    return {"int64": pa.int64(), "int32": pa.int32(), "int8": pa.int8(), "uint8": pa.uint8(), "float32": pa.float32(),
             "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}[text]  # fmt: skip
 
 

@@ -45,11 +45,17 @@ PATHS = {
     "shown": "results/{scale}/theory/{dataset}/seed{seed}/shown.json",
     "theory_benchmarks": "results/{scale}/benchmarks/theory/{dataset}/seed{seed}/{experiment}/{shard}.tsv",
     "classifier_benchmarks": "results/{scale}/benchmarks/models/{dataset}/multihead/seed{seed}/training.tsv",
+    "maps": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet",
+    "spectra": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
+    "patch_faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
+    "map_benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps.tsv",
     "logs": "results/{scale}/logs/{stage}/{job}.log",
 }
 
 # The study of the multi-head classifier, and its key in the configuration.
 XAI = "attention_meets_xai"
+# The study of image models, likewise.
+DIFFUSION = "network_diffusion"
 # What makes up a model's artefact; `metrics` is for tables, the rest is the model.
 MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 # The keys of a model's block that only one source reads.
@@ -112,12 +118,14 @@ def validate(config):
     _check_unique(config)
     _check_protocols(config)
     _check_attention_meets_xai(config)
+    _check_images(config)
     for kind in ("tables", "figures"):
         for name in config[kind]:
             _known(kind, kind[:-1], name, registries()[kind])
-            if registries()[kind][name].study == XAI and not config[XAI]:
-                raise PlumblineError(f"{kind}: '{name}' belongs to the study {XAI}, which this configuration has not: "
-                                     f"set `{XAI}:` or remove it")  # fmt: skip
+            study = registries()[kind][name].study
+            if study in config and not config[study]:
+                raise PlumblineError(f"{kind}: '{name}' belongs to the study {study}, which this configuration has not: "
+                                     f"set `{study}:` or remove it")  # fmt: skip
     return config
 
 
@@ -129,6 +137,46 @@ def _check_attention_meets_xai(config):
     entry = registries()["datasets"][block["dataset"]]
     if entry.task != "classification" or len(entry.label_names) != 2:
         raise PlumblineError(f"{XAI}.dataset: '{entry.id}' is not of two classes: choose another dataset")
+
+
+def _check_images(config):
+    """Image models, and the runs of the study of network diffusion."""
+    for name, block in config["image_models"].items():
+        place = f"image_models.{name}"
+        if not re.fullmatch(r"[a-z0-9_]+", name) or name == "multihead" or name in config["models"]:
+            raise PlumblineError(
+                f"image_models: '{name}' is taken or no id: use lower-case letters, digits and _"
+            )
+        for source, key in (("mirror", "released"), ("hub", "repo"), ("hub", "file")):
+            if block["source"] == source and block[key] is None:
+                raise PlumblineError(f"{place} has source '{source}' but no '{key}'")
+        if (block["source"] == "mirror") != (block["architecture"] == "vit"):
+            raise PlumblineError(
+                f"{place}: a vit comes from source 'mirror', a vim from 'scratch' or 'hub'; not '{block['source']}'"
+            )
+        if block["image_size"] % block["patch_size"]:
+            raise PlumblineError(f"{place}.image_size is no multiple of its patch_size")
+    if not config[DIFFUSION]:
+        return
+    seen = set()
+    for index, run in enumerate(config[DIFFUSION]["runs"]):
+        place = f"{DIFFUSION}.runs[{index}]"
+        _known(place, "dataset", run["dataset"], config["datasets"])
+        _known(place, "image model", run["model"], config["image_models"])
+        entry = registries()["datasets"][run["dataset"]]
+        if entry.task != "images":
+            raise PlumblineError(f"{place}: dataset '{entry.id}' has no images: choose another dataset")
+        if config["image_models"][run["model"]]["source"] == "scratch" and "train" not in entry.splits:
+            raise PlumblineError(f"{place}: dataset '{entry.id}' has no split to train '{run['model']}' on")
+        if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
+            raise PlumblineError(f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})")
+        for seed in run["seeds"]:
+            key = (run["dataset"], run["model"], seed)
+            if key in seen:
+                raise PlumblineError(
+                    f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice"
+                )
+            seen.add(key)
 
 
 def _unknown(place, kind, name, legal):
@@ -254,6 +302,10 @@ def _check_run(config, run, place):
     _known(place, "dataset", run["dataset"], config["datasets"])
     _known(place, "model", run["model"], config["models"])
     dataset, block = entries["datasets"][run["dataset"]], config["models"][run["model"]]
+    if dataset.task == "images":
+        raise PlumblineError(
+            f"{place}: dataset '{dataset.id}' has images, its run belongs to {DIFFUSION}.runs"
+        )
     _known(place, f"split of dataset '{dataset.id}'", run["split"], dataset.splits)
     if block["max_tokens"] is None:
         for key, default in (("within", None), ("longer", 0)):

@@ -7,15 +7,17 @@ import difflib
 import re
 from pathlib import Path
 
-from .config import MODEL_FILES, PATHS, XAI, methods_of, readouts_of, registries
+from .config import DIFFUSION, MODEL_FILES, PATHS, XAI, methods_of, readouts_of, registries
 from .errors import PlumblineError
 
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
           "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
           "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
-          "shown")  # fmt: skip
+          "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness")  # fmt: skip
 # Stages of the multi-head classifier, which no run has a part in.
-XAI_STAGES = STAGES[STAGES.index("classifier") :]
+XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
+# Stages of image models, which the runs of the study of network diffusion name.
+IMAGE_STAGES = STAGES[STAGES.index("images") :]
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # Stages of which a table or figure shows the lowest seed alone.
@@ -58,6 +60,21 @@ def jobs(config):
         for run in config["runs"]
         for seed in run["seeds"]
     ]
+
+
+def image_jobs(config):
+    """As `jobs`, of the image models in the study of network diffusion."""
+    block = config[DIFFUSION]
+    return [
+        ({"scale": config["scale"], "dataset": run["dataset"], "model": run["model"], "seed": seed}, run)
+        for run in (block["runs"] if block else ())
+        for seed in run["seeds"]
+    ]
+
+
+def _jobs_of(config, entry):
+    """The jobs that an output may show."""
+    return image_jobs(config) if entry.study == DIFFUSION else jobs(config)
 
 
 def hub_folder(repo, revision):
@@ -149,7 +166,7 @@ def output_names(config, kind, output):
     entry = registries()[kind][output]
     if entry.study == XAI:
         return [entry.id] if config[XAI] else []
-    return list(dict.fromkeys(_name_of(entry, job) for job, _ in jobs(config)))
+    return list(dict.fromkeys(_name_of(entry, job) for job, _ in _jobs_of(config, entry)))
 
 
 def output_id(name):
@@ -175,7 +192,7 @@ def output_paths(config, kind, name):
 def output_inputs(config, kind, name):
     """Stage -> the files that a table or figure reads."""
     entry = registries()[kind][output_id(name)]
-    chosen = [(job, run) for job, run in jobs(config) if _name_of(entry, job) == name]
+    chosen = [(job, run) for job, run in _jobs_of(config, entry) if _name_of(entry, job) == name]
     files = {}
     for need in entry.needs:
         stage, _, table = need.partition("/")
@@ -212,11 +229,22 @@ def _stage_files(stage, job, run):
         return [path("data", split=run["split"], **job)]
     if stage == "models":
         return [path("metrics", **job)]
+    if stage in IMAGE_STAGES:
+        return _image_files(stage, job, run)
     if stage in PER_SEED:
         return [path(stage, **job)]
     if stage == "benchmarks":
         return _benchmarks(job, run)
     return [path(stage, method=method, **job) for method in methods_of(run)]
+
+
+def _image_files(stage, job, run):
+    if stage == "images":
+        return [path("data", split="test", **job)]
+    if stage == "image_models":
+        return [path("metrics", **job)]
+    # Of a run without perturbation there are maps alone.
+    return [path(stage, **job)] if stage != "patch_faithfulness" or run["perturbed"] else []
 
 
 def _released(config):
@@ -238,7 +266,12 @@ def inputs_by_stage(files):
 
     files: `snakemake.input`, whose lists bear the stages' names; other names (code, published) are left out.
     """
-    kinds = {"models": "metrics", "classifier": "classifier_metrics"}
+    kinds = {
+        "models": "metrics",
+        "classifier": "classifier_metrics",
+        "image_models": "metrics",
+        "images": "data",
+    }
     kinds |= {stage: "theory" for stage in STAGES if stage.startswith("theory_")}
     found = {}
     for stage in STAGES:
@@ -251,7 +284,7 @@ def inputs_by_stage(files):
 def output_options(config, kind, name):
     """What a table or figure is told beside its inputs; a change in it makes the output again."""
     entry = registries()[kind][output_id(name)]
-    chosen = [(job, run) for job, run in jobs(config) if _name_of(entry, job) == name]
+    chosen = [(job, run) for job, run in _jobs_of(config, entry) if _name_of(entry, job) == name]
     options = {"scale": config["scale"], "command": PAPER_COMMAND}
     if entry.study != XAI:
         options["runs"] = list({id(run): run for _, run in chosen}.values())
@@ -320,6 +353,9 @@ def targets(config):
             for seed in config[XAI]["seeds"]
             for kind in ("classifier", "vocabulary")
         ]
+    for job, run in image_jobs(config):
+        found += [path(kind, **job) for kind in ("weights", "architecture")]
+        found += [file for stage in IMAGE_STAGES for file in _image_files(stage, job, run)]
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
     return found + final_output({**config, **everything})
 

@@ -123,8 +123,8 @@ class Metric:
 class Dataset:
     """A data set: what it is, where it comes from, what its rows hold.
 
-    task         'classification' or 'agreement'.
-    label_names  label -> name, by index.
+    task         'classification' or 'agreement' of texts, or 'images'.
+    label_names  label -> name, by index; empty where the data have the names.
     sources      source kind ('generated', 'mirror', 'hub', 'url') -> its particulars; the first is the default.
     hidden       source kind -> splits whose labels the source hides (-1).
     known_truth  whether every row carries a rationale mask, one flag a word.

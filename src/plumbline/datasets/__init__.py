@@ -1,10 +1,11 @@
 """The data sets: one module each, whose ENTRY says what it is and where it comes from.
 
 A config block (`config["datasets"][id]`) has `source` (the first of ENTRY.sources by default) and the keys
-of ENTRY.parameters. Every data set has the splits train, validation and test.
+of ENTRY.parameters. Every data set of texts has the splits train, validation and test.
 
-A module's `rows(split, block, files)` returns the columns of schemas/artefacts/data.yaml but `id`, as a list of
-dicts or a DataFrame in the source's order; `files(name)` is the path of the raw file that ENTRY.sources names.
+A module's `rows(split, block, files)` returns the columns of the data set's schema (`schema_of`) but `id`, as a list of
+dicts or a DataFrame in the source's order; `files(name)` is the path of the raw file that ENTRY.sources names, or of a
+file of the mirror by its own path.
 """
 
 import importlib
@@ -67,15 +68,23 @@ def raw_files(dataset, block):
         item = {"name": name, "kind": "url" if "url" in item else "hub", "sha256": None, **item}
         # The known checksums belong to the known place.
         if item["kind"] == "url" and block["url"]:
-            item |= {"url": block["url"], "sha256": None}
+            # Of one file its address, of several the folder's.
+            folder = len(DATASETS[dataset].sources["url"]) > 1 and DATASETS[dataset].task == "images"
+            url = f"{block['url'].rstrip('/')}/{name}" if folder else block["url"]
+            item |= {"url": url, "sha256": None}
         if item.get("repo_type") == "dataset" and block["revision"]:
             item |= {"revision": block["revision"], "sha256": None}
         items.append(item)
     return items
 
 
+def schema_of(dataset):
+    """The artefact schema of a data set's rows: data, or of image data sets images."""
+    return "images" if DATASETS[dataset].task == "images" else "data"
+
+
 def load(dataset, split, block, *, mirror=None, downloads=None):
-    """The rows of a split: a pandas DataFrame with the columns of schemas/artefacts/data.yaml.
+    """The rows of a split: a pandas DataFrame with the columns of the data set's schema, see `schema_of`.
 
     block      config["datasets"][dataset]; missing keys take their defaults.
     mirror     the mirror folder of `source: mirror`; PLUMBLINE_MIRROR where it is None.
@@ -92,7 +101,7 @@ def load(dataset, split, block, *, mirror=None, downloads=None):
 
     def files(name):
         if block["source"] == "mirror":
-            return mirror_file(mirror, source[name])
+            return mirror_file(mirror, source.get(name, name))
         if downloads is None:
             raise PlumblineError(f"no download folder for {name} of dataset '{dataset}'")
         path = Path(downloads) / dataset / name
@@ -110,9 +119,11 @@ def load(dataset, split, block, *, mirror=None, downloads=None):
 def _check(frame, what, entry):
     if not len(frame):
         raise PlumblineError(f"the {what} has no rows")
-    empty = frame.index[frame["text"].str.strip() == ""]
+    empty = frame.index[frame["text"].str.strip() == ""] if "text" in frame else []
     if len(empty):
         raise PlumblineError(f"row {empty[0]} of the {what} has an empty text: correct the source")
+    if not entry.label_names:
+        return
     wrong = frame.index[~frame["label"].isin([HIDDEN, *range(len(entry.label_names))])]
     if len(wrong):
         raise PlumblineError(f"row {wrong[0]} of the {what} has the label {frame['label'][wrong[0]]}; "

@@ -65,7 +65,8 @@ def _choose(frame, path, columns):
     return frame.rename(columns=columns) if isinstance(columns, dict) else frame
 
 
-def _permutation(rows, *names):
+def permutation(rows, *names):
+    """The numbers of `rows` rows in an order that depends on the names alone."""
     import numpy as np
 
     return np.random.default_rng(seed_of(*names)).permutation(rows)
@@ -81,7 +82,7 @@ def carve(frame, split, block, dataset):
         raise PlumblineError(
             f"dataset '{dataset}': {size} validation rows leave none of {len(frame)} for training"
         )
-    chosen = _permutation(len(frame), dataset, "validation", block["seed"])[:size]
+    chosen = permutation(len(frame), dataset, "validation", block["seed"])[:size]
     validation = frame.iloc[sorted(chosen)]
     return validation if split == "validation" else frame[~frame["text"].isin(set(validation["text"]))]
 
@@ -95,7 +96,7 @@ def limit(frame, split, block, dataset):
     if size > len(frame):
         raise PlumblineError(f"dataset '{dataset}' has {len(frame)} {split} rows, not {size}: lower "
                              f"datasets.{dataset}.{split}")  # fmt: skip
-    order = _permutation(len(frame), dataset, split, block["seed"])
+    order = permutation(len(frame), dataset, split, block["seed"])
     if split == "train":
         return frame.iloc[sorted(order[:size])]
     return frame.iloc[order[:size]] if block["order"] == "shuffled" else frame.iloc[:size]

@@ -1,0 +1,28 @@
+"""One image model: results/{scale}/models/{dataset}/{model}/seed{seed}/model.safetensors, config.json and metrics.json
+(accuracy as a share; none where the data's classes are not the model's)."""
+
+import os
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.datasets.sources import mirror_file
+    from plumbline.models.image_models import train_job
+    from plumbline.models.vit import RELEASED
+
+    block = snakemake.params.block
+    checkpoint = (list(snakemake.input.get("checkpoint") or []) or [None])[0]
+    if block["source"] == "mirror":
+        checkpoint = mirror_file(os.environ.get("PLUMBLINE_MIRROR"), RELEASED[block["released"]]["file"])
+    train_job(
+        dataset=snakemake.wildcards.dataset,
+        model=snakemake.wildcards.model,
+        seed=int(snakemake.wildcards.seed),
+        block=block,
+        labels=snakemake.params.labels,
+        files={split: snakemake.input.get(split) for split in ("train", "test")},
+        outputs={name: snakemake.output[name] for name in ("weights", "architecture", "metrics")},
+        checkpoint=checkpoint,
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

@@ -1,0 +1,23 @@
+"""Maps of an image model: results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet.
+
+One image a row, one score a patch; columns: schemas/artefacts/maps.yaml, schemas/artefacts/spectra.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.attribution.image_maps import write_maps
+
+    write_maps(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        data=snakemake.input.data,
+        output=snakemake.output.maps,
+        spectra=snakemake.output.spectra,
+        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.options,
+    )

@@ -1,0 +1,21 @@
+"""Perturbation curves and ink metrics of maps: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet.
+
+One image, map and fill a row; shares in [0, 1]; columns: schemas/artefacts/patch_faithfulness.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.faithfulness.patches import write_patch_faithfulness
+
+    write_patch_faithfulness(
+        model=str(Path(snakemake.input.weights).parent),
+        maps=snakemake.input.maps,
+        data=snakemake.input.data,
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.options,
+    )

@@ -1,0 +1,98 @@
+"""Hidden attention of Mamba (Ali, Zimerman & Wolf 2024, arXiv 2403.01590): the scan y = M x written as a matrix.
+
+For each channel, with steps delta_t and A, B, C of its states n:
+
+    M_ij = sum_n C_in exp(A_n sum_{k=j+1..i} delta_k) delta_j B_jn,    j <= i
+
+signed, lower triangular, without softmax. D, gates, convolution and projections are not in it. The backward direction reads
+the flipped sequence: its matrix flipped both ways is upper triangular, and the two are added.
+Every exponent that is formed is at most zero, so that nothing overflows.
+"""
+
+import torch
+
+from ..models.vim import Direction
+
+
+def class_row(direction, at, *, published=False):
+    """Row `at` of M in O(tokens N): (batch, channels, tokens), zero beyond `at`.
+
+    direction: `plumbline.models.vim.Direction`. published: as HiddenMambaAttn computes it, without the factor
+    exp(delta_at A) and without the diagonal (specs: thesis, section 2).
+    """
+    last = at if published else at + 1
+    delta = direction.delta[..., :last]
+    # sum over k = j+1 .. last-1, from the end, so that nothing cancels.
+    over = delta.flip(-1).cumsum(-1).flip(-1) - delta
+    kept = torch.exp(over[:, :, None] * direction.A[:, :, None])  # (batch, channels, N, positions)
+    weights = direction.B[..., :last] * direction.C[..., at, None]
+    row = torch.einsum("bdnj,bnj->bdj", kept, weights) * delta
+    return torch.nn.functional.pad(row, (0, direction.delta.shape[-1] - last))
+
+
+def hidden_rows(trace, at, *, published=False):
+    """The class token's row in every layer, both directions: (layers, batch, channels, tokens).
+
+    trace: list of `plumbline.models.vim.Layer`; at: the class token's position.
+    """
+    rows = []
+    for layer in trace:
+        last = layer.backward.delta.shape[-1] - 1
+        forward = class_row(layer.forward, at, published=published)
+        rows.append(forward + class_row(layer.backward, last - at, published=published).flip(-1))
+    return torch.stack(rows)
+
+
+def channel_matrices(direction):
+    """M of every channel in O(tokens^2 N): (batch, channels, tokens, tokens)."""
+    delta = direction.delta
+    sums = delta.double().cumsum(-1)  # differences of two sums: exact to float32 in double
+    over = (sums[..., :, None] - sums[..., None, :]).tril().to(delta.dtype)
+    found = 0
+    for state in range(direction.A.shape[1]):
+        kept = torch.exp(over * direction.A[:, state, None, None])
+        weights = direction.C[:, state, :, None] * direction.B[:, state, None, :]
+        found = found + kept * weights[:, None]
+    return (found * delta[:, :, None]).tril()
+
+
+def mean_matrix(direction):
+    """M averaged over channels: (batch, tokens, tokens).
+
+    The lower left quarter is one matrix product over channels and states, with decays counted from the middle; the other
+    two quarters are halved in turn. So O(tokens log(tokens)) exponentials a channel and state stand for O(tokens^2).
+    """
+    delta, A = direction.delta, direction.A
+    batch, channels, tokens = delta.shape
+    found = delta.new_zeros(batch, tokens, tokens)
+    steps = delta.mT[..., None] * A  # (batch, tokens, channels, N), the exponent of one step
+    readout = direction.C.mT[:, :, None]
+    drive = delta.mT[..., None] * direction.B.mT[:, :, None]
+    diagonal = torch.einsum("bidn,bin->bi", drive, direction.C.mT)
+    found.diagonal(dim1=1, dim2=2).copy_(diagonal)
+
+    def fill(start, stop):
+        if stop - start < 2:
+            return
+        middle = (start + stop) // 2
+        below = steps[:, middle:stop].cumsum(1).exp() * readout[:, middle:stop]
+        columns = steps[:, start + 1 : middle].flip(1).cumsum(1).flip(1)
+        columns = torch.nn.functional.pad(columns, (0, 0, 0, 0, 0, 1)).exp() * drive[:, start:middle]
+        found[:, middle:stop, start:middle] = below.flatten(2) @ columns.flatten(2).mT
+        fill(start, middle)
+        fill(middle, stop)
+
+    fill(0, tokens)
+    return found / channels
+
+
+def hidden_matrices(trace):
+    """Every layer's matrix averaged over channels, both directions: (layers, batch, tokens, tokens)."""
+    return torch.stack(
+        [mean_matrix(layer.forward) + mean_matrix(layer.backward).flip(1, 2) for layer in trace]
+    )
+
+
+def direction_of(delta, A, B, C):
+    """A `Direction` of tensors: delta (batch, channels, tokens), A (channels, N), B and C (batch, N, tokens)."""
+    return Direction(delta, A, B, C)

@@ -1,0 +1,236 @@
+"""The maps stage's file: every map of one image model, one score a patch.
+
+One forward and backward pass of an image gives what all of its maps need, so they are one job. `MAPS` says what there is;
+no torch is imported for it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..seeds import seed_of
+
+RECONSTRUCTION = "reconstruction: the thesis's diffusion was never released"
+
+
+@dataclass(frozen=True)
+class Map:
+    """One map: label; architectures that have it; whether it is a control, or as published where the correct one differs.
+
+    diffused: whether it goes through network diffusion, a reconstruction. post_hoc: not from attention at all.
+    """
+
+    label: str
+    architectures: tuple = ("vim", "vit")
+    control: bool = False
+    published: bool = False
+    diffused: bool = False
+    post_hoc: bool = False
+
+
+_VIM = ("vim",)
+MAPS = {
+    "raw": Map("Raw attention"),
+    "raw_published": Map("Raw attention, as published", _VIM, published=True),
+    "rollout": Map("Rollout"),
+    "rollout_published": Map("Rollout, as published", _VIM, published=True),
+    "attribution": Map("Attribution"),
+    "attribution_published": Map("Attribution, as published", _VIM, published=True),
+    "rollout_diffused": Map("Rollout, diffused", diffused=True),
+    "rollout_diffused_published": Map("Rollout, diffused, as published", _VIM, published=True, diffused=True),
+    "attribution_diffused": Map("Attribution, diffused", diffused=True),
+    "rollout_pagerank": Map("Rollout, PageRank", diffused=True),
+    "rollout_heat": Map("Rollout, heat kernel", diffused=True),
+    "rollout_enhanced": Map("Rollout, full Network Enhancement", diffused=True),
+    "gradient_x_input": Map("Gradient × input", post_hoc=True),
+    "random": Map("Random", control=True),
+    "centre": Map("Nearness to the centre", control=True),
+}
+
+
+def maps_of(architecture):
+    """Ids of the maps of an architecture, in order."""
+    return [name for name, entry in MAPS.items() if architecture in entry.architectures]
+
+
+def first_layer(architecture, depth):
+    """The layer from which a rollout starts: of Vim, 15 of 24 as published, in proportion; of a transformer, 0."""
+    return depth * 15 // 24 if architecture == "vim" else 0
+
+
+def compute(model, images, *, start_layer, alpha, seeds):
+    """(facts, maps, spectra) of prepared images (batch, channels, size, size).
+
+    facts: target (batch,) the predicted class, probability (batch,). maps: id -> float32 (batch, patches), row by row.
+    spectra: name -> (batch, layers, tokens): singular values of each layer's matrix, before and diffused.
+    """
+    import torch
+
+    from . import diffusion
+
+    images = images.clone().requires_grad_()
+    trace = []
+    logits = model(images, trace)
+    probability, target = logits.softmax(-1).max(-1)
+    chosen = logits.gather(1, target[:, None]).sum()
+    vim = hasattr(trace[0], "residual")
+    wanted = [layer.residual for layer in trace] if vim else [attention for _, attention in trace]
+    to_images, *gradients = torch.autograd.grad(chosen, [images, *wanted])
+    with torch.no_grad():
+        settings = {"start_layer": start_layer, "class_position": model.class_position}
+        of = _vim_maps if vim else _vit_maps
+        matrices, found = of(trace, torch.stack(gradients), settings, alpha)
+        found["gradient_x_input"] = _patches((to_images * images).sum(1), model.grid).abs()
+        found["random"] = torch.stack(
+            [
+                torch.from_numpy(np.random.default_rng(seed).random(model.grid**2, dtype=np.float32))
+                for seed in seeds
+            ]
+        )
+        found["centre"] = _centre(model.grid).expand(len(images), -1)
+        spectra = {}
+        for kind in diffusion.SPECTRA:
+            spectra["before"], spectra[kind] = diffusion.spectrum(matrices.transpose(0, 1), kind, alpha)
+    facts = {"target": target, "probability": probability.detach()}
+    return facts, {name: found[name] for name in MAPS if name in found}, spectra
+
+
+def _diffused(of, alpha):
+    """The diffused maps; of: a function of a transform that gives rollout and attribution."""
+    from . import diffusion
+
+    plain = of(diffusion.diffusion("network_enhancement", alpha))
+    return {
+        "rollout_diffused": plain["rollout"],
+        "attribution_diffused": plain["attribution"],
+        "rollout_pagerank": of(diffusion.diffusion("pagerank", alpha))["rollout"],
+        "rollout_heat": of(diffusion.diffusion("heat", alpha))["rollout"],
+        "rollout_enhanced": of(diffusion.diffusion("full_network_enhancement", alpha))["rollout"],
+    }
+
+
+def _vim_maps(trace, gradients, settings, alpha):
+    import torch
+
+    from . import diffusion
+    from .hidden_attention import hidden_matrices, hidden_rows
+    from .mamba import mamba_maps, mamba_maps_full
+
+    rows = hidden_rows(trace, settings["class_position"], published=True)
+    matrices = hidden_matrices(trace)
+    found = mamba_maps_full(matrices, gradients, **settings)
+    found |= {
+        f"{name}_published": values
+        for name, values in mamba_maps(rows, gradients, published=True, **settings).items()
+    }
+    diffuse = diffusion.diffusion("network_enhancement", alpha)
+
+    def with_identity(matrix):
+        # What the thesis's notebook shows: whole matrices, the identity already added, are diffused.
+        return diffuse(matrix + torch.eye(matrix.shape[-1], device=matrix.device))
+
+    broadcast = mamba_maps(rows, gradients, published=False, transform=with_identity, **settings)
+    found["rollout_diffused_published"] = broadcast["rollout"]
+    found |= _diffused(
+        lambda transform: mamba_maps_full(matrices, gradients, transform=transform, **settings), alpha
+    )
+    return matrices, found
+
+
+def _vit_maps(trace, gradients, settings, alpha):
+    import torch
+
+    attentions = torch.stack([attention for _, attention in trace])
+    maps = transformer_maps(attentions, gradients, **settings)
+    return attentions.mean(2), maps | _diffused(
+        lambda transform: transformer_maps(attentions, gradients, transform=transform, **settings), alpha
+    )
+
+
+def transformer_maps(attentions, gradients, *, start_layer, class_position, transform=None):
+    """raw, rollout (Abnar & Zuidema 2020) and attribution (Chefer et al. 2021, arXiv 2012.09838, without its LRP part) of a
+    Vision Transformer: a dict of (batch, tokens - 1).
+
+    attentions, gradients of the explained logit: (layers, batch, heads, tokens, tokens). raw: the class token's row,
+    mean over heads and layers; attribution: rollout of mean_heads((gradient * attention)^+).
+    """
+    from .mamba import rollout, without
+
+    mean = attentions.mean(2)
+    weighted = (gradients * attentions).clamp(min=0).mean(2)
+    rows = {"raw": mean[start_layer:, :, class_position].mean(0)}
+    for name, stack in (("rollout", mean), ("attribution", weighted)):
+        rows[name] = rollout(stack, start_layer, transform=transform)[:, class_position]
+    return {name: without(row, class_position).clamp(min=0) for name, row in rows.items()}
+
+
+def _patches(pixels, grid):
+    """Sums over patches of (batch, size, size): (batch, grid^2), row by row."""
+    size = pixels.shape[-1] // grid
+    return pixels.unfold(1, size, size).unfold(2, size, size).sum((-1, -2)).flatten(1)
+
+
+def _centre(grid):
+    """Minus the distance of each patch from the image's centre: (grid^2,)."""
+    import torch
+
+    place = torch.arange(grid, dtype=torch.float32) - (grid - 1) / 2
+    return -(place[:, None].square() + place.square()).sqrt().flatten()
+
+
+def batch_size(model, facts):
+    """Images of one pass, such that what the scan's matrices take stays under some 100 MB."""
+    network = facts["network"]
+    states = 2 * network["embed_dim"] * network.get("d_state", network.get("heads", 1))
+    return max(1, min(32, 3_000_000 // (states * (model.grid**2 + 1))))
+
+
+def write_maps(
+    *, dataset, model, data, output, spectra, images, gallery, start_layer, alpha, name="", device="cpu", threads=1
+):  # fmt: skip
+    """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet beside it.
+
+    model    a folder that the image_model stage wrote; data: Parquet file of the split.
+    images   the split's first ones are explained; gallery: of as many, spectra are kept too.
+    start_layer, alpha: see `first_layer` (None) and `plumbline.attribution.diffusion`.
+    name     model and training seed, part of the seed of the random control.
+    """
+    from ..artefacts import read_rows, write_rows
+    from ..datasets.images import arrays
+    from ..models.image_models import load, prepared
+    from ..models.runtime import prepare
+
+    device = prepare(device, threads)
+    network, facts = load(model, device)
+    rows = read_rows(data).head(images)
+    pictures, _ = arrays(rows)
+    if start_layer is None:
+        start_layer = first_layer(facts["architecture"], facts["network"]["depth"])
+    columns, kept = {}, {}
+    size = batch_size(network, facts)
+    for start in range(0, len(rows), size):
+        part = rows.iloc[start : start + size]
+        seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
+        about, found, values = compute(
+            network, prepared(pictures[start : start + size], facts).to(device),
+            start_layer=start_layer, alpha=alpha, seeds=seeds,
+        )  # fmt: skip
+        block = {"id": part["id"], "label": part["label"], "height": network.grid, "width": network.grid}
+        block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
+        block |= {key: value.cpu().numpy() for key, value in about.items()}
+        block |= {f"scores_{key}": list(value.float().cpu().numpy()) for key, value in found.items()}
+        for key, value in block.items():
+            columns.setdefault(key, []).extend(value)
+        _keep_spectra(kept, part["id"].tolist(), values, gallery - start)
+    write_rows(output, columns, kind="maps")
+    write_rows(spectra, kept, kind="spectra")
+
+
+def _keep_spectra(kept, ids, values, most):
+    layers = values["before"].shape[1]
+    for row in range(min(len(ids), most)):
+        for layer in range(layers):
+            cells = {"id": ids[row], "layer": layer}
+            cells |= {key: value[row, layer].float().cpu().numpy() for key, value in values.items()}
+            for key, value in cells.items():
+                kept.setdefault(key, []).append(value)

@@ -1,0 +1,118 @@
+"""Maps of Vision Mamba: raw hidden attention, its rollout, Mamba-attribution (Ali, Zimerman & Wolf 2024, arXiv 2403.01590).
+
+`mamba_maps` takes the class token's row alone and gives it to every token, as the reference does (specs: thesis, section 2);
+`mamba_maps_full` takes true matrices. `transform` takes the place of each layer's matrix before its rollout: network
+diffusion (`diffusion.py`).
+"""
+
+import torch
+
+from ..errors import PlumblineError
+
+# Below this a signed row's sum is no scale any more: it would blow the row up.
+GUARD = 1e-3
+
+
+def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
+    """raw, rollout and attribution: a dict of (batch, tokens - 1), the class token left out, at least zero.
+
+    hidden              the class token's row by channel, signed, (layers, batch, channels, tokens).
+    residual_gradients  of the explained logit, at what enters each block's norm, (layers, batch, tokens, features).
+    start_layer         the first layer that counts; class_position: the class token's index.
+    published           as HiddenMambaAttn; False guards row sums near zero, which signed rows can have.
+
+    raw: min-max over channels and positions, mean over channels and layers. rollout: product of the layers' I + row,
+    rows divided by their sums. attribution: the same of max_features(gradient^+), min-max, times the row's positive part,
+    min-max. Raises PlumblineError for shapes that do not fit.
+    """
+    _check(hidden, residual_gradients, hidden.shape[3], start_layer, class_position)
+    tokens = hidden.shape[3]
+
+    def spread(row):
+        return row[:, None].expand(-1, tokens, -1)
+
+    scaled = min_max(hidden, (2, 3)).mean(2)
+    signed = hidden.mean(2)
+    positive = min_max(hidden.clamp(min=0), (2, 3)).mean(2) * gradient_shares(residual_gradients)
+    rolled = [
+        rollout([spread(row) for row in rows], start_layer, guarded=not published, transform=transform)[
+            :, class_position
+        ]
+        for rows in (signed, positive)
+    ]
+    return _maps(scaled[start_layer:].mean(0), *rolled, class_position)
+
+
+def mamba_maps_full(
+    matrices, residual_gradients, *, start_layer, class_position, published=False, transform=None
+):
+    """As `mamba_maps`, of true matrices, signed, (layers, batch, tokens, tokens), rows attend to columns.
+
+    raw is the class token's row, min-max by layer; in attribution each matrix's positive part, min-max, has its columns
+    weighted by the gradient. Row sums are guarded unless `published`.
+    """
+    _check(matrices, residual_gradients, matrices.shape[3], start_layer, class_position)
+    rows = min_max(matrices[:, :, class_position], (2,))
+    weighted = min_max(matrices.clamp(min=0), (2, 3)) * gradient_shares(residual_gradients)[:, :, None]
+    rolled = [
+        rollout(stack, start_layer, guarded=not published, transform=transform)[:, class_position]
+        for stack in (matrices, weighted)
+    ]
+    return _maps(rows[start_layer:].mean(0), *rolled, class_position)
+
+
+def _maps(raw, rolled, attributed, class_position):
+    found = {"raw": raw, "rollout": rolled, "attribution": attributed}
+    return {name: without(row, class_position).clamp(min=0) for name, row in found.items()}
+
+
+def _check(hidden, gradients, tokens, start_layer, class_position):
+    if hidden.dim() != 4 or gradients.dim() != 4:
+        raise PlumblineError(
+            f"hidden attention and gradients have four dimensions, not {hidden.dim()} and {gradients.dim()}"
+        )
+    expected = (*hidden.shape[:2], tokens)
+    if tuple(gradients.shape[:3]) != expected:
+        raise PlumblineError(
+            f"gradients are {tuple(gradients.shape)}, expected (layers, batch, tokens, features) with {expected} first"
+        )
+    if not 0 <= start_layer < len(hidden) or not 0 <= class_position < tokens:
+        raise PlumblineError(
+            f"start_layer {start_layer} or class_position {class_position} is beyond {len(hidden)} layers, {tokens} tokens"
+        )
+
+
+def without(row, position):
+    """The last dimension without one index."""
+    return torch.cat([row[..., :position], row[..., position + 1 :]], dim=-1)
+
+
+def min_max(values, dims):
+    """Values moved and scaled to [0, 1] over `dims`; zero where they are all the same."""
+    low, high = values.amin(dims, keepdim=True), values.amax(dims, keepdim=True)
+    span = high - low
+    return (values - low) / torch.where(span > 0, span, torch.ones_like(span))
+
+
+def gradient_shares(residual_gradients):
+    """max over features of the gradient's positive part, min-max over tokens: (layers, batch, tokens)."""
+    return min_max(residual_gradients.clamp(min=0).amax(-1), (2,))
+
+
+def rollout(matrices, start_layer, *, guarded=True, transform=None):
+    """Product over layers, the later on the left, of I + matrix with rows divided by their sums.
+
+    matrices: (batch, tokens, tokens) a layer; those before start_layer do not count. guarded: a sum nearer to zero than
+    GUARD counts as GUARD with its sign. transform: a function of a layer's matrix that replaces it first.
+    """
+    product = None
+    for matrix in matrices[start_layer:]:
+        if transform is not None:
+            matrix = transform(matrix)
+        mixed = matrix + torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+        sums = mixed.sum(-1, keepdim=True)
+        if guarded:
+            sums = torch.where(sums.abs() < GUARD, torch.where(sums < 0, -GUARD, GUARD).to(sums), sums)
+        mixed = mixed / sums
+        product = mixed if product is None else mixed @ product
+    return product

@@ -1,0 +1,204 @@
+"""Image classifiers: made from their configuration, trained or taken from a checkpoint, and read back.
+
+A model's folder holds model.safetensors, config.json ({architecture, network, mean, std, labels}) and metrics.json.
+"""
+
+import argparse
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..artefacts import atomic, read_json, read_rows, write_json
+from ..datasets.images import arrays
+from ..errors import PlumblineError
+from ..seeds import seed_of
+from ..stats import wilson_interval
+from .runtime import prepare
+from .vim import VisionMamba
+from .vit import RELEASED, VisionTransformer, released_weights
+
+ARCHITECTURES = {"vim": VisionMamba, "vit": VisionTransformer}
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+BATCH = 64  # images of a forward pass; changes no result beyond rounding
+
+
+def build(facts):
+    """The model of a config.json's facts, with fresh weights."""
+    return ARCHITECTURES[facts["architecture"]](**facts["network"])
+
+
+def load(folder, device="cpu"):
+    """(model in evaluation mode, frozen; its config.json) of a folder that the image_model stage wrote."""
+    from safetensors.torch import load_file
+
+    facts = read_json(Path(folder) / "config.json")
+    model = build(facts).requires_grad_(False).eval()
+    model.load_state_dict(load_file(f"{folder}/model.safetensors"))
+    return model.to(device), facts
+
+
+def prepared(images, facts):
+    """uint8 (rows, height, width, channels) as the model reads them: resized (bilinear), scaled, float32
+    (rows, channels, image_size, image_size). Raises PlumblineError where channels differ."""
+    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
+    size, channels = facts["network"]["image_size"], len(facts["mean"])
+    if pixels.shape[1] != channels:
+        raise PlumblineError(f"the images have {pixels.shape[1]} channels, the model reads {channels}")
+    if pixels.shape[2:] != (size, size):
+        pixels = torch.nn.functional.interpolate(
+            pixels, size=(size, size), mode="bilinear", antialias=pixels.shape[-1] > size
+        )
+    mean, std = (torch.tensor(facts[name])[:, None, None] for name in ("mean", "std"))
+    return (pixels - mean) / std
+
+
+def train_job(
+    *, dataset, model, seed, block, labels, files, outputs, checkpoint=None, device="cpu", threads=1
+):
+    """Make one model folder: weights, architecture (config.json), metrics -> path of outputs.
+
+    block       the model's part of the configuration (schemas/config.schema.yaml, `image_model`).
+    labels      whether the data's classes are the model's, so that an accuracy can be measured.
+    files       test, and where the model is trained train -> Parquet file; checkpoint: file of source 'hub' or 'mirror'.
+
+    Raises PlumblineError for a checkpoint that does not fit, or a loss that is not finite.
+    """
+    from safetensors.torch import save_file
+
+    device = prepare(device, threads)
+    torch.manual_seed(seed_of("initial weights", dataset, model, seed))
+    training = block["training"] if block["source"] == "scratch" else None
+    curve, count = [], 0
+    if training:
+        images, classes = arrays(read_rows(files["train"]))
+        facts = {"architecture": block["architecture"], "network": network_of(block), **_moments(images)}
+        network, count = build(facts).to(device), len(images)
+        draw = np.random.default_rng(seed_of("training", dataset, model, seed))
+        curve = fit(network, images, torch.from_numpy(classes), facts, training, draw)
+    else:
+        network, facts = taken(block, checkpoint)
+        network.to(device)
+    correct, total = None, 0
+    if labels:
+        images, classes = arrays(read_rows(files["test"]))
+        correct, total = correct_of(network, images, classes, facts), len(images)
+    lower, upper = wilson_interval(correct, total) if labels else (None, None)
+    with atomic(outputs["weights"]) as temporary:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(weights, temporary, metadata={"format": "pt"})
+    write_json(outputs["architecture"], facts)
+    write_json(
+        outputs["metrics"],
+        {
+            "dataset": dataset, "model": model, "architecture": facts["architecture"], "seed": seed, "task": "images",
+            "source": block["source"], "repo": block["repo"], "split": "test", "examples": total,
+            "accuracy": correct / total if labels else None, "accuracy_lower": lower, "accuracy_upper": upper,
+            "loss_curve": curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
+            "parameters": sum(weight.numel() for weight in network.parameters()),
+            "versions": {"plumbline": __version__, "torch": torch.__version__},
+        },
+    )  # fmt: skip
+
+
+def network_of(block):
+    """The sizes in a model's block, as the architecture's class takes them."""
+    names = ("image_size", "patch_size", "channels", "classes", "depth", "embed_dim", "d_state")
+    return {name: block[name] for name in names}
+
+
+def _moments(images):
+    """Mean and standard deviation of each channel of uint8 images, in [0, 1], four digits."""
+    scaled = images.reshape(-1, images.shape[-1]).astype(np.float64) / 255
+    return {"mean": scaled.mean(0).round(4).tolist(), "std": scaled.std(0).round(4).tolist()}
+
+
+def taken(block, checkpoint):
+    """(model, facts) of a released checkpoint: a Vision Mamba of the hub, or a Vision Transformer of the mirror."""
+    if block["source"] == "mirror":
+        entry = RELEASED[block["released"]]
+        facts = {"architecture": "vit", **{name: entry[name] for name in ("network", "mean", "std")}}
+        weights = released_weights(block["released"], checkpoint)
+    else:
+        facts = {"architecture": block["architecture"], "network": network_of(block), **IMAGENET}
+        weights = published_weights(checkpoint)
+    network = build(facts)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as fault:
+        reason = " ".join(str(fault).split())[:300]
+        raise PlumblineError(f"{checkpoint} does not fit the model's sizes ({reason})") from None
+    return network, facts
+
+
+def published_weights(path):
+    """The state dict of a published Vim checkpoint, a pickle whose `model` it is.
+
+    Read with torch.load(weights_only=True), which builds tensors and runs no code; argparse.Namespace, which holds the
+    training's options, is allowed. Raises PlumblineError where the file holds anything else or no `model`.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as fault:
+        reason = str(fault).splitlines()[0]
+        raise PlumblineError(
+            f"{path} is not read: it holds more than tensors, or is damaged ({reason})"
+        ) from None
+    if not isinstance(content, dict) or "model" not in content:
+        raise PlumblineError(f"{path} has no 'model': it is no checkpoint of Vim")
+    return content["model"]
+
+
+def fit(network, images, labels, facts, training, draw):
+    """Train in place with AdamW and one cycle of the learning rate; returns the loss curve [{step, loss}]."""
+    device = next(network.parameters()).device
+    size = training["batch_size"]
+    per_epoch = max(1, len(images) // size)
+    steps = max(1, round(training["epochs"] * per_epoch))
+    optimiser = torch.optim.AdamW(
+        network.parameters(),
+        lr=training["learning_rate"],
+        weight_decay=training["weight_decay"],
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, training["learning_rate"], total_steps=steps, pct_start=training["warmup"]
+    )
+    every, curve, losses = max(1, steps // 20), [], []
+    network.train()
+    order = np.array([], dtype=np.int64)
+    for step in range(1, steps + 1):
+        if len(order) < min(size, len(images)):  # the last, smaller batch of an epoch is left out
+            order = draw.permutation(len(images))
+        chosen, order = order[:size], order[size:]
+        batch = prepared(images[chosen], facts).to(device)
+        loss = torch.nn.functional.cross_entropy(network(batch), labels[chosen].to(device))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
+        if step % every == 0 or step == steps:
+            curve.append({"step": step, "loss": float(np.mean(losses))})
+            losses = []
+    network.eval()
+    return curve
+
+
+@torch.no_grad()
+def correct_of(network, images, labels, facts):
+    """How many of the images are classified rightly."""
+    device = next(network.parameters()).device
+    network.eval()
+    found = 0
+    for start in range(0, len(images), BATCH):
+        logits = network(prepared(images[start : start + BATCH], facts).to(device)).cpu()
+        found += int((logits.argmax(1).numpy() == labels[start : start + BATCH]).sum())
+    return found

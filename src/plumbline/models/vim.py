@@ -1,0 +1,269 @@
+"""Vision Mamba (Vim; Zhu et al. 2024, arXiv 2401.09417) in plain PyTorch, with the published checkpoints' state dict.
+
+Bidirectional Mamba blocks (v2, `div2`) over image patches, the class token in their middle, absolute positions, RMSNorm,
+residual stream in single precision. The selective scan is vectorised over chunks of the sequence, and runs on any device.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from ..errors import PlumblineError
+
+CONVOLUTION = 4  # width of the causal convolution
+EXPAND = 2  # channels of a mixer for each of the model's
+
+
+@dataclass
+class Direction:
+    """What one direction of one layer's scan reads, in its own order (the backward one reads the flipped sequence).
+
+    delta (batch, channels, tokens), the step; A (channels, N) negative; B, C (batch, N, tokens).
+    """
+
+    delta: torch.Tensor
+    A: torch.Tensor
+    B: torch.Tensor
+    C: torch.Tensor
+
+
+@dataclass
+class Layer:
+    """One layer's trace: residual (batch, tokens, features), the stream that enters its norm; forward, backward."""
+
+    residual: torch.Tensor
+    forward: Direction
+    backward: Direction
+
+
+def chunked(sequence, chunk):
+    """(batch, rows, tokens) as (chunk, chunks, batch, rows), step by step over all chunks; zeros fill the last one."""
+    padded = functional.pad(sequence, (0, -sequence.shape[-1] % chunk))
+    return padded.unflatten(-1, (-1, chunk)).permute(3, 2, 0, 1).contiguous()
+
+
+def unchunked(steps, tokens):
+    """The inverse of `chunked`: (batch, rows, tokens)."""
+    return steps.permute(2, 3, 1, 0).flatten(2)[..., :tokens]
+
+
+def recurrence_(decay, drive):
+    """h_t = decay_t h_{t-1} + drive_t from h_{-1} = 0, computed in place of `drive`, which is returned.
+
+    decay, drive: (chunk, chunks, ...), as `chunked` puts time. About 3 sqrt(tokens) steps over many chunks at once
+    instead of one a token.
+    """
+    over = decay[0].clone()
+    # Every chunk from a state of zero ...
+    for step in range(1, len(drive)):
+        drive[step].addcmul_(decay[step], drive[step - 1])
+        over *= decay[step]
+    # ... then the state at each chunk's end, one after the other ...
+    for part in range(1, drive.shape[1]):
+        drive[-1, part].addcmul_(over[part], drive[-1, part - 1])
+    # ... which the steps inside the next chunk still lack.
+    carried = drive[-1, :-1].clone()
+    for step in range(len(drive) - 1):
+        carried *= decay[step, 1:]
+        drive[step, 1:] += carried
+    return drive
+
+
+class SelectiveScan(torch.autograd.Function):
+    """y = scan(x): h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t, y_t = C_t . h_t (Gu & Dao 2023, arXiv 2312.00752, eq. 2,
+    with Euler's rule for B as in the published code).
+
+    x, delta (batch, channels, tokens); A (channels, N); B, C (batch, N, tokens). Returns (batch, channels, tokens). The
+    states, N times as large as x, are formed for a few tokens at a time, and again for the gradient.
+    """
+
+    @staticmethod
+    def _steps(x, delta, A, B, C):
+        """delta, delta x, B, C by chunks, and A: each broadcasts to (chunk, chunks, batch, N, channels)."""
+        chunk = math.isqrt(x.shape[-1] - 1) + 1
+        delta, drive = (chunked(item, chunk)[..., None, :] for item in (delta, delta * x))
+        B, C = (chunked(item, chunk)[..., None] for item in (B, C))
+        return delta, drive, A.mT.contiguous(), B, C
+
+    @staticmethod
+    def forward(ctx, x, delta, A, B, C):
+        ctx.save_for_backward(x, delta, A, B, C)
+        delta, drive, A, B, C = SelectiveScan._steps(x, delta, A, B, C)
+        # What a chunk adds to the state, from zero; then the state at each chunk's start; then every step from there.
+        state = drive[0] * B[0]
+        for step in range(1, len(drive)):
+            state.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])
+        over = (delta.sum(0) * A).exp_()
+        start = torch.zeros_like(state)
+        for part in range(1, len(state)):
+            torch.addcmul(state[part - 1], over[part - 1], start[part - 1], out=start[part])
+        y = torch.empty_like(drive)
+        for step in range(len(drive)):
+            start.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])
+            torch.matmul(C[step].mT, start, out=y[step])
+        return unchunked(y[..., 0, :], x.shape[-1])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, delta, A, B, C = ctx.saved_tensors
+        tokens, needs = x.shape[-1], ctx.needs_input_grad
+        steps, drive, rates, inputs, outputs = SelectiveScan._steps(x, delta, A, B, C)
+        decay = (steps * rates).exp_()
+        states = recurrence_(decay, drive * inputs)
+        down = chunked(gradient, len(steps))[..., None, :]
+        to_C = unchunked((states @ down.mT)[..., 0], tokens) if needs[4] else None
+        # The gradient of h_t is C_t dy_t + decay_{t+1} times that of h_{t+1}: the same recurrence from the end.
+        to_states = recurrence_(_later(decay).flip(0, 1), (down * outputs).flip(0, 1)).flip(0, 1)
+        to_input = unchunked((inputs.mT @ to_states)[..., 0, :], tokens)  # of delta x
+        to_B = unchunked((to_states @ drive.mT)[..., 0], tokens) if needs[3] else None
+        to_exponent = _earlier(states).mul_(to_states).mul_(decay)  # of delta A
+        to_A = torch.einsum("skbnd,skbd->dn", to_exponent, steps[..., 0, :]) if needs[2] else None
+        to_delta = unchunked((to_exponent * rates).sum(-2), tokens) + to_input * x
+        return to_input * delta, to_delta, to_A, to_B, to_C
+
+
+def _later(steps):
+    """Chunked (chunk, chunks, ...), moved one token: at t what was at t + 1, ones at the end."""
+    last = torch.cat([steps[:1, 1:], torch.ones_like(steps[:1, :1])], dim=1)
+    return torch.cat([steps[1:], last])
+
+
+def _earlier(steps):
+    """Chunked (chunk, chunks, ...), moved one token: at t what was at t - 1, zeros at the start."""
+    first = torch.cat([torch.zeros_like(steps[-1:, :1]), steps[-1:, :-1]], dim=1)
+    return torch.cat([first, steps[:-1]])
+
+
+class RMSNorm(torch.nn.Module):
+    """x / sqrt(mean x^2 + eps) * weight over the last dimension (Zhang & Sennrich 2019)."""
+
+    def __init__(self, width, eps=1e-5):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
+
+
+class Mixer(torch.nn.Module):
+    """Two selective scans, forward and backward, between one input and one output projection: (batch, tokens, d) to the same."""
+
+    def __init__(self, width, d_state):
+        super().__init__()
+        inner, self.rank, self.d_state = EXPAND * width, math.ceil(width / 16), d_state
+        self.in_proj = torch.nn.Linear(width, 2 * inner, bias=False)
+        for end in ("", "_b"):
+            convolution = torch.nn.Conv1d(
+                inner, inner, CONVOLUTION, groups=inner, padding=CONVOLUTION - 1, bias=True
+            )
+            setattr(self, f"conv1d{end}", convolution)
+            setattr(self, f"x_proj{end}", torch.nn.Linear(inner, self.rank + 2 * d_state, bias=False))
+            setattr(self, f"dt_proj{end}", _step_projection(self.rank, inner))
+            rates = torch.arange(1, d_state + 1, dtype=torch.float32).log().repeat(inner, 1)
+            setattr(self, f"A{end}_log", torch.nn.Parameter(rates))
+            setattr(self, f"D{end}", torch.nn.Parameter(torch.ones(inner)))
+        self.out_proj = torch.nn.Linear(inner, width, bias=False)
+
+    def forward(self, x):
+        """(output (batch, tokens, d), Direction forward, Direction backward)."""
+        x, gate = self.in_proj(x).mT.chunk(2, dim=1)
+        gate = functional.silu(gate)
+        there, forward = self._scan(x, "")
+        back, backward = self._scan(x.flip(-1), "_b")
+        # The gate is not convolved: gating the flipped sequence and flipping back is gating it here.
+        mixed = (there + back.flip(-1)) * gate / 2
+        return self.out_proj(mixed.mT), forward, backward
+
+    def _scan(self, x, end):
+        """One direction before its gate, (batch, channels, tokens), and its Direction."""
+        tokens = x.shape[-1]
+        x = functional.silu(getattr(self, f"conv1d{end}")(x)[..., :tokens])
+        read = getattr(self, f"x_proj{end}")(x.mT)
+        step, B, C = read.split([self.rank, self.d_state, self.d_state], dim=-1)
+        delta = functional.softplus(getattr(self, f"dt_proj{end}")(step)).mT
+        found = Direction(delta, -getattr(self, f"A{end}_log").exp(), B.mT, C.mT)
+        y = SelectiveScan.apply(x, found.delta, found.A, found.B, found.C)
+        return y + getattr(self, f"D{end}")[:, None] * x, found
+
+
+def _step_projection(rank, inner):
+    """Mamba's initial step projection: its bias gives steps of 0.001 to 0.1, spread evenly in their logarithm."""
+    layer = torch.nn.Linear(rank, inner)
+    torch.nn.init.uniform_(layer.weight, -(rank**-0.5), rank**-0.5)
+    steps = torch.exp(torch.rand(inner) * (math.log(0.1) - math.log(0.001)) + math.log(0.001))
+    with torch.no_grad():
+        layer.bias.copy_(steps + torch.log(-torch.expm1(-steps)))  # the inverse of softplus
+    return layer
+
+
+class Block(torch.nn.Module):
+    def __init__(self, width, d_state):
+        super().__init__()
+        self.mixer = Mixer(width, d_state)
+        self.norm = RMSNorm(width)
+
+
+class PatchEmbedding(torch.nn.Module):
+    def __init__(self, channels, width, patch_size):
+        super().__init__()
+        self.proj = torch.nn.Conv2d(channels, width, patch_size, stride=patch_size)
+
+    def forward(self, images):
+        return self.proj(images).flatten(2).mT
+
+
+class VisionMamba(torch.nn.Module):
+    """Images (batch, channels, image_size, image_size), normalised, to logits (batch, classes).
+
+    The state dict is the published one (hustvl/Vim, `..._bimambav2_final_pool_mean_abs_pos_embed_with_midclstok_div2`;
+    despite that name the class token is what is read). Patches are numbered row by row; the class token stands before
+    patch number patches // 2. Raises PlumblineError where the patches do not tile the image.
+    """
+
+    def __init__(self, image_size, patch_size, depth, embed_dim, classes, channels=3, d_state=16):
+        super().__init__()
+        if image_size % patch_size:
+            raise PlumblineError(f"patches of {patch_size} do not tile an image of {image_size}")
+        self.grid = image_size // patch_size
+        self.class_position = self.grid**2 // 2
+        self.patch_embed = PatchEmbedding(channels, embed_dim, patch_size)
+        self.cls_token = torch.nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.pos_embed = torch.nn.Parameter(torch.zeros(1, self.grid**2 + 1, embed_dim))
+        self.layers = torch.nn.ModuleList(Block(embed_dim, d_state) for _ in range(depth))
+        self.norm_f = RMSNorm(embed_dim)
+        self.head = torch.nn.Linear(embed_dim, classes)
+        self._initialise()
+
+    def _initialise(self):
+        for weight in (self.cls_token, self.pos_embed, self.head.weight):
+            torch.nn.init.trunc_normal_(weight, std=0.02)
+        torch.nn.init.zeros_(self.head.bias)
+        with torch.no_grad():
+            for block in self.layers:
+                # The residual stream is a sum over layers: each adds the less, the more there are.
+                block.mixer.out_proj.weight /= math.sqrt(len(self.layers))
+
+    def embedded(self, images):
+        """Patch, class and position embeddings, (batch, patches + 1, d)."""
+        patches, middle = self.patch_embed(images), self.class_position
+        token = self.cls_token.expand(len(patches), -1, -1)
+        return torch.cat([patches[:, :middle], token, patches[:, middle:]], dim=1) + self.pos_embed
+
+    def features(self, images, trace=None):
+        """The class token after the last norm, (batch, d); `trace`: a list that takes up a `Layer` a block."""
+        hidden, residual = self.embedded(images), 0
+        if trace is not None and torch.is_grad_enabled() and not hidden.requires_grad:
+            hidden.requires_grad_()  # of frozen weights: so that gradients reach the first residual
+        for block in self.layers:
+            residual = hidden + residual
+            hidden, forward, backward = block.mixer(block.norm(residual))
+            if trace is not None:
+                trace.append(Layer(residual, forward, backward))
+        # The class token alone: the norm is of each token by itself.
+        return self.norm_f((hidden + residual)[:, self.class_position])
+
+    def forward(self, images, trace=None):
+        return self.head(self.features(images, trace))
