@@ -55,6 +55,7 @@ class Readout:
               **parameters)`.
     published whether this is the definition behind published numbers where it differs from the correct one.
     reference the key of the same vector in the reference's files, None where it has none.
+    noise     whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Readout:
     layered: bool = False
     published: bool = False
     reference: str | None = None
+    noise: bool = False
 
     @property
     def column(self):

@@ -1,0 +1,167 @@
+"""Attention flow: the largest flow from a token of the last layer to each input token (Abnar & Zuidema 2020).
+
+Edges lead from node (l + 1, i) to (l, j) with capacity A'_l[i, j], A' as in rollout; levels 0, the inputs, to layer + 1.
+Each value is an exact maximum flow, by the push-relabel of OR-Tools (Apache 2.0) on capacities scaled to int64:
+rounding is 2^-41 an edge. What keeps the solver's work small (docs/performance.md):
+
+- only row i of the top matrix leaves the source, and only column j of the bottom one reaches the sink;
+- a bound from above is cheap for all pairs at once, and nearly always the value itself;
+- so a graph in which most layers keep their diagonals alone, a flow of which is one of the whole graph too, is solved
+  first; the whole graph only where that flow stays below the bound.
+"""
+
+import itertools
+
+from ..errors import PlumblineError
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="flow",
+    label="Attention flow",
+    family="attention",
+    order=14,
+    needs=("attention",),
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928; specs: thesis, section 5",
+    readouts=(
+        Readout(id="flow", label="Attention flow"),
+        Readout(id="flow_max", label="Attention flow (max)"),
+    ),
+)
+
+SCALE = 2.0**40
+# A flow so close to its upper bound is the maximum; far above the rounding of the capacities.
+REACHED = 1e-9
+
+
+def compute(batch, readouts):
+    """Flows to the last layer's nodes, normalised for each: the explained position's, and the maximum over nodes."""
+    import torch
+
+    from .selective import layer_means, read_out
+
+    layers = batch.attentions()
+    found = {readout: [] for readout in readouts}
+    for row, length in enumerate(batch.lengths):
+        matrices = layer_means([layer[row, :, :length, :length].double() for layer in layers])
+        place = int(batch.position[row])
+        # One row of flows is all that the explained position needs.
+        sources = None if "flow_max" in readouts else [place]
+        shares = torch.from_numpy(flow_shares(matrices.cpu().numpy(), sources)).float()
+        for readout in readouts:
+            at = place if sources is None else 0
+            found[readout].append(read_out(shares, None if readout == "flow_max" else at))
+    return {readout: batch.padded(rows) for readout, rows in found.items()}
+
+
+def flow_relevance(attention, layer, position=None):
+    """`plumbline.attribution.attention_flow`, which says what comes in and out."""
+    import torch
+
+    from .selective import as_tensor, check_position, layer_means, read_out
+
+    values, restore = as_tensor(attention)
+    if layer not in range(len(values)):
+        raise PlumblineError(f"layer {layer} is not among the layers 0 to {len(values) - 1}")
+    check_position(position, values.shape[-1])
+    matrices = layer_means(values[: layer + 1].double()).cpu().numpy()
+    shares = flow_shares(matrices, None if position is None else [position])
+    return restore(read_out(torch.from_numpy(shares), None if position is None else 0))
+
+
+def flow_shares(matrices, sources=None):
+    """Flows of each source divided by their sum: float64 (sources, n); see `flows`."""
+    found = flows(matrices, sources)
+    return found / found.sum(1, keepdims=True)
+
+
+def flows(matrices, sources=None):
+    """Maximum flows from tokens of the top level to every input: float64 (sources, n).
+
+    matrices: float64 (layers, n, n), A'_l with the bottom layer first; sources: indices, None: all of them.
+    """
+    import numpy as np
+
+    bottom, middle, top = matrices[0], matrices[1:-1][::-1], matrices[-1]
+    sources = np.arange(len(bottom)) if sources is None else np.asarray(sources)
+    if len(matrices) == 1:
+        return bottom[sources].copy()
+    bounds = upper_bounds(bottom, middle, top[sources])
+    # With two layers nothing is shared between the paths, and with one more every bound below is a cut of its own.
+    if len(matrices) == 2:
+        return bounds
+    graphs = [Graph(middle, full) for full in _full_layers(len(middle))]
+    found = np.zeros_like(bounds)
+    for row, column in itertools.product(range(len(sources)), range(len(bottom))):
+        for graph in graphs:
+            found[row, column] = graph.solve(top[sources[row]], bottom[:, column])
+            if found[row, column] >= bounds[row, column] - REACHED:
+                break
+    return found
+
+
+def upper_bounds(bottom, middle, starts):
+    """Bounds of the flows from above, (sources, n); with two layers the flows themselves. starts: rows of the top matrix.
+
+    What a node takes in is at most the sum over edges of min(capacity, what the edge's start takes in), level by level;
+    and no flow exceeds what leaves its source or what may reach its sink.
+    """
+    import numpy as np
+
+    taken = starts
+    for matrix in middle:
+        taken = np.stack([np.minimum(matrix, row[:, None]).sum(0) for row in taken])
+    through = np.stack([np.minimum(row[:, None], bottom).sum(0) for row in taken])
+    return np.minimum(through, np.minimum(starts.sum(1)[:, None], bottom.sum(0)[None]))
+
+
+def _full_layers(count):
+    """Which of the middle layers, top first, keep all their edges: the two ends, then all."""
+    ends = sorted({0, count - 1})
+    return [ends] if len(ends) == count else [ends, range(count)]
+
+
+class Graph:
+    """The edges between the top and the bottom matrix: all of the layers `full`, diagonals of the others.
+
+    middle: (layers, n, n), the top one first. Diagonals that follow each other are one edge a token, of their minimum.
+    """
+
+    def __init__(self, middle, full):
+        import numpy as np
+
+        self.size = size = middle.shape[-1]
+        places = np.arange(size)
+        above, below = (index.ravel() for index in np.indices((size, size)))
+        tails, heads, capacities, level = [], [], [], 0
+        groups = itertools.groupby(range(len(middle)), key=lambda layer: layer if layer in full else -1)
+        for key, layers in groups:
+            whole = key >= 0
+            tails.append(level * size + (above if whole else places))
+            level += 1
+            heads.append(level * size + (below if whole else places))
+            chosen = middle[list(layers)]
+            capacities.append(chosen[0].ravel() if whole else chosen[:, places, places].min(0))
+        self.source, self.sink = (level + 1) * size, (level + 1) * size + 1
+        self.first, self.last = places.astype(np.int32), (level * size + places).astype(np.int32)
+        self.edges = (*(np.concatenate(ends).astype(np.int32) for ends in (tails, heads)), _scaled(np.concatenate(capacities)))  # fmt: skip
+
+    def solve(self, start, end):
+        """The maximum flow. start: capacities (n,) from the source to the top nodes; end: of the bottom nodes to the sink."""
+        import numpy as np
+        from ortools.graph.python import max_flow
+
+        solver = max_flow.SimpleMaxFlow()
+        solver.add_arcs_with_capacity(*self.edges)
+        source, sink = (np.full(self.size, node, dtype=np.int32) for node in (self.source, self.sink))
+        solver.add_arcs_with_capacity(source, self.first, _scaled(start))
+        solver.add_arcs_with_capacity(self.last, sink, _scaled(end))
+        status = solver.solve(self.source, self.sink)
+        if status != solver.OPTIMAL:
+            raise PlumblineError(f"the flow solver stopped without a maximum ({status})")
+        return solver.optimal_flow() / SCALE
+
+
+def _scaled(capacities):
+    import numpy as np
+
+    return np.rint(capacities * SCALE).astype(np.int64)

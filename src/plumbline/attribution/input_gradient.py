@@ -1,0 +1,80 @@
+"""Input-gradient saliency, |sum over d of the gradient of a logit|: what rollouts are compared with in print.
+
+The variable is the output x of the whole embedding block. `input_gradient` feeds it past that block, so the network is
+the normal one; `input_gradient_published` feeds it as word embeddings, to which the block adds positions and types and
+applies its LayerNorm a second time (specs/thesis.md section 1.1), and takes the logit of class 1 for every text.
+
+LayerNorm does not change when all D coordinates of its input rise alike, so the gradient of anything with respect to a
+LayerNorm's input sums to zero over d. As published, x enters the block's LayerNorm: the sum is zero, and what is ranked
+is rounding noise (docs/definitions.md). The corrected variable enters no LayerNorm but in the first layer's residual
+sum, whose part of the gradient sums to zero too: what is left has come through the first layer's attention.
+"""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="input_gradient",
+    label="Input gradient",
+    family="gradient",
+    order=45,
+    needs=("gradient",),
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code; specs: thesis, section 1.1",
+    readouts=(
+        Readout(id="input_gradient", label="Input gradient (|sum|)"),
+        Readout(
+            id="input_gradient_published",
+            label="Input gradient (|sum|), as published",
+            published=True,
+            noise=True,
+        ),
+    ),
+)
+
+
+def compute(batch, readouts):
+    """|sum_d g_td| of the gradient g (batch, n, D) of one logit an example."""
+    import torch
+
+    found = {}
+    for readout in readouts:
+        function = logit_function(batch, published=readout.endswith("_published"))
+        with torch.no_grad():
+            embeddings = function.embed(batch.input_ids)
+        found[readout] = saliency(function.gradient(embeddings)[1])
+    return found
+
+
+def logit_function(batch, *, published):
+    """The logit as a `gradients.Function` of the embedding block's output.
+
+    The predicted class's logit, or as published that of class 1; agreement, of either sign: the logit at the mask.
+    """
+    import torch
+
+    from ..models.encoders import modules_of
+    from .gradients import Function
+
+    block = batch.model.base_model.get_submodule(modules_of(batch.model).embeddings)
+    entry = batch.model.get_input_embeddings() if published else block
+
+    def logit(logits, rows):
+        if batch.agreement:
+            return logits[..., 0].gather(1, batch.position[rows, None])[:, 0]
+        target = torch.ones_like(batch.target[rows]) if published else batch.target[rows]
+        return logits.gather(1, target[:, None])[:, 0]
+
+    return Function(batch, entry, block, logit)
+
+
+def saliency(gradient):
+    """|sum over d| of gradients (batch, n, D): (batch, n)."""
+    return gradient.sum(-1).abs()
+
+
+def left_of_sum(gradient, mask):
+    """How much of the gradient its sum over d leaves: sum_t |sum_d g_td| / sum_td |g_td|, (batch,), in [0, 1].
+
+    About 1e-7 in single and 1e-16 in double precision where the sum is zero but for rounding. mask: (batch, n).
+    """
+    gradient = gradient.double() * mask[..., None]
+    return saliency(gradient).sum(-1) / gradient.abs().sum((1, 2))

@@ -1,0 +1,52 @@
+"""What selective rollout is compared with beside rollout itself: maxima over rows, and rollout without residual.
+
+The reference's relevance is the maximum over rows, not the class token's row (specs/thesis.md section 1.2). Apart from
+`attention`, whose files stay as they are; one module, since all of them come of one forward pass.
+"""
+
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="rollout_variants",
+    label="Variants of rollout",
+    family="attention",
+    order=13,
+    needs=("attention",),
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code; specs: thesis, section 1.2",
+    readouts=(
+        Readout(id="raw_attention_max", label="Raw attention (max)"),
+        Readout(id="rollout_max", label="Rollout (max)"),
+        Readout(id="rollout_no_residual", label="Rollout without residual"),
+        Readout(id="rollout_no_residual_max", label="Rollout without residual (max)"),
+    ),
+)
+
+
+def compute(batch, readouts):
+    """`_max`: maximum over rows, as published; rollout_no_residual: the explained position's row of the product of A_l."""
+    from .selective import layer_means, read_out
+
+    layers = batch.attentions()
+    found = {readout: [] for readout in readouts}
+    for row, length in enumerate(batch.lengths):
+        attention = [layer[row, :, :length, :length] for layer in layers]
+        plain = layer_means(attention, residual=False)
+        products = {
+            "raw_attention": plain[-1],
+            "rollout": joint(layer_means(attention))[-1],
+            "rollout_no_residual": joint(plain)[-1],
+        }
+        for readout in readouts:
+            place = None if readout.endswith("_max") else batch.position[row]
+            found[readout].append(read_out(products[readout.removesuffix("_max")], place))
+    return {readout: batch.padded(rows) for readout, rows in found.items()}
+
+
+def joint(matrices):
+    """Products over all layers up to each, (layers, n, n): J_l = A_l J_{l-1}."""
+    import torch
+
+    products = [matrices[0]]
+    for matrix in matrices[1:]:
+        products.append(matrix @ products[-1])
+    return torch.stack(products)

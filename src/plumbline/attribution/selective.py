@@ -1,0 +1,127 @@
+"""Selective attention rollout: a layer enters the product only where its attention differs from the last one used.
+
+"Improving Explainability of Transformer Models", part 1 (specs/thesis.md section 1), with its controls: thresholds that
+grow with the text, and the first layer alone, which is what remains where no later layer is selected. One module, so
+that all of them come of one forward pass.
+"""
+
+from ..errors import PlumblineError
+from ..registry import Method, Readout
+
+ENTRY = Method(
+    id="selective",
+    label="Selective rollout",
+    family="attention",
+    order=12,
+    needs=("attention",),
+    # threshold: of the published experiment; scaled_threshold: a share of the largest distance possible.
+    parameters={"threshold": 1.0, "scaled_threshold": 0.2},
+    citation="Improving Explainability of Transformer Models, 4_01_experiments.py (specs: thesis, section 1.3)",
+    readouts=(
+        Readout(id="selective_rollout", label="Selective rollout"),
+        Readout(id="selective_rollout_max", label="Selective rollout (max)"),
+        Readout(id="selective_rollout_scaled", label="Selective rollout (τ ~ √n)"),
+        Readout(id="selective_rollout_scaled_max", label="Selective rollout (τ ~ √n, max)"),
+        Readout(id="first_layer", label="First layer alone"),
+        Readout(id="first_layer_max", label="First layer alone (max)"),
+    ),
+)
+
+
+def compute(batch, readouts, *, threshold, scaled_threshold):
+    """The explained position's row of the last layer's product; `_max`: the maximum over rows, as published.
+
+    selective_rollout: threshold as it is; `_scaled`: scaled_threshold * `largest_distance(n)`; first_layer: the first
+    layer's matrix, without any product.
+    """
+    layers = batch.attentions()
+    found = {readout: [] for readout in readouts}
+    for row, length in enumerate(batch.lengths):
+        matrices = layer_means([layer[row, :, :length, :length] for layer in layers])
+        products = {
+            "selective_rollout": select(matrices, threshold)[0][-1],
+            "selective_rollout_scaled": select(matrices, scaled_threshold * largest_distance(length))[0][-1],
+            "first_layer": matrices[0],
+        }
+        for readout in readouts:
+            product = products[readout.removesuffix("_max")]
+            place = None if readout.endswith("_max") else batch.position[row]
+            found[readout].append(read_out(product, place))
+    return {readout: batch.padded(rows) for readout, rows in found.items()}
+
+
+def layer_means(attention, residual=True):
+    """Attention averaged over heads, with the residual connection: (layers, n, n) of (layers, heads, n, n).
+
+    A'_l = A_l + I with rows divided by their sum (Abnar & Zuidema 2020); residual=False: A_l itself.
+    """
+    import torch
+
+    means = torch.stack([layer.mean(0) for layer in attention])
+    if residual:
+        means = means + torch.eye(means.shape[-1], dtype=means.dtype, device=means.device)
+        means = means / means.sum(-1, keepdim=True)
+    return means
+
+
+def select(matrices, threshold):
+    """(products S (layers, n, n), indices of the layers used) of matrices (layers, n, n).
+
+    S_0 = A'_0; S_l = A'_l S_{l-1} where ||A'_l - A'_r||_F > threshold, r the last layer used, else S_{l-1}.
+    """
+    import torch
+
+    products, used = [matrices[0]], [0]
+    for layer in range(1, len(matrices)):
+        product = products[-1]
+        if torch.linalg.matrix_norm(matrices[layer] - matrices[used[-1]]) > threshold:
+            product = matrices[layer] @ product
+            used.append(layer)
+        products.append(product)
+    return torch.stack(products), used
+
+
+def largest_distance(length):
+    """sqrt(n / 2), the largest Frobenius distance of two A' of n tokens: so far apart are two rows of ½(A + I) at most."""
+    return (length / 2) ** 0.5
+
+
+def read_out(product, position=None):
+    """One score a token of products (..., n, n): the row of `position`, or the maximum over rows where None."""
+    return product.amax(-2) if position is None else product[..., position, :]
+
+
+def rollout_relevance(attention, threshold, residual=True, position=None):
+    """`plumbline.attribution.selective_rollout`, which says what comes in and out."""
+    values, restore = as_tensor(attention)
+    if not threshold >= 0:
+        raise PlumblineError(f"threshold is {threshold!r}: a distance is never negative, 0 uses every layer")
+    check_position(position, values.shape[-1])
+    products, used = select(layer_means(values, residual), float(threshold))
+    return restore(read_out(products, position)), used
+
+
+def as_tensor(attention):
+    """(attention (layers, heads, n, n) as a tensor, a function that gives a tensor back in its kind and dtype)."""
+    import numpy as np
+    import torch
+
+    array = not isinstance(attention, torch.Tensor)
+    values = torch.as_tensor(np.asarray(attention)) if array else attention.detach()
+    shape = tuple(values.shape)
+    if len(shape) != 4 or shape[-1] != shape[-2] or not all(shape):
+        raise PlumblineError(f"attention must be (layers, heads, n, n) of one example, not of shape {shape}")
+    if not values.is_floating_point():
+        raise PlumblineError(f"attention must hold floating-point numbers, not {values.dtype}")
+
+    def restore(found):
+        found = found.to(dtype=values.dtype, device=values.device)
+        return found.numpy() if array else found
+
+    return values, restore
+
+
+def check_position(position, length):
+    """PlumblineError for a position outside 0..length - 1; None is the maximum over rows."""
+    if position is not None and not 0 <= position < length:
+        raise PlumblineError(f"position {position} is outside the {length} tokens")
