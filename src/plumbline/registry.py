@@ -153,11 +153,12 @@ class Output:
 
     study    the study's folder under figures/ or tables/.
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
-             'isotropy', 'contributions', 'seed_consistency', 'model_consistency', 'released', 'benchmarks', 'work',
+             'isotropy', 'rollouts', 'contributions', 'seed_consistency', 'model_consistency', 'released', 'benchmarks', 'work',
              'classifier', 'theory_<experiment>' and 'shown' of the multi-head classifier,
              'tables/<id>' ('tables/<id>?': where the configuration makes it).
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
+    methods  it shows the runs alone that have all of these methods; empty: every run.
     formats  file endings.
     """
 
@@ -167,5 +168,6 @@ class Output:
     needs: tuple
     per: str = "study"
     options: tuple = ("bootstrap",)
+    methods: tuple = ()
     formats: tuple = ("csv", "tex")
     order: int = 50

@@ -97,3 +97,36 @@ def explain(method, batch, readouts=None, **parameters):
             )
         results[name] = values
     return results
+
+
+def selective_rollout(attention, threshold, residual=True, position=None):
+    """Selective attention rollout of one example ("Improving Explainability of Transformer Models", part 1).
+
+    attention  floats (layers, heads, n, n), rows summing to one; a NumPy array or a tensor.
+    threshold  at least 0: a layer is used where its matrix is farther than this, in the Frobenius norm, from that of the
+               last layer used. 0 is ordinary rollout, since only equal matrices are not farther.
+    residual   whether the matrices are head means + I with rows divided by their sum, or the head means alone.
+    position   None: the maximum over rows, as published; else that row (the class token's is 0).
+
+    Returns (relevance (layers, n), of the kind and dtype of `attention`; used, the list of the layers used, 0 among
+    them): row l is what layers up to l give, a layer that is not used repeats the row before. Raises PlumblineError for
+    another shape, a negative threshold, a position outside the tokens.
+    """
+    from .selective import rollout_relevance
+
+    return rollout_relevance(attention, threshold, residual, position)
+
+
+def attention_flow(attention, layer, position=None):
+    """Attention flow of one example from the nodes above a layer to the inputs (Abnar & Zuidema 2020).
+
+    attention  as of `selective_rollout`; the residual connection is added here.
+    layer      0 to layers - 1: the topmost layer that flows pass.
+    position   None: the maximum over output nodes, as published; else the flows of that node.
+
+    Maximum flows, exact to about 1e-9, each node's divided by their sum. Returns (n,), of the kind and dtype of
+    `attention`. Raises PlumblineError for another shape, a layer or a position that there is not.
+    """
+    from .flow import flow_relevance
+
+    return flow_relevance(attention, layer, position)

@@ -86,7 +86,7 @@ def flows(matrices, sources=None):
     if len(matrices) == 1:
         return bottom[sources].copy()
     bounds = upper_bounds(bottom, middle, top[sources])
-    # With two layers nothing is shared between the paths, and with one more every bound below is a cut of its own.
+    # With two layers no two paths share an edge, so the bound is the flow.
     if len(matrices) == 2:
         return bounds
     graphs = [Graph(middle, full) for full in _full_layers(len(middle))]
