@@ -47,7 +47,6 @@ RELEASED = {
         "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0],
     },
 }  # fmt: skip
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class Block(torch.nn.Module):

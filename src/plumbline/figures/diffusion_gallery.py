@@ -1,0 +1,108 @@
+"""Gallery of one image model: image, raw attention, rollout, diffused rollout, attribution, laid over the image.
+
+inputs: images, maps, image_models of the lowest seed. Of a Vision Mamba the published definitions stand left of the
+corrected ones. Maps are min-max scaled, enlarged (bilinear) and laid over the image as in the reference: heat map (JET)
+plus image, divided by the largest value (specs: thesis, section 4.3).
+"""
+
+import numpy as np
+
+from ..artefacts import read_json, read_rows
+from ..attribution.image_maps import MAPS
+from ..collect import provenance
+from ..registry import Output
+from . import maps
+from .style import figure, foot, styled
+
+ENTRY = Output(
+    id="diffusion_gallery",
+    label="Maps over images",
+    study=maps.STUDY,
+    needs=("images", "maps", "image_models"),
+    per="model",
+    options=(),
+    formats=maps.FORMATS,
+    order=133,
+)
+SHOWN = ("raw", "rollout", "rollout_diffused", "attribution")
+
+
+@styled
+def draw(inputs, options):
+    """The figure; options: scale, dataset, model, runs."""
+    from pathlib import Path
+
+    lowest = min(inputs["maps"], key=lambda item: item["seed"])
+    explained = read_rows(lowest["path"]).head(options["runs"][0]["gallery"])
+    pictures = read_rows(inputs["images"][0]["path"]).head(len(explained))
+    metrics = min(inputs["image_models"], key=lambda item: item["seed"])["path"]
+    facts = read_json(Path(metrics).with_name("config.json"))
+    columns = [f"{name}_published" for name in SHOWN if f"scores_{name}_published" in explained] + list(SHOWN)
+    drawn = figure(0.72 * (len(columns) + 1) + 1.0, 0.74 * len(explained) + 0.42)
+    panels = drawn.subplots(len(explained), len(columns) + 1, squeeze=False)
+    for line, row, picture in zip(panels, explained.itertuples(), pictures.itertuples(), strict=True):
+        pixels = _pixels(picture, facts["network"]["image_size"])
+        line[0].imshow(pixels)
+        line[0].set_ylabel(
+            _name(row, picture, options, facts), fontsize=5.5, labelpad=3, rotation=0, ha="right", va="center"
+        )
+        for axes, name in zip(line[1:], columns, strict=True):
+            scores = getattr(row, f"scores_{name}").reshape(row.height, row.width)
+            axes.imshow(overlay(pixels, scores))
+        for axes in line:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+    panels[0, 0].set_title("image", fontsize=6.5)
+    for axes, name in zip(panels[0, 1:], columns, strict=True):
+        axes.set_title(
+            maps.short(MAPS[name].label).replace(", ", ",\n").replace(" attention", "\nattention"),
+            fontsize=6.5,
+        )
+    drawn.subplots_adjust(left=1.0 / drawn.get_size_inches()[0], right=1, top=1 - 0.42 / drawn.get_size_inches()[1], bottom=0, wspace=0.04, hspace=0.06)  # fmt: skip
+    text = provenance(options, examples=[len(explained)], seeds=str(lowest["seed"]), interval=False)
+    dagger = f" {maps.DAGGER}" if any(MAPS[name].published for name in columns) else ""
+    foot(drawn, f"{text} Each map from its lowest (blue) to its highest score (red). {maps.NOTE}{dagger}")
+    return drawn
+
+
+def _pixels(picture, size):
+    """An image as the model sees it, resized: float (size, size, 3) in [0, 1]."""
+    from PIL import Image
+
+    values = np.asarray(picture.pixels, dtype=np.uint8).reshape(
+        picture.height, picture.width, picture.channels
+    )
+    values = np.broadcast_to(values, (*values.shape[:2], 3))
+    shown = max(size, 64)  # small ones would be drawn coarsely
+    return np.asarray(Image.fromarray(values.copy()).resize((shown, shown), Image.Resampling.BILINEAR)) / 255
+
+
+def overlay(pixels, scores):
+    """Heat map plus image over its largest value: float (height, width, 3) in [0, 1]; scores (rows, columns)."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    span = scores.max() - scores.min()
+    scaled = (scores - scores.min()) / (span if span > 0 else 1)
+    large = Image.fromarray(scaled.astype(np.float32)).resize(pixels.shape[1::-1], Image.Resampling.BILINEAR)
+    heat = colormaps["jet"](np.asarray(large))[..., :3]
+    both = heat + pixels
+    return both / both.max()
+
+
+def _name(row, picture, options, facts):
+    """What the image is and what the model says."""
+    from ..datasets import DATASETS
+    from ..models.labels import CIFAR10
+
+    names = DATASETS[options["dataset"]].label_names
+    true = names[row.label] if names else getattr(picture, "name", f"class {row.label}")
+    classes = facts["network"]["classes"]
+    said = (
+        names[row.target]
+        if len(names) == classes
+        else CIFAR10[row.target]
+        if classes == 10
+        else f"class {row.target}"
+    )
+    return f"{true}\n{said}\n{row.probability:.2f}" if names else f"{true}:\n{said} {row.probability:.2f}"

@@ -1,0 +1,38 @@
+"""What the figures of image models share."""
+
+from ..attribution.image_maps import MAPS, RECONSTRUCTION
+from ..collect import dataset_label
+from .style import DASHES, SHADES
+
+FORMATS = ("pdf", "png")
+STUDY = "network_diffusion"
+NOTE = f"Diffused: {RECONSTRUCTION}."
+_COLORS = {"raw": "#029e73", "rollout": "#0173b2", "attribution": "#cc78bc"}
+
+
+def look(name):
+    """color, linestyle and whether filled, of a map: colour by what it comes from, dashes by what is done to it."""
+    entry = MAPS[name]
+    if entry.control:
+        return {"color": SHADES["control"][0], "linestyle": DASHES[1 + (name == "centre")], "filled": True}
+    if entry.post_hoc:
+        return {"color": SHADES["gradient"][0], "linestyle": "-", "filled": True}
+    dash = DASHES[0] if not entry.diffused else DASHES[1]
+    return {
+        "color": _COLORS[name.split("_")[0]],
+        "linestyle": DASHES[2] if entry.published else dash,
+        "filled": not entry.published,
+    }
+
+
+def title(dataset, model, *more):
+    """Data set and model, then `more`."""
+    return ", ".join([dataset_label(dataset), model, *more])
+
+
+def short(label):
+    """A map's label where room is scarce: a dagger for 'as published'."""
+    return label.replace(", as published", "†")
+
+
+DAGGER = "† as published: broadcast rows, one factor missing."
