@@ -17,6 +17,7 @@ from plumbline.agreement import METRICS
 from plumbline.config import (
     DIFFUSION,
     MODEL_FILES,
+    ROLLOUT,
     XAI,
     choice_of,
     dataset_config,
@@ -268,6 +269,12 @@ def released_inputs():
 
 def isotropy_code():
     return modules("attribution.isotropy")
+
+
+def rollouts_options():
+    """What a job of the stage `rollouts` is told of the study's block; nothing where the study is off."""
+    keys = ("thresholds", "scaled_thresholds", "flow_examples", "flow_tokens")
+    return {key: config[ROLLOUT][key] for key in keys} if config[ROLLOUT] else {}
 
 
 def outputs_named(kind, cost=False, html=False):

@@ -7,6 +7,7 @@ localrules:
     alti,
     attention_meets_xai,
     network_diffusion,
+    selective_rollout,
 
 
 rule alti:
@@ -22,3 +23,8 @@ rule attention_meets_xai:
 rule network_diffusion:
     input:
         final_output(config, "network_diffusion"),
+
+
+rule selective_rollout:
+    input:
+        final_output(config, "selective_rollout"),

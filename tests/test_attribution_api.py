@@ -34,7 +34,8 @@ def alone(given, row, length):
 def test_padded_batch_equals_single_sentences(architecture, task):
     model, special = small_model(architecture, task), special_ids_of(architecture)
     ids, mask, positions = small_batch(architecture)
-    for readout in READOUTS:
+    # What is rounding noise by definition is alike under no two paddings.
+    for readout in (entry.id for entry in READOUTS.values() if not entry.noise):
         given = settings(readout, mask, special)
         position = positions if task == "agreement" else None
         together = attribute(model, ids, mask, readout, position=position, **given)

@@ -29,6 +29,7 @@ PATHS = {
     "model_consistency": "results/{scale}/consistency/{dataset}/{model}-{other}.parquet",
     "released": "results/{scale}/released/multiberts_sst2.parquet",
     "isotropy": "results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet",
+    "rollouts": "results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet",
     "contributions": "results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet",
     "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.tsv",
     "work": "results/{scale}/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",
@@ -56,6 +57,8 @@ PATHS = {
 XAI = "attention_meets_xai"
 # The study of image models, likewise.
 DIFFUSION = "network_diffusion"
+# The study of selective rollout, likewise.
+ROLLOUT = "selective_rollout"
 # What makes up a model's artefact; `metrics` is for tables, the rest is the model.
 MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 # The keys of a model's block that only one source reads.
@@ -119,6 +122,7 @@ def validate(config):
     _check_protocols(config)
     _check_attention_meets_xai(config)
     _check_images(config)
+    _check_rollouts(config)
     for kind in ("tables", "figures"):
         for name in config[kind]:
             _known(kind, kind[:-1], name, registries()[kind])
@@ -177,6 +181,22 @@ def _check_images(config):
                     f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice"
                 )
             seen.add(key)
+
+
+def _check_rollouts(config):
+    """Runs for the study of selective rollout, and tables and figures that show some runs alone."""
+    enabled = [registries()[kind][name] for kind in ("tables", "figures") for name in config[kind] if name in registries()[kind]]  # fmt: skip
+    for entry in enabled:
+        if entry.methods and not any(has_methods(run, entry) for run in config["runs"]):
+            raise PlumblineError(
+                f"'{entry.id}' shows runs with the methods {', '.join(entry.methods)}, and none has them: add them to a "
+                "run, or remove it"
+            )
+
+
+def has_methods(run, entry):
+    """Whether a run has every method that an output asks for."""
+    return set(entry.methods) <= set(run["methods"])
 
 
 def _unknown(place, kind, name, legal):

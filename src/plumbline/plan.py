@@ -7,12 +7,22 @@ import difflib
 import re
 from pathlib import Path
 
-from .config import DIFFUSION, MODEL_FILES, PATHS, XAI, methods_of, readouts_of, registries
+from .config import (
+    DIFFUSION,
+    MODEL_FILES,
+    PATHS,
+    ROLLOUT,
+    XAI,
+    has_methods,
+    methods_of,
+    readouts_of,
+    registries,
+)
 from .errors import PlumblineError
 
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
           "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
-          "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
+          "rollouts", "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
           "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness")  # fmt: skip
 # Stages of the multi-head classifier, which no run has a part in.
 XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
@@ -20,6 +30,8 @@ XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
 IMAGE_STAGES = STAGES[STAGES.index("images") :]
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
+# The method that makes a run one of the study of selective rollout.
+SELECTIVE = "selective"
 # Stages of which a table or figure shows the lowest seed alone.
 ONE_SEED = ("contributions",)
 # Architectures whose checkpoints share a vocabulary, so that both models of a pair read the same tokens.
@@ -74,7 +86,16 @@ def image_jobs(config):
 
 def _jobs_of(config, entry):
     """The jobs that an output may show."""
-    return image_jobs(config) if entry.study == DIFFUSION else jobs(config)
+    if entry.study == DIFFUSION:
+        return image_jobs(config)
+    if entry.study == ROLLOUT and not config[ROLLOUT]:
+        return []
+    return [(job, run) for job, run in jobs(config) if has_methods(run, entry)]
+
+
+def rollout_jobs(config):
+    """As `jobs`, of the runs in the study of selective rollout."""
+    return [(job, run) for job, run in jobs(config) if config[ROLLOUT] and SELECTIVE in run["methods"]]
 
 
 def hub_folder(repo, revision):
@@ -231,7 +252,7 @@ def _stage_files(stage, job, run):
         return [path("metrics", **job)]
     if stage in IMAGE_STAGES:
         return _image_files(stage, job, run)
-    if stage in PER_SEED:
+    if stage in PER_SEED or stage == "rollouts":
         return [path(stage, **job)]
     if stage == "benchmarks":
         return _benchmarks(job, run)
@@ -353,6 +374,7 @@ def targets(config):
             for seed in config[XAI]["seeds"]
             for kind in ("classifier", "vocabulary")
         ]
+    found += [path("rollouts", **job) for job, _ in rollout_jobs(config)]
     for job, run in image_jobs(config):
         found += [path(kind, **job) for kind in ("weights", "architecture")]
         found += [file for stage in IMAGE_STAGES for file in _image_files(stage, job, run)]

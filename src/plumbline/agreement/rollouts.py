@@ -1,0 +1,131 @@
+"""How far rollouts rank tokens as the input gradient does, layer by layer: the study of selective rollout.
+
+"Improving Explainability of Transformer Models", part 1 (specs/thesis.md section 1). Two definitions, in one pass each:
+
+    corrected  the normal network; the gradient of the predicted class's logit
+    published  the embedding block applied twice, attention and gradient alike; the logit of class 1
+
+Compared are raw attention, rollout with and without residual, the first layer alone, selective rollout at every
+threshold, absolute and as a share of the largest distance that a text of n tokens allows, attention flow (corrected
+alone, since it is dear), and two controls. Everything after the network is computed in double precision.
+"""
+
+import numpy as np
+
+from ..artefacts import read_records, write_rows
+from ..attribution.artefact import BATCH_TOKENS, like_lengths, run_examples
+from ..attribution.batch import Batch
+from ..attribution.flow import flow_shares
+from ..attribution.input_gradient import left_of_sum, logit_function, saliency
+from ..attribution.rollout_variants import joint
+from ..attribution.selective import largest_distance, layer_means, read_out, select
+from ..models.encoders import load, replaced_output, undisturbed
+from ..models.runtime import prepare
+from ..models.tokenisation import blocks, padded
+from ..seeds import seed_of
+from . import spearman, spearman_dense
+
+DEFINITIONS = ("corrected", "published")
+COLUMNS = ("id", "definition", "readout", "threshold", "layer", "spearman", "spearman_dense", "used", "tokens",
+           "left_of_sum")  # fmt: skip
+
+
+def write_rollouts(
+    *, dataset, model, data, output, thresholds, scaled_thresholds, flow_examples, flow_tokens, name="", device="cpu",
+    threads=1, batch_tokens=None, **choice,
+):  # fmt: skip
+    """Write results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet.
+
+    thresholds, scaled_thresholds: Frobenius distances, and shares of the largest one. flow_examples: how many examples,
+    the first ones of at most flow_tokens tokens, have attention flow too. The other arguments are those of
+    `plumbline.attribution.artefact.write_attributions`; texts that would have to be cut are left out.
+    """
+    device = prepare(device, threads)
+    network, tokenizer = load(model, device)
+    found = run_examples(read_records(data), network, tokenizer, data, **{**choice, "longer": 0})
+    budget = batch_tokens or BATCH_TOKENS[device.type]
+    flowing = [example.id for example in found if len(example.ids) <= flow_tokens][:flow_examples]
+    rows = {example.id: [] for example in found}
+    for block in blocks(found):
+        with undisturbed(network, "eager"):
+            for examples in like_lengths(block, budget):
+                for number, definition, *passed in _passes(network, tokenizer, examples):
+                    flow = definition == "corrected" and number in flowing
+                    scores = readouts(*passed[:2], thresholds, scaled_thresholds, flow=flow)
+                    seed = seed_of("rollouts", dataset, name, number)
+                    rows[number] += _rows(number, definition, scores, *passed[2:], seed)
+    columns = zip(*(row for number in rows for row in rows[number]), strict=True)
+    write_rows(output, dict(zip(COLUMNS, columns, strict=True)), kind="rollouts")
+
+
+def _passes(network, tokenizer, examples):
+    """Each example's pass under each definition: id, definition, attention (layers, heads, n, n), position, saliency (n,)
+    and `left_of_sum`."""
+    import torch
+
+    ids, mask = padded(examples, tokenizer.pad_token_id)
+    batch = Batch(network, ids, mask, position=torch.tensor([example.position for example in examples]))
+    for definition in DEFINITIONS:
+        function = logit_function(batch, published=definition == "published")
+        with torch.no_grad():
+            embeddings = function.embed(batch.input_ids)
+            with replaced_output(function.entry, embeddings):
+                attention = torch.stack(batch.attentions(), 1)
+        _, gradient = function.gradient(embeddings)
+        left = left_of_sum(gradient, batch.attention_mask).tolist()
+        scores = saliency(gradient).double().cpu().numpy()
+        for row, (example, n) in enumerate(zip(examples, batch.lengths, strict=True)):
+            own = attention[row, :, :, :n, :n].double()
+            yield example.id, definition, own, example.position, scores[row, :n], left[row]
+
+
+def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
+    """(readout id, threshold or None) -> (scores (layers, n) float64, layers used up to each (layers,) or None).
+
+    attention: float64 (layers, heads, n, n); each readout as the row of `position`, and `_max` as the maximum over rows.
+    """
+    import torch
+
+    mixed, plain = layer_means(attention), layer_means(attention, residual=False)
+    products = {
+        ("raw_attention", None): (plain, None),
+        ("rollout", None): (joint(mixed), None),
+        ("rollout_no_residual", None): (joint(plain), None),
+        ("first_layer", None): (mixed[:1].expand_as(mixed), None),
+    }
+    length = mixed.shape[-1]
+    scales = {"selective_rollout": (thresholds, 1), "selective_rollout_scaled": (scaled_thresholds, largest_distance(length))}  # fmt: skip
+    for readout, (values, scale) in scales.items():
+        for threshold in values:
+            found, used = select(mixed, threshold * scale)
+            counts = np.searchsorted(used, np.arange(len(mixed)), side="right")
+            products[readout, float(threshold)] = found, counts
+    if flow:
+        matrices = mixed.cpu().numpy()
+        shares = [flow_shares(matrices[: layer + 1]) for layer in range(len(matrices))]
+        products["flow", None] = torch.from_numpy(np.stack(shares)), None
+    return {
+        (readout + suffix, threshold): (read_out(product, place).cpu().numpy(), used)
+        for (readout, threshold), (product, used) in products.items()
+        for suffix, place in (("", position), ("_max", None))
+    }
+
+
+def _rows(number, definition, scores, gradient, left, seed):
+    """Rows (`COLUMNS`) of one example and definition: every readout and control, layer by layer."""
+    n, layers = len(gradient), len(next(iter(scores.values()))[0])
+    controls = {"random": np.random.default_rng(seed).random(n), "position": 1 / (1 + np.arange(n))}
+    scores = scores | {
+        (name, None): (np.tile(values, (layers, 1)), None) for name, values in controls.items()
+    }
+    rows = []
+    for layer in range(layers):
+        vectors = np.stack([gradient, *(values[layer] for values, _ in scores.values())])
+        correlations = [metric.pairwise(vectors)[0, 1:] for metric in (spearman, spearman_dense)]
+        for (readout, threshold), (_, used), *pair in zip(
+            scores, scores.values(), *correlations, strict=True
+        ):
+            pair = [None if np.isnan(value) else value for value in pair]
+            count = None if used is None else used[layer]
+            rows.append((number, definition, readout, threshold, layer, *pair, count, n, left))
+    return rows
