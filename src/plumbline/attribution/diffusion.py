@@ -33,8 +33,7 @@ def spectrum(matrix, kind="network_enhancement", alpha=ALPHA):
     """
     if kind not in SPECTRA:
         raise unknown("diffusion of singular values", kind, SPECTRA)
-    values = torch.linalg.svdvals(_rows(matrix))
-    values = values / values[..., :1]
+    values = _shares(torch.linalg.svdvals(_rows(matrix)))
     return values, SPECTRA[kind](values, alpha)
 
 
@@ -48,13 +47,19 @@ def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
     if kind not in SPECTRA:
         raise unknown("diffusion", kind, KINDS)
     left, values, right = torch.linalg.svd(_rows(matrix), full_matrices=False)
-    values = SPECTRA[kind](values / values[..., :1], alpha)
+    values = SPECTRA[kind](_shares(values), alpha)
     return (left * values[..., None, :]) @ right
 
 
 def diffusion(kind="network_enhancement", alpha=ALPHA):
     """The transform for `mamba.rollout`: diffusion, then negative entries set to zero."""
     return lambda matrix: diffused(matrix, kind, alpha).clamp(min=0)
+
+
+def _shares(values):
+    """Singular values over the largest; of a matrix of zeros, zeros."""
+    largest = values[..., :1]
+    return values / torch.where(largest > 0, largest, torch.ones_like(largest))
 
 
 def _rows(matrix):
@@ -68,7 +73,10 @@ def network_enhancement(matrix, alpha=ALPHA, order=2, neighbours=None):
     """Network Enhancement (Wang et al. 2018), symmetric, at least zero, (..., n, n).
 
     order 2: the fixed point (1 - a) l / (1 - a l^2) of each eigenvalue; neighbours: K, min(20, ceil(n / 10)) by default.
+    Computed in double precision, returned in the matrix's.
     """
+    if matrix.dtype != torch.float64:
+        return network_enhancement(matrix.double(), alpha, order, neighbours).to(matrix.dtype)
     if matrix.dim() > 2:
         return torch.stack([network_enhancement(part, alpha, order, neighbours) for part in matrix])
     size = matrix.shape[-1]
@@ -81,7 +89,7 @@ def network_enhancement(matrix, alpha=ALPHA, order=2, neighbours=None):
     within = matrix[linked][:, linked]
     degree = within.abs().sum(0)
     # By sums of absolute values: signed rows have a scale too.
-    spread = within / within.abs().sum(-1, keepdim=True)
+    spread = within / within.abs().sum(-1, keepdim=True).clamp(min=torch.finfo(within.dtype).tiny)
     spread = (spread + spread.mT) / 2
     kept = _strongest(spread.abs(), min(neighbours, len(within) - 1)) * spread.sign()
     kept = kept + torch.eye(len(within)).to(kept) + torch.diag(kept.abs().sum(-1))
@@ -90,7 +98,8 @@ def network_enhancement(matrix, alpha=ALPHA, order=2, neighbours=None):
     values = (1 - alpha) * values / (1 - alpha * values.pow(order))
     result = (vectors * values) @ vectors.mT
     own = result.diagonal()
-    result = (result - torch.diag(own)) / (1 - own)[:, None]
+    # A node linked to itself alone keeps 1 there, and nothing elsewhere.
+    result = (result - torch.diag(own)) / (1 - own).clamp(min=1e-12)[:, None]
     result = degree[:, None] * result
     result = result.clamp(min=0)
     result = (result + result.mT) / 2

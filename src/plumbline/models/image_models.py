@@ -154,7 +154,7 @@ def published_weights(path):
 
 
 def fit(network, images, labels, facts, training, draw):
-    """Train in place with AdamW and one cycle of the learning rate; returns the loss curve [{step, loss}]."""
+    """Train in place with AdamW and one cycle of the learning rate (see `cycle`); returns the loss curve [{step, loss}]."""
     device = next(network.parameters()).device
     size = training["batch_size"]
     per_epoch = max(1, len(images) // size)
@@ -165,8 +165,8 @@ def fit(network, images, labels, facts, training, draw):
         weight_decay=training["weight_decay"],
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training["learning_rate"], total_steps=steps, pct_start=training["warmup"]
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: cycle((step + 1) / (steps + 1), training["warmup"])
     )
     every, curve, losses = max(1, steps // 20), [], []
     network.train()
@@ -190,6 +190,13 @@ def fit(network, images, labels, facts, training, draw):
             losses = []
     network.eval()
     return curve
+
+
+def cycle(progress, warmup):
+    """The learning rate's share of its peak at a progress in (0, 1): up in a line, then down as half a cosine."""
+    if progress < warmup:
+        return progress / warmup
+    return (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
 
 
 @torch.no_grad()

@@ -1,0 +1,590 @@
+"""Vision Mamba, its hidden attention and maps, network diffusion, perturbation of patches: equations, golden outputs,
+properties, stages and faults."""
+
+import argparse
+import io
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plumbline.artefacts import check_file, read_json, read_rows, write_rows
+from plumbline.attribution import diffusion, image_maps
+from plumbline.attribution.hidden_attention import (
+    channel_matrices,
+    class_row,
+    hidden_matrices,
+    hidden_rows,
+    mean_matrix,
+)
+from plumbline.attribution.mamba import mamba_maps, mamba_maps_full, min_max, rollout
+from plumbline.datasets import load, schema_of
+from plumbline.datasets.images import arrays, frame_of, read_idx, read_picture
+from plumbline.errors import PlumblineError
+from plumbline.faithfulness import patches
+from plumbline.models.image_models import published_weights, train_job
+from plumbline.models.vim import Direction, SelectiveScan, VisionMamba
+from plumbline.models.vit import RELEASED, VisionTransformer, released_weights
+
+MIRROR = os.environ.get("PLUMBLINE_MIRROR")
+needs_mirror = pytest.mark.skipif(not MIRROR, reason="set PLUMBLINE_MIRROR to the folder of mirrored data")
+GOLDEN = Path(__file__).parent / "golden" / "thesis"
+
+
+def golden(name):
+    with np.load(GOLDEN / f"{name}.npz") as found:
+        return {key: torch.from_numpy(found[key]) for key in found.files}
+
+
+def drawn(batch, channels, states, tokens, seed=0, dtype=torch.float64):
+    """A Direction and an input (batch, channels, tokens)."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=draw, dtype=dtype)
+
+    direction = Direction(
+        normal(batch, channels, tokens).exp() / 5,
+        -normal(channels, states).exp(),
+        normal(batch, states, tokens),
+        normal(batch, states, tokens),
+    )
+    return direction, normal(batch, channels, tokens)
+
+
+def scan(direction, x):
+    return SelectiveScan.apply(x, direction.delta, direction.A, direction.B, direction.C)
+
+
+SHAPES = st.tuples(*(st.integers(1, most) for most in (2, 3, 4, 23)), st.integers(0, 10**6))
+
+
+# ------------------------------------------------------------------------------------------------- equations
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES)
+def test_scan_is_the_recurrence(shape):
+    direction, x = drawn(*shape)
+    state, wanted = 0, []
+    for t in range(x.shape[-1]):
+        delta = direction.delta[..., t, None]
+        state = (delta * direction.A).exp() * state + delta * direction.B[:, None, :, t] * x[..., t, None]
+        wanted.append((state * direction.C[:, None, :, t]).sum(-1))
+    torch.testing.assert_close(scan(direction, x), torch.stack(wanted, -1), rtol=1e-10, atol=1e-10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES)
+def test_matrix_times_input_is_the_scan(shape):
+    direction, x = drawn(*shape)
+    matrices = channel_matrices(direction)
+    torch.testing.assert_close((matrices @ x[..., None])[..., 0], scan(direction, x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(mean_matrix(direction), matrices.mean(1), rtol=1e-6, atol=1e-6)
+    assert torch.equal(matrices, matrices.tril())
+    at = x.shape[-1] // 2
+    torch.testing.assert_close(class_row(direction, at), matrices[:, :, at], rtol=1e-6, atol=1e-6)
+
+
+def test_long_steps_overflow_nowhere():
+    """The decays of 200 long steps span exp(-1000): products of exp(+) and exp(-) would be NaN."""
+    direction, x = drawn(1, 2, 4, 200, dtype=torch.float32)
+    direction.delta *= 50
+    assert mean_matrix(direction).isfinite().all() and scan(direction, x).isfinite().all()
+    torch.testing.assert_close(mean_matrix(direction), channel_matrices(direction).mean(1))
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 5, 17])
+def test_gradient_of_the_scan(tokens):
+    direction, x = drawn(2, 3, 4, tokens)
+    inputs = [x, direction.delta, direction.A, direction.B, direction.C]
+    assert torch.autograd.gradcheck(SelectiveScan.apply, [item.requires_grad_() for item in inputs])
+
+
+def test_published_row_lacks_one_factor_and_the_diagonal():
+    direction, _ = drawn(1, 3, 1, 9)
+    exact, published = class_row(direction, 4), class_row(direction, 4, published=True)
+    factor = (direction.delta[..., 4] * direction.A[:, 0]).exp()[..., None]
+    torch.testing.assert_close(published[..., :4] * factor, exact[..., :4])
+    assert not published[..., 4:].any() and exact[..., 4].all()
+
+
+def small_vim(**sizes):
+    torch.manual_seed(3)
+    sizes = {
+        "image_size": 12,
+        "patch_size": 3,
+        "depth": 3,
+        "embed_dim": 8,
+        "classes": 4,
+        "channels": 1,
+    } | sizes
+    return VisionMamba(**sizes, d_state=3).double().requires_grad_(False).eval()
+
+
+def test_class_row_is_a_row_of_the_whole_matrix():
+    model, trace = small_vim(), []
+    with torch.no_grad():
+        model(torch.randn(2, 1, 12, 12, dtype=torch.float64), trace)
+        rows, matrices = hidden_rows(trace, model.class_position), hidden_matrices(trace)
+    torch.testing.assert_close(rows.mean(2), matrices[:, :, model.class_position], rtol=1e-9, atol=1e-12)
+
+
+def test_images_of_a_batch_do_not_meet():
+    model, images = small_vim(), torch.randn(3, 1, 12, 12, dtype=torch.float64)
+    whole = model(images)
+    torch.testing.assert_close(whole, torch.cat([model(image[None]) for image in images]))
+
+
+def test_backward_branch_reads_the_flipped_sequence():
+    """With the two directions' weights exchanged and the patches turned round, nothing changes."""
+    model, trace = small_vim(patch_size=4, image_size=12), []
+    # 9 patches: the class token stands before patch 4, not in the exact middle; so compare one mixer.
+    mixer = model.layers[0].mixer
+    x = torch.randn(1, 7, 8, dtype=torch.float64)
+    wanted, forward, _ = mixer(x)
+    state = mixer.state_dict()
+
+    def twin(name):
+        for one, other in (
+            ("A_log", "A_b_log"),
+            ("conv1d.", "conv1d_b."),
+            ("x_proj.", "x_proj_b."),
+            ("dt_proj.", "dt_proj_b."),
+        ):
+            if name.startswith(one) or name == one:
+                return name.replace(one, other)
+            if name.startswith(other) or name == other:
+                return name.replace(other, one)
+        return {"D": "D_b", "D_b": "D"}.get(name, name)
+
+    mixer.load_state_dict({name: state[twin(name)].clone() for name in state})
+    turned, _, backward = mixer(x.flip(1))
+    torch.testing.assert_close(turned.flip(1), wanted)
+    torch.testing.assert_close(backward.delta, forward.delta)
+    assert not trace
+
+
+# ---------------------------------------------------------------------------------------------------- golden
+
+
+@pytest.fixture(scope="module")
+def published():
+    """(golden outputs, model with the golden weights, its trace, gradients of the predicted logit)."""
+    wanted = golden("vim_small_forward")
+    model = VisionMamba(224, 16, 4, 16, 10)
+    model.load_state_dict({key[3:]: value for key, value in wanted.items() if key.startswith("sd/")})
+    model.requires_grad_(False).eval()
+    trace = []
+    logits = model(wanted["image"], trace)
+    gradients = torch.autograd.grad(logits.max(), [layer.residual for layer in trace])
+    return wanted, model, logits, trace, torch.stack(gradients)
+
+
+def test_golden_forward(published):
+    wanted, model, logits, trace, gradients = published
+    torch.testing.assert_close(logits.detach(), wanted["logits"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(model.features(wanted["image"]), wanted["cls_feature"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(gradients, wanted["residual_grads"], rtol=0, atol=1e-5)
+    rows = hidden_rows(trace, 98, published=True).detach()
+    torch.testing.assert_close(rows, wanted["xai_b"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_golden_maps(published, own):
+    wanted, _, _, trace, gradients = published
+    hidden = hidden_rows(trace, 98, published=True).detach() if own else wanted["xai_b"]
+    gradients = gradients if own else wanted["residual_grads"]
+    found = mamba_maps(hidden, gradients, start_layer=1, class_position=98)
+    for name, key in (("raw", "raw"), ("rollout", "rollout"), ("attribution", "mamba_attr")):
+        torch.testing.assert_close(found[name], wanted[key], rtol=0, atol=1e-5)
+    guarded = mamba_maps(hidden, gradients, start_layer=1, class_position=98, published=False)
+    torch.testing.assert_close(
+        guarded["rollout"], wanted["rollout"], rtol=0, atol=1e-5
+    )  # no sum is near zero
+
+
+def test_golden_hidden_attention():
+    wanted = golden("hidden_mamba")
+    delta = torch.nn.functional.softplus(wanted["delta"] + wanted["delta_bias"][:, None])
+    direction = Direction(delta, wanted["A"], wanted["B"][:, 0], wanted["C"][:, 0])
+    close = {"rtol": 0, "atol": 1e-5}
+    torch.testing.assert_close(
+        class_row(direction, 98, published=True), wanted["middle_vector_reference"], **close
+    )
+    torch.testing.assert_close(class_row(direction, 98).double(), wanted["matrix_exact_row98"], **close)
+    matrices = channel_matrices(direction)
+    torch.testing.assert_close(matrices[:, :, :12, :12], wanted["matrix_ref_first12"], **close)
+    torch.testing.assert_close(scan(direction, wanted["u"]), wanted["y_scan_noD"], **close)
+    torch.testing.assert_close((matrices @ wanted["u"][..., None])[..., 0], wanted["y_scan_noD"], **close)
+
+
+def test_reconstruction_of_the_diffusion():
+    """Against the specification's own reconstruction: there is no reference output."""
+    wanted = golden("network_diffusion_RECONSTRUCTION")
+    attention = wanted["att"]
+    for kind, key in (("network_enhancement", "svd_ne"), ("pagerank", "svd_ppr"), ("heat", "svd_heat")):
+        torch.testing.assert_close(diffusion.diffused(attention, kind), wanted[key], rtol=0, atol=1e-10)
+        after = diffusion.spectrum(attention, kind)[1]
+        torch.testing.assert_close(after, wanted[f"{key}_sigma_out"], rtol=0, atol=1e-10)
+    whole = diffusion.diffused(attention, "full_network_enhancement")
+    torch.testing.assert_close(whole, wanted["network_enhancement"], rtol=0, atol=1e-10)
+    transforms = {
+        "plain": None, "svd_ne": diffusion.diffusion(), "network_enhancement": diffusion.diffusion("full_network_enhancement"),
+    }  # fmt: skip
+    for name, transform in transforms.items():
+        product = rollout(attention[:, None], 15, transform=transform)[0]
+        torch.testing.assert_close(product, wanted[f"rollout15_{name}"], rtol=0, atol=1e-10)
+
+
+# ---------------------------------------------------------------------------------------- maps and diffusion
+
+
+def test_published_rollout_in_closed_form():
+    """(I + 1 a^T) / (1 + sum a), layer by layer (specs: thesis, section 2)."""
+    hidden = torch.randn(3, 1, 4, 7, dtype=torch.float64) / 9
+    rows = hidden.mean(2)[:, 0]
+    product = torch.eye(7, dtype=torch.float64)
+    for row in rows:
+        product = (torch.eye(7) + torch.ones(7, 1) * row) / (1 + row.sum()) @ product
+    gradients = torch.randn(3, 1, 7, 2, dtype=torch.float64)
+    found = mamba_maps(hidden, gradients, start_layer=0, class_position=3)["rollout"]
+    wanted = torch.cat([product[3, :3], product[3, 4:]]).clamp(min=0)
+    torch.testing.assert_close(found[0], wanted)
+
+
+def test_row_sums_near_zero_are_guarded():
+    hidden = torch.full((1, 1, 2, 5), -0.2)  # 1 + sum of the row is 0
+    gradients = torch.rand(1, 1, 5, 3)
+    keys = {"start_layer": 0, "class_position": 2}
+    assert mamba_maps(hidden, gradients, **keys)["rollout"].abs().max() > 1e6
+    assert mamba_maps(hidden, gradients, published=False, **keys)["rollout"].abs().max() < 1e3
+
+
+def test_maps_of_a_true_matrix_that_is_a_broadcast_row():
+    """Where every row is the class token's, the two functions agree on the rollout."""
+    hidden = torch.rand(3, 2, 4, 9, dtype=torch.float64)
+    gradients = torch.randn(3, 2, 9, 5, dtype=torch.float64)
+    keys = {"start_layer": 1, "class_position": 4}
+    matrices = hidden.mean(2)[:, :, None].expand(-1, -1, 9, -1)
+    found, wanted = mamba_maps_full(matrices, gradients, **keys), mamba_maps(hidden, gradients, **keys)
+    torch.testing.assert_close(found["rollout"], wanted["rollout"])
+    for values in (*found.values(), *wanted.values()):
+        assert values.shape == (2, 8) and (values >= 0).all()
+
+
+def test_wrong_shapes_of_maps():
+    hidden, gradients = torch.rand(3, 2, 4, 9), torch.rand(3, 2, 8, 5)
+    with pytest.raises(PlumblineError, match=r"gradients are \(3, 2, 8, 5\), expected .* \(3, 2, 9\) first"):
+        mamba_maps(hidden, gradients, start_layer=0, class_position=4)
+    with pytest.raises(
+        PlumblineError, match="start_layer 3 or class_position 4 is beyond 3 layers, 9 tokens"
+    ):
+        mamba_maps(hidden, torch.rand(3, 2, 9, 5), start_layer=3, class_position=4)
+
+
+@given(st.integers(2, 9), st.integers(0, 1000), st.sampled_from(sorted(diffusion.SPECTRA)))
+@settings(max_examples=30, deadline=None)
+def test_diffusion_keeps_singular_vectors_and_shrinks_values(size, seed, kind):
+    draw = torch.Generator().manual_seed(seed)
+    matrix = torch.rand(size, size, generator=draw, dtype=torch.float64)
+    rows = matrix / matrix.sum(1, keepdim=True)
+    before, after = diffusion.spectrum(matrix, kind)
+    assert after[0] == pytest.approx(1) and (after <= before + 1e-12).all()
+    found = diffusion.diffused(matrix, kind)
+    # U f(s) V^T: M'^T M and M M'^T are symmetric.
+    for product in (found.mT @ rows, rows @ found.mT):
+        torch.testing.assert_close(product, product.mT, rtol=0, atol=1e-9)
+    values = torch.linalg.svdvals(found)
+    torch.testing.assert_close(values, after.sort(descending=True).values, rtol=0, atol=1e-9)
+
+
+def test_singular_values_are_the_fixed_point_of_the_bipartite_diffusion():
+    """W <- a T W T + (1 - a) T on [[0, M], [M^T, 0]]."""
+    draw = torch.Generator().manual_seed(5)
+    matrix = torch.rand(5, 5, generator=draw, dtype=torch.float64)
+    scaled = matrix / matrix.sum(1, keepdim=True)
+    scaled = scaled / torch.linalg.svdvals(scaled)[0]
+    graph = torch.zeros(10, 10, dtype=torch.float64)
+    graph[:5, 5:], graph[5:, :5] = scaled, scaled.mT
+    spread = graph.clone()
+    for _ in range(2000):
+        spread = 0.9 * graph @ spread @ graph + 0.1 * graph
+    torch.testing.assert_close(spread[:5, 5:], diffusion.diffused(matrix), rtol=0, atol=1e-9)
+
+
+def test_unknown_diffusion():
+    with pytest.raises(PlumblineError, match="unknown diffusion 'haet': did you mean 'heat'"):
+        diffusion.diffused(torch.eye(3), "haet")
+
+
+def test_network_enhancement_of_lonely_nodes():
+    matrix = torch.zeros(4, 4, dtype=torch.float64)
+    assert not diffusion.network_enhancement(matrix).any()
+    matrix[:2, :2] = torch.tensor([[0.1, 0.9], [0.8, 0.2]])
+    found = diffusion.network_enhancement(matrix)
+    assert found[:2, :2].any() and not found[2:].any() and torch.equal(found, found.mT)
+
+
+@pytest.mark.parametrize("kind", diffusion.KINDS)
+def test_diffusion_of_nothing_is_nothing(kind):
+    assert not diffusion.diffused(torch.zeros(2, 4, 4), kind).any()
+
+
+def test_min_max_of_constants():
+    assert not min_max(torch.full((2, 3), 7.0), (1,)).any()
+
+
+# ------------------------------------------------------------------------------------------- transformer maps
+
+
+def small_vit(**sizes):
+    torch.manual_seed(4)
+    network = RELEASED["vit_mnist"]["network"] | {"depth": 2, "embed_dim": 16, "heads": 4} | sizes
+    return VisionTransformer(**network).requires_grad_(False).eval()
+
+
+def test_transformer_maps_rederived():
+    model, trace = small_vit(), []
+    logits = model(torch.randn(2, 1, 28, 28), trace)
+    attentions = [attention for _, attention in trace]
+    gradients = torch.autograd.grad(logits.max(1).values.sum(), attentions)
+    found = image_maps.transformer_maps(
+        torch.stack(attentions).detach(), torch.stack(gradients), start_layer=0, class_position=0
+    )
+    eye = torch.eye(17)
+    product = eye
+    for attention, gradient in zip(attentions, gradients, strict=True):
+        layer = torch.einsum("bhij,bhij->bij", attention, gradient) * 0
+        layer = layer + (attention * gradient).clamp(min=0).mean(1) + eye
+        product = layer / layer.sum(-1, keepdim=True) @ product
+    torch.testing.assert_close(found["attribution"], product[:, 0, 1:].detach())
+    torch.testing.assert_close(found["raw"], torch.stack(attentions).mean((0, 2))[:, 0, 1:].detach())
+
+
+@needs_mirror
+def test_released_transformers():
+    entry = RELEASED["vit_mnist"]
+    model = VisionTransformer(**entry["network"]).eval()
+    model.load_state_dict(released_weights("vit_mnist", Path(MIRROR) / entry["file"]))
+    pictures, labels = arrays(load("mnist", "test", {"source": "mirror", "test": 1000}, mirror=MIRROR))
+    facts = {"network": entry["network"], "mean": entry["mean"], "std": entry["std"]}
+    from plumbline.models.image_models import correct_of
+
+    assert correct_of(model, pictures, labels, facts) / 1000 >= 0.95
+    entry = RELEASED["vit_cifar10"]
+    cifar = VisionTransformer(**entry["network"])
+    cifar.load_state_dict(released_weights("vit_cifar10", Path(MIRROR) / entry["file"]))
+    with pytest.raises(PlumblineError, match="unknown released Vision Transformer 'vit'"):
+        released_weights("vit", Path(MIRROR) / entry["file"])
+
+
+# ------------------------------------------------------------------------------------------------ checkpoints
+
+
+def test_published_checkpoint_is_read_without_running_code(tmp_path):
+    model = small_vim().float()
+    options = argparse.Namespace(lr=0.1)
+    torch.save({"model": model.state_dict(), "args": options, "epoch": 3}, tmp_path / "good.pth")
+    weights = published_weights(tmp_path / "good.pth")
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    with open(tmp_path / "evil.pth", "wb") as file:
+        pickle.dump({"model": Evil()}, file)
+    torch.save({"model": {}, "bad": Evil()}, tmp_path / "worse.pth")
+    for name in ("evil.pth", "worse.pth"):
+        with pytest.raises(PlumblineError, match=f"{name} is not read: it holds more than tensors"):
+            published_weights(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+    torch.save([1], tmp_path / "list.pth")
+    with pytest.raises(PlumblineError, match="has no 'model'"):
+        published_weights(tmp_path / "list.pth")
+
+
+BLOCK = {
+    "architecture": "vim", "source": "scratch", "released": None, "repo": None, "image_size": 16, "patch_size": 4,
+    "channels": 1, "classes": 10, "depth": 2, "embed_dim": 8, "d_state": 2,
+    "training": {"epochs": 1, "batch_size": 64, "learning_rate": 1e-2, "weight_decay": 0.0, "warmup": 0.2},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with two splits of digits, a Vim trained on them for one epoch, its maps and their faithfulness."""
+    root = tmp_path_factory.mktemp("vision")
+    for split in ("train", "test"):
+        rows = load("digits", split, {"train": 320, "test": 60})
+        write_rows(root / f"{split}.parquet", rows, kind=schema_of("digits"))
+    make(root)
+    return root
+
+
+def make(root, name="a", **changes):
+    folder = root / name
+    outputs = {key: folder / file for key, file in
+               (("weights", "model.safetensors"), ("architecture", "config.json"), ("metrics", "metrics.json"))}  # fmt: skip
+    train_job(
+        dataset="digits", model="vim", seed=0, block=BLOCK | changes, labels=True,
+        files={"train": root / "train.parquet", "test": root / "test.parquet"}, outputs=outputs,
+    )  # fmt: skip
+    explain(folder, root / "test.parquet")
+    return folder
+
+
+def explain(folder, data, images=20, **changes):
+    image_maps.write_maps(
+        dataset="digits", model=folder, data=data, output=folder / "maps.parquet", spectra=folder / "spectra.parquet",
+        images=images, gallery=3, start_layer=None, alpha=0.9, name="vim/seed0",
+    )  # fmt: skip
+    patches.write_patch_faithfulness(
+        model=folder, maps=folder / "maps.parquet", data=data, output=folder / "patches.parquet", images=images - 5,
+        fills=["black", "mean"], ink=True, **changes,
+    )  # fmt: skip
+
+
+def test_stages_write_sound_files(trained):
+    for name in ("maps", "spectra", "patches"):
+        assert check_file(trained / "a" / f"{name}.parquet") == []
+    maps = read_rows(trained / "a" / "maps.parquet")
+    assert list(maps["id"]) == list(range(20)) and set(maps["height"]) == {4}
+    assert {name.removeprefix("scores_") for name in maps if name.startswith("scores_")} == set(
+        image_maps.maps_of("vim")
+    )
+    assert len(read_rows(trained / "a" / "spectra.parquet")) == 3 * 2
+    metrics = read_json(trained / "a" / "metrics.json")
+    assert metrics["examples"] == 60 and len(metrics["loss_curve"]) >= 5
+    assert metrics["loss_curve"][-1]["loss"] < metrics["loss_curve"][0]["loss"]
+
+
+def test_same_bytes_again(trained):
+    again = make(trained, "b")
+    for file in sorted(again.iterdir()):
+        assert file.read_bytes() == (trained / "a" / file.name).read_bytes(), file.name
+
+
+def test_maps_do_not_depend_on_how_many_are_explained(trained, tmp_path):
+    for file in (trained / "a").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    explain(tmp_path, trained / "test.parquet", images=7)
+    few, many = (read_rows(folder / "maps.parquet") for folder in (tmp_path, trained / "a"))
+    for name in few.columns:
+        for one, other in zip(few[name], many[name].head(7), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5, err_msg=name)
+
+
+def test_perturbation_is_what_a_plain_loop_gives(trained):
+    """One image and map: patches set to black in pixel space, one forward pass a share."""
+    from plumbline.models.image_models import load as load_model
+    from plumbline.models.image_models import prepared
+
+    model, facts = load_model(trained / "a")
+    maps = read_rows(trained / "a" / "maps.parquet").iloc[2]
+    found = read_rows(trained / "a" / "patches.parquet")
+    row = found[(found["id"] == 2) & (found["map"] == "rollout") & (found["fill"] == "black")].iloc[0]
+    pictures, labels = arrays(read_rows(trained / "test.parquet"))
+    ready = prepared(pictures[2:3], facts) * facts["std"][0] + facts["mean"][0]
+    order = sorted(range(16), key=lambda patch: (-maps["scores_rollout"][patch], patch))
+    for point, share in enumerate(patches.SHARES):
+        pixels = ready.clone()
+        for patch in order[: round(share * 16)]:
+            top, left = 4 * (patch // 4), 4 * (patch % 4)
+            pixels[0, 0, top : top + 4, left : left + 4] = 0
+        with torch.no_grad():
+            answer = model((pixels - facts["mean"][0]) / facts["std"][0]).softmax(-1)[0]
+        assert row["positive_correct"][point] == (int(answer.argmax()) == labels[2])
+        assert row["positive_probability"][point] == pytest.approx(answer[maps["target"]].item(), abs=1e-5)
+    assert row["positive_auc"] == pytest.approx(np.trapezoid(row["positive_correct"], dx=1 / 9))
+
+
+def test_auc_and_masks():
+    assert patches.auc([1, 1, 1]) == 1 and patches.auc([1, 0]) == 0.5
+    order = patches.orders(np.array([0.1, 0.7, 0.7, 0.2]))
+    assert list(order["positive"]) == [1, 2, 3, 0] and list(order["negative"]) == [0, 3, 1, 2]
+    gone = patches.masks(order["positive"])
+    assert gone.shape == (10, 4) and not gone[0].any() and list(gone[5]) == [False, True, True, False]
+
+
+def test_ink_metrics():
+    ink = np.array([True, True, False, False])
+    perfect = patches.ink_metrics(np.array([0.9, 0.8, 0.0, 0.0]), ink)
+    assert perfect == {"ink_precision": 1.0, "ink_mass": 1.0, "ink_pointing": 1.0}
+    wrong = patches.ink_metrics(np.array([0.0, 0.0, 1.0, 1.0]), ink)
+    assert wrong["ink_mass"] == wrong["ink_pointing"] == 0 and wrong["ink_precision"] == pytest.approx(0.5)
+    assert patches.ink_metrics(np.zeros(4), ink)["ink_mass"] == 0.5
+    assert patches.ink_metrics(np.ones(4), np.ones(4, dtype=bool))["ink_precision"] is None
+    signed = patches.ink_metrics(np.array([-1.0, 1.0, -1.0, -1.0]), ink)
+    assert signed["ink_mass"] == 1.0
+
+
+# ------------------------------------------------------------------------------------------------------- data
+
+
+def test_digits_are_divided_once():
+    found = {split: load("digits", split, {}) for split in ("train", "validation", "test")}
+    assert [len(frame) for frame in found.values()] == [1295, 143, 359]
+    keys = [{bytes(row) for row in frame["pixels"]} for frame in found.values()]
+    assert not (keys[0] & keys[1]) and not (keys[0] & keys[2]) and not (keys[1] & keys[2])
+    images, labels = arrays(found["test"])
+    assert images.shape == (359, 8, 8, 1) and images.max() == 255 and set(labels) == set(range(10))
+
+
+@needs_mirror
+def test_mnist_and_samples_from_the_mirror():
+    images, labels = arrays(load("mnist", "test", {"source": "mirror"}, mirror=MIRROR))
+    assert images.shape == (10000, 28, 28, 1) and np.bincount(labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # fmt: skip
+    samples = load("imagenet_samples", "test", {"size": 64, "test": 5}, mirror=MIRROR)
+    assert arrays(samples)[0].shape == (5, 64, 64, 3) and samples["name"][0] == "tench"
+
+
+def test_broken_pictures(tmp_path):
+    import gzip
+
+    path = tmp_path / "images.gz"
+    path.write_bytes(b"no gzip")
+    with pytest.raises(PlumblineError, match="is no gzip file"):
+        read_idx(path)
+    path.write_bytes(gzip.compress(b"\0\0\x08\x01" + (9).to_bytes(4, "big") + b"abc"))
+    with pytest.raises(PlumblineError, match=r"holds 3 values, its header says \(9,\)"):
+        read_idx(path)
+    path.write_bytes(gzip.compress(b"\0\0\x0d\x01"))
+    with pytest.raises(PlumblineError, match="is no IDX file"):
+        read_idx(path)
+    with pytest.raises(PlumblineError, match="is no picture"):
+        read_picture(io.BytesIO(b"nothing"), 8)
+
+
+def test_imagenet_from_a_parquet_file(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((30, 40, 3), 100, dtype=np.uint8)).save(buffer, format="PNG")
+    (tmp_path / "imagenet").mkdir()
+    items = [{"bytes": buffer.getvalue(), "path": "x.png"}, {"bytes": None, "path": "y.png"}]
+    table = pa.table({"image": items, "label": [7, 8]})
+    pq.write_table(table, tmp_path / "imagenet" / "validation.parquet")
+    frame = load("imagenet", "test", {"test": 1, "size": 16}, downloads=tmp_path)
+    images, labels = arrays(frame)
+    assert images.shape == (1, 16, 16, 3) and (images == 100).all() and labels.tolist() == [7]
+    with pytest.raises(PlumblineError, match="row 1 of .* holds no picture"):
+        load("imagenet", "test", {"size": 16}, downloads=tmp_path)
+
+
+def test_channels_must_fit():
+    from plumbline.models.image_models import prepared
+
+    facts = {"network": {"image_size": 8}, "mean": [0.5], "std": [0.5]}
+    frame = frame_of(np.zeros((1, 8, 8, 3), dtype=np.uint8), [0])
+    with pytest.raises(PlumblineError, match="the images have 3 channels, the model reads 1"):
+        prepared(arrays(frame)[0], facts)
