@@ -105,3 +105,42 @@ def pair_bootstrap_interval(values, *, resamples, level, seed):
     means = totals[drawn > 0] / drawn[drawn > 0]
     lower, upper = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)
+
+
+def resampled_medians(values, *, resamples, seed):
+    """Medians of bootstrap resamples of the examples: float64 (resamples, columns), in the unit of `values`.
+
+    values  float array (examples, columns); NaN where an example lacks a column, whose medians then run over the
+            others. A resample draws the same examples for every column, the ones that `bootstrap_interval` draws with
+            the same seed, so medians of columns can be set against each other. NaN where a resample has no example.
+    resamples, seed: see `bootstrap_interval`.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    count = len(values)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    medians = np.full((resamples, values.shape[1]), np.nan)
+    for place, column in enumerate(values.T):
+        order = np.argsort(column, kind="stable")[: np.count_nonzero(~np.isnan(column))]
+        if not len(order):
+            continue
+        # The n-th smallest of a resample is the first value that so many draws have reached.
+        reached = draws[:, order].cumsum(axis=1)
+        total = reached[:, -1]
+        lower, upper = (
+            column[order][(reached > middle[:, None]).argmax(axis=1)]
+            for middle in ((total - 1) // 2, total // 2)
+        )
+        medians[:, place] = np.where(total > 0, (lower + upper) / 2, np.nan)
+    return medians
+
+
+def percentiles(resampled, level):
+    """The percentile interval of each column of resampled values (resamples, columns): (lower, upper), (columns,) each.
+
+    Resamples that are NaN do not count; NaN where a column has no other.
+    """
+    bounds = np.full((2, resampled.shape[1]), np.nan)
+    some = ~np.isnan(resampled).all(axis=0)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    bounds[:, some] = np.nanquantile(resampled[:, some], ends, axis=0)
+    return bounds[0], bounds[1]

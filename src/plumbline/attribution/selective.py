@@ -20,8 +20,8 @@ ENTRY = Method(
     readouts=(
         Readout(id="selective_rollout", label="Selective rollout"),
         Readout(id="selective_rollout_max", label="Selective rollout (max)"),
-        Readout(id="selective_rollout_scaled", label="Selective rollout (τ ~ √n)"),
-        Readout(id="selective_rollout_scaled_max", label="Selective rollout (τ ~ √n, max)"),
+        Readout(id="selective_rollout_scaled", label="Selective rollout (scaled)"),
+        Readout(id="selective_rollout_scaled_max", label="Selective rollout (scaled, max)"),
         Readout(id="first_layer", label="First layer alone"),
         Readout(id="first_layer_max", label="First layer alone (max)"),
     ),
