@@ -58,6 +58,7 @@ STUDY = {
     "repeats": 2,
     "shard": 256,
 }
+IMAGE_RUN = {"dataset": "digits", "model": "vim", "seeds": [0, 1], "gallery": 3}
 OPTIONS = {
     "scale": "small",
     "attention_meets_xai": STUDY,
@@ -312,4 +313,46 @@ def study(results, dataset="sentiment"):
     inputs["shown"] = [{"dataset": dataset, "seed": 0, "path": path}]
     table = results / "tables/attention_meets_xai/xai_faithfulness.csv"
     tables.write("xai_faithfulness", inputs, OPTIONS, table, table.with_suffix(".tex"))
+    return inputs
+
+
+def vision(results):
+    """The artefacts of the study of network diffusion below `results`, by the jobs themselves; returns `inputs`."""
+    from plumbline.attribution.image_maps import write_maps
+    from plumbline.datasets import load
+    from plumbline.faithfulness.patches import write_patch_faithfulness
+    from plumbline.models.image_models import train_job
+
+    files = {split: results / f"data/digits/{split}.parquet" for split in ("train", "test")}
+    for split, file in files.items():
+        write_rows(file, load("digits", split, {"train": 96, "test": 16}), kind="images")
+    block = {
+        "architecture": "vim", "source": "scratch", "repo": None, "image_size": 16, "patch_size": 4, "channels": 1,
+        "classes": 10, "depth": 2, "embed_dim": 8, "d_state": 2,
+        "training": {"epochs": 2, "batch_size": 32, "learning_rate": 1e-2, "weight_decay": 0.0, "warmup": 0.2},
+    }  # fmt: skip
+    inputs = {stage: [] for stage in ("image_models", "maps", "spectra", "patch_faithfulness")}
+    inputs["images"] = [{"dataset": "digits", "model": None, "seed": None, "path": files["test"]}]
+    for seed in IMAGE_RUN["seeds"]:
+        about = {"dataset": "digits", "model": "vim", "seed": seed}
+        model = results / f"models/digits/vim/seed{seed}"
+        names = {"weights": "model.safetensors", "architecture": "config.json", "metrics": "metrics.json"}
+        outputs = {key: model / name for key, name in names.items()}
+        train_job(**about, block=block, labels=True, files=files, outputs=outputs)
+        paths = {
+            "image_models": outputs["metrics"],
+            "maps": results / f"attributions/digits/vim/seed{seed}/maps.parquet",
+            "spectra": results / f"attributions/digits/vim/seed{seed}/spectra.parquet",
+            "patch_faithfulness": results / f"faithfulness/digits/vim/seed{seed}/maps.parquet",
+        }
+        write_maps(
+            dataset="digits", model=model, data=files["test"], output=paths["maps"], spectra=paths["spectra"],
+            images=8, gallery=3, start_layer=None, alpha=0.9, name=f"vim/seed{seed}",
+        )  # fmt: skip
+        write_patch_faithfulness(
+            model=model, maps=paths["maps"], data=files["test"], output=paths["patch_faithfulness"], images=8,
+            fills=["black"], ink=True,
+        )  # fmt: skip
+        for stage, path in paths.items():
+            inputs[stage].append({**about, "method": None, "path": path})
     return inputs

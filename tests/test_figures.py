@@ -24,7 +24,18 @@ from plumbline.figures import (
     style,
     token_heatmap,
 )
-from tests.synthetic import CONTROLS, OPTIONS, TEN, compare, make, merge, study, with_tables
+from tests.synthetic import (
+    CONTROLS,
+    IMAGE_RUN,
+    OPTIONS,
+    TEN,
+    compare,
+    make,
+    merge,
+    study,
+    vision,
+    with_tables,
+)
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -37,7 +48,7 @@ def inputs(tmp_path_factory):
     )
     found = merge(make(root, seeds=(0, 1), examples=20), small)
     other = make(root, model="distilbert", architecture="distilbert", methods=TEN, examples=20)
-    found = with_tables(root, found | study(root))
+    found = with_tables(root, found | study(root) | vision(root))
     return found | compare(root, merge(other, found), ("sentiment", "bert", "distilbert"))
 
 
@@ -50,17 +61,21 @@ def texts(drawn):
 @pytest.mark.parametrize("name", list(figures.FIGURES))
 def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_path):
     paths = [tmp_path / f"a.{kind}" for kind in figures.FIGURES[name].formats]
-    figures.write(name, inputs, HERE, paths)
+    images = figures.FIGURES[name].study == "network_diffusion"
+    here = HERE | {"dataset": "digits", "model": "vim", "runs": [IMAGE_RUN]} if images else HERE
+    figures.write(name, inputs, here, paths)
     first = [path.read_bytes() for path in paths]
     assert first[0].startswith(b"%PDF")
     assert b"CreationDate" not in first[0]
     assert first[1].startswith(b"\x89PNG")
-    figures.write(name, inputs, HERE, paths)
+    figures.write(name, inputs, here, paths)
     assert [path.read_bytes() for path in paths] == first
-    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, HERE))
+    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, here))
     about = "Sentiment (generated), bert" if figures.FIGURES[name].per == "model" else "Sentiment (generated)"
     if name == "seed_consistency_extended":
         about = "SST-2, multiberts"
+    if images:
+        about = "Digits, vim"
     for phrase in (about, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
 

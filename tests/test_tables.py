@@ -27,7 +27,7 @@ from plumbline.tables import (
     rationale,
     saliency,
 )
-from tests.synthetic import OPTIONS, TEN, compare, make, merge, study
+from tests.synthetic import OPTIONS, TEN, compare, make, merge, study, vision
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def inputs(tmp_path_factory):
                 source="hub", repo="textattack/roberta-base-SST-2", epochs=0)  # fmt: skip
     pair = make(root, dataset="agreement", methods=TEN)
     found = merge(full, small, pair, real)
-    return found | compare(root, found, ("agreement", "bert", "distilbert")) | study(root)
+    return found | compare(root, found, ("agreement", "bert", "distilbert")) | study(root) | vision(root)
 
 
 def pick(frame, **values):

@@ -61,7 +61,11 @@ def draw(inputs, options):
     drawn.subplots_adjust(left=1.0 / drawn.get_size_inches()[0], right=1, top=1 - 0.42 / drawn.get_size_inches()[1], bottom=0, wspace=0.04, hspace=0.06)  # fmt: skip
     text = provenance(options, examples=[len(explained)], seeds=str(lowest["seed"]), interval=False)
     dagger = f" {maps.DAGGER}" if any(MAPS[name].published for name in columns) else ""
-    foot(drawn, f"{text} Each map from its lowest (blue) to its highest score (red). {maps.NOTE}{dagger}")
+    where = maps.title(options["dataset"], options["model"])
+    foot(
+        drawn,
+        f"{where}. {text} Single images: no interval. Each map from its lowest (blue) to its highest score (red). {maps.NOTE}{dagger}",
+    )
     return drawn
 
 

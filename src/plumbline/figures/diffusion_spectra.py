@@ -64,6 +64,6 @@ def draw(inputs, options):
     seeds = seeds_of(next(iter(groups.values())))
     foot(
         drawn,
-        f"{provenance(options, examples=counts, seeds=seeds, interval=False)} Bands: smallest to largest layer. {maps.NOTE}",
+        f"{provenance(options, examples=counts, seeds=seeds, interval=False)} Bands: smallest to largest layer, no interval. {maps.NOTE}",
     )
     return drawn

@@ -148,7 +148,8 @@ def _moved(defect, readouts, by_score):
     found = {}
     for readout in readouts:
         twin = f"{readout}_published"
-        if twin in base and defect in ("all", OF_METHOD[method_of(readout).id]):
+        own = OF_METHOD.get(method_of(readout).id)  # None: a definition of another work's
+        if own and twin in base and defect in ("all", own):
             found[readout] = base[twin]
         elif defect == "all":
             found[readout] = base[readout]
