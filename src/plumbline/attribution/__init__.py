@@ -130,3 +130,45 @@ def attention_flow(attention, layer, position=None):
     from .flow import flow_relevance
 
     return flow_relevance(attention, layer, position)
+
+
+def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
+    """Vision Mamba's raw, rollout and attribution maps of the class token's row: `plumbline.attribution.mamba.mamba_maps`.
+
+    hidden (layers, batch, channels, tokens) and residual_gradients (layers, batch, tokens, features) are NumPy arrays or
+    tensors, both of one kind and dtype; `transform` takes a tensor. Returns a dict of (batch, tokens - 1), of their kind.
+    """
+    from . import mamba
+
+    settings = {"start_layer": start_layer, "class_position": class_position}
+    return _as_given(
+        mamba.mamba_maps, hidden, residual_gradients, published=published, transform=transform, **settings
+    )
+
+
+def mamba_maps_full(
+    matrices, residual_gradients, *, start_layer, class_position, published=False, transform=None
+):
+    """As `mamba_maps`, of true matrices (layers, batch, tokens, tokens): `plumbline.attribution.mamba.mamba_maps_full`."""
+    from . import mamba
+
+    settings = {"start_layer": start_layer, "class_position": class_position}
+    return _as_given(
+        mamba.mamba_maps_full,
+        matrices,
+        residual_gradients,
+        published=published,
+        transform=transform,
+        **settings,
+    )
+
+
+def _as_given(function, *values, **settings):
+    """A function of tensors, for NumPy arrays too: its dict of results is of the kind of what was given."""
+    import torch
+
+    tensors = [value if isinstance(value, torch.Tensor) else torch.from_numpy(value) for value in values]
+    found = function(*tensors, **settings)
+    if isinstance(values[0], torch.Tensor):
+        return found
+    return {name: result.detach().numpy() for name, result in found.items()}
