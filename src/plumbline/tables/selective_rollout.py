@@ -100,21 +100,25 @@ def _block(own, metric, options, seed):
     settings = options["bootstrap"]
     resampled = resampled_medians(values, resamples=settings["resamples"], seed=seed)
     medians = np.nanmedian(values, axis=0)
-    joint, first = (
-        [
-            columns.index((layer, name + "_max" * readout.endswith("_max"), NONE))
-            for layer, readout, _ in columns
-        ]
-        for name in ("rollout", "first_layer")
-    )
+    joint, first = (_twins(columns, name) for name in ("rollout", "first_layer"))
+
+    def against(twins):
+        """(medians, resampled medians) of each column's twin, over the examples that the column has."""
+        others = np.where(np.isnan(values), np.nan, values[:, twins])
+        fewer = np.isnan(others).sum(axis=0) > np.isnan(values[:, twins]).sum(axis=0)
+        found = resampled[:, twins].copy()
+        found[:, fewer] = resampled_medians(others[:, fewer], resamples=settings["resamples"], seed=seed)
+        return np.nanmedian(others, axis=0), found
+
+    (over, drawn), (lowest, drawn_lowest) = against(joint), against(first)
     found = {
         "median": (medians, resampled),
-        "ratio": (medians / medians[joint], resampled / resampled[:, joint]),
-        "over_first": (medians - medians[first], resampled - resampled[:, first]),
+        "ratio": (medians / over, resampled / drawn),
+        "over_first": (medians - lowest, resampled - drawn_lowest),
     }
     block = pd.DataFrame(columns, columns=KEYS).assign(
         mean=np.nanmean(values, axis=0), lower=lower, upper=upper, sd=np.nanstd(values, axis=0),
-        joint_not_positive=(resampled[:, joint] <= 0).mean(axis=0), examples=(~np.isnan(values)).sum(axis=0),
+        joint_not_positive=(drawn <= 0).mean(axis=0), examples=(~np.isnan(values)).sum(axis=0),
         used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(means.columns).to_numpy(),
         left_of_sum=float(own.groupby("id")["left_of_sum"].mean().median()),
     )  # fmt: skip
@@ -122,6 +126,14 @@ def _block(own, metric, options, seed):
         block[name] = value
         block[f"{name}_lower"], block[f"{name}_upper"] = percentiles(draws, settings["level"])
     return block
+
+
+def _twins(columns, name):
+    """The place, for each column (layer, readout, threshold), of readout `name` of that layer, read out likewise."""
+    return [
+        columns.index((layer, name + "_max" * readout.endswith("_max"), NONE))
+        for layer, readout, _ in columns
+    ]
 
 
 def _beside(block, entries):
@@ -162,7 +174,7 @@ def summary(part, options):
     scaled = sorted({key[3] for key in cells if key[2] == "selective_rollout_scaled_max"})
     sentences = [
         _as_published(cells, thresholds[0], layer, part["depth"].iloc[0]),
-        _noise(cells, thresholds[0]),
+        _noise(cells),
         _corrected(cells, thresholds[0]),
         _scaled(cells, scaled),
         _verdict(cells, thresholds[0], scaled),
@@ -186,13 +198,13 @@ def _as_published(cells, threshold, layer, depth):
     return text + f"a ratio of {_interval(chosen, 'ratio', 2)}{claimed}."
 
 
-def _noise(cells, threshold):
+def _noise(cells):
     left = {key[0]: row.left_of_sum for key, row in cells.items() if key[2:] == ("rollout_max", NONE)}
     if left["published"] > NOISE:
         return f"Of that gradient the sum over features leaves {left['published']:.1g}."
     return (
         f"But that gradient is taken before a LayerNorm, so its sum over features is zero and only rounding noise, "
-        f"{left['published']:.0e} of the gradient, was ranked; at the embedding block's output {left['corrected']:.1g} is left."
+        f"{left['published']:.0e} of the gradient, was ranked, which follows nothing but the gradient's size; at the embedding block's output {left['corrected']:.1g} is left."
     )
 
 
@@ -226,10 +238,7 @@ def _verdict(cells, threshold, scaled):
         (cells["corrected", "spearman", "selective_rollout_scaled_max", share] for share in scaled),
         key=lambda row: row.over_first,
     )
-    joint = cells["corrected", "spearman", "rollout_max", NONE]
-    above_joint = joint.over_first < chosen.over_first and chosen.ratio_lower > 1
-    gain = "remains" if above_joint else "does not remain"
-    text = f"After the corrections a gain over rollout with all layers {gain}"
+    text = f"After the corrections there is {'a' if chosen.ratio_lower > 1 else 'no'} gain over rollout with all layers"
     if chosen.used < 1.05:
         return f"{text}; selective rollout is the first layer alone here, since hardly any other passes the threshold."
     named = [("the published threshold", chosen), (f"the best share, {best.threshold:g}", best)]
@@ -280,7 +289,7 @@ def _table(key, part, options):
     sections = {"max": [], "row": [], "control": []}
     for readout, threshold in dict.fromkeys(zip(own["readout"], own["threshold"], strict=True)):
         section = "control" if facts(readout)["control"] else "max" if readout.endswith("_max") else "row"
-        line = [cells[(*head[:2], readout, threshold)] for head in HEADS]
+        line = [cells.get((*head[:2], readout, threshold)) for head in HEADS]
         used = line[0].used
         sections[section].append(
             [tex.escape(short_label(readout) + (f", {threshold:g}" if threshold != NONE else ""))]
@@ -307,6 +316,8 @@ def _table(key, part, options):
 
 
 def _cell(row, name):
+    if row is None:  # attention flow as published, which is not computed
+        return "--"
     text = tex.number(*(getattr(row, name + end) for end in ("", "_lower", "_upper")), digits=2)
     return (
         rf"\textit{{({text})}}"
