@@ -377,7 +377,7 @@ def targets(config):
     found += [path("rollouts", **job) for job, _ in rollout_jobs(config)]
     for job, run in image_jobs(config):
         found += [path(kind, **job) for kind in ("weights", "architecture")]
-        found += [file for stage in IMAGE_STAGES for file in _image_files(stage, job, run)]
+        found += [file for stage in IMAGE_STAGES[1:] for file in _image_files(stage, job, run)]
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
     return found + final_output({**config, **everything})
 

@@ -44,11 +44,8 @@ def draw(inputs, options):
         for axes, kind in zip(line, KINDS, strict=True):
             _panel(axes, part, kind, options, (dataset, model, fill))
             first = "the most relevant" if kind == "positive" else "the least relevant"
-            axes.set_title(f"{first} patches first", loc="left", fontsize=7.5)
-        heading = maps.title(dataset, model, f"patches set to {fill}")
-        line[0].annotate(
-            heading, (0, 1.16), xycoords="axes fraction", fontsize=8.5, weight="bold", annotation_clip=False
-        )
+            heading = maps.title(dataset, model, f"patches set to {fill}") if kind == "positive" else ""
+            axes.set_title(f"{heading}\n{first} patches first", loc="left", fontsize=8)
         line[0].set_ylabel("Accuracy")
     for axes in panels[-1]:
         axes.set_xlabel("Share of the patches that are gone")
