@@ -241,8 +241,11 @@ def _verdict(cells, threshold, scaled):
     text = f"After the corrections there is {'a' if chosen.ratio_lower > 1 else 'no'} gain over rollout with all layers"
     if chosen.used < 1.05:
         return f"{text}; selective rollout is the first layer alone here, since hardly any other passes the threshold."
-    named = [("the published threshold", chosen), (f"the best share, {best.threshold:g}", best)]
-    words = [f"at {name} {_against_first(row)} ({_interval(row, 'over_first', 2)})" for name, row in named]
+    named = [("the published threshold", chosen), (f"the best share ({best.threshold:g})", best)]
+    words = [
+        f"{_against_first(row)} with {name} ({_interval(row, 'over_first', 2)}, {row.used:.1f} layers used)"
+        for name, row in named
+    ]
     return f"{text}; against the first layer alone selective rollout is {' and '.join(words)}."
 
 
