@@ -66,7 +66,6 @@ def main():
         taken, matrices = seconds(lambda: hidden_matrices(trace))
         numbers["whole matrices, seconds an image"] = taken
         numbers["their diffusion, seconds an image"] = seconds(lambda: diffusion.diffused(matrices))[0]
-    del trace, matrices
     taken, _ = seconds(lambda: image_maps.compute(model, images[:1], start_layer=15, alpha=0.9, seeds=[0]))
     numbers["all maps of the study, seconds an image"] = taken
     numbers["images of one pass"] = image_maps.batch_size(model, facts)
