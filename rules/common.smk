@@ -203,7 +203,7 @@ def image_downloads(wc):
     block = config["image_models"][wc.model]
     if block["source"] != "hub":
         return []
-    return at("model_downloads", repo=hub_folder(block["repo"], block["revision"]), file=block["file"])
+    return [at("model_downloads", repo=hub_folder(block["repo"], block["revision"]), file=block["file"])]
 
 
 def labels_fit(wc):

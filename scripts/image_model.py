@@ -11,7 +11,7 @@ with one_line_errors(snakemake.log[0]):
     from plumbline.models.vit import RELEASED
 
     block = snakemake.params.block
-    checkpoint = (list(snakemake.input.get("checkpoint") or []) or [None])[0]
+    checkpoint = next(iter(snakemake.input.get("checkpoint") or []), None)
     if block["source"] == "mirror":
         checkpoint = mirror_file(os.environ.get("PLUMBLINE_MIRROR"), RELEASED[block["released"]]["file"])
     train_job(

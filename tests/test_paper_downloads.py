@@ -96,6 +96,7 @@ def overlay(folder, server):
     paper["models"]["bert_base"]["checkpoints"]["sva"]["training"]["epochs"] = 1
     run = {"model": "bert_base", "split": "test", "examples": 3, "methods": ["alti"]}
     paper["runs"] = [run | {"dataset": "sst2"}, run | {"dataset": "sva"}]
+    paper |= {"tables": ["comp_suff"], "figures": []}
     (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
 
 
@@ -127,3 +128,49 @@ def test_from_the_hub_to_curves(tmp_path, server):
     asked = len(server.requests)
     assert workflow.snakemake(folder, *call, HF_ENDPOINT=server.url).returncode == 0
     assert len(server.requests) == asked
+
+
+def test_vision_mamba_from_the_hub(tmp_path):
+    """A published checkpoint's layout, pickled with its options, and ImageNet's, to maps and perturbation curves."""
+    import argparse
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    with np.load(Path(__file__).parent / "golden/thesis/vim_small_forward.npz") as golden:
+        weights = {key[3:]: torch.from_numpy(golden[key]) for key in golden.files if key.startswith("sd/")}
+    made = tmp_path / "made"
+    made.mkdir()
+    torch.save({"model": weights, "optimizer": {}, "args": argparse.Namespace(lr=1e-3)}, made / "vim.pth")
+    draw, pictures = np.random.default_rng(0), []
+    for _ in range(3):
+        buffer = io.BytesIO()
+        Image.fromarray(draw.integers(0, 255, (240, 300, 3), dtype=np.uint8)).save(buffer, format="JPEG")
+        pictures.append({"bytes": buffer.getvalue(), "path": "x.JPEG"})
+    repos = {
+        "model/hustvl/Vim-tiny-midclstok": {"commit": COMMIT, "files": {"vim.pth": (made / "vim.pth").read_bytes()}},
+        "dataset/ILSVRC/imagenet-1k": {"commit": COMMIT, "files": {
+            "data/validation-00000-of-00014.parquet": parquet(made, image=pictures, label=[3, 1, 9])}},
+    }  # fmt: skip
+    folder = workflow.checkout(tmp_path / "checkout")
+    paper = yaml.safe_load((folder / "config.paper.yaml").read_text())
+    paper["datasets"]["imagenet"]["test"] = 3
+    sizes = {"file": "vim.pth", "embed_dim": 16, "depth": 4, "classes": 10}
+    paper["image_models"] = {"vim_tiny": paper["image_models"]["vim_tiny"] | sizes}
+    run = paper["network_diffusion"]["runs"][0] | {"images": 2, "perturbed": 2, "gallery": 2}
+    paper["network_diffusion"]["runs"] = [run]
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
+    wanted = [
+        f"results/paper/{stage}/imagenet/vim_tiny/seed0/maps.parquet"
+        for stage in ("attributions", "faithfulness")
+    ]
+    gallery = "results/paper/figures/network_diffusion/diffusion_gallery-imagenet-vim_tiny.png"
+    call = ("--cores", "2", "--configfile", "overlay.yaml", "--", *wanted, gallery)
+    with hub(repos, {}) as server:
+        done = workflow.snakemake(folder, *call, HF_ENDPOINT=server.url)
+    assert done.returncode == 0, done.stdout
+    maps = pd.read_parquet(folder / wanted[0])
+    assert maps["label"].tolist() == [3, 1] and {len(row) for row in maps["scores_rollout"]} == {196}
+    lock = (folder / "resources/lock.json").read_text()
+    assert "Vim-tiny-midclstok" in lock and "imagenet-1k" in lock
