@@ -51,6 +51,23 @@ ISOTROPY = [
 COST = ["results/tiny/benchmarks/cost.csv"]
 
 
+# What the maps of the image model and their diffusion end in, from the maps on.
+VISION = [
+    "results/tiny/attributions/digits/tiny_vim/seed0/maps.parquet",
+    "results/tiny/faithfulness/digits/tiny_vim/seed0/maps.parquet",
+    "results/tiny/tables/network_diffusion/network_diffusion.csv",
+    *(
+        f"results/tiny/figures/network_diffusion/{name}.pdf"
+        for name in (
+            "network_diffusion",
+            "perturbation_curves",
+            "diffusion_spectra",
+            "diffusion_gallery-digits-tiny_vim",
+        )
+    ),
+]
+
+
 def chain(method):
     """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too."""
     shown = tables(*TABLES) + SALIENCY + figures(*FIGURES) + RANKS
@@ -220,12 +237,24 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     )
     shown += [f"results/tiny/tables/{study}/{name}.csv" for name in names]
     shown += [f"results/tiny/figures/{study}/xai_faithfulness.pdf"]
+    shown += VISION[2:4] + ["results/tiny/tables/network_diffusion/image_accuracy.csv"]
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 
 
 def test_comment_in_isotropy_reruns_its_chain_alone(fresh):
     append(fresh / "src/plumbline/attribution/isotropy.py", "\n# A remark.\n")
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(ISOTROPY)
+
+
+def test_comment_in_the_diffusion_reruns_maps_and_what_shows_them(fresh):
+    append(fresh / "src/plumbline/attribution/diffusion.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(VISION)
+
+
+def test_comment_in_the_perturbation_of_patches_leaves_the_maps_alone(fresh):
+    append(fresh / "src/plumbline/faithfulness/patches.py", "\n# A remark.\n")
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert found == sorted([*VISION[1:3], *VISION[3:5]])
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):
