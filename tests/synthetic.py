@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from plumbline import tables
-from plumbline.agreement import consistency, released, table
+from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.collect import PRINCIPAL
@@ -41,6 +41,7 @@ STAGES = (
     "faithfulness",
     "agreement",
     "isotropy",
+    "rollouts",
     "contributions",
     "benchmarks",
     "work",
@@ -63,6 +64,7 @@ OPTIONS = {
     "scale": "small",
     "attention_meets_xai": STUDY,
     "heatmap_examples": [0, 3],
+    "selective_rollout": {"layer": None},
     "bootstrap": {"resamples": 200, "level": 0.95},
     "runs": [],
     "tables": ["deletion_curves"],
@@ -129,6 +131,10 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
         path = root / "isotropy" / f"{place}.parquet"
         _write_isotropy(path, lengths, rng, layers)
         inputs["isotropy"].append({**about, "method": None, "path": path})
+        if "selective" in methods:
+            path = root / "rollouts" / f"{place}.parquet"
+            _write_rollouts(path, lengths, seed, layers)
+            inputs["rollouts"].append({**about, "method": None, "path": path})
     inputs["tables"] = _tables(root, dataset, model, inputs, steps)
     return inputs
 
@@ -279,6 +285,22 @@ def _write_isotropy(path, lengths, rng, layers):
                 rows.append((index, vectors, depth, value, 1 if vectors == "embeddings" else n))
     names = ("id", "vectors", "layer", "cosine", "values")
     write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="isotropy")
+
+
+def _write_rollouts(path, lengths, seed, layers):
+    """The stage's own rows, of random attention that is peaked enough for layers to be selected."""
+    import torch
+
+    rng, columns = np.random.default_rng([seed, 11]), []
+    for number, n in enumerate(int(length) for length in lengths):
+        attention = torch.from_numpy(rng.normal(size=(layers, 2, n, n)) * 4).softmax(-1)
+        for definition in rollouts.DEFINITIONS:
+            scores = rollouts.readouts(
+                attention, 0, (0.5, 1.0), (0.2, 0.4), flow=definition == "corrected" and n < 8
+            )
+            gradient, left = rng.random(n), 0.03 if definition == "corrected" else 1e-8
+            columns += rollouts.rows(number, definition, scores, gradient, left, seed)
+    write_rows(path, dict(zip(rollouts.COLUMNS, zip(*columns, strict=True), strict=True)), kind="rollouts")
 
 
 def study(results, dataset="sentiment"):

@@ -10,6 +10,8 @@ threshold, absolute and as a share of the largest distance that a text of n toke
 alone, since it is dear), and two controls. Everything after the network is computed in double precision.
 """
 
+import itertools
+
 import numpy as np
 
 from ..artefacts import read_records, write_rows
@@ -45,7 +47,7 @@ def write_rollouts(
     found = run_examples(read_records(data), network, tokenizer, data, **{**choice, "longer": 0})
     budget = batch_tokens or BATCH_TOKENS[device.type]
     flowing = [example.id for example in found if len(example.ids) <= flow_tokens][:flow_examples]
-    rows = {example.id: [] for example in found}
+    made = {example.id: [] for example in found}
     for block in blocks(found):
         with undisturbed(network, "eager"):
             for examples in like_lengths(block, budget):
@@ -53,8 +55,8 @@ def write_rollouts(
                     flow = definition == "corrected" and number in flowing
                     scores = readouts(*passed[:2], thresholds, scaled_thresholds, flow=flow)
                     seed = seed_of("rollouts", dataset, name, number)
-                    rows[number] += _rows(number, definition, scores, *passed[2:], seed)
-    columns = zip(*(row for number in rows for row in rows[number]), strict=True)
+                    made[number] += rows(number, definition, scores, *passed[2:], seed)
+    columns = zip(*itertools.chain(*made.values()), strict=True)
     write_rows(output, dict(zip(COLUMNS, columns, strict=True)), kind="rollouts")
 
 
@@ -111,14 +113,14 @@ def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
     }
 
 
-def _rows(number, definition, scores, gradient, left, seed):
+def rows(number, definition, scores, gradient, left, seed):
     """Rows (`COLUMNS`) of one example and definition: every readout and control, layer by layer."""
     n, layers = len(gradient), len(next(iter(scores.values()))[0])
     controls = {"random": np.random.default_rng(seed).random(n), "position": 1 / (1 + np.arange(n))}
     scores = scores | {
         (name, None): (np.tile(values, (layers, 1)), None) for name, values in controls.items()
     }
-    rows = []
+    found = []
     for layer in range(layers):
         vectors = np.stack([gradient, *(values[layer] for values, _ in scores.values())])
         correlations = [metric.pairwise(vectors)[0, 1:] for metric in (spearman, spearman_dense)]
@@ -127,5 +129,5 @@ def _rows(number, definition, scores, gradient, left, seed):
         ):
             pair = [None if np.isnan(value) else value for value in pair]
             count = None if used is None else used[layer]
-            rows.append((number, definition, readout, threshold, layer, *pair, count, n, left))
-    return rows
+            found.append((number, definition, readout, threshold, layer, *pair, count, n, left))
+    return found

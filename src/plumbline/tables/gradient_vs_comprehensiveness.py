@@ -45,12 +45,17 @@ GROUPS = {"all": "over all readouts", "attention": "over readouts of attention"}
 
 
 def rows(inputs, options):
-    """One row a data set, model and readout, controls included, and one a group of readouts; options: scale, bootstrap."""
+    """One row a data set, model and readout, controls included, and one a group of readouts; options: scale, bootstrap.
+
+    Models without the reference's scores are left out.
+    """
     import pandas as pd
 
     curves = by_model(inputs["faithfulness"])
     blocks = []
     for (dataset, model), items in by_model(inputs["attributions"]).items():
+        if REFERENCE not in {item["method"] for item in items}:
+            continue
         found = {"spearman": _correlations(items), **_scores(curves[dataset, model])}
         readouts = ordered(set.intersection(*(set(frame.columns) for frame in found.values())))
         found = {name: frame[readouts] for name, frame in found.items()}

@@ -22,6 +22,7 @@ from .published import all_entries, checkpoint
 
 TABLES = (
     "comp_suff", "agreement", "special_tokens", "isotropy", "seed_consistency", "model_consistency", "deletion_curves",
+    "selective_rollout",
 )  # fmt: skip
 
 ENTRY = Output(
@@ -35,6 +36,7 @@ ENTRY = Output(
 )
 
 EXACT = 5e-7  # between what is computed from released arrays and the released results
+REFERENCE = "input_gradient_published"  # of table selective_rollout
 RELEASED = "released"  # prefix of `source` in table seed_consistency for the MultiBERTs seeds
 
 
@@ -95,6 +97,17 @@ def targets(table, entry):
                 {"metric": entry["metric"]},
                 *values,
             )
+        elif table == "selective_rollout":
+            for layer, pair in zip(entry["layers"], values, strict=True):
+                where = {
+                    "depth": entry["depth"],
+                    "layer": layer,
+                    "definition": "published",
+                    "metric": entry["metric"],
+                }
+                where |= {} if entry["threshold"] is None else {"threshold": entry["threshold"]}
+                add(name, f"{entry['metric']} with {REFERENCE}, {entry['statistic']}, layer {layer} of {entry['depth']}",
+                    where, *pair)  # fmt: skip
         else:
             for step, value in enumerate(values):
                 add(name, f"{entry['kind']}, step {step}", {"kind": entry["kind"], "step": step}, value)
@@ -172,14 +185,19 @@ def _reasons(entry, models, runs):
             ours = facts.get("repo") or f"source {facts['source']}"
             trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
             reasons.append(f"another checkpoint ({ours}{trained})")
+    if "sample" in entry:
+        reasons.append(f"other examples (in print {entry['sample']})")
     reasons += [f"other examples ({run['split']} split)" for run in runs if run["split"] != "test"]
     return list(dict.fromkeys(reasons))
 
 
 def _numbers(row, target):
     statistic = "median" if target["quantity"].endswith("median over pairs") else "mean"
-    ours = getattr(row, statistic)
-    lower, upper = (row.lower, row.upper) if statistic == "mean" else (np.nan, np.nan)
+    if ", ratio, " in target["quantity"]:
+        ours, lower, upper = row.ratio, row.ratio_lower, row.ratio_upper
+    else:
+        ours = getattr(row, statistic)
+        lower, upper = (row.lower, row.upper) if statistic == "mean" else (np.nan, np.nan)
     examples = getattr(row, "examples", None)
     return {
         "model": row.model, "ours": ours, "lower": lower, "upper": upper, "difference": ours - target["published"],
@@ -225,6 +243,8 @@ def _missing(target, entry, frame, metrics, options):
         return f"this scale has no {entry['architecture']} on {dataset_label(entry['dataset'])}"
     if table == "isotropy":
         return f"{', '.join(here)} has another number of layers than the published model"
+    if table == "selective_rollout" and not frame.empty:
+        return f"{', '.join(here)} has another number of layers than the published model, or is no run of the study"
     return f"not computed for {', '.join(here)} in this configuration"
 
 
