@@ -58,6 +58,7 @@ report: all
 bench: install
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench.py
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench_lime.py
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench_flow.py
 	PYTHONPATH=src $(BIN)/python benchmarks/bench_vim.py
 
 pins: $(VENV)/minilm
