@@ -113,7 +113,7 @@ def _block(own, metric, options, seed):
     (over, drawn), (lowest, drawn_lowest) = against(joint), against(first)
     found = {
         "median": (medians, resampled),
-        "ratio": (medians / over, resampled / drawn),
+        "ratio": (_ratio(medians, over), _ratio(resampled, drawn)),
         "over_first": (medians - lowest, resampled - drawn_lowest),
     }
     block = pd.DataFrame(columns, columns=KEYS).assign(
@@ -126,6 +126,11 @@ def _block(own, metric, options, seed):
         block[name] = value
         block[f"{name}_lower"], block[f"{name}_upper"] = percentiles(draws, settings["level"])
     return block
+
+
+def _ratio(values, others):
+    """values / others, NaN where the denominator is zero."""
+    return np.divide(values, others, out=np.full_like(values, np.nan), where=others != 0)
 
 
 def _twins(columns, name):
