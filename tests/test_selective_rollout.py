@@ -48,7 +48,11 @@ def seeded(layers, heads, tokens, spread=2.0, seed=0):
     return softmax(spread * np.random.default_rng(seed).normal(size=(layers, heads, tokens, tokens)))
 
 
-def attentions(layers=st.integers(1, 5), tokens=st.integers(2, 6)):
+FEW = st.integers(1, 5)
+TWO_TO_SIX = st.integers(2, 6)
+
+
+def attentions(layers=FEW, tokens=TWO_TO_SIX):
     """Attention of one example, diffuse or peaked, as a strategy."""
     shapes = st.tuples(layers, st.integers(1, 3), tokens).map(lambda found: (*found, found[2]))
     logits = shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=st.floats(-1, 1)))
@@ -312,9 +316,6 @@ def test_published_input_gradient_is_rounding_noise(architecture, dtype, most):
                 embeddings = function.embed(ids)
             _, gradient = function.gradient(embeddings)
         left[published] = left_of_sum(gradient, mask)
-    if architecture == "electra":
-        # Its narrow embeddings pass a projection before the encoder: no LayerNorm stands at its input either way.
-        assert (left[False] > most).all()
     assert (left[True] < most).all()
     assert (left[False] > 1e3 * most).all()
 
@@ -360,7 +361,7 @@ def test_stage_equals_a_direct_computation(folder):
             for suffix, position in (("", 0), ("_max", None)):
                 relevance, used = selective_rollout(own, threshold * scale, position=position)
                 for layer, scores in enumerate(relevance):
-                    rows = kept.loc[(number + 3, readout + suffix, layer)]
+                    rows = kept.loc[[(number + 3, readout + suffix, layer)]]
                     row = rows[rows["threshold"] == threshold].iloc[0]
                     assert row["spearman"] == pytest.approx(spearmanr(scores, gradient)[0], abs=1e-3)
                     assert row["used"] == sum(place <= layer for place in used)
