@@ -11,7 +11,18 @@ from tests import workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-METHODS = ["alti", "attention", "blankout", "gradient", "oracle", "position", "random", "uniform"]
+METHODS = [
+    "alti",
+    "attention",
+    "blankout",
+    "gradient",
+    "input_gradient",
+    "oracle",
+    "position",
+    "random",
+    "selective",
+    "uniform",
+]
 # Of the attributions, or of what is made of them; each table of a study, figures of a model, figures of a study.
 TABLES = [
     "ablation",
@@ -68,9 +79,22 @@ VISION = [
 ]
 
 
+# The study of selective rollout: from its stage on, and the table that reads all attributions.
+ROLLOUTS = [
+    "results/tiny/rollouts/sentiment/tiny/seed0.parquet",
+    "results/tiny/tables/selective_rollout/selective_rollout.csv",
+    "results/tiny/tables/alti/published_vs_reproduced.csv",
+    *(
+        f"results/tiny/figures/selective_rollout/{name}.pdf"
+        for name in ("rollout_layers", "rollout_thresholds", "rollout_ratio")
+    ),
+]
+COMPARED = ["results/tiny/tables/selective_rollout/gradient_vs_comprehensiveness.csv"]
+
+
 def chain(method):
     """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too."""
-    shown = tables(*TABLES) + SALIENCY + figures(*FIGURES) + RANKS
+    shown = tables(*TABLES) + SALIENCY + figures(*FIGURES) + RANKS + COMPARED
     if method in ("alti", "attention"):
         shown += CONTRIBUTIONS + figures(*MATRICES)
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
@@ -89,43 +113,48 @@ def overlay(folder, **changes):
 
 
 def test_small_plan(plain):
-    """3 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2
-    tables for each of these, 6 figures and 10 tables a study."""
+    """4 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods (one has 4 more, for selective
+    rollout) and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 10
+    tables a study of text encoders; 3 figures and 2 tables of selective rollout, 4 and 2 of network diffusion."""
     assert workflow.counts(plain) == {
-        "data": 7, "model": 11, "attributions": 2 * 12 + 9 * 9, "faithfulness": 2 * 12 + 9 * 9, "agreement": 11,
-        "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1,
-        "table": 9 + 10 + 6, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8, "all": 1, "total": 344 + 1 + 14 + 8,
-        "multihead": 3, "theory": 4, "shown": 1,
+        "data": 7 + 2, "model": 11, "attributions": 2 * 12 + 4 + 9 * 9, "faithfulness": 2 * 12 + 4 + 9 * 9, "agreement": 11,
+        "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1, "rollouts": 1,
+        "table": 9 + 10 + 6 + 2 + 2, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4, "all": 1,
+        "multihead": 3, "theory": 4, "shown": 1, "image_model": 1, "maps": 1, "patch_faithfulness": 1, "total": 392,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
-    """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds."""
+    """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds with 4
+    methods more."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 8 + 3, "model": 6, "attributions": 6 * 11, "faithfulness": 6 * 11, "agreement": 6, "isotropy": 6,
-        "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "table": 4 + 8 + 6, "html_table": 4, "cost": 1,
-        "figure": 5 * 4 + 5 + 8, "all": 1, "total": 207 + 3 + 14 + 36,
-        "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
+        "data": 8 + 3 + 3, "model": 6, "attributions": 6 * 11 + 3 * 4, "faithfulness": 6 * 11 + 3 * 4, "agreement": 6,
+        "isotropy": 6, "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "rollouts": 3,
+        "table": 4 + 8 + 6 + 2 + 2, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6, "all": 1,
+        "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1, "image_model": 3, "maps": 3, "patch_faithfulness": 2,
+        "total": 311,
     }  # fmt: skip
 
 
 def test_paper_plan(plain):
-    """12 models of 10 distinct checkpoints, and 10 MultiBERTs; every download is planned without the network."""
+    """13 models of 11 distinct checkpoints, and 10 MultiBERTs; every download is planned without the network."""
     found = workflow.counts(plain, "--configfile", "config.paper.yaml")
     downloads = found.pop("download_dataset")
     assert downloads >= 4
     assert found.pop("total") == sum(found.values()) + downloads
+    methods = 22 * 11 + 4 + 9  # of BERT-base on SST-2 four more, of BERT-large six and the controls
     assert found == {
-        "download_model": 20, "data": found["data"], "model": 22, "attributions": 22 * 11, "faithfulness": 22 * 11,
-        "agreement": 22, "isotropy": 22, "contributions": 13, "download_released": 11, "released_seeds": 1,
-        "seed_consistency": 1, "model_consistency": 5, "table": 13 + 9 + 6, "html_table": 13, "cost": 1,
-        "figure": 5 * 13 + 6 + 8, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
+        "download_model": 21, "data": found["data"], "model": 23, "attributions": methods, "faithfulness": methods,
+        "agreement": 23, "isotropy": 23, "contributions": 14, "download_released": 11, "released_seeds": 1, "rollouts": 2,
+        "seed_consistency": 1, "model_consistency": 6, "table": 14 + 9 + 6 + 2 + 2, "html_table": 14, "cost": 1,
+        "figure": 5 * 14 + 6 + 8 + 3 + 5, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
+        "download_image_model": 2, "image_model": 2, "maps": 2, "patch_faithfulness": 2,
     }  # fmt: skip
 
 
 def test_tiny_plan(plain):
     found = workflow.counts(plain, "--configfile", workflow.TINY)
-    assert (found["attributions"], found["faithfulness"], found["model"]) == (8, 8, 1)
+    assert (found["attributions"], found["faithfulness"], found["model"], found["rollouts"]) == (10, 10, 1, 1)
 
 
 def test_lint(plain):
@@ -182,7 +211,18 @@ def test_comment_in_a_method_reruns_its_chain_alone(fresh, method):
 
 def test_comment_in_a_shared_module_reruns_those_that_import_it(fresh):
     append(fresh / "src/plumbline/attribution/gradients.py", "\n# A remark.\n")
-    assert workflow.planned(fresh, "--configfile", workflow.TINY) == chain("gradient")
+    shown = {*chain("gradient"), *chain("input_gradient"), *ROLLOUTS}
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(shown)
+
+
+def test_comment_in_selective_rollout_reruns_its_chain_and_the_stage(fresh):
+    append(fresh / "src/plumbline/attribution/selective.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted({*chain("selective"), *ROLLOUTS})
+
+
+def test_thresholds_rerun_the_stage_alone(fresh):
+    found = overlay(fresh, selective_rollout={"thresholds": [0.5]})
+    assert found == sorted(ROLLOUTS)
 
 
 def test_methods_block_reruns_its_chain_alone(fresh):
@@ -237,6 +277,7 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     )
     shown += [f"results/tiny/tables/{study}/{name}.csv" for name in names]
     shown += [f"results/tiny/figures/{study}/xai_faithfulness.pdf"]
+    shown += ROLLOUTS[1:2] + ROLLOUTS[3:] + COMPARED
     shown += VISION[2:4] + ["results/tiny/tables/network_diffusion/image_accuracy.csv"]
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 
