@@ -1,9 +1,5 @@
-# Plumbline: from data to the figures and tables, at the scale of config.yaml.
-#
-#   snakemake                                    the small scale: nothing is downloaded
-#   snakemake --configfile config.local.yaml     real data from a mirror folder
-#   snakemake --configfile config.paper.yaml     the published data and checkpoints
-#
+# Plumbline: from data to figures and tables. `snakemake`: the small scale, nothing is downloaded; real data from a mirror:
+# `--configfile config.local.yaml`; the published data and checkpoints: `--configfile config.paper.yaml`.
 # Each file of rules/ opens with its inputs, outputs and steps; docs/dag.md draws them.
 from snakemake.utils import min_version
 
