@@ -238,6 +238,35 @@ def test_options_hold_what_the_output_reads(small):
     assert "heatmap_examples" not in plan.output_options(config, "tables", "comp_suff")
 
 
+def test_an_output_of_some_runs_is_not_made_without_them(small):
+    """Whoever puts runs of their own into an overlay need not list the tables anew."""
+    files = plan.final_output(configuration.validate(small), "selective_rollout")
+    assert "results/small/tables/selective_rollout/selective_rollout.csv" in files
+    small["runs"] = [{"dataset": "sentiment", "model": "bert", "methods": ["alti"]}]
+    assert plan.final_output(configuration.validate(small), "selective_rollout") == []
+
+
+def test_image_runs_are_checked(small):
+    block, run = small["network_diffusion"], small["network_diffusion"]["runs"][0]
+    for changes, said in [
+        ({"dataset": "sentiment"}, "has no images"),
+        ({"model": "bert"}, "unknown image model 'bert'"),
+        ({"perturbed": 200}, r"`perturbed` and `gallery` are among `images` \(100\)"),
+        ({"seeds": [0, 0]}, "non-unique"),
+    ]:
+        assert re.search(said, fault(small, network_diffusion=block | {"runs": [run | changes]}))
+    model = small["image_models"]["vim"]
+    for changes, said in [
+        ({"patch_size": 5}, "no multiple of its patch_size"),
+        ({"source": "hub"}, "has source 'hub' but no 'repo'"),
+        ({"architecture": "vit"}, "a vit comes from source 'mirror'"),
+    ]:
+        assert said in fault(small, image_models={"vim": model | changes})
+    assert "taken or no id" in fault(small, image_models={"bert": model})
+    images = small["runs"] + [{"dataset": "digits", "model": "bert", "methods": ["alti"]}]
+    assert "dataset 'digits' has images" in fault(small, runs=images)
+
+
 def test_imports_of_the_plan_are_light():
     """Every snakemake call imports the configuration and the registries: no torch, transformers or pandas there."""
     import subprocess

@@ -122,7 +122,6 @@ def validate(config):
     _check_protocols(config)
     _check_attention_meets_xai(config)
     _check_images(config)
-    _check_rollouts(config)
     for kind in ("tables", "figures"):
         for name in config[kind]:
             _known(kind, kind[:-1], name, registries()[kind])
@@ -181,17 +180,6 @@ def _check_images(config):
                     f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice"
                 )
             seen.add(key)
-
-
-def _check_rollouts(config):
-    """Runs for the study of selective rollout, and tables and figures that show some runs alone."""
-    enabled = [registries()[kind][name] for kind in ("tables", "figures") for name in config[kind] if name in registries()[kind]]  # fmt: skip
-    for entry in enabled:
-        if entry.methods and not any(has_methods(run, entry) for run in config["runs"]):
-            raise PlumblineError(
-                f"'{entry.id}' shows runs with the methods {', '.join(entry.methods)}, and none has them: add them to a "
-                "run, or remove it"
-            )
 
 
 def has_methods(run, entry):

@@ -158,7 +158,7 @@ class Output:
              'tables/<id>' ('tables/<id>?': where the configuration makes it).
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
-    methods  it shows the runs alone that have all of these methods; empty: every run.
+    methods  it shows the runs alone that have all of these methods, and is not made where none has; empty: every run.
     formats  file endings.
     """
 
