@@ -19,8 +19,9 @@ def results(folder):
 
 def test_every_parquet_file_has_its_schema(finished):
     found = sorted(results(finished).rglob("*.parquet"))
-    # data, attributions, faithfulness, agreement, contributions, isotropy, released seeds, experiments
-    assert len(found) == 3 + 8 + 8 + 1 + 1 + 1 + 1 + 4
+    # data, attributions, maps and spectra, faithfulness of texts and of images, agreement, contributions, isotropy, rollouts,
+    # released seeds, experiments
+    assert len(found) == 5 + 10 + 2 + 10 + 1 + 1 + 1 + 1 + 1 + 1 + 4
     assert {str(path): check_file(path) for path in found} == {str(path): [] for path in found}
 
 
@@ -69,7 +70,7 @@ def test_limits_of_a_protocol(finished):
 
 def test_cost_covers_every_job(finished):
     frame = pd.read_csv(results(finished) / "benchmarks/cost.csv")
-    assert frame["stage"].value_counts().to_dict() == {"attributions": 8, "faithfulness": 8, "models": 1}
+    assert frame["stage"].value_counts().to_dict() == {"attributions": 10, "faithfulness": 10, "models": 1}
     assert (frame["seconds"] > 0).all()
     for column in ("rows_per_second", "padding_share", "duplicates_share"):
         assert set(frame.loc[frame[column].notna(), "stage"]) == {"faithfulness"}
@@ -78,7 +79,7 @@ def test_cost_covers_every_job(finished):
 def test_passes_are_counted(finished):
     """Comp and suff of several readouts and protocols share inputs, the full text first of all."""
     found = sorted(results(finished).glob("benchmarks/work/sentiment/tiny/seed0/*.json"))
-    assert len(found) == 8
+    assert len(found) == 10
     for path in found:
         facts = json.loads(path.read_text())
         assert sorted(facts) == ["padding", "requested", "rows", "seconds", "tokens"]
@@ -140,6 +141,8 @@ def test_default_reproduction(tmp_path):
         "sentiment": 3,
     }  # 3 seeds, a mean
     assert (accuracy["accuracy"] >= 0.97).all(), accuracy[["dataset", "model", "accuracy"]]
+    images = pd.read_csv(small / "tables/network_diffusion/image_accuracy.csv")
+    assert (images["accuracy"] >= 0.93).all(), images[["dataset", "model", "accuracy"]]
     scores = pd.read_csv(small / "tables/alti/comp_suff.csv").query("protocol != 'mask'")
     for (*_, kind), part in scores.groupby(["dataset", "model", "texts", "protocol", "kind"]):
         means = part.set_index("readout")["mean"] * (1 if kind == "comp" else -1)
