@@ -69,8 +69,6 @@ def explain(method, batch, readouts=None, **parameters):
 
     A method may add facts of its own, such as completeness_gap (batch,).
     """
-    import importlib
-
     import torch
 
     from ..models.encoders import undisturbed
@@ -80,7 +78,7 @@ def explain(method, batch, readouts=None, **parameters):
         if name not in entry.parameters:
             raise unknown(f"parameter of method '{method}'", name, entry.parameters)
     readouts = list(readouts or [readout.id for readout in entry.readouts])
-    module = importlib.import_module(f"{__name__}.{method}")
+    module = _module(method)
     attention = "eager" if "attention" in entry.needs else "sdpa"
     with undisturbed(batch.model, attention), torch.enable_grad():
         found = module.compute(batch, readouts, **{**entry.parameters, **parameters})
@@ -99,6 +97,13 @@ def explain(method, batch, readouts=None, **parameters):
     return results
 
 
+def _module(name):
+    """A module of this package, by name: an import statement would make every method's files hang on it."""
+    import importlib
+
+    return importlib.import_module(f"{__name__}.{name}")
+
+
 def selective_rollout(attention, threshold, residual=True, position=None):
     """Selective attention rollout of one example ("Improving Explainability of Transformer Models", part 1).
 
@@ -112,9 +117,7 @@ def selective_rollout(attention, threshold, residual=True, position=None):
     them): row l is what layers up to l give, a layer that is not used repeats the row before. Raises PlumblineError for
     another shape, a negative threshold, a position outside the tokens.
     """
-    from .selective import rollout_relevance
-
-    return rollout_relevance(attention, threshold, residual, position)
+    return _module("selective").rollout_relevance(attention, threshold, residual, position)
 
 
 def attention_flow(attention, layer, position=None):
@@ -127,9 +130,7 @@ def attention_flow(attention, layer, position=None):
     Maximum flows, exact to about 1e-9, each node's divided by their sum. Returns (n,), of the kind and dtype of
     `attention`. Raises PlumblineError for another shape, a layer or a position that there is not.
     """
-    from .flow import flow_relevance
-
-    return flow_relevance(attention, layer, position)
+    return _module("flow").flow_relevance(attention, layer, position)
 
 
 def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
@@ -138,8 +139,7 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
     hidden (layers, batch, channels, tokens) and residual_gradients (layers, batch, tokens, features) are NumPy arrays or
     tensors, both of one kind and dtype; `transform` takes a tensor. Returns a dict of (batch, tokens - 1), of their kind.
     """
-    from . import mamba
-
+    mamba = _module("mamba")
     settings = {"start_layer": start_layer, "class_position": class_position}
     return _as_given(
         mamba.mamba_maps, hidden, residual_gradients, published=published, transform=transform, **settings
@@ -150,8 +150,7 @@ def mamba_maps_full(
     matrices, residual_gradients, *, start_layer, class_position, published=False, transform=None
 ):
     """As `mamba_maps`, of true matrices (layers, batch, tokens, tokens): `plumbline.attribution.mamba.mamba_maps_full`."""
-    from . import mamba
-
+    mamba = _module("mamba")
     settings = {"start_layer": start_layer, "class_position": class_position}
     return _as_given(
         mamba.mamba_maps_full,

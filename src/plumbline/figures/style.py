@@ -15,8 +15,8 @@ from ..errors import unknown
 # Shades of a family, one a method, from seaborn's colour-blind palette: sky and blue, vermilion and orange, ...
 SHADES = {
     "vector": ("#56b4e9", "#0173b2"),
-    "gradient": ("#d55e00", "#de8f05"),
-    "attention": ("#029e73",),
+    "gradient": ("#d55e00", "#de8f05", "#a5512a"),
+    "attention": ("#029e73", "#5cc9a7", "#7a8f2e", "#00664b"),
     "occlusion": ("#cc78bc",),
     "control": ("#949494",),
 }
