@@ -34,6 +34,7 @@ from plumbline.config import (
 )
 from plumbline.datasets import multiberts, raw_files
 from plumbline.errors import PlumblineError
+from plumbline.models.labels import TRAINED
 from plumbline.modules import module_files
 from plumbline.plan import (
     PAPER_COMMAND,
@@ -211,7 +212,7 @@ def labels_fit(wc):
     classes = registries()["datasets"][wc.dataset].label_names
     block = config["image_models"][wc.model]
     if block["source"] == "mirror":
-        return block["released"] == f"vit_{wc.dataset}"
+        return TRAINED[block["released"]][0] == wc.dataset
     return not classes or len(classes) == block["classes"]
 
 

@@ -7,8 +7,7 @@ import pytest
 from plumbline.agreement import spearman
 from plumbline.artefacts import read_rows
 from plumbline.attribution import flow
-from plumbline.config import has_methods
-from plumbline.tables import TABLES, gradient_vs_comprehensiveness
+from plumbline.tables import gradient_vs_comprehensiveness
 from plumbline.tables import selective_rollout as table
 from tests.synthetic import OPTIONS, TEN, make, merge
 
@@ -95,12 +94,6 @@ def test_models_without_the_reference_are_left_out(tmp_path):
     chosen = own[~own["control"]]
     expected = spearman.compute(chosen["spearman"].to_numpy(), chosen["comp"].to_numpy())
     assert groups["comp"].iloc[0] == pytest.approx(expected)
-
-
-def test_outputs_show_the_runs_that_have_their_methods():
-    entry = TABLES["selective_rollout"]
-    assert has_methods({"methods": ["alti", "selective"]}, entry)
-    assert not has_methods({"methods": ["alti"]}, entry)
 
 
 def test_flow_that_diagonals_cannot_carry_is_found_in_the_whole_graph():

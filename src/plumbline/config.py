@@ -182,11 +182,6 @@ def _check_images(config):
             seen.add(key)
 
 
-def has_methods(run, entry):
-    """Whether a run has every method that an output asks for."""
-    return set(entry.methods) <= set(run["methods"])
-
-
 def _unknown(place, kind, name, legal):
     return PlumblineError(f"{place}: {unknown(kind, name, legal)}")
 

@@ -13,7 +13,6 @@ from .config import (
     PATHS,
     ROLLOUT,
     XAI,
-    has_methods,
     methods_of,
     readouts_of,
     registries,
@@ -90,7 +89,7 @@ def _jobs_of(config, entry):
         return image_jobs(config)
     if entry.study == ROLLOUT and not config[ROLLOUT]:
         return []
-    return [(job, run) for job, run in jobs(config) if has_methods(run, entry)]
+    return [(job, run) for job, run in jobs(config) if set(entry.methods) <= set(run["methods"])]
 
 
 def rollout_jobs(config):

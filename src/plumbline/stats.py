@@ -7,6 +7,11 @@ import numpy as np
 from .errors import PlumblineError
 
 
+def resampled_counts(count, *, resamples, seed):
+    """How often each of `count` examples is drawn, a row a resample: int64 (resamples, count)."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+
+
 def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=None):
     """Percentile bootstrap interval of the mean over examples (Efron 1979), in the unit of `values`.
 
@@ -33,9 +38,8 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
             f"bootstrap: level {level} must be inside (0, 1), resamples {resamples} at least 1"
         )
     count = len(values)
-    # How often each example is drawn, a row a resample: resampled means are one matrix product.
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    draws = draws.astype(np.float64)
+    # Resampled means are one matrix product.
+    draws = resampled_counts(count, resamples=resamples, seed=seed).astype(np.float64)
     shares = (~missing).astype(np.float64)
     if weights is not None:
         shares *= np.reshape(weights, (-1,) + (1,) * (values.ndim - 1))
@@ -97,8 +101,7 @@ def pair_bootstrap_interval(values, *, resamples, level, seed):
     if not defined.any():
         return float("nan"), float("nan")
     count = len(values)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    weights = weights.astype(np.float64)
+    weights = resampled_counts(count, resamples=resamples, seed=seed).astype(np.float64)
     totals = ((weights @ np.where(defined, values, 0.0)) * weights).sum(axis=1)
     drawn = ((weights @ defined.astype(np.float64)) * weights).sum(axis=1)
     # A resample that is one seed alone, again and again, has no pair.
@@ -117,7 +120,7 @@ def resampled_medians(values, *, resamples, seed):
     """
     values = np.asarray(values, dtype=np.float64)
     count = len(values)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    draws = resampled_counts(count, resamples=resamples, seed=seed)
     medians = np.full((resamples, values.shape[1]), np.nan)
     for place, column in enumerate(values.T):
         order = np.argsort(column, kind="stable")[: np.count_nonzero(~np.isnan(column))]

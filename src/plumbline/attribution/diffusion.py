@@ -8,6 +8,7 @@ Each layer's matrix M, rows divided by their sums, is replaced by U f(s / s_max)
                           eigenvalues are +-s: f is odd
     pagerank              f(s) = a s / (1 - (1 - a) s), personalised PageRank
     heat                  f(s) = s exp(-a (1 - s)), the heat kernel
+    identity              f(s) = s: no diffusion; with it the steps around one, dividing rows and clipping, stand alone
 
 `full_network_enhancement` is that work's whole algorithm, which symmetrises and so forgets the attention's direction.
 """
@@ -23,18 +24,13 @@ SPECTRA = {
     "pagerank": lambda s, a: a * s / (1 - (1 - a) * s),
     "heat": lambda s, a: s * torch.exp(-a * (1 - s)),
 }
-KINDS = (*SPECTRA, "full_network_enhancement")
+KINDS = ("identity", *SPECTRA, "full_network_enhancement")
 
 
-def spectrum(matrix, kind="network_enhancement", alpha=ALPHA):
-    """(singular values s / s_max before, after), descending, (..., n) each, of matrix (..., n, n).
-
-    Raises PlumblineError for a kind without a function of singular values.
-    """
-    if kind not in SPECTRA:
-        raise unknown("diffusion of singular values", kind, SPECTRA)
-    values = _shares(torch.linalg.svdvals(_rows(matrix)))
-    return values, SPECTRA[kind](values, alpha)
+def spectra(matrix, alpha=ALPHA):
+    """Singular values s / s_max of matrix (..., n, n), descending: `before`, and after each of SPECTRA; (..., n) each."""
+    before = _shares(torch.linalg.svdvals(_rows(matrix)))
+    return {"before": before} | {kind: change(before, alpha) for kind, change in SPECTRA.items()}
 
 
 def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
@@ -44,8 +40,10 @@ def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
     """
     if kind == "full_network_enhancement":
         return network_enhancement(matrix, alpha)
-    if kind not in SPECTRA:
+    if kind not in KINDS:
         raise unknown("diffusion", kind, KINDS)
+    if kind == "identity":
+        return _rows(matrix)
     left, values, right = torch.linalg.svd(_rows(matrix), full_matrices=False)
     values = SPECTRA[kind](_shares(values), alpha)
     return (left * values[..., None, :]) @ right

@@ -11,8 +11,6 @@ Every exponent that is formed is at most zero, so that nothing overflows.
 
 import torch
 
-from ..models.vim import Direction
-
 
 def class_row(direction, at, *, published=False):
     """Row `at` of M in O(tokens N): (batch, channels, tokens), zero beyond `at`.
@@ -91,8 +89,3 @@ def hidden_matrices(trace):
     return torch.stack(
         [mean_matrix(layer.forward) + mean_matrix(layer.backward).flip(1, 2) for layer in trace]
     )
-
-
-def direction_of(delta, A, B, C):
-    """A `Direction` of tensors: delta (batch, channels, tokens), A (channels, N), B and C (batch, N, tokens)."""
-    return Direction(delta, A, B, C)

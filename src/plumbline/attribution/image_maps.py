@@ -36,6 +36,7 @@ MAPS = {
     "rollout_published": Map("Rollout, as published", _VIM, published=True),
     "attribution": Map("Attribution"),
     "attribution_published": Map("Attribution, as published", _VIM, published=True),
+    "rollout_normalised": Map("Rollout, normalised alone"),
     "rollout_diffused": Map("Rollout, diffused", diffused=True),
     "rollout_diffused_published": Map("Rollout, diffused, as published", _VIM, published=True, diffused=True),
     "attribution_diffused": Map("Attribution, diffused", diffused=True),
@@ -88,24 +89,26 @@ def compute(model, images, *, start_layer, alpha, seeds):
             ]
         )
         found["centre"] = _centre(model.grid).expand(len(images), -1)
-        spectra = {}
-        for kind in diffusion.SPECTRA:
-            spectra["before"], spectra[kind] = diffusion.spectrum(matrices.transpose(0, 1), kind, alpha)
+        spectra = diffusion.spectra(matrices.transpose(0, 1), alpha)
     facts = {"target": target, "probability": probability.detach()}
     return facts, {name: found[name] for name in MAPS if name in found}, spectra
 
 
-def _diffused(of, alpha):
-    """The diffused maps; of: a function of a transform that gives rollout and attribution."""
+def _diffused(matrices, weighted, settings, alpha):
+    """The diffused maps, and rollout with the steps around the diffusion alone; weighted: attribution's matrices."""
     from . import diffusion
+    from .mamba import rolled_map
 
-    plain = of(diffusion.diffusion("network_enhancement", alpha))
+    def rolled(stack, kind):
+        return rolled_map(stack, **settings, transform=diffusion.diffusion(kind, alpha))
+
     return {
-        "rollout_diffused": plain["rollout"],
-        "attribution_diffused": plain["attribution"],
-        "rollout_pagerank": of(diffusion.diffusion("pagerank", alpha))["rollout"],
-        "rollout_heat": of(diffusion.diffusion("heat", alpha))["rollout"],
-        "rollout_enhanced": of(diffusion.diffusion("full_network_enhancement", alpha))["rollout"],
+        "rollout_normalised": rolled(matrices, "identity"),
+        "rollout_diffused": rolled(matrices, "network_enhancement"),
+        "attribution_diffused": rolled(weighted, "network_enhancement"),
+        "rollout_pagerank": rolled(matrices, "pagerank"),
+        "rollout_heat": rolled(matrices, "heat"),
+        "rollout_enhanced": rolled(matrices, "full_network_enhancement"),
     }
 
 
@@ -114,7 +117,7 @@ def _vim_maps(trace, gradients, settings, alpha):
 
     from . import diffusion
     from .hidden_attention import hidden_matrices, hidden_rows
-    from .mamba import mamba_maps, mamba_maps_full
+    from .mamba import mamba_maps, mamba_maps_full, weighted_by_gradient
 
     rows = hidden_rows(trace, settings["class_position"], published=True)
     matrices = hidden_matrices(trace)
@@ -131,37 +134,31 @@ def _vim_maps(trace, gradients, settings, alpha):
 
     broadcast = mamba_maps(rows, gradients, published=False, transform=with_identity, **settings)
     found["rollout_diffused_published"] = broadcast["rollout"]
-    found |= _diffused(
-        lambda transform: mamba_maps_full(matrices, gradients, transform=transform, **settings), alpha
-    )
-    return matrices, found
+    return matrices, found | _diffused(matrices, weighted_by_gradient(matrices, gradients), settings, alpha)
 
 
 def _vit_maps(trace, gradients, settings, alpha):
     import torch
 
     attentions = torch.stack([attention for _, attention in trace])
-    maps = transformer_maps(attentions, gradients, **settings)
-    return attentions.mean(2), maps | _diffused(
-        lambda transform: transformer_maps(attentions, gradients, transform=transform, **settings), alpha
-    )
+    mean, weighted = attentions.mean(2), (gradients * attentions).clamp(min=0).mean(2)
+    return mean, transformer_maps(mean, weighted, **settings) | _diffused(mean, weighted, settings, alpha)
 
 
-def transformer_maps(attentions, gradients, *, start_layer, class_position, transform=None):
+def transformer_maps(mean, weighted, *, start_layer, class_position):
     """raw, rollout (Abnar & Zuidema 2020) and attribution (Chefer et al. 2021, arXiv 2012.09838, without its LRP part) of a
     Vision Transformer: a dict of (batch, tokens - 1).
 
-    attentions, gradients of the explained logit: (layers, batch, heads, tokens, tokens). raw: the class token's row,
-    mean over heads and layers; attribution: rollout of mean_heads((gradient * attention)^+).
+    mean: attention, mean over heads; weighted: mean over heads of (gradient of the explained logit * attention)^+; both
+    (layers, batch, tokens, tokens). raw: the class token's row, mean over layers; attribution: rollout of weighted.
     """
-    from .mamba import rollout, without
+    from .mamba import rolled_map, row_map
 
-    mean = attentions.mean(2)
-    weighted = (gradients * attentions).clamp(min=0).mean(2)
-    rows = {"raw": mean[start_layer:, :, class_position].mean(0)}
-    for name, stack in (("rollout", mean), ("attribution", weighted)):
-        rows[name] = rollout(stack, start_layer, transform=transform)[:, class_position]
-    return {name: without(row, class_position).clamp(min=0) for name, row in rows.items()}
+    return {
+        "raw": row_map(mean[start_layer:, :, class_position].mean(0), class_position),
+        "rollout": rolled_map(mean, start_layer, class_position),
+        "attribution": rolled_map(weighted, start_layer, class_position),
+    }
 
 
 def _patches(pixels, grid):

@@ -28,16 +28,12 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
     _check(hidden, residual_gradients, hidden.shape[3], start_layer, class_position)
     tokens = hidden.shape[3]
 
-    def spread(row):
-        return row[:, None].expand(-1, tokens, -1)
-
     scaled = min_max(hidden, (2, 3)).mean(2)
     signed = hidden.mean(2)
     positive = min_max(hidden.clamp(min=0), (2, 3)).mean(2) * gradient_shares(residual_gradients)
+    settings = {"guarded": not published, "transform": transform}
     rolled = [
-        rollout([spread(row) for row in rows], start_layer, guarded=not published, transform=transform)[
-            :, class_position
-        ]
+        rolled_map(rows[:, :, None].expand(-1, -1, tokens, -1), start_layer, class_position, **settings)
         for rows in (signed, positive)
     ]
     return _maps(scaled[start_layer:].mean(0), *rolled, class_position)
@@ -53,17 +49,14 @@ def mamba_maps_full(
     """
     _check(matrices, residual_gradients, matrices.shape[3], start_layer, class_position)
     rows = min_max(matrices[:, :, class_position], (2,))
-    weighted = min_max(matrices.clamp(min=0), (2, 3)) * gradient_shares(residual_gradients)[:, :, None]
-    rolled = [
-        rollout(stack, start_layer, guarded=not published, transform=transform)[:, class_position]
-        for stack in (matrices, weighted)
-    ]
+    weighted = weighted_by_gradient(matrices, residual_gradients)
+    settings = {"guarded": not published, "transform": transform}
+    rolled = [rolled_map(stack, start_layer, class_position, **settings) for stack in (matrices, weighted)]
     return _maps(rows[start_layer:].mean(0), *rolled, class_position)
 
 
 def _maps(raw, rolled, attributed, class_position):
-    found = {"raw": raw, "rollout": rolled, "attribution": attributed}
-    return {name: without(row, class_position).clamp(min=0) for name, row in found.items()}
+    return {"raw": row_map(raw, class_position), "rollout": rolled, "attribution": attributed}
 
 
 def _check(hidden, gradients, tokens, start_layer, class_position):
@@ -82,9 +75,14 @@ def _check(hidden, gradients, tokens, start_layer, class_position):
         )
 
 
-def without(row, position):
-    """The last dimension without one index."""
-    return torch.cat([row[..., :position], row[..., position + 1 :]], dim=-1)
+def row_map(row, class_position):
+    """The class token's row (..., tokens) as a map: without its own place, at least zero, (..., tokens - 1)."""
+    return torch.cat([row[..., :class_position], row[..., class_position + 1 :]], dim=-1).clamp(min=0)
+
+
+def rolled_map(matrices, start_layer, class_position, **settings):
+    """The class token's row of `rollout` as a map, (batch, tokens - 1); settings: guarded, transform."""
+    return row_map(rollout(matrices, start_layer, **settings)[:, class_position], class_position)
 
 
 def min_max(values, dims):
@@ -97,6 +95,11 @@ def min_max(values, dims):
 def gradient_shares(residual_gradients):
     """max over features of the gradient's positive part, min-max over tokens: (layers, batch, tokens)."""
     return min_max(residual_gradients.clamp(min=0).amax(-1), (2,))
+
+
+def weighted_by_gradient(matrices, residual_gradients):
+    """Attribution's matrices: the positive part, min-max, columns weighted by `gradient_shares`."""
+    return min_max(matrices.clamp(min=0), (2, 3)) * gradient_shares(residual_gradients)[:, :, None]
 
 
 def rollout(matrices, start_layer, *, guarded=True, transform=None):

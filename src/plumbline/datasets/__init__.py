@@ -68,10 +68,9 @@ def raw_files(dataset, block):
         item = {"name": name, "kind": "url" if "url" in item else "hub", "sha256": None, **item}
         # The known checksums belong to the known place.
         if item["kind"] == "url" and block["url"]:
-            # Of one file its address, of several the folder's.
-            folder = len(DATASETS[dataset].sources["url"]) > 1 and DATASETS[dataset].task == "images"
-            url = f"{block['url'].rstrip('/')}/{name}" if folder else block["url"]
-            item |= {"url": url, "sha256": None}
+            # Of one such file its address, of several their folder's.
+            several = sum("url" in other for other in DATASETS[dataset].sources["url"].values()) > 1
+            item |= {"url": f"{block['url'].rstrip('/')}/{name}" if several else block["url"], "sha256": None}
         if item.get("repo_type") == "dataset" and block["revision"]:
             item |= {"revision": block["revision"], "sha256": None}
         items.append(item)

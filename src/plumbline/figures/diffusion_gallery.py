@@ -97,16 +97,8 @@ def overlay(pixels, scores):
 def _name(row, picture, options, facts):
     """What the image is and what the model says."""
     from ..datasets import DATASETS
-    from ..models.labels import CIFAR10
 
     names = DATASETS[options["dataset"]].label_names
     true = names[row.label] if names else getattr(picture, "name", f"class {row.label}")
-    classes = facts["network"]["classes"]
-    said = (
-        names[row.target]
-        if len(names) == classes
-        else CIFAR10[row.target]
-        if classes == 10
-        else f"class {row.target}"
-    )
+    said = facts["labels"][row.target] if facts["labels"] else f"class {row.target}"
     return f"{true}\n{said}\n{row.probability:.2f}" if names else f"{true}:\n{said} {row.probability:.2f}"

@@ -24,7 +24,7 @@ ENTRY = Output(
     formats=maps.FORMATS,
     order=131,
 )
-SHOWN = ("raw", "rollout_published", "rollout", "rollout_diffused", "attribution", "attribution_diffused",
+SHOWN = ("raw", "rollout_published", "rollout", "rollout_normalised", "rollout_diffused", "attribution", "attribution_diffused",
          "gradient_x_input", "random", "centre")  # fmt: skip
 BANDS = ("rollout_diffused", "random")
 

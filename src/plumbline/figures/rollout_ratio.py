@@ -1,12 +1,13 @@
 """The claim as a ratio and as what it is a ratio of: selective rollout's median correlation over ordinary rollout's.
 
-inputs: tables (selective_rollout.csv). options: scale, bootstrap, selective_rollout. A row of panels a model, at the
+inputs: tables (selective_rollout.csv). options: scale, bootstrap. A row of panels a model, at the
 published threshold. Left: the ratio by layer with its interval, for the published and the corrected definition, where
 ordinary rollout's median is surely positive; in print: the star. Right: the medians themselves, selective against ordinary
 rollout, a point a layer: far to the left a small gain makes a large ratio.
 """
 
 from ..registry import Output
+from ..tables.selective_rollout import POSITIVE
 from .rollouts import finish, grid, models, published_threshold
 from .style import styled
 
@@ -24,8 +25,6 @@ LOOKS = {
     "published": ("as published", "#d55e00", "o", "white"),
     "corrected": ("corrected", "#0173b2", "s", "#0173b2"),
 }
-# A ratio is shown where so few resamples leave its denominator at zero or below.
-POSITIVE = 0.025
 
 
 @styled

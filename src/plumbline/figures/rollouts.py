@@ -1,9 +1,9 @@
 """What the three figures of selective rollout share: the table's rows, a panel a model, lines with their looks. No torch."""
 
 from ..collect import dataset_label, provenance, seeds_of, table_rows
+from ..tables import selective_rollout as table
 from .style import figure, foot
 
-TABLE = "selective_rollout"
 # Readout without its `_max` -> (label, colour, marker); in grey print the markers tell them apart.
 LOOKS = {
     "selective_rollout": ("selective", "#d55e00", "o"),
@@ -18,12 +18,11 @@ LOOKS = {
 }
 # Definition -> the metric that belongs to it.
 DEFINITIONS = {"corrected": "spearman", "published": "spearman_dense"}
-PUBLISHED_THRESHOLD = 1.0
 
 
 def models(inputs):
     """[(title, rows of table selective_rollout)] of each model, maxima over rows and controls alone."""
-    frame = table_rows(inputs["tables"], TABLE)
+    frame = table_rows(inputs["tables"], table.ENTRY.id)
     kept = frame["readout"].str.endswith("_max") | frame["readout"].isin(("random", "position"))
     kept &= frame["definition"].map(DEFINITIONS) == frame["metric"]
     frame = frame[kept].assign(readout=frame["readout"].str.removesuffix("_max"))
@@ -36,14 +35,12 @@ def models(inputs):
 def published_threshold(part):
     """The threshold of the rows that is nearest to the published one."""
     values = part.loc[part["readout"] == "selective_rollout", "threshold"]
-    return min(values, key=lambda value: abs(value - PUBLISHED_THRESHOLD))
+    return min(values, key=lambda value: abs(value - table.PUBLISHED_THRESHOLD))
 
 
 def shown_layer(part, options):
     """The layer of which the table's summary speaks."""
-    from ..tables.selective_rollout import shown_layer as layer
-
-    return layer(int(part["depth"].iloc[0]), options)
+    return table.shown_layer(int(part["depth"].iloc[0]), options)
 
 
 def grid(found, across=2, height=2.5, legend=1.9, shared=True):

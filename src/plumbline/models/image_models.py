@@ -1,6 +1,7 @@
 """Image classifiers: made from their configuration, trained or taken from a checkpoint, and read back.
 
-A model's folder holds model.safetensors, config.json ({architecture, network, mean, std, labels}) and metrics.json.
+A model's folder holds model.safetensors, config.json ({architecture, network, mean, std, labels:
+names of the classes, empty where they have none}) and metrics.json.
 """
 
 import argparse
@@ -13,10 +14,12 @@ import torch
 
 from .. import __version__
 from ..artefacts import atomic, read_json, read_rows, write_json
+from ..datasets import DATASETS
 from ..datasets.images import arrays
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
+from .labels import TRAINED
 from .runtime import prepare
 from .vim import VisionMamba
 from .vit import RELEASED, VisionTransformer, released_weights
@@ -82,6 +85,7 @@ def train_job(
     else:
         network, facts = taken(block, checkpoint)
         network.to(device)
+    facts.setdefault("labels", list(DATASETS[dataset].label_names))
     correct, total = None, 0
     if labels:
         images, classes = arrays(read_rows(files["test"]))
@@ -121,6 +125,7 @@ def taken(block, checkpoint):
     if block["source"] == "mirror":
         entry = RELEASED[block["released"]]
         facts = {"architecture": "vit", **{name: entry[name] for name in ("network", "mean", "std")}}
+        facts["labels"] = list(TRAINED[block["released"]][1])
         weights = released_weights(block["released"], checkpoint)
     else:
         facts = {"architecture": block["architecture"], "network": network_of(block), **IMAGENET}

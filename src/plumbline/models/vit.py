@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ..errors import PlumblineError, unknown
 
-# Released checkpoints of ../shared/data/small_models: sizes, and old name -> ours, the first pattern that fits.
+# Released checkpoints of the mirror's small_models/: sizes, and old name -> ours, the first pattern that fits.
 _MNIST = [
     (r"pos_embedding", "pos_embed"),
     (r"patch_to_embedding\.(.*)", r"patch_embed.\1"),

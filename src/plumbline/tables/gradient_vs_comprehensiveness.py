@@ -27,7 +27,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval, percentiles
+from ..stats import bootstrap_interval, percentiles, resampled_counts
 from . import latex as tex
 
 ENTRY = Output(
@@ -120,9 +120,7 @@ def _over(found, readouts, options, seed):
     from ..attribution import method_of
 
     count = len(found["spearman"])
-    draws = np.random.default_rng(seed).multinomial(
-        count, np.full(count, 1 / count), size=options["bootstrap"]["resamples"]
-    )
+    draws = resampled_counts(count, resamples=options["bootstrap"]["resamples"], seed=seed)
     rows = []
     for group, label in GROUPS.items():
         names = [

@@ -106,31 +106,27 @@ def _published(entries, metric, name):
 
 
 def summary(frame):
-    """What the numbers say of the claim that diffusion makes better maps, in plain words: one sentence a model and fill."""
+    """What the numbers say of the claim that diffusion makes better maps, in plain words, a model and fill after the other."""
     said = []
     for (dataset, model, fill), part in frame.groupby(["dataset", "model", "fill"], sort=False):
         cells = part.set_index(["map", "metric"])
-        where = f"{dataset_label(dataset)}, {model}, patches set to {fill}"
-        sides = [
-            f"{_verdict(cells.loc[('rollout_diffused', metric)])} {text}"
-            for metric, text in (
-                ("positive_auc", "with the relevant patches first"),
-                ("negative_auc", "with the irrelevant ones first"),
-            )
-        ]
-        better = [
+        positive, negative = (
+            _verdict(cells.loc[("rollout_diffused", metric)]) for metric in ("positive_auc", "negative_auc")
+        )
+        said.append(
+            f"{dataset_label(dataset)}, {model}, patches set to {fill}: diffusing the rollout {positive} with the relevant patches "
+            f"first and {negative} with the irrelevant ones first."
+        )
+        rivals = [
             MAPS[name].label.lower()
-            for name in ("centre", "gradient_x_input")
-            if (name, "positive_auc") in cells.index and _better(cells, name, "rollout_diffused")
+            for name in ("rollout_normalised", "gradient_x_input", "centre")
+            if _ahead(cells, name, "rollout_diffused")
         ]
-        beaten = f" {_listed(better)} alone is better than diffused rollout on both." if better else ""
-        beaten = beaten[:1] + beaten[1:2].upper() + beaten[2:]
-        said.append(f"{where}: diffusing the rollout {' and '.join(sides)}.{beaten}")
+        if rivals:
+            said.append(
+                f"Without diffusion, with better means than diffused rollout both ways: {', '.join(rivals)}."
+            )
     return " ".join(said)
-
-
-def _listed(names):
-    return " or ".join(names)
 
 
 def _verdict(row):
@@ -142,7 +138,7 @@ def _verdict(row):
     return f"{'helps' if helps else 'harms'} {text}"
 
 
-def _better(cells, name, other):
+def _ahead(cells, name, other):
     """Whether one map's means beat another's in both directions."""
     gap = {
         metric: cells.loc[(name, metric), "mean"] - cells.loc[(other, metric), "mean"]

@@ -46,6 +46,8 @@ PUBLISHED_THRESHOLD = 1.0
 KEYS = ["layer", "readout", "threshold"]
 # In an index, instead of the missing threshold of what has none.
 NONE = -1.0
+# A ratio says nothing where more of the resamples leave its denominator at zero or below.
+POSITIVE = 0.025
 # The gradient's sum is rounding noise below this share of it (single precision: about 1e-7).
 NOISE = 1e-5
 
@@ -195,7 +197,7 @@ def _as_published(cells, threshold, layer, depth):
         f"correlation of {_median(chosen)} with the input gradient, and rollout with all layers one of {_median(joint)}: "
     )
     claimed = "" if np.isnan(chosen.published_value) else f", in print {chosen.published_value:g}"
-    if chosen.joint_not_positive > 0.025:
+    if chosen.joint_not_positive > POSITIVE:
         return text + (
             f"their ratio{claimed} has no meaning, since rollout's median is not positive in "
             f"{100 * chosen.joint_not_positive:.0f}% of the resamples."
@@ -209,7 +211,7 @@ def _noise(cells):
         return f"Of that gradient the sum over features leaves {left['published']:.1g}."
     return (
         f"But that gradient is taken before a LayerNorm, so its sum over features is zero and only rounding noise, "
-        f"{left['published']:.0e} of the gradient, was ranked, which follows nothing but the gradient's size; at the embedding block's output {left['corrected']:.1g} is left."
+        f"{left['published']:.0e} of the gradient, was ranked; at the embedding block's output {left['corrected']:.1g} is left."
     )
 
 
@@ -329,7 +331,7 @@ def _cell(row, name):
     text = tex.number(*(getattr(row, name + end) for end in ("", "_lower", "_upper")), digits=2)
     return (
         rf"\textit{{({text})}}"
-        if name == "ratio" and row.joint_not_positive > 0.025 and text != "--"
+        if name == "ratio" and row.joint_not_positive > POSITIVE and text != "--"
         else text
     )
 
