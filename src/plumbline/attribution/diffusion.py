@@ -8,7 +8,7 @@ Each layer's matrix M, rows divided by their sums, is replaced by U f(s / s_max)
                           eigenvalues are +-s: f is odd
     pagerank              f(s) = a s / (1 - (1 - a) s), personalised PageRank
     heat                  f(s) = s exp(-a (1 - s)), the heat kernel
-    identity              f(s) = s: no diffusion; with it the steps around one, dividing rows and clipping, stand alone
+    identity              f(s) = s: no diffusion, but the steps around one, dividing by sums and s_max, and clipping
 
 `full_network_enhancement` is that work's whole algorithm, which symmetrises and so forgets the attention's direction.
 """
@@ -24,7 +24,8 @@ SPECTRA = {
     "pagerank": lambda s, a: a * s / (1 - (1 - a) * s),
     "heat": lambda s, a: s * torch.exp(-a * (1 - s)),
 }
-KINDS = ("identity", *SPECTRA, "full_network_enhancement")
+CONTROL = {"identity": lambda s, a: s}
+KINDS = (*CONTROL, *SPECTRA, "full_network_enhancement")
 
 
 def spectra(matrix, alpha=ALPHA):
@@ -42,10 +43,8 @@ def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
         return network_enhancement(matrix, alpha)
     if kind not in KINDS:
         raise unknown("diffusion", kind, KINDS)
-    if kind == "identity":
-        return _rows(matrix)
     left, values, right = torch.linalg.svd(_rows(matrix), full_matrices=False)
-    values = SPECTRA[kind](_shares(values), alpha)
+    values = {**CONTROL, **SPECTRA}[kind](_shares(values), alpha)
     return (left * values[..., None, :]) @ right
 
 

@@ -37,6 +37,8 @@ MAPS = {
     "attribution": Map("Attribution"),
     "attribution_published": Map("Attribution, as published", _VIM, published=True),
     "rollout_normalised": Map("Rollout, normalised alone"),
+    "rollout_normalised_published": Map("Rollout, normalised alone, as published", _VIM, published=True),
+    "attribution_normalised": Map("Attribution, normalised alone"),
     "rollout_diffused": Map("Rollout, diffused", diffused=True),
     "rollout_diffused_published": Map("Rollout, diffused, as published", _VIM, published=True, diffused=True),
     "attribution_diffused": Map("Attribution, diffused", diffused=True),
@@ -104,6 +106,7 @@ def _diffused(matrices, weighted, settings, alpha):
 
     return {
         "rollout_normalised": rolled(matrices, "identity"),
+        "attribution_normalised": rolled(weighted, "identity"),
         "rollout_diffused": rolled(matrices, "network_enhancement"),
         "attribution_diffused": rolled(weighted, "network_enhancement"),
         "rollout_pagerank": rolled(matrices, "pagerank"),
@@ -117,7 +120,7 @@ def _vim_maps(trace, gradients, settings, alpha):
 
     from . import diffusion
     from .hidden_attention import hidden_matrices, hidden_rows
-    from .mamba import mamba_maps, mamba_maps_full, weighted_by_gradient
+    from .mamba import mamba_maps, mamba_maps_full, rolled_map, weighted_by_gradient
 
     rows = hidden_rows(trace, settings["class_position"], published=True)
     matrices = hidden_matrices(trace)
@@ -126,14 +129,12 @@ def _vim_maps(trace, gradients, settings, alpha):
         f"{name}_published": values
         for name, values in mamba_maps(rows, gradients, published=True, **settings).items()
     }
-    diffuse = diffusion.diffusion("network_enhancement", alpha)
-
-    def with_identity(matrix):
-        # What the thesis's notebook shows: whole matrices, the identity already added, are diffused.
-        return diffuse(matrix + torch.eye(matrix.shape[-1], device=matrix.device))
-
-    broadcast = mamba_maps(rows, gradients, published=False, transform=with_identity, **settings)
-    found["rollout_diffused_published"] = broadcast["rollout"]
+    tokens = rows.shape[-1]
+    # What the thesis's notebook shows: whole matrices, the identity already added, are diffused.
+    broadcast = rows.mean(2)[:, :, None].expand(-1, -1, tokens, -1) + torch.eye(tokens, device=rows.device)
+    for name, kind in (("normalised", "identity"), ("diffused", "network_enhancement")):
+        transform = diffusion.diffusion(kind, alpha)
+        found[f"rollout_{name}_published"] = rolled_map(broadcast, **settings, transform=transform)
     return matrices, found | _diffused(matrices, weighted_by_gradient(matrices, gradients), settings, alpha)
 
 

@@ -17,7 +17,7 @@ def look(name):
         return {"color": SHADES["control"][0], "linestyle": DASHES[1 + (name == "centre")], "filled": True}
     if entry.post_hoc:
         return {"color": SHADES["gradient"][0], "linestyle": "-", "filled": True}
-    dash = DASHES[1] if entry.diffused else DASHES[3] if name.endswith("_normalised") else DASHES[0]
+    dash = DASHES[1] if entry.diffused else DASHES[3] if "_normalised" in name else DASHES[0]
     return {
         "color": _COLORS[name.split("_")[0]],
         "linestyle": DASHES[2] if entry.published else dash,

@@ -1,8 +1,8 @@
 """How good the maps of image models are, before and after network diffusion, with controls: perturbation curves and ink.
 
 inputs: patch_faithfulness (one file a seed), image_models. Each image is averaged over seeds first; the interval is a
-bootstrap over images. `difference` is the paired difference from another map (`against`): of a diffused map its undiffused
-twin, of the others the random control; its interval is a bootstrap over the same images. Unit of all metrics: a share, in
+bootstrap over images. `difference` is the paired difference from another map (`against`): of a diffused map the
+same steps without the diffusion (`_normalised`), of the others the random control; its interval is a bootstrap over the same images. Unit of all metrics: a share, in
 [0, 1]; what they are stands in plumbline.faithfulness.patches. The diffusion is a reconstruction.
 """
 
@@ -39,7 +39,7 @@ def against(name):
     """The map that a map is compared with."""
     if MAPS[name].diffused:
         suffix = "_published" if MAPS[name].published else ""
-        return name.split("_")[0] + suffix
+        return f"{name.split('_')[0]}_normalised{suffix}"
     return "random"
 
 
@@ -114,8 +114,8 @@ def summary(frame):
             _verdict(cells.loc[("rollout_diffused", metric)]) for metric in ("positive_auc", "negative_auc")
         )
         said.append(
-            f"{dataset_label(dataset)}, {model}, patches set to {fill}: diffusing the rollout {positive} with the relevant patches "
-            f"first and {negative} with the irrelevant ones first."
+            f"{dataset_label(dataset)}, {model}, patches set to {fill}: beside the same steps without it, the diffusion of the "
+            f"rollout {positive} with the relevant patches first and {negative} with the irrelevant ones first."
         )
         rivals = [
             MAPS[name].label.lower()
