@@ -2,6 +2,7 @@
 
 import copy
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -236,6 +237,21 @@ def test_options_hold_what_the_output_reads(small):
     assert (options["dataset"], options["model"]) == ("agreement", "bert")
     assert len(options["runs"]) == 1
     assert "heatmap_examples" not in plan.output_options(config, "tables", "comp_suff")
+
+
+def test_compared_methods_are_those_that_the_table_reads(small):
+    """Beside the study's own and the controls; of the other tables of attributions every method."""
+    small["selective_rollout"]["compared"] = ["flow"]
+    found = plan.output_inputs(configuration.validate(small), "tables", "gradient_vs_comprehensiveness")
+    read = {Path(file).stem for file in found["attributions"]}
+    assert read == {"selective", "input_gradient", "flow", "random", "position", "uniform", "oracle"}
+    assert {Path(file).stem for file in found["faithfulness"]} == read
+    small["selective_rollout"]["compared"] = None
+    found = plan.output_inputs(configuration.validate(small), "tables", "gradient_vs_comprehensiveness")
+    assert {"alti", "ig", "blankout"} < {Path(file).stem for file in found["attributions"]}
+    small["selective_rollout"]["compared"] = ["flows"]
+    with pytest.raises(PlumblineError, match="selective_rollout.compared.*'flow'"):
+        configuration.validate(small)
 
 
 def test_an_output_of_some_runs_is_not_made_without_them(small):

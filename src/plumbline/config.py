@@ -122,6 +122,8 @@ def validate(config):
     _check_protocols(config)
     _check_attention_meets_xai(config)
     _check_images(config)
+    for method in (config[ROLLOUT] or {}).get("compared") or ():
+        _known(f"{ROLLOUT}.compared", "method", method, registries()["methods"])
     for kind in ("tables", "figures"):
         for name in config[kind]:
             _known(kind, kind[:-1], name, registries()[kind])

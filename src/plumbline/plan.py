@@ -231,9 +231,21 @@ def output_inputs(config, kind, name):
             found = classifier_files(config, stage)
         else:
             read = _lowest_seeds(chosen) if stage in ONE_SEED else chosen
-            found = [file for job, run in read for file in _stage_files(stage, job, run)]
+            found = [
+                file
+                for job, run in read
+                for file in _stage_files(stage, job, _compared_run(config, entry, run))
+            ]
         files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
     return files
+
+
+def _compared_run(config, entry, run):
+    """The run as far as an output reads it: where its study's `compared` names methods, without the others."""
+    named = config[entry.study]["compared"] if entry.compared else None
+    if named is None:
+        return run
+    return {**run, "methods": [name for name in run["methods"] if name in (*named, *entry.methods)]}
 
 
 def _lowest_seeds(chosen):

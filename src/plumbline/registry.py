@@ -159,6 +159,7 @@ class Output:
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
     methods  it shows the runs alone that have all of these methods, and is not made where none has; empty: every run.
+    compared whether its study's key `compared` says which methods it reads, beside `methods` and the controls.
     formats  file endings.
     """
 
@@ -169,5 +170,6 @@ class Output:
     per: str = "study"
     options: tuple = ("bootstrap",)
     methods: tuple = ()
+    compared: bool = False
     formats: tuple = ("csv", "tex")
     order: int = 50

@@ -1,6 +1,6 @@
 """Whether a readout that agrees with the input gradient is faithful: correlation beside comprehensiveness and sufficiency.
 
-inputs: attributions (all methods and seeds of the runs), faithfulness. For every readout: spearman, the mean over examples
+inputs: attributions (all seeds of the runs; the methods that `selective_rollout.compared` names), faithfulness. For every readout: spearman, the mean over examples
 of Spearman's correlation with `input_gradient` over tokens (none, in [-1, 1]); comp and suff under the protocol
 `standard` (probability of the explained class; comp: higher is better, suff: lower). Examples are averaged over seeds
 first; intervals are a bootstrap over examples. Rows without a readout hold, for all readouts that are no controls and for
@@ -36,6 +36,7 @@ ENTRY = Output(
     study="selective_rollout",
     needs=("attributions", "faithfulness"),
     methods=("selective", "input_gradient"),
+    compared=True,
     order=111,
 )
 
