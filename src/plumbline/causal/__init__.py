@@ -1,22 +1,21 @@
-"""ExplainNN: causal graphs of a network's own nodes, learnt by interventions on its weights (Ahmad et al., WACV 2024).
+"""ExplainNN: causal graphs of a network's own nodes, learnt by interventions on its weights (docs/causal.md).
 
-    graph = learn_graph(model, images, labels, target)
-    graph.layer("fc3").causes
+    learn_graph   the causal graph of one class of a model
+    CausalGraph   what it returns, with LayerGraph, NodeEffect and Edge inside it
 
-The specification of what is computed, and where it departs from the released code, stands in docs/definitions.md.
+torch is imported when learn_graph is asked for: the workflow's own modules read this package's lists without it.
 """
 
-__all__ = ["CausalGraph", "Edge", "LayerGraph", "NodeEffect", "learn_graph"]
+import importlib
+
+_HOME = {
+    "learn_graph": "plumbline.causal.learn",
+    **dict.fromkeys(("CausalGraph", "LayerGraph", "NodeEffect", "Edge"), "plumbline.causal.graph"),
+}
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name):
-    """Names of the interface, imported where they are asked for: `learn_graph` imports torch."""
-    if name not in __all__:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from . import graph
-
-    if name == "learn_graph":
-        from .learn import learn_graph
-
-        return learn_graph
-    return getattr(graph, name)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

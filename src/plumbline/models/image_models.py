@@ -20,11 +20,15 @@ from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
 from .labels import TRAINED
+from .lenet import LeNet
+from .resnet import ResNet
 from .runtime import prepare
 from .vim import VisionMamba
 from .vit import RELEASED, VisionTransformer, released_weights
 
-ARCHITECTURES = {"vim": VisionMamba, "vit": VisionTransformer}
+ARCHITECTURES = {"vim": VisionMamba, "vit": VisionTransformer, "lenet": LeNet, "resnet": ResNet}
+# What the classes take of a model's block beyond image_size, channels and classes.
+SIZES = {"vim": ("patch_size", "depth", "embed_dim", "d_state")}
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 BATCH = 64  # images of a forward pass; changes no result beyond rounding
 
@@ -78,7 +82,11 @@ def train_job(
     curve, count = [], 0
     if training:
         images, classes = arrays(read_rows(files["train"]))
-        facts = {"architecture": block["architecture"], "network": network_of(block), **_moments(images)}
+        facts = {
+            "architecture": block["architecture"],
+            "network": network_of(block),
+            **_scaling(block["architecture"], images),
+        }
         network, count = build(facts).to(device), len(images)
         draw = np.random.default_rng(seed_of("training", dataset, model, seed))
         curve = fit(network, images, torch.from_numpy(classes), facts, training, draw)
@@ -110,12 +118,16 @@ def train_job(
 
 def network_of(block):
     """The sizes in a model's block, as the architecture's class takes them."""
-    names = ("image_size", "patch_size", "channels", "classes", "depth", "embed_dim", "d_state")
+    names = ("image_size", "channels", "classes", *SIZES.get(block["architecture"], ()))
     return {name: block[name] for name in names}
 
 
-def _moments(images):
-    """Mean and standard deviation of each channel of uint8 images, in [0, 1], four digits."""
+def _scaling(architecture, images):
+    """Mean and standard deviation by which pixels in [0, 1] are scaled, a channel each: the architecture's own, or those
+    of the training images, uint8, four digits."""
+    own = getattr(ARCHITECTURES[architecture], "scaling", None)
+    if own:
+        return own(images.shape[-1])
     scaled = images.reshape(-1, images.shape[-1]).astype(np.float64) / 255
     return {"mean": scaled.mean(0).round(4).tolist(), "std": scaled.std(0).round(4).tolist()}
 

@@ -1,0 +1,47 @@
+"""LeNet-5 in its modern form (LeCun et al. 1998): two convolutions, three linear layers, 61,706 weights on 32 x 32 grey images.
+
+A chain of modules with a ReLU and a pooling module for every use, so that hooks and attribution rules that go by module
+find each of them (specification of ExplainNN, §1). Output: logits.
+"""
+
+from torch import nn
+
+from ..errors import PlumblineError
+
+KERNEL = 5
+
+
+class LeNet(nn.Sequential):
+    """Images float (batch, channels, image_size, image_size) -> logits (batch, classes).
+
+    Raises PlumblineError for images too small for two convolutions of 5 x 5 with pooling.
+    """
+
+    causal_layers = ("conv1", "conv2", "fc1", "fc2", "fc3")  # from the input up
+
+    def __init__(self, *, image_size=32, channels=1, classes=10):
+        side = ((image_size - KERNEL + 1) // 2 - KERNEL + 1) // 2
+        if side < 1:
+            raise PlumblineError(f"LeNet reads images of 16 pixels a side or more, not {image_size}")
+        super().__init__()
+        for name, module in (
+            ("conv1", nn.Conv2d(channels, 6, KERNEL)),
+            ("relu1", nn.ReLU()),
+            ("pool1", nn.MaxPool2d(2)),
+            ("conv2", nn.Conv2d(6, 16, KERNEL)),
+            ("relu2", nn.ReLU()),
+            ("pool2", nn.MaxPool2d(2)),
+            ("flatten", nn.Flatten()),
+            ("fc1", nn.Linear(16 * side * side, 120)),
+            ("relu3", nn.ReLU()),
+            ("fc2", nn.Linear(120, 84)),
+            ("relu4", nn.ReLU()),
+            ("fc3", nn.Linear(84, classes)),
+        ):
+            self.add_module(name, module)
+
+    @staticmethod
+    def scaling(channels):
+        """Mean and standard deviation that pixels in [0, 1] are scaled by, a channel each: none of grey images, 0.5 of colour."""
+        centre, spread = (0.0, 1.0) if channels == 1 else (0.5, 0.5)
+        return {"mean": [centre] * channels, "std": [spread] * channels}
