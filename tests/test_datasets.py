@@ -27,7 +27,7 @@ SOURCES = [(dataset, source) for dataset, entry in DATASETS.items() for source i
 
 def test_registry():
     texts = {"sentiment", "reviews", "agreement", "sst2", "imdb", "imdb_25k", "yelp", "sva"}
-    images = {"digits", "mnist", "imagenet", "imagenet_samples"}
+    images = {"digits", "digits_half", "mnist", "cifar10", "imagenet", "imagenet_samples"}
     assert set(DATASETS) == texts | images
     assert images == {name for name, entry in DATASETS.items() if entry.task == "images"}
     with pytest.raises(PlumblineError, match="unknown dataset 'sst': did you mean 'sst2'"):

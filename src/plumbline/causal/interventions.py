@@ -214,7 +214,7 @@ class CausalNetwork:
             return output.flatten(0, 1)
 
         def repeated(value):
-            return value.expand(k, *value.shape).flatten(0, 1)
+            return value.repeat(k, *[1] * (value.dim() - 1))  # never a view: what follows may work in place
 
         if name in seen.outputs:
             value = changed(repeated(seen.outputs[name]))
