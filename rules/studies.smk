@@ -6,6 +6,7 @@
 localrules:
     alti,
     attention_meets_xai,
+    explainn,
     network_diffusion,
     selective_rollout,
 
@@ -18,6 +19,11 @@ rule alti:
 rule attention_meets_xai:
     input:
         final_output(config, "attention_meets_xai"),
+
+
+rule explainn:
+    input:
+        final_output(config, "explainn"),
 
 
 rule network_diffusion:

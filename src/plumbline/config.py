@@ -50,6 +50,14 @@ PATHS = {
     "spectra": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
     "patch_faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
     "map_benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps.tsv",
+    "causal_graphs": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.json",
+    "causal_graphml": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.graphml",
+    "stability": "results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet",
+    "pruning": "results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet",
+    "explanations": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet",
+    "nodes": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/nodes.parquet",
+    "explanation_metrics": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet",
+    "causal_benchmarks": "results/{scale}/benchmarks/causal/{dataset}/{model}/seed{seed}/{stage}.tsv",
     "logs": "results/{scale}/logs/{stage}/{job}.log",
 }
 
@@ -59,6 +67,17 @@ XAI = "attention_meets_xai"
 DIFFUSION = "network_diffusion"
 # The study of selective rollout, likewise.
 ROLLOUT = "selective_rollout"
+# The study of causal graphs, likewise.
+EXPLAINN = "explainn"
+# Architectures of image models that causal graphs are learnt of.
+CONVOLUTIONAL = ("lenet", "resnet")
+# Sources of image models, an architecture each.
+IMAGE_SOURCES = {
+    "vim": ("scratch", "hub"),
+    "vit": ("mirror",),
+    "lenet": ("scratch",),
+    "resnet": ("scratch",),
+}
 # What makes up a model's artefact; `metrics` is for tables, the rest is the model.
 MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 # The keys of a model's block that only one source reads.
@@ -74,6 +93,8 @@ SOURCE_KEYS = {
 def registries():
     """The registries that a configuration is checked against, by name."""
     from .attribution import METHODS
+    from .causal.explanations import BASELINES
+    from .causal.metrics import METRICS
     from .datasets import DATASETS
     from .faithfulness import PROTOCOLS
     from .figures import FIGURES
@@ -83,6 +104,8 @@ def registries():
         "datasets": DATASETS,
         "methods": METHODS,
         "protocols": PROTOCOLS,
+        "baselines": BASELINES,
+        "metrics": METRICS,
         "figures": FIGURES,
         "tables": TABLES,
     }
@@ -122,6 +145,7 @@ def validate(config):
     _check_protocols(config)
     _check_attention_meets_xai(config)
     _check_images(config)
+    _check_explainn(config)
     for method in (config[ROLLOUT] or {}).get("compared") or ():
         _known(f"{ROLLOUT}.compared", "method", method, registries()["methods"])
     for kind in ("tables", "figures"):
@@ -155,33 +179,65 @@ def _check_images(config):
         for source, key in (("mirror", "released"), ("hub", "repo"), ("hub", "file")):
             if block["source"] == source and block[key] is None:
                 raise PlumblineError(f"{place} has source '{source}' but no '{key}'")
-        if (block["source"] == "mirror") != (block["architecture"] == "vit"):
+        legal = IMAGE_SOURCES[block["architecture"]]
+        if block["source"] not in legal:
             raise PlumblineError(
-                f"{place}: a vit comes from source 'mirror', a vim from 'scratch' or 'hub'; not '{block['source']}'"
+                f"{place}: a {block['architecture']} comes from source {' or '.join(legal)}, not '{block['source']}'"
             )
-        if block["image_size"] % block["patch_size"]:
+        if block["architecture"] == "vim" and block["image_size"] % block["patch_size"]:
             raise PlumblineError(f"{place}.image_size is no multiple of its patch_size")
     if not config[DIFFUSION]:
         return
     seen = set()
     for index, run in enumerate(config[DIFFUSION]["runs"]):
         place = f"{DIFFUSION}.runs[{index}]"
-        _known(place, "dataset", run["dataset"], config["datasets"])
-        _known(place, "image model", run["model"], config["image_models"])
-        entry = registries()["datasets"][run["dataset"]]
-        if entry.task != "images":
-            raise PlumblineError(f"{place}: dataset '{entry.id}' has no images: choose another dataset")
-        if config["image_models"][run["model"]]["source"] == "scratch" and "train" not in entry.splits:
-            raise PlumblineError(f"{place}: dataset '{entry.id}' has no split to train '{run['model']}' on")
+        _check_image_run(config, run, place, seen)
+        if config["image_models"][run["model"]]["architecture"] in CONVOLUTIONAL:
+            raise PlumblineError(f"{place}: model '{run['model']}' has no tokens: its run belongs to {EXPLAINN}.runs")
         if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
             raise PlumblineError(f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})")
-        for seed in run["seeds"]:
-            key = (run["dataset"], run["model"], seed)
-            if key in seen:
-                raise PlumblineError(
-                    f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice"
-                )
-            seen.add(key)
+
+
+def _check_image_run(config, run, place, seen):
+    """What the runs of all image models have; seen: (dataset, model, seed) of the runs before, which it adds to."""
+    _known(place, "dataset", run["dataset"], config["datasets"])
+    _known(place, "image model", run["model"], config["image_models"])
+    entry = registries()["datasets"][run["dataset"]]
+    if entry.task != "images":
+        raise PlumblineError(f"{place}: dataset '{entry.id}' has no images: choose another dataset")
+    if config["image_models"][run["model"]]["source"] == "scratch" and "train" not in entry.splits:
+        raise PlumblineError(f"{place}: dataset '{entry.id}' has no split to train '{run['model']}' on")
+    for seed in run["seeds"]:
+        key = (run["dataset"], run["model"], seed)
+        if key in seen:
+            raise PlumblineError(
+                f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice"
+            )
+        seen.add(key)
+
+
+def _check_explainn(config):
+    """The runs of the study of causal graphs; `classes` become a list."""
+    seen = set()
+    for index, run in enumerate((config[EXPLAINN] or {"runs": ()})["runs"]):
+        place = f"{EXPLAINN}.runs[{index}]"
+        _check_image_run(config, run, place, seen)
+        block = config["image_models"][run["model"]]
+        if block["architecture"] not in CONVOLUTIONAL:
+            raise PlumblineError(
+                f"{place}: model '{run['model']}' is no convolutional network: causal graphs need the architecture "
+                f"{' or '.join(CONVOLUTIONAL)}"
+            )
+        for label in run["classes"] or ():
+            if label >= block["classes"]:
+                raise PlumblineError(f"{place}.classes: there is no class {label}; legal: 0 to {block['classes'] - 1}")
+        if run["classes"] is None:
+            run["classes"] = list(range(block["classes"]))
+        for key in ("baselines", "metrics"):
+            for name in run[key]:
+                _known(f"{place}.{key}", key[:-1], name, registries()[key])
+        if run["metrics"] and not run["attributions"]:
+            raise PlumblineError(f"{place}: `metrics` are of attributions, which are null: set `metrics: []` as well")
 
 
 def _unknown(place, kind, name, legal):

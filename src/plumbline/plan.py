@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .config import (
     DIFFUSION,
+    EXPLAINN,
     MODEL_FILES,
     PATHS,
     ROLLOUT,
@@ -22,11 +23,21 @@ from .errors import PlumblineError
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
           "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
           "rollouts", "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
-          "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness")  # fmt: skip
+          "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness",
+          "causal_graphs", "stability", "pruning", "explanations", "nodes", "explanation_metrics")  # fmt: skip
 # Stages of the multi-head classifier, which no run has a part in.
 XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
-# Stages of image models, which the runs of the study of network diffusion name.
+# Stages of image models, which the runs of the studies of network diffusion and of causal graphs name.
 IMAGE_STAGES = STAGES[STAGES.index("images") :]
+# Stages of the study of causal graphs -> the key of a run that says what they do; where it is empty they are left out.
+CAUSAL_STAGES = {
+    "causal_graphs": "samples",
+    "stability": "stability",
+    "pruning": "pruning",
+    "explanations": "attributions",
+    "nodes": "attributions",
+    "explanation_metrics": "metrics",
+}
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # The method that makes a run one of the study of selective rollout.
@@ -46,7 +57,7 @@ def path(kind, **names):
 def describe(kind, file):
     """What a path of PATHS[kind] says: {dataset, model, seed, method, split, stage, path}, None where silent.
 
-    A path of two models has the second one as `other`.
+    A path of two models has the second one as `other`, that of a class its index as `class`.
     """
     parts = re.split(r"\{(\w+)\}", PATHS[kind])
     pattern = "".join(
@@ -57,10 +68,11 @@ def describe(kind, file):
         raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
     keys = ("dataset", "model", "seed", "method", "split", "stage")
     names = dict.fromkeys(keys) | {
-        key: value for key, value in found.groupdict().items() if key in (*keys, "other", "experiment")
+        key: value for key, value in found.groupdict().items() if key in (*keys, "other", "experiment", "class")
     }
-    if names["seed"] is not None:
-        names["seed"] = int(names["seed"])
+    for key in ("seed", "class"):
+        if names.get(key) is not None:
+            names[key] = int(names[key])
     return names | {"path": str(file)}
 
 
@@ -73,9 +85,9 @@ def jobs(config):
     ]
 
 
-def image_jobs(config):
-    """As `jobs`, of the image models in the study of network diffusion."""
-    block = config[DIFFUSION]
+def image_jobs(config, study=DIFFUSION):
+    """As `jobs`, of the image models in the study of network diffusion or of causal graphs."""
+    block = config[study]
     return [
         ({"scale": config["scale"], "dataset": run["dataset"], "model": run["model"], "seed": seed}, run)
         for run in (block["runs"] if block else ())
@@ -87,9 +99,22 @@ def _jobs_of(config, entry):
     """The jobs that an output may show."""
     if entry.study == DIFFUSION:
         return image_jobs(config)
+    if entry.study == EXPLAINN:
+        keys = _causal_keys(entry)
+        return [(job, run) for job, run in image_jobs(config, EXPLAINN) if all(run[key] for key in keys)]
     if entry.study == ROLLOUT and not config[ROLLOUT]:
         return []
     return [(job, run) for job, run in jobs(config) if set(entry.methods) <= set(run["methods"])]
+
+
+def _causal_keys(entry):
+    """The keys of a run in the study of causal graphs without which it has no part in an output."""
+    keys = []
+    for need in entry.needs:
+        stage, _, table = need.partition("/")
+        keys += _causal_keys(registries()["tables"][table.removesuffix("?")]) if table else []
+        keys += [CAUSAL_STAGES[stage]] if stage in CAUSAL_STAGES else []
+    return keys
 
 
 def rollout_jobs(config):
@@ -275,6 +300,8 @@ def _image_files(stage, job, run):
         return [path("data", split="test", **job)]
     if stage == "image_models":
         return [path("metrics", **job)]
+    if stage == "causal_graphs":
+        return [path(stage, **{"class": label}, **job) for label in run["classes"]]
     # Of a run without perturbation there are maps alone.
     return [path(stage, **job)] if stage != "patch_faithfulness" or run["perturbed"] else []
 
@@ -388,7 +415,17 @@ def targets(config):
     found += [path("rollouts", **job) for job, _ in rollout_jobs(config)]
     for job, run in image_jobs(config):
         found += [path(kind, **job) for kind in ("weights", "architecture")]
-        found += [file for stage in IMAGE_STAGES[1:] for file in _image_files(stage, job, run)]
+        stages = [stage for stage in IMAGE_STAGES[1:] if stage not in CAUSAL_STAGES]
+        found += [file for stage in stages for file in _image_files(stage, job, run)]
+    for job, run in image_jobs(config, EXPLAINN):
+        found += [path(kind, **job) for kind in ("weights", "architecture", "metrics")]
+        found += [
+            file
+            for stage, key in CAUSAL_STAGES.items()
+            if run[key]
+            for file in _image_files(stage, job, run)
+        ]
+        found += [path("causal_graphml", **{"class": label}, **job) for label in run["classes"]]
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}
     return found + final_output({**config, **everything})
 

@@ -1,0 +1,24 @@
+"""The causal graph of one class: results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.{json,graphml}.
+
+Logits of the class, averages over its test images; what the JSON holds: plumbline.causal.graph.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.causal.learn import write_graphs
+
+    label = int(snakemake.wildcards["class"])
+    write_graphs(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        seed=int(snakemake.wildcards.seed),
+        data=snakemake.input.data,
+        outputs={label: {"json": snakemake.output.json, "graphml": snakemake.output.graphml}},
+        classes=[label],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.options,
+    )

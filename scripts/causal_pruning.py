@@ -1,0 +1,23 @@
+"""Accuracy of pruned networks: results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet.
+
+One class, condition and draw a row; shares in [0, 1]; columns: schemas/artefacts/pruning.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.causal.pruning import write_pruning
+
+    write_pruning(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        seed=int(snakemake.wildcards.seed),
+        data=snakemake.input.data,
+        graphs=list(snakemake.input.graphs),
+        output=snakemake.output[0],
+        draws=snakemake.params.draws,
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+    )

@@ -1,0 +1,23 @@
+"""Stability of the causal graphs: results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet.
+
+One class, kind, strength, repetition and layer a row; columns: schemas/artefacts/stability.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.causal.stability import write_stability
+
+    write_stability(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        seed=int(snakemake.wildcards.seed),
+        data=snakemake.input.data,
+        graphs=list(snakemake.input.graphs),
+        output=snakemake.output[0],
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.options,
+    )

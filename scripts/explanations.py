@@ -1,0 +1,26 @@
+"""Maps of an image model's explanations: results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet, and
+nodes.parquet of the causal nodes.
+
+One image a row, one score a pixel; columns: schemas/artefacts/explanations.yaml, schemas/artefacts/nodes.yaml.
+"""
+
+from pathlib import Path
+
+from plumbline.errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    from plumbline.causal.explanations import write_explanations
+
+    write_explanations(
+        dataset=snakemake.wildcards.dataset,
+        model=str(Path(snakemake.input.weights).parent),
+        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+        graphs=list(snakemake.input.graphs),
+        data=snakemake.input.data,
+        output=snakemake.output.explanations,
+        nodes=snakemake.output.nodes,
+        methods=snakemake.params.methods,
+        device=snakemake.resources.device,
+        threads=snakemake.resources.torch_threads,
+        **snakemake.params.options,
+    )
