@@ -8,6 +8,7 @@ from plumbline import tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
+from plumbline.causal.graph import read_graph
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
@@ -59,6 +60,7 @@ STUDY = {
     "repeats": 2,
     "shard": 256,
 }
+CAUSAL_RUN = {"dataset": "digits_half", "model": "lenet", "seeds": [0, 1], "classes": [0, 1, 3, 8]}
 IMAGE_RUN = {"dataset": "digits", "model": "vim", "seeds": [0, 1], "gallery": 3}
 OPTIONS = {
     "scale": "small",
@@ -378,3 +380,107 @@ def vision(results):
         for stage, path in paths.items():
             inputs[stage].append({**about, "method": None, "path": path})
     return inputs
+
+
+def causal(results):
+    """The artefacts of the study of causal graphs below `results`, by the jobs themselves; returns `inputs`."""
+    from plumbline.causal.learn import write_graphs
+    from plumbline.causal.pruning import write_pruning
+    from plumbline.causal.stability import write_stability
+    from plumbline.datasets import load
+    from plumbline.models.image_models import train_job
+
+    files = {split: results / f"data/digits_half/{split}.parquet" for split in ("train", "test")}
+    for split, file in files.items():
+        write_rows(file, load("digits_half", split, {"train": None, "test": 300}), kind="images")
+    block = {
+        "architecture": "lenet", "source": "scratch", "repo": None, "image_size": 32, "channels": 1, "classes": 10,
+        "training": {"epochs": 6, "batch_size": 32, "learning_rate": 2e-3, "weight_decay": 0.0, "warmup": 0.1},
+    }  # fmt: skip
+    stages = (
+        "image_models",
+        "causal_graphs",
+        "stability",
+        "pruning",
+        "explanations",
+        "nodes",
+        "explanation_metrics",
+    )
+    inputs = {stage: [] for stage in stages}
+    inputs["images"] = [{"dataset": "digits_half", "model": None, "seed": None, "path": files["test"]}]
+    for seed in CAUSAL_RUN["seeds"]:
+        about = {"dataset": "digits_half", "model": "lenet", "seed": seed}
+        model = results / f"models/digits_half/lenet/seed{seed}"
+        names = {"weights": "model.safetensors", "architecture": "config.json", "metrics": "metrics.json"}
+        outputs = {key: model / name for key, name in names.items()}
+        train_job(**about, block=block, labels=True, files=files, outputs=outputs)
+        folder = results / f"causal/digits_half/lenet/seed{seed}"
+        graphs = {
+            label: {kind: folder / f"class{label}/graph.{kind}" for kind in ("json", "graphml")}
+            for label in CAUSAL_RUN["classes"]
+        }
+        shared = {"model": model, "data": files["test"]}
+        write_graphs(
+            dataset="digits_half", seed=seed, outputs=graphs, classes=list(graphs), samples=30, soft=True, test="welch",
+            correction="none", cap=600, **shared,
+        )  # fmt: skip
+        learnt = [files["json"] for files in graphs.values()]
+        paths = {stage: folder / f"{stage}.parquet" for stage in ("stability", "pruning")}
+        write_stability(
+            graphs=learnt, output=paths["stability"], layer=None, strengths={"most": 0.5, "step": 0.05}, repetitions=4,
+            resample=True, samples=15, noise=[0.05, 0.1, 0.2], subsample=[10], cap=600, **shared,
+        )  # fmt: skip
+        write_pruning(
+            dataset="digits_half", seed=seed, graphs=learnt, output=paths["pruning"], draws=3, **shared
+        )
+        paths |= {
+            "image_models": outputs["metrics"],
+            "explanations": results / f"attributions/digits_half/lenet/seed{seed}/explanations.parquet",
+            "nodes": results / f"attributions/digits_half/lenet/seed{seed}/nodes.parquet",
+            "explanation_metrics": results
+            / f"faithfulness/digits_half/lenet/seed{seed}/explanations.parquet",
+        }
+        _explanations(paths, [read_graph(path) for path in learnt], read_rows(files["test"]), seed)
+        for stage, path in paths.items():
+            inputs[stage].append({**about, "method": None, "path": path})
+        inputs["causal_graphs"] += [
+            {**about, "method": None, "class": label, "path": files["json"]}
+            for label, files in graphs.items()
+        ]
+    return inputs
+
+
+def _explanations(paths, graphs, images, seed):
+    """Until the jobs stand: made-up maps and values in their columns."""
+    import pandas as pd
+
+    from plumbline.causal.explanations import EXPLANATIONS
+    from plumbline.causal.metrics import METRICS as CAUSAL_METRICS
+
+    rng = np.random.default_rng(seed)
+    classes = [graph.target for graph in graphs]
+    shown = images[images["label"].isin(classes)].groupby("label").head(2)
+    rows, nodes, values = [], [], []
+    for _, image in shown.iterrows():
+        about = {"id": image["id"], "target": image["label"]}
+        rows.append(
+            {**about, "label": image["label"], "probability": 0.97, "height": 32, "width": 32}
+            | {f"scores_{name}": rng.normal(size=32 * 32).astype("float32") for name in EXPLANATIONS}
+        )
+        graph = graphs[classes.index(image["label"])]
+        if "conv2" in {layer.layer for layer in graph.layers}:
+            for mode, side in (("released", 32), ("forward", 10)):
+                nodes += [
+                    {**about, "mode": mode, "node": node, "height": side, "width": side}
+                    | {"scores": rng.random(side * side).astype("float32") / side**2}
+                    for node in graph.layer("conv2").effects
+                ]
+        for name, _entry in EXPLANATIONS.items():
+            values += [
+                {**about, "method": name, "metric": metric, "settings": "made up"}
+                | {"value": 0.0 if name == "random" and metric == "lipschitz" else rng.gamma(4) * 0.1}
+                for metric in CAUSAL_METRICS
+            ]
+    for stage, found in (("explanations", rows), ("nodes", nodes), ("explanation_metrics", values)):
+        paths[stage].parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(found).to_parquet(paths[stage])

@@ -5,8 +5,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..errors import PlumblineError, unknown
 from ..seeds import seed_of
 
