@@ -97,6 +97,20 @@ def test_first_and_last_lines_name_the_scale(fresh):
     assert "--configfile config.paper.yaml" in told[0]
 
 
+def test_only_a_limit_of_job_starts_that_the_user_sets_is_kept(tmp_path):
+    """Snakemake's default makes its main process busier with every job that ends; see rules/common.smk, at_start."""
+    folder = workflow.checkout(tmp_path / "checkout")
+    (folder / "probe.smk").write_text(
+        'include: "Snakefile"\nonsuccess:\n    print("limiter:", workflow.scheduler.job_rate_limiter)\n'
+    )
+    for split, options, kept in [("test", [], False), ("train", ["--max-jobs-per-timespan", "7/1s"], True)]:
+        target = f"results/small/data/digits/{split}.parquet"
+        done = workflow.snakemake(folder, "--cores", "1", "-s", "probe.smk", *options, "--", target)
+        assert done.returncode == 0, done.stdout
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("limiter: ")]
+        assert (line != "limiter: None") == kept
+
+
 def test_report(fresh):
     """The report holds every table and figure."""
     target = "results/tiny/report.zip"
