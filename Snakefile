@@ -56,4 +56,4 @@ stop_at_unknown_targets()
 
 
 onstart:
-    close_with_scale()
+    at_start()

@@ -66,8 +66,15 @@ def scale_line():
     return line if config["scale"] == "paper" else f"{line}; the paper's scale: {PAPER_COMMAND}"
 
 
-def close_with_scale():
-    """Name the scale once more in the run's last line, below Snakemake's own."""
+def at_start():
+    """Lift Snakemake's default limit of job starts, and name the scale once more in the run's last line, below Snakemake's own.
+
+    To keep the limit, Snakemake 9 looks at all ready jobs once a second for every job that has ended: a third of a core after
+    250 jobs. The default, 100 starts a second, binds no run of ours; another limit is the user's, and stays.
+    """
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
     atexit.register(lambda: say(scale_line()))
 
 

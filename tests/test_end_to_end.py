@@ -97,6 +97,20 @@ def test_first_and_last_lines_name_the_scale(fresh):
     assert "--configfile config.paper.yaml" in told[0]
 
 
+def test_only_a_limit_of_job_starts_that_the_user_sets_is_kept(tmp_path):
+    """Snakemake's default makes its main process busier with every job that ends; see rules/common.smk, at_start."""
+    folder = workflow.checkout(tmp_path / "checkout")
+    (folder / "probe.smk").write_text(
+        'include: "Snakefile"\nonsuccess:\n    print("limiter:", workflow.scheduler.job_rate_limiter)\n'
+    )
+    for split, options, kept in [("test", [], False), ("train", ["--max-jobs-per-timespan", "7/1s"], True)]:
+        target = f"results/small/data/digits/{split}.parquet"
+        done = workflow.snakemake(folder, "--cores", "1", "-s", "probe.smk", *options, "--", target)
+        assert done.returncode == 0, done.stdout
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("limiter: ")]
+        assert (line != "limiter: None") == kept
+
+
 def test_report(fresh):
     """The report holds every table and figure."""
     target = "results/tiny/report.zip"
@@ -144,9 +158,15 @@ def test_default_reproduction(tmp_path):
     images = pd.read_csv(small / "tables/network_diffusion/image_accuracy.csv")
     assert (images["accuracy"] >= 0.93).all(), images[["dataset", "model", "accuracy"]]
     scores = pd.read_csv(small / "tables/alti/comp_suff.csv").query("protocol != 'mask'")
-    for (*_, kind), part in scores.groupby(["dataset", "model", "texts", "protocol", "kind"]):
-        means = part.set_index("readout")["mean"] * (1 if kind == "comp" else -1)
-        assert means["oracle"] > means[["random", "position", "uniform"]].max()
+    controls = ["random", "position", "uniform"]
+    for (*_, protocol, kind), part in scores.groupby(["dataset", "model", "texts", "protocol", "kind"]):
+        cells = part.set_index("readout")
+        if (protocol, kind) == ("published_bins", "suff"):
+            # A running maximum, as published, which few tokens of any kind can bring near its end.
+            assert cells["lower"]["oracle"] <= cells["upper"][controls].min()
+        else:
+            means = cells["mean"] * (1 if kind == "comp" else -1)
+            assert means["oracle"] > means[controls].max()
     assert set(scores["texts"]) == {"whole", "cut"}
     beside = pd.read_csv(small / "tables/alti/published_vs_reproduced.csv")
     released = beside[(beside["table"] == "seed_consistency") & (beside["verdict"] != "not run")]
