@@ -218,9 +218,9 @@ def rise_masks(seed, size):
     draw = np.random.default_rng(seed)
     cells = [math.ceil(side / CELLS) for side in size]
     grids = torch.from_numpy((draw.random((MASKS, 1, CELLS, CELLS)) < KEPT).astype(np.float32))
-    enlarged = functional.interpolate(
-        grids, size=[(CELLS + 1) * side for side in cells], mode="bilinear"
-    )[:, 0]
+    enlarged = functional.interpolate(grids, size=[(CELLS + 1) * side for side in cells], mode="bilinear")[
+        :, 0
+    ]
     tops, lefts = (draw.integers(0, side, MASKS) for side in cells)
     return torch.stack(
         [

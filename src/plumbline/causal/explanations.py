@@ -3,6 +3,7 @@
 `EXPLANATIONS` says what there is; no torch is imported for it.
 """
 
+import warnings
 from dataclasses import dataclass
 
 from ..errors import PlumblineError, unknown
@@ -29,9 +30,7 @@ EXPLANATIONS = {
         "Integrated gradients", citation="Sundararajan et al. 2017, arXiv 1703.01365"
     ),
     "gradient_shap": Explanation("GradientShap", citation="Lundberg & Lee 2017, arXiv 1705.07874"),
-    "guided_backprop": Explanation(
-        "Guided backprop", citation="Springenberg et al. 2015, arXiv 1412.6806"
-    ),
+    "guided_backprop": Explanation("Guided backprop", citation="Springenberg et al. 2015, arXiv 1412.6806"),
     "deconvolution": Explanation("Deconvolution", citation="Zeiler & Fergus 2014, arXiv 1311.2901"),
     "grad_cam": Explanation("Grad-CAM", citation="Selvaraju et al. 2017, arXiv 1610.02391"),
     "deep_lift": Explanation("DeepLift", citation="Shrikumar et al. 2017, arXiv 1704.02685"),
@@ -43,9 +42,7 @@ EXPLANATIONS = {
 }
 CAUSAL = {"causal": "released", "causal_forward": "forward"}  # id -> mode of causal.attributions
 # What a configuration may leave out: those that are neither of the causal graph nor controls.
-BASELINES = tuple(
-    name for name, entry in EXPLANATIONS.items() if name not in CAUSAL and not entry.control
-)
+BASELINES = tuple(name for name, entry in EXPLANATIONS.items() if name not in CAUSAL and not entry.control)
 
 
 def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=None):
@@ -72,15 +69,83 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
     found = images.new_zeros(len(images), *images.shape[2:])
     for target in sorted(set(targets.tolist())):
         if target not in (graphs or {}):
-            raise PlumblineError(f"there is no causal graph of class {target}: learn it, or explain other images")
+            raise PlumblineError(
+                f"there is no causal graph of class {target}: learn it, or explain other images"
+            )
         rows = (targets == target).nonzero()[:, 0]
         for part in rows.split(baselines.ROWS):
-            found[part] = attributions.attribution(
-                model, graphs[target], layer, images[part], CAUSAL[method]
-            )
+            found[part] = attributions.attribution(model, graphs[target], layer, images[part], CAUSAL[method])
     return found
 
 
 def image_seeds(dataset, name, ids, method):
     """The seeds of images for `explain`; name: model and training seed."""
     return [seed_of(dataset, name, number, method, 0) for number in ids]
+
+
+def write_explanations(
+    *, dataset, model, name, graphs, data, output, nodes, methods, layer, images, gallery, device="cpu", threads=1
+):  # fmt: skip
+    """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet and nodes.parquet beside it.
+
+    model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
+    name     model and training seed, part of the seed of what is drawn; methods: ids of EXPLANATIONS.
+    layer    as in `explain`; images: the first rightly classified ones of each class that has a graph are explained.
+    gallery  of as many of each class, the maps of single nodes are kept too, in both modes.
+
+    A class whose graph ends above the layer has no causal map: its images are left out for all methods, with a warning.
+    Raises PlumblineError for a layer that is no convolution, an unknown method, and where no class is left.
+    """
+    import numpy as np
+    import torch
+
+    from ..artefacts import read_rows, write_rows
+    from . import attributions
+    from .graph import read_graph
+    from .learn import ready, right_images
+
+    network, _, pictures, labels = ready(model, data, device, threads)
+    layer = layer or attributions.default_layer(network)
+    attributions.check_layer(layer, attributions.convolutions(network), type(network).__name__)
+    known = {graph.target: graph for graph in map(read_graph, graphs)}
+    reached = [
+        target
+        for target, graph in sorted(known.items())
+        if layer in attributions.legal_layers(network, graph)
+    ]
+    if not reached:
+        raise PlumblineError(f"no class of {dataset}, {name}, has a causal graph down to layer '{layer}': choose a higher one, "
+                             "or more samples")  # fmt: skip
+    for target in sorted(known.keys() - set(reached)):
+        warnings.warn(
+            f"class {target}: the graph ends above '{layer}', its images are left out", stacklevel=2
+        )
+    rows = [right_images(network, pictures, labels, target)[:images] for target in reached]
+    shown = [row for part in rows for row in part[:gallery]]
+    rows = np.concatenate(rows)
+    ids = read_rows(data, ["id"])["id"].to_numpy()
+    inputs = pictures.to(next(network.parameters()).device)
+    targets = torch.from_numpy(labels).to(inputs.device)
+    with torch.no_grad():
+        chances = torch.cat([network(inputs[row : row + 1]).softmax(-1)[:, labels[row]] for row in rows])
+    columns = {
+        "id": ids[rows], "label": labels[rows], "target": labels[rows], "probability": chances.cpu().numpy(),
+        "height": np.full(len(rows), inputs.shape[2]), "width": np.full(len(rows), inputs.shape[3]),
+    }  # fmt: skip
+    for method in methods:
+        seeds = image_seeds(dataset, name, ids[rows], method)
+        maps = explain(method, network, inputs[rows], targets[rows], graphs=known, seeds=seeds, layer=layer)
+        columns[f"scores_{method}"] = list(maps.flatten(1).float().cpu().numpy())
+    kept = {}
+    for row in shown:
+        graph = known[labels[row]]
+        for mode in attributions.MODES:
+            maps = attributions.node_maps(network, graph, layer, inputs[row : row + 1], mode)[0]
+            for node, scores in zip(graph.layer(layer).effects, maps, strict=True):
+                cells = {"id": ids[row], "target": graph.target, "mode": mode, "node": node}
+                cells |= {"height": scores.shape[0], "width": scores.shape[1]}
+                cells["scores"] = scores.flatten().cpu().numpy()
+                for key, value in cells.items():
+                    kept.setdefault(key, []).append(value)
+    write_rows(output, columns, kind="explanations")
+    write_rows(nodes, kept, kind="nodes")
