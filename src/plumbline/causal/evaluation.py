@@ -1,0 +1,65 @@
+"""The file of metrics of an image model's explanations: a row an image, method and metric."""
+
+import numpy as np
+import torch
+
+from ..artefacts import read_rows, write_rows
+from ..errors import PlumblineError
+from . import metrics as definitions
+from .explanations import explain, image_seeds
+from .graph import read_graph
+from .learn import ready
+
+COLUMNS = ("id", "target", "method", "metric", "value", "settings")
+
+
+def write_metrics(
+    *, dataset, model, name, graphs, data, explanations, output, layer, methods, metrics, device="cpu", threads=1
+):  # fmt: skip
+    """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet.
+
+    model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
+    explanations  the explanations.parquet of the same model, layer and methods; metrics: ids of METRICS.
+    name     model and training seed, part of the seed of what is drawn.
+
+    Perturbed copies of an image share its graph and its draws. Raises PlumblineError where the explanations lack a method or
+    hold an image that the data have not, and as `metrics.measure`.
+    """
+    network, facts, pictures, labels = ready(model, data, device, threads)
+    device = next(network.parameters()).device
+    known = {graph.target: graph for graph in map(read_graph, graphs)}
+    explained = read_rows(explanations)
+    missing = [method for method in methods if f"scores_{method}" not in explained]
+    if missing:
+        raise PlumblineError(f"{explanations} has no maps of {', '.join(missing)}: make it again")
+    places = {number: place for place, number in enumerate(read_rows(data, ["id"])["id"])}
+    ids = explained["id"].tolist()
+    if any(number not in places for number in ids):
+        raise PlumblineError(f"{explanations} holds images that are not in {data}: make it again")
+    rows = [places[number] for number in ids]
+    images = pictures[rows].numpy()
+    mean, std = (np.array(facts[key], dtype=np.float32)[:, None, None] for key in ("mean", "std"))
+    subjects = definitions.Subjects(
+        model=network, images=images, targets=explained["target"].to_numpy(dtype=np.int64),
+        keys=tuple((dataset, name, number) for number in ids), model_key=(dataset, name), black=(-mean / std)[:, 0, 0],
+        segments=definitions.segments_of(np.clip(images * std + mean, 0, 1)) if "irof" in metrics else None,
+    )  # fmt: skip
+    shape = (len(ids), *images.shape[2:])
+    maps = {method: np.stack(explained[f"scores_{method}"].to_numpy()).reshape(shape) for method in methods}
+    seeds = {method: np.array(image_seeds(dataset, name, ids, method)) for method in methods}
+
+    def again(method, network, images, targets, rows):
+        found = explain(
+            method, network, torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device),
+            graphs=known, seeds=seeds[method][rows], layer=layer,
+        )  # fmt: skip
+        return found.float().cpu().numpy()
+
+    values = {metric: definitions.measure(metric, subjects, maps, again) for metric in metrics}
+    found = [
+        (number, target, method, metric, values[metric][method][row], definitions.SETTINGS[metric])
+        for row, (number, target) in enumerate(zip(ids, subjects.targets, strict=True))
+        for method in methods
+        for metric in metrics
+    ]
+    write_rows(output, dict(zip(COLUMNS, zip(*found, strict=True), strict=True)), kind="explanation_metrics")
