@@ -1,0 +1,243 @@
+"""What the figures of the study explainn share: the graphs, how an explanation looks, how a graph is drawn."""
+
+import numpy as np
+
+from ..artefacts import read_rows
+from ..causal.explanations import CAUSAL, EXPLANATIONS
+from ..causal.graph import read_graph
+from ..collect import by_model, dataset_label, seeds_of
+from ..errors import PlumblineError
+from .style import SHADES
+
+STUDY = "explainn"
+FORMATS = ("pdf", "png")
+# Families of explanations: colour and marker; a point of the causal graph's own is a diamond.
+_FAMILIES = {
+    "causal": "#0173b2",
+    "gradient": SHADES["gradient"][0],
+    "propagation": "#029e73",
+    "perturbation": SHADES["occlusion"][0],
+    "control": SHADES["control"][0],
+}
+_FAMILY = {
+    "guided_backprop": "propagation",
+    "deconvolution": "propagation",
+    "deep_lift": "propagation",
+    "lrp": "propagation",
+    "occlusion": "perturbation",
+    "rise": "perturbation",
+}
+# Families in words, for keys.
+FAMILIES = {
+    "causal": "causal graph",
+    "gradient": "gradients",
+    "propagation": "changed backward rules",
+    "perturbation": "perturbation",
+    "control": "controls",
+}
+DAGGER = "† as released."
+
+
+def family(name):
+    """The family of an explanation, a key of FAMILIES."""
+    if name in CAUSAL:
+        return "causal"
+    return "control" if EXPLANATIONS[name].control else _FAMILY.get(name, "gradient")
+
+
+def look(name):
+    """color, marker and markerfacecolor of an explanation."""
+    color = _FAMILIES[family(name)]
+    marker = {"causal": "D", "control": "x"}.get(family(name), "o")
+    return {
+        "color": color,
+        "marker": marker,
+        "markerfacecolor": "white" if EXPLANATIONS[name].published else color,
+    }
+
+
+def short(name):
+    """An explanation's label where room is scarce: a dagger for 'as released'."""
+    return EXPLANATIONS[name].label.replace(", as released", "†")
+
+
+def key(drawn, names, **where):
+    """A legend of the families of some explanations."""
+    from matplotlib.lines import Line2D
+
+    present = [name for name in FAMILIES if name in {family(other) for other in names}]
+    marks = {"causal": "D", "control": "x"}
+    handles = [
+        Line2D([], [], linestyle="", color=_FAMILIES[name], marker=marks.get(name, "o"), markersize=4)
+        for name in present
+    ]
+    drawn.legend(handles, [FAMILIES[name] for name in present], fontsize=7, handletextpad=0.2, **where)
+
+
+def title(dataset, model, *more):
+    """Data set and model, then `more`."""
+    return ", ".join([dataset_label(dataset), model, *more])
+
+
+def graphs_of(items):
+    """{training seed: {class: CausalGraph}} of items of the stage causal_graphs, both ascending."""
+    found = {}
+    for item in sorted(items, key=lambda item: (item["seed"], item["class"])):
+        found.setdefault(item["seed"], {})[item["class"]] = read_graph(item["path"])
+    return found
+
+
+def shown_class(graphs, options):
+    """The class that a figure of one class shows: the configured one, the first one where it was not learnt."""
+    wanted = options["explainn"]["shown"]
+    return wanted if wanted in graphs else min(graphs)
+
+
+def named(graph):
+    """'class 3', with the class's name where it has another one than its number."""
+    return f"class {graph.target}" + (f" ({graph.label})" if graph.label != str(graph.target) else "")
+
+
+def made(graph):
+    """How a graph was learnt, in words."""
+    kind = "soft" if graph.soft else "hard"
+    correction = "" if graph.correction == "none" else f", {graph.correction} at {graph.level:g}"
+    return f"{kind} interventions, {graph.test} test{correction}"
+
+
+def rows(graph):
+    """The rows of a drawing, from the top down: [(what the nodes are, record or None)], the class itself first.
+
+    A record's row holds the nodes that feed its layer, which are the output of the layer below.
+    """
+    below = [record.layer for record in graph.layers[1:]]
+    below.append("input" if graph.layers[-1].rule == "input" else None)
+    return [("class", None), *zip(below, graph.layers, strict=True)]
+
+
+def kind_of(layer):
+    """What the nodes of a layer are, in the plural."""
+    return "filters" if "conv" in layer else "units"
+
+
+def draw_graph(axes, graph, *, size, norm, cmap, line=1.2):
+    """Draw a graph in layers, the class on top, the input at the foot: x in [0, 1], a row a unit of y, from 0 down.
+
+    Grey dots: candidates that are no causes; coloured by norm and cmap: causes, by their mean total effect in logits. An edge's
+    width and darkness show its weight norm beside the largest of its layer.
+    """
+    places = {}
+    for row, (_, record) in enumerate(rows(graph)):
+        if record is None:
+            places[row] = {graph.target: 0.5}
+            continue
+        indices = [node.index for node in record.nodes] or list(record.causes)
+        places[row] = dict(zip(indices, spread(len(indices)), strict=True))
+    for row, (_, record) in enumerate(rows(graph)[1:], 1):
+        edges = [edge for edge in graph.edges if edge.layer == record.layer]
+        strongest = max((edge.weight for edge in edges), default=0) or 1.0
+        crowd = min(
+            1, 12 / max(len(edges), 1) ** 0.6
+        )  # many lines are drawn lighter, so that they can be told apart
+        for edge in edges:
+            share = edge.weight / strongest
+            ends = [places[row][edge.cause], places[row - 1][edge.effect]]
+            axes.plot(
+                ends, [-row, 1 - row], color="0.45", linewidth=line * max(share, 0.08),
+                alpha=0.06 + (0.1 + 0.6 * share) * crowd, zorder=1, solid_capstyle="butt",
+            )  # fmt: skip
+        idle = [places[row][node.index] for node in record.nodes if not node.selected]
+        axes.scatter(idle, [-row] * len(idle), s=size * 0.45, color="0.82", linewidths=0, zorder=2)
+        chosen = [node for node in record.nodes if node.selected]
+        if chosen:
+            axes.scatter(
+                [places[row][node.index] for node in chosen], [-row] * len(chosen), s=size * 1.5, zorder=3,
+                c=[node.te for node in chosen], norm=norm, cmap=cmap, edgecolors="0.15", linewidths=0.35,
+            )  # fmt: skip
+        elif record.causes:
+            axes.scatter([0.5], [-row], s=size * 2.2, marker="s", color="0.15", zorder=3)
+    axes.scatter([0.5], [0], s=size * 2.6, color="0.15", zorder=3)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-len(places) + 0.6, 0.4), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def spread(count):
+    """Places in [0, 1] of a row's nodes: few ones stand closer, around the middle."""
+    if count == 1:
+        return [0.5]
+    half = min(0.5, 0.05 * count)
+    return np.linspace(0.5 - half, 0.5 + half, count).tolist()
+
+
+def effects(graphs):
+    """matplotlib's norm and colour map for the mean total effects of the causes of some graphs, in logits."""
+    from matplotlib.colors import Normalize
+
+    found = [node.te for graph in graphs for record in graph.layers for node in record.nodes if node.selected]
+    return Normalize(min([*found, -1e-9]), 0), "YlOrRd_r"
+
+
+def appearance_rate(runs):
+    """Mean appearance rate in percent of the nodes found at least once; runs: the nodes of each repetition; 0 without any."""
+    listed = np.concatenate([np.asarray(nodes, dtype=int) for nodes in runs])
+    if not len(listed):
+        return 0.0
+    return 100 * np.unique(listed, return_counts=True)[1].mean() / len(runs)
+
+
+def pictures(items, ids):
+    """{id: float (height, width) or (height, width, 3) in [0, 1]} of images of a data set; items: `inputs["images"]`."""
+    frame = read_rows(items[0]["path"])
+    found = {}
+    for row in frame[frame["id"].isin(ids)].itertuples():
+        values = np.asarray(row.pixels, dtype=float).reshape(row.height, row.width, row.channels) / 255
+        found[row.id] = values[..., 0] if row.channels == 1 else values
+    return found
+
+
+def lowest(items):
+    """The item of the lowest training seed."""
+    return min(items, key=lambda item: item["seed"])
+
+
+def bare(axes):
+    """Axes of an image."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color="0.8", linewidth=0.4)
+
+
+def values_of(items, metric):
+    """Values of a metric, a row an image (averaged over the seeds that explain it), a column an explanation, in the registry's
+    order; None where it was not measured."""
+    import pandas as pd
+
+    frame = pd.concat([read_rows(item["path"]) for item in items])
+    frame = frame[frame["metric"] == metric]
+    if frame.empty:
+        return None
+    table = frame.pivot_table(index="id", columns="method", values="value", sort=True)
+    return table[[name for name in EXPLANATIONS if name in table]]
+
+
+def measured(items, metric, needed=True):
+    """{(dataset, model): see `values_of`} of the models that a metric was measured on.
+
+    Raises PlumblineError where it was measured on none and is `needed`.
+    """
+    found = {key: values_of(part, metric) for key, part in by_model(items).items()}
+    found = {key: table for key, table in found.items() if table is not None}
+    if needed and not found:
+        raise PlumblineError(
+            f"no run measures {metric}: add it to `metrics`, or drop the figures that show it"
+        )
+    return found
+
+
+def about(items, options, groups):
+    """Scale, counts and seeds of a figure of metrics; groups: {(dataset, model): table, a row an image}."""
+    parts = by_model(items)
+    words = [
+        f"{title(*key)}: N = {len(table)} images, seeds {seeds_of(parts[key]).replace(' ', ', ')}."
+        for key, table in groups.items()
+    ]
+    return f"Scale: {options['scale']}. {' '.join(words)}"

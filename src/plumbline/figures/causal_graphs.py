@@ -1,0 +1,58 @@
+"""The causal graphs of all classes of one model, side by side; each as in figure causal_graph.
+
+inputs: causal_graphs, of which the lowest training seed is drawn.
+"""
+
+from ..registry import Output
+from . import causal
+from .style import figure, foot, styled
+
+ENTRY = Output(
+    id="causal_graphs",
+    label="Causal graphs of all classes",
+    study=causal.STUDY,
+    needs=("causal_graphs",),
+    per="model",
+    options=(),
+    formats=causal.FORMATS,
+    order=141,
+)
+COLUMNS = 5
+
+
+@styled
+def draw(inputs, options):
+    """The figure; options: scale, dataset, model."""
+    from matplotlib.cm import ScalarMappable
+
+    seed, graphs = next(iter(causal.graphs_of(inputs["causal_graphs"]).items()))
+    graphs = list(graphs.values())
+    columns = min(COLUMNS, len(graphs))
+    lines = -(-len(graphs) // columns)
+    drawn = figure(0.9 + 1.55 * columns, 0.7 + 1.95 * lines)
+    panels = drawn.subplots(lines, columns, squeeze=False)
+    norm, cmap = causal.effects(graphs)
+    for axes, graph in zip(panels.flat, graphs, strict=False):
+        causal.draw_graph(axes, graph, size=3.2, norm=norm, cmap=cmap, line=0.7)
+        sizes = " · ".join(str(len(record.causes)) for record in graph.layers if record.rule != "input")
+        axes.set_title(
+            f"{causal.named(graph)}, n = {graph.n_used}\n{sizes}{' …' * graph.truncated}", fontsize=7
+        )
+    for axes in panels.flat[len(graphs) :]:
+        axes.set_visible(False)
+    height = drawn.get_size_inches()[1]
+    drawn.suptitle(
+        causal.title(options["dataset"], options["model"]), fontsize=8.5, weight="bold", x=0.02, ha="left", y=1 - 0.08 / height
+    )  # fmt: skip
+    drawn.subplots_adjust(left=0.01, right=0.9, top=1 - 0.62 / height, bottom=0.02, wspace=0.06, hspace=0.28)
+    bar = drawn.colorbar(ScalarMappable(norm, cmap), cax=drawn.add_axes((0.925, 0.2, 0.014, 0.6)))
+    bar.set_label("Mean change of the logit without the node", fontsize=6.5)
+    bar.ax.tick_params(labelsize=6)
+    layers = [record.layer for record in graphs[0].layers]
+    counts = sorted({graph.n_used for graph in graphs})
+    foot(drawn, (
+        f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
+        f"stands above; grey: no effect found. … : no cause was found further down. Scale: {options['scale']}; N = {counts[0]} to "
+        f"{counts[-1]} images a class; training seed {seed}; {causal.made(graphs[0])}, z < -1.65; single graphs: no interval."
+    ))  # fmt: skip
+    return drawn

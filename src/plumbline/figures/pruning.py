@@ -1,0 +1,88 @@
+"""What is left of a class when parts of the network go: its causal nodes, others, or everything but its graph.
+
+inputs: pruning. A dot is a graph (class and training seed; draws averaged), a mark the mean, a line its interval (specs: explainnn,
+section 7). Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
+"""
+
+import numpy as np
+
+from ..artefacts import read_rows
+from ..collect import by_model, seeds_of
+from ..registry import Output
+from ..tables.causal import bands, interval_text
+from . import causal
+from .style import figure, foot, styled
+
+ENTRY = Output(
+    id="pruning",
+    label="Pruning by causal graphs",
+    study=causal.STUDY,
+    needs=("pruning",),
+    formats=causal.FORMATS,
+    order=148,
+)
+CONDITIONS = {
+    "base": "whole network",
+    "drop_non_causal": "last layer without non-causal nodes",
+    "ablate_causal": "last layer without causal nodes",
+    "ablate_random": "… without as many random nodes",
+    "ablate_non_causal": "… without as many non-causal nodes",
+    "graph_edge": "graph alone: only edges into effects cut",
+    "graph_layer": "graph alone: all other weights cut",
+}
+MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
+
+
+@styled
+def draw(inputs, options):
+    """The figure; options: scale, bootstrap."""
+    import pandas as pd
+
+    groups = by_model(inputs["pruning"])
+    drawn = figure(7.4, 2.15 * len(groups) + 0.25)
+    panels = drawn.subplots(len(groups), len(MEASURES), squeeze=False, sharey=True)
+    notes = []
+    for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
+        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        for axes, (measure, label) in zip(line, MEASURES.items(), strict=True):
+            table = (
+                frame.groupby(["seed", "class", "condition"])[measure]
+                .mean()
+                .unstack("condition")[list(CONDITIONS)]
+            )
+            _panel(axes, table, options, (dataset, model, measure))
+            axes.set_xlabel(f"{label} ↑", fontsize=7.5)
+        line[0].set_title(causal.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
+        share = frame.drop_duplicates(["seed", "class"])
+        notes.append(
+            f"{causal.title(dataset, model)}: N = {len(share)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
+            f"{frame['draw'].max() + 1} random draws; graphs hold {100 * share['node_share'].mean():.0f}% of the nodes and "
+            f"{100 * share['weight_share'].mean():.0f}% of the weights."
+        )
+    drawn.tight_layout(w_pad=1.5)
+    foot(
+        drawn,
+        f"Scale: {options['scale']}. {' '.join(notes)} Over all test images. Lines: intervals, {interval_text(options)}. Causal nodes: of the last "
+        "layer; a weight to the class is cut, biases stay. The other classes are not pruned, so recall of a pruned graph is inflated.",
+    )
+    return drawn
+
+
+def _panel(axes, table, options, names):
+    mean, lower, upper = bands(table, options, ENTRY.id, *names)
+    jitter = 0.2 * np.sin(2.4 * np.arange(len(table)))
+    for place, condition in enumerate(CONDITIONS):
+        color = {"base": "0.2", "ablate_causal": "#d55e00", "drop_non_causal": "#029e73"}.get(
+            condition, "#0173b2" if condition.startswith("graph") else "0.55"
+        )
+        axes.plot(
+            table[condition], place + jitter, ".", color=color, alpha=0.35, markersize=4, markeredgewidth=0
+        )
+        axes.plot([lower[place], upper[place]], [place] * 2, color=color, linewidth=1.6)
+        axes.plot(
+            mean[place], place, "D" if condition.startswith("graph") else "o", color=color, markersize=4.5
+        )
+    axes.set_yticks(range(len(CONDITIONS)), CONDITIONS.values(), fontsize=7)
+    axes.set_ylim(len(CONDITIONS) - 0.5, -0.5)
+    axes.tick_params(labelsize=7)
+    axes.grid(axis="x", color="0.93", linewidth=0.6)

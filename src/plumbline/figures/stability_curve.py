@@ -1,0 +1,142 @@
+"""Stability of the causal graphs: how often a node is found again under stronger interventions, and how alike graphs stay under
+input noise and with fewer images.
+
+inputs: stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate of the nodes found at least
+once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes with those of the graph.
+Bands and lines are intervals over graphs (class and seed). Released points are read from resources/published.yaml.
+"""
+
+import numpy as np
+
+from ..artefacts import read_rows
+from ..collect import by_model, seeds_of
+from ..registry import Output
+from ..tables.causal import bands, interval_text
+from ..tables.published import all_entries
+from . import causal
+from .style import MARKERS, figure, foot, styled
+
+ENTRY = Output(
+    id="stability_curve",
+    label="Stability of causal graphs",
+    study=causal.STUDY,
+    needs=("stability",),
+    options=("bootstrap", "explainn"),
+    formats=causal.FORMATS,
+    order=142,
+)
+COLOR = "#0173b2"
+
+
+@styled
+def draw(inputs, options):
+    """The figure; options: scale, bootstrap, explainn."""
+    groups = by_model(inputs["stability"])
+    drawn = figure(7.4, 0.25 + 2.75 * len(groups))
+    panels = drawn.subplots(len(groups), 2, squeeze=False, width_ratios=(1.15, 1))
+    notes = []
+    for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
+        frame = stability_rows(items)
+        line[0].set_title(causal.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
+        _curve(line[0], frame[frame["kind"] == "strength"], options, (dataset, model))
+        _alike(line[1], frame[frame["kind"] != "strength"], options, (dataset, model))
+        graphs = frame[["seed", "class"]].drop_duplicates()
+        strong = frame[frame["kind"] == "strength"]
+        notes.append(
+            f"{causal.title(dataset, model)}: N = {len(graphs)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
+            f"{strong['repetition'].nunique()} repetitions of {_ends(strong['images'])} images a strength, layer "
+            f"{', '.join(strong['layer'].unique())}."
+        )
+    drawn.tight_layout(w_pad=2)
+    foot(
+        drawn,
+        f"Scale: {options['scale']}. {' '.join(notes)} Appearance rate: share of the repetitions in which a node was found again, mean over "
+        f"the nodes found at least once. Bands and lines: intervals, {interval_text(options)}. Crosses: released (class 3 of MNIST, other "
+        "weights), to be compared in shape and magnitude alone.",
+    )
+    return drawn
+
+
+def stability_rows(items):
+    """The rows of all seeds of a model, with `seed`."""
+    import pandas as pd
+
+    return pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items], ignore_index=True)
+
+
+def _ends(values):
+    low, high = values.min(), values.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def rates(frame):
+    """Appearance rate in percent, a row a graph (seed, class), a column a strength."""
+    groups = frame.groupby(["seed", "class", "strength"])["nodes"]
+    return groups.apply(lambda nodes: causal.appearance_rate(list(nodes))).unstack("strength")
+
+
+def _curve(axes, frame, options, names):
+    table = rates(frame)
+    strengths = table.columns.to_numpy()
+    for (_, label), values in table.iterrows():
+        shown = label == options["explainn"]["shown"]
+        axes.plot(
+            strengths,
+            values,
+            color="#d55e00" if shown else "0.75",
+            linewidth=1.0 if shown else 0.6,
+            zorder=2 + shown,
+        )
+    mean, lower, upper = bands(table, options, ENTRY.id, *names)
+    axes.fill_between(strengths, lower, upper, color=COLOR, alpha=0.2, linewidth=0, zorder=1)
+    (thick,) = axes.plot(strengths, mean, color=COLOR, linewidth=2, zorder=5)
+    handles = {"mean over graphs": thick}
+    thin = [line for line in axes.lines if line.get_color() == "0.75"]
+    marked = [line for line in axes.lines if line.get_color() == "#d55e00"]
+    handles |= {"a graph": thin[0]} if thin else {}
+    handles |= {f"a graph of class {options['explainn']['shown']}": marked[0]} if marked else {}
+    for entry in all_entries("causal_stability"):
+        if entry["layer"] in set(frame["layer"]):
+            points = entry["values"]["appearance_rate"]
+            handles["released"] = axes.scatter(
+                points.keys(), points.values(), marker="x", color="0.15", s=22, linewidths=1.2, zorder=6
+            )
+    axes.legend(handles.values(), handles.keys(), fontsize=6.5, loc="upper right")
+    axes.set_ylim(0, 104)
+    axes.set_xlabel("Strength β: weights become u ~ Uniform(0, β)", fontsize=7.5)
+    axes.set_ylabel("Mean appearance rate (%)", fontsize=7.5)
+    axes.tick_params(labelsize=7)
+
+
+def _alike(axes, frame, options, names):
+    settings = list(dict.fromkeys(zip(frame["kind"], frame["strength"], strict=True)))
+    layers = list(dict.fromkeys(frame["layer"]))[::-1]
+    for place, layer in enumerate(layers):
+        part = frame[frame["layer"] == layer]
+        # A mean over repetitions for each graph; those that do not reach the layer are missing.
+        table = (
+            part.groupby(["seed", "class", "kind", "strength"])["jaccard"]
+            .mean()
+            .unstack(["kind", "strength"])
+        )
+        table = table.reindex(columns=settings)
+        mean, lower, upper = bands(table, options, ENTRY.id, *names, layer)
+        shift = 0.16 * (place - (len(layers) - 1) / 2)
+        color = ("#0173b2", "#d55e00", "#029e73", "#cc78bc", "#ca9161", "#949494")[place % 6]
+        spots = np.arange(len(settings)) + shift
+        axes.vlines(spots, lower, upper, color=color, linewidth=1.3)
+        axes.plot(spots, mean, MARKERS[place % len(MARKERS)], color=color, markersize=4, label=layer)
+    words = {"noise": "noise\nσ {:g}", "subsample": "{:g}\nimages"}
+    axes.set_xticks(range(len(settings)), [words[kind].format(value) for kind, value in settings], fontsize=7)
+    axes.set_ylim(0, 1.04)
+    axes.set_ylabel("Jaccard index with the graph's causes", fontsize=7.5)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.legend(
+        fontsize=6.5,
+        loc="lower left",
+        title="causes at",
+        title_fontsize=6.5,
+        ncols=2,
+        columnspacing=0.8,
+        handletextpad=0.2,
+    )
