@@ -5,6 +5,7 @@ Absent means 0 as the model reads it: black for LeNet on grey images, mid-grey o
 logit; for rise its probability, as published.
 """
 
+import collections
 import contextlib
 import copy
 import math
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..errors import PlumblineError
 from .attributions import check_layer, convolutions, resized
 
 ROWS = 256  # images of one pass through the model; changes no result beyond rounding
@@ -51,6 +53,8 @@ def compute(method, model, images, targets, seeds, layer):
         return torch.cat(found) if found else images.new_zeros(images.shape[0], *images.shape[2:])
     if method == "grad_cam":
         check_layer(layer, convolutions(model), type(model).__name__)
+    if method in RULED and len(images):
+        check_relus(model, images[:1])
     function, rows = METHODS[method]
     size = max(1, ROWS // rows)
     if method == "lrp":
@@ -61,6 +65,37 @@ def compute(method, model, images, targets, seeds, layer):
             for part, target in zip(images.split(size), targets.split(size), strict=True)
         ]
     return torch.cat(found).detach()
+
+
+def check_relus(model, image):
+    """Raise PlumblineError unless every ReLU that an image (1, channels, height, width) passes is an nn.ReLU module of its own.
+
+    Rules for ReLU go by module: a functional one they miss without a word, and a module that is used twice they mix up.
+    """
+    calls = collections.Counter()
+    hooks = [
+        module.register_forward_hook(lambda module, arguments, output: calls.update([module]))
+        for module in model.modules()
+        if isinstance(module, nn.ReLU)
+    ]
+    try:
+        with torch.enable_grad():
+            found = [model(image.detach().clone().requires_grad_()).grad_fn]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    seen, relus = set(), 0
+    while found:
+        node = found.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            relus += node.name().startswith("ReluBackward")
+            found += [below for below, _ in node.next_functions]
+    if relus != len(calls) or any(count > 1 for count in calls.values()):
+        raise PlumblineError(
+            f"{type(model).__name__} passes {relus} ReLUs, {len(calls)} of them nn.ReLU modules: give each a module of its "
+            "own, used once"
+        )
 
 
 @contextlib.contextmanager
@@ -138,6 +173,7 @@ def _lrp(model, images, targets, layer):
     return LRP(model).attribute(images, target=targets).sum(1)
 
 
+RULED = ("guided_backprop", "deconvolution", "deep_lift", "lrp")  # methods with a rule of their own for ReLU
 # id -> (function of (model, images, targets, layer), rows of a pass that one image takes).
 METHODS = {
     "saliency": (_saliency, 1),

@@ -56,7 +56,8 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
              None: 0 for all. Order and batches change nothing beyond rounding.
     layer    a convolution, for the causal methods and grad_cam; None: the second from the input.
 
-    Raises PlumblineError for an unknown method, a layer without maps (with the legal ones), and a class without a graph.
+    Raises PlumblineError for an unknown method, a layer without maps (with the legal ones), a class without a graph, and where
+    a method has a rule for ReLU and a ReLU is no module of its own.
     """
     if method not in EXPLANATIONS:
         raise unknown("explanation", method, EXPLANATIONS)
