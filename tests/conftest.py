@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import workflow
+from tests import synthetic, workflow
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -13,6 +13,12 @@ GOLDEN = Path(__file__).parent / "golden"
 def plain(tmp_path_factory):
     """A copy of the checkout in which nothing has run; for dry runs alone."""
     return workflow.checkout(tmp_path_factory.mktemp("plain") / "checkout")
+
+
+@pytest.fixture(scope="session")
+def causal_inputs(tmp_path_factory):
+    """The artefacts of a small study of causal graphs, for its tables and figures; its tests are one xdist group."""
+    return synthetic.causal(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="session")

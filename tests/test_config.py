@@ -283,6 +283,41 @@ def test_image_runs_are_checked(small):
     assert "dataset 'digits' has images" in fault(small, runs=images)
 
 
+def test_causal_runs_are_checked(small):
+    block, run = small["explainn"], small["explainn"]["runs"][0]
+    for changes, said in [
+        ({"dataset": "sentiment"}, "has no images"),
+        ({"model": "lenett"}, "unknown image model 'lenett'.*'lenet'"),
+        ({"model": "vim"}, "'vim' is no convolutional network.*lenet or resnet"),
+        ({"classes": [3, 10]}, "no class 10; legal: 0 to 9"),
+        ({"baselines": ["salience"]}, "unknown baseline 'salience'.*'saliency'"),
+        ({"baselines": ["causal"]}, "unknown baseline 'causal'"),
+        ({"metrics": ["lipshitz"]}, "unknown metric 'lipshitz'.*'lipschitz'"),
+        ({"attributions": None}, "`metrics` are of attributions, which are null"),
+        ({"samples": 1}, "samples"),
+        ({"seeds": [0, 0]}, "non-unique"),
+    ]:
+        assert re.search(said, fault(small, explainn=block | {"runs": [run | changes]}))
+    assert "are listed twice" in fault(small, explainn=block | {"runs": [run, run]})
+    images = small["network_diffusion"]
+    runs = [{**images["runs"][0], "model": "lenet"}]
+    assert "belongs to explainn.runs" in fault(small, network_diffusion=images | {"runs": runs})
+
+
+def test_all_classes_where_none_are_named(small):
+    assert configuration.validate(small)["explainn"]["runs"][0]["classes"] == list(range(10))
+
+
+def test_what_a_causal_run_leaves_out_no_output_reads(small):
+    """Without stability, pruning and attributions: the graphs' own outputs alone."""
+    small["explainn"]["runs"][0] |= {"stability": None, "pruning": None, "attributions": None, "metrics": []}
+    config = configuration.validate(small)
+    made = {Path(file).stem for file in plan.final_output(config, "explainn")}
+    assert {"causal_graphs", "causal_accuracy"} <= made
+    assert not made & {"causal_stability", "causal_pruning", "explanation_metrics", "node_maps", "pruning"}
+    assert not [file for file in plan.targets(config) if file.endswith("stability.parquet")]
+
+
 def test_imports_of_the_plan_are_light():
     """Every snakemake call imports the configuration and the registries: no torch, transformers or pandas there."""
     import subprocess

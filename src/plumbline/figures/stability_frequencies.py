@@ -49,7 +49,7 @@ def draw(inputs, options):
         line[0].set_ylabel(f"{causal.title(dataset, model)}\nShare of nodes (%)", fontsize=7)
         graphs = len(frame[["seed", "class"]].drop_duplicates())
         notes.append(
-            f"{causal.title(dataset, model)}: {graphs} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, layer "
+            f"{causal.title(dataset, model)}: N = {graphs} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, layer "
             f"{', '.join(frame['layer'].unique())}, {repetitions} repetitions a strength."
         )
     for axes in panels[-1]:
