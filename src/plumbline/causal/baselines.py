@@ -50,15 +50,13 @@ def compute(method, model, images, targets, seeds, layer):
             gradient_shap(model, images[row : row + 1], targets[row : row + 1], seed)
             for row, seed in enumerate(seeds)
         ]
-        return torch.cat(found) if found else images.new_zeros(images.shape[0], *images.shape[2:])
+        return torch.cat(found)
     if method == "grad_cam":
         check_layer(layer, convolutions(model), type(model).__name__)
-    if method in RULED and len(images):
+    if method in RULED:
         check_relus(model, images[:1])
     function, rows = METHODS[method]
     size = max(1, ROWS // rows)
-    if method == "lrp":
-        model = with_rules(model)
     with _quiet():
         found = [
             function(model, part, target, layer)
@@ -170,7 +168,8 @@ def _occlusion(model, images, targets, layer):
 def _lrp(model, images, targets, layer):
     from captum.attr import LRP
 
-    return LRP(model).attribute(images, target=targets).sum(1)
+    # Made anew for each pass, after which captum takes all rules away.
+    return LRP(with_rules(model)).attribute(images, target=targets).sum(1)
 
 
 RULED = ("guided_backprop", "deconvolution", "deep_lift", "lrp")  # methods with a rule of their own for ReLU

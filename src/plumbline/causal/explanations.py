@@ -65,6 +65,8 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
 
     layer = layer or attributions.default_layer(model)
     seeds = [0] * len(images) if seeds is None else [int(seed) for seed in seeds]
+    if not len(images):
+        return images.new_zeros(0, *images.shape[2:])
     if method not in CAUSAL:
         return baselines.compute(method, model, images, targets, seeds, layer)
     found = images.new_zeros(len(images), *images.shape[2:])
