@@ -66,7 +66,6 @@ rule causal_stability:
         gpu=gpus(),
     params:
         options=lambda wc: causal_run(wc)["stability"],
-        samples=lambda wc: causal_run(wc)["samples"],
         cap=lambda wc: causal_run(wc)["cap"],
     script:
         "../scripts/causal_stability.py"

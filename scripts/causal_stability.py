@@ -11,12 +11,11 @@ with one_line_errors(snakemake.log[0]):
     from plumbline.causal.stability import write_stability
 
     write_stability(
-        dataset=snakemake.wildcards.dataset,
         model=str(Path(snakemake.input.weights).parent),
-        seed=int(snakemake.wildcards.seed),
         data=snakemake.input.data,
         graphs=list(snakemake.input.graphs),
         output=snakemake.output[0],
+        cap=snakemake.params.cap,
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
         **snakemake.params.options,
