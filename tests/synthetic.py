@@ -8,7 +8,6 @@ from plumbline import tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
-from plumbline.causal.graph import read_graph
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
@@ -384,7 +383,10 @@ def vision(results):
 
 def causal(results):
     """The artefacts of the study of causal graphs below `results`, by the jobs themselves; returns `inputs`."""
+    from plumbline.causal.evaluation import write_metrics
+    from plumbline.causal.explanations import EXPLANATIONS, write_explanations
     from plumbline.causal.learn import write_graphs
+    from plumbline.causal.metrics import METRICS as METRICS_OF_MAPS
     from plumbline.causal.pruning import write_pruning
     from plumbline.causal.stability import write_stability
     from plumbline.datasets import load
@@ -440,7 +442,21 @@ def causal(results):
             "explanation_metrics": results
             / f"faithfulness/digits_half/lenet/seed{seed}/explanations.parquet",
         }
-        _explanations(paths, [read_graph(path) for path in learnt], read_rows(files["test"]), seed)
+        methods = list(EXPLANATIONS)
+        shared |= {
+            "dataset": "digits_half",
+            "name": f"lenet/seed{seed}",
+            "graphs": learnt,
+            "layer": None,
+            "methods": methods,
+        }
+        write_explanations(output=paths["explanations"], nodes=paths["nodes"], images=1, gallery=1, **shared)
+        write_metrics(
+            explanations=paths["explanations"],
+            output=paths["explanation_metrics"],
+            metrics=list(METRICS_OF_MAPS),
+            **shared,
+        )
         for stage, path in paths.items():
             inputs[stage].append({**about, "method": None, "path": path})
         inputs["causal_graphs"] += [
@@ -448,39 +464,3 @@ def causal(results):
             for label, files in graphs.items()
         ]
     return inputs
-
-
-def _explanations(paths, graphs, images, seed):
-    """Until the jobs stand: made-up maps and values in their columns."""
-    import pandas as pd
-
-    from plumbline.causal.explanations import EXPLANATIONS
-    from plumbline.causal.metrics import METRICS as CAUSAL_METRICS
-
-    rng = np.random.default_rng(seed)
-    classes = [graph.target for graph in graphs]
-    shown = images[images["label"].isin(classes)].groupby("label").head(2)
-    rows, nodes, values = [], [], []
-    for _, image in shown.iterrows():
-        about = {"id": image["id"], "target": image["label"]}
-        rows.append(
-            {**about, "label": image["label"], "probability": 0.97, "height": 32, "width": 32}
-            | {f"scores_{name}": rng.normal(size=32 * 32).astype("float32") for name in EXPLANATIONS}
-        )
-        graph = graphs[classes.index(image["label"])]
-        if "conv2" in {layer.layer for layer in graph.layers}:
-            for mode, side in (("released", 32), ("forward", 10)):
-                nodes += [
-                    {**about, "mode": mode, "node": node, "height": side, "width": side}
-                    | {"scores": rng.random(side * side).astype("float32") / side**2}
-                    for node in graph.layer("conv2").effects
-                ]
-        for name, _entry in EXPLANATIONS.items():
-            values += [
-                {**about, "method": name, "metric": metric, "settings": "made up"}
-                | {"value": 0.0 if name == "random" and metric == "lipschitz" else rng.gamma(4) * 0.1}
-                for metric in CAUSAL_METRICS
-            ]
-    for stage, found in (("explanations", rows), ("nodes", nodes), ("explanation_metrics", values)):
-        paths[stage].parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(found).to_parquet(paths[stage])

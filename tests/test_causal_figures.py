@@ -14,6 +14,7 @@ from plumbline.errors import PlumblineError
 from plumbline.figures import causal, causal_graph, lipschitz, pruning, stability_curve, stability_frequencies
 from plumbline.figures import explanation_metrics as scatter
 from plumbline.figures import explanations as gallery
+from plumbline.tables.causal_stability import appearance_rate
 from tests.synthetic import CAUSAL_RUN, OPTIONS
 
 pytestmark = pytest.mark.xdist_group("causal")
@@ -108,8 +109,8 @@ def test_curve_is_the_mean_appearance_rate(causal_inputs):
 
 
 def test_appearance_rate():
-    assert causal.appearance_rate([[1, 2], [2], []]) == pytest.approx(100 * (1 + 2) / 2 / 3)
-    assert causal.appearance_rate([[], []]) == 0
+    assert appearance_rate([[1, 2], [2], []]) == pytest.approx(100 * (1 + 2) / 2 / 3)
+    assert appearance_rate([[], []]) == 0
 
 
 def test_five_panels_sum_to_a_hundred(causal_inputs):

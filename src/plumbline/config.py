@@ -193,7 +193,9 @@ def _check_images(config):
         place = f"{DIFFUSION}.runs[{index}]"
         _check_image_run(config, run, place, seen)
         if config["image_models"][run["model"]]["architecture"] in CONVOLUTIONAL:
-            raise PlumblineError(f"{place}: model '{run['model']}' has no tokens: its run belongs to {EXPLAINN}.runs")
+            raise PlumblineError(
+                f"{place}: model '{run['model']}' has no tokens: its run belongs to {EXPLAINN}.runs"
+            )
         if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
             raise PlumblineError(f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})")
 
@@ -230,14 +232,18 @@ def _check_explainn(config):
             )
         for label in run["classes"] or ():
             if label >= block["classes"]:
-                raise PlumblineError(f"{place}.classes: there is no class {label}; legal: 0 to {block['classes'] - 1}")
+                raise PlumblineError(
+                    f"{place}.classes: there is no class {label}; legal: 0 to {block['classes'] - 1}"
+                )
         if run["classes"] is None:
             run["classes"] = list(range(block["classes"]))
         for key in ("baselines", "metrics"):
             for name in run[key]:
                 _known(f"{place}.{key}", key[:-1], name, registries()[key])
         if run["metrics"] and not run["attributions"]:
-            raise PlumblineError(f"{place}: `metrics` are of attributions, which are null: set `metrics: []` as well")
+            raise PlumblineError(
+                f"{place}: `metrics` are of attributions, which are null: set `metrics: []` as well"
+            )
 
 
 def _unknown(place, kind, name, legal):

@@ -68,7 +68,9 @@ def describe(kind, file):
         raise PlumblineError(f"{file} is no path of kind '{kind}' ({PATHS[kind]})")
     keys = ("dataset", "model", "seed", "method", "split", "stage")
     names = dict.fromkeys(keys) | {
-        key: value for key, value in found.groupdict().items() if key in (*keys, "other", "experiment", "class")
+        key: value
+        for key, value in found.groupdict().items()
+        if key in (*keys, "other", "experiment", "class")
     }
     for key in ("seed", "class"):
         if names.get(key) is not None:
@@ -420,10 +422,7 @@ def targets(config):
     for job, run in image_jobs(config, EXPLAINN):
         found += [path(kind, **job) for kind in ("weights", "architecture", "metrics")]
         found += [
-            file
-            for stage, key in CAUSAL_STAGES.items()
-            if run[key]
-            for file in _image_files(stage, job, run)
+            file for stage, key in CAUSAL_STAGES.items() if run[key] for file in _image_files(stage, job, run)
         ]
         found += [path("causal_graphml", **{"class": label}, **job) for label in run["classes"]]
     everything = {kind: dict.fromkeys(registries()[kind], None) for kind in ("tables", "figures")}

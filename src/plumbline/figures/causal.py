@@ -177,14 +177,6 @@ def effects(graphs):
     return Normalize(min([*found, -1e-9]), 0), "YlOrRd_r"
 
 
-def appearance_rate(runs):
-    """Mean appearance rate in percent of the nodes found at least once; runs: the nodes of each repetition; 0 without any."""
-    listed = np.concatenate([np.asarray(nodes, dtype=int) for nodes in runs])
-    if not len(listed):
-        return 0.0
-    return 100 * np.unique(listed, return_counts=True)[1].mean() / len(runs)
-
-
 def pictures(items, ids):
     """{id: float (height, width) or (height, width, 3) in [0, 1]} of images of a data set; items: `inputs["images"]`."""
     frame = read_rows(items[0]["path"])

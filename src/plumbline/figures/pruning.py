@@ -10,6 +10,7 @@ from ..artefacts import read_rows
 from ..collect import by_model, seeds_of
 from ..registry import Output
 from ..tables.causal import bands, interval_text
+from ..tables.causal_pruning import CONDITIONS
 from . import causal
 from .style import figure, foot, styled
 
@@ -21,15 +22,6 @@ ENTRY = Output(
     formats=causal.FORMATS,
     order=148,
 )
-CONDITIONS = {
-    "base": "whole network",
-    "drop_non_causal": "last layer without non-causal nodes",
-    "ablate_causal": "last layer without causal nodes",
-    "ablate_random": "… without as many random nodes",
-    "ablate_non_causal": "… without as many non-causal nodes",
-    "graph_edge": "graph alone: only edges into effects cut",
-    "graph_layer": "graph alone: all other weights cut",
-}
 MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 
 

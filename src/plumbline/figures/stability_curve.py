@@ -8,10 +8,10 @@ Bands and lines are intervals over graphs (class and seed). Released points are 
 
 import numpy as np
 
-from ..artefacts import read_rows
 from ..collect import by_model, seeds_of
 from ..registry import Output
 from ..tables.causal import bands, interval_text
+from ..tables.causal_stability import rates, stability_rows
 from ..tables.published import all_entries
 from . import causal
 from .style import MARKERS, figure, foot, styled
@@ -57,22 +57,9 @@ def draw(inputs, options):
     return drawn
 
 
-def stability_rows(items):
-    """The rows of all seeds of a model, with `seed`."""
-    import pandas as pd
-
-    return pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items], ignore_index=True)
-
-
 def _ends(values):
     low, high = values.min(), values.max()
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def rates(frame):
-    """Appearance rate in percent, a row a graph (seed, class), a column a strength."""
-    groups = frame.groupby(["seed", "class", "strength"])["nodes"]
-    return groups.apply(lambda nodes: causal.appearance_rate(list(nodes))).unstack("strength")
 
 
 def _curve(axes, frame, options, names):

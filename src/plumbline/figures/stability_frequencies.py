@@ -8,8 +8,8 @@ import numpy as np
 
 from ..collect import by_model, seeds_of
 from ..registry import Output
+from ..tables.causal_stability import stability_rows
 from . import causal
-from .stability_curve import stability_rows
 from .style import figure, foot, styled
 
 ENTRY = Output(

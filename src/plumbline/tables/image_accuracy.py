@@ -40,8 +40,8 @@ def rows(inputs, options):
     return frame
 
 
-def latex(frame, options):
-    """The table as LaTeX."""
+def latex(frame, options, entry=ENTRY):
+    """The table as LaTeX; entry: of the table that it is."""
     lines = [
         [
             tex.escape(dataset_label(row.dataset)), tex.escape(row.model), tex.escape(row.architecture),
@@ -52,8 +52,8 @@ def latex(frame, options):
     ]  # fmt: skip
     intervals = "; ".join(dict.fromkeys(frame["interval"]))
     table = tex.table(
-        caption=f"{ENTRY.label}.",
-        label=f"tab:{ENTRY.id}",
+        caption=f"{entry.label}.",
+        label=f"tab:{entry.id}",
         columns=["Data", "Model", "Architecture", "Source", "Parameters", "Seed", "N", f"Accuracy {tex.ARROWS[1]}"],
         sections=[lines],
         notes=[
@@ -61,4 +61,4 @@ def latex(frame, options):
             tex.command_note(options),
         ],
     )  # fmt: skip
-    return tex.document(ENTRY.label, [table], options)
+    return tex.document(entry.label, [table], options)

@@ -1,0 +1,22 @@
+"""Test accuracy of the networks that causal graphs are learnt of, and its mean over training seeds; see image_accuracy.
+
+inputs: image_models (metrics.json of each).
+"""
+
+from ..registry import Output
+from . import causal, image_accuracy
+
+ENTRY = Output(
+    id="causal_accuracy",
+    label="Accuracy of the networks with causal graphs",
+    study=causal.STUDY,
+    needs=("image_models",),
+    order=154,
+)
+
+rows = image_accuracy.rows
+
+
+def latex(frame, options):
+    """The table as LaTeX."""
+    return image_accuracy.latex(frame, options, ENTRY)
