@@ -79,6 +79,48 @@ VISION = [
 ]
 
 
+# The study of causal graphs, of one model and two classes.
+CAUSAL = {
+    **{
+        f"class{label}": f"results/tiny/causal/digits_half/tiny_lenet/seed0/class{label}/graph.json"
+        for label in (0, 3)
+    },
+    **{
+        stage: f"results/tiny/causal/digits_half/tiny_lenet/seed0/{stage}.parquet"
+        for stage in ("stability", "pruning")
+    },
+    "explanations": "results/tiny/attributions/digits_half/tiny_lenet/seed0/explanations.parquet",
+    "explanation_metrics": "results/tiny/faithfulness/digits_half/tiny_lenet/seed0/explanations.parquet",
+}
+
+
+def causal(*names):
+    """First outputs of the study explainn: stages by name, tables as 'table:id', figures as 'figure:id'."""
+    found = []
+    for name in names:
+        kind, _, output = name.rpartition(":")
+        ending = "csv" if kind == "table" else "pdf"
+        of = (
+            "-digits_half-tiny_lenet"
+            if output in ("causal_graph", "causal_graphs", "explanations", "node_maps")
+            else ""
+        )
+        of = "" if kind == "table" else of
+        found.append(f"results/tiny/{kind}s/explainn/{output}{of}.{ending}" if kind else CAUSAL[name])
+    return found
+
+
+STABILITY = causal(
+    "stability", "table:causal_stability", "figure:stability_curve", "figure:stability_frequencies"
+)
+PRUNING = causal("pruning", "table:causal_pruning", "figure:pruning")
+METRICS = causal(
+    "explanation_metrics", "table:explanation_metrics", "figure:explanation_metrics", "figure:lipschitz"
+)
+GALLERY = causal("explanations", "figure:explanations", "figure:node_maps")
+GRAPHS = causal("class0", "class3", "table:causal_graphs", "figure:causal_graph", "figure:causal_graphs")
+
+
 # The study of selective rollout: from its stage on, and the table that reads all attributions.
 ROLLOUTS = [
     "results/tiny/rollouts/sentiment/tiny/seed0.parquet",
@@ -112,15 +154,23 @@ def overlay(folder, **changes):
 # ------------------------------------------------------------------------------------------------ plans
 
 
+def causal_jobs(models, graphs):
+    """Of the study explainn, beside its data, models and outputs: one job a graph, four a model."""
+    names = ("causal_stability", "causal_pruning", "explanations", "explanation_metrics")
+    return {"causal_graph": graphs} | dict.fromkeys(names, models)
+
+
 def test_small_plan(plain):
     """4 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods (one has 4 more, for selective
     rollout) and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 10
-    tables a study of text encoders; 3 figures and 2 tables of selective rollout, 4 and 2 of network diffusion."""
+    tables a study of text encoders; 3 figures and 2 tables of selective rollout, 4 and 2 of network diffusion; 10 causal graphs,
+    with 9 figures and 5 tables."""
     assert workflow.counts(plain) == {
-        "data": 7 + 2, "model": 11, "attributions": 2 * 12 + 4 + 9 * 9, "faithfulness": 2 * 12 + 4 + 9 * 9, "agreement": 11,
+        "data": 7 + 2 + 2, "model": 11, "attributions": 2 * 12 + 4 + 9 * 9, "faithfulness": 2 * 12 + 4 + 9 * 9, "agreement": 11,
         "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1, "rollouts": 1,
-        "table": 9 + 10 + 6 + 2 + 2, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4, "all": 1,
-        "multihead": 3, "theory": 4, "shown": 1, "image_model": 1, "maps": 1, "patch_faithfulness": 1, "total": 392,
+        "table": 9 + 10 + 6 + 2 + 2 + 5, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4 + 9, "all": 1,
+        "multihead": 3, "theory": 4, "shown": 1, "image_model": 2, "maps": 1, "patch_faithfulness": 1, **causal_jobs(1, 10),
+        "total": 423,
     }  # fmt: skip
 
 
@@ -128,11 +178,11 @@ def test_local_plan_without_a_mirror(plain):
     """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds with 4
     methods more."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 8 + 3 + 3, "model": 6, "attributions": 6 * 11 + 3 * 4, "faithfulness": 6 * 11 + 3 * 4, "agreement": 6,
+        "data": 8 + 3 + 3 + 2, "model": 6, "attributions": 6 * 11 + 3 * 4, "faithfulness": 6 * 11 + 3 * 4, "agreement": 6,
         "isotropy": 6, "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "rollouts": 3,
-        "table": 4 + 8 + 6 + 2 + 2, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6, "all": 1,
-        "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1, "image_model": 3, "maps": 3, "patch_faithfulness": 2,
-        "total": 311,
+        "table": 4 + 8 + 6 + 2 + 2 + 5, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6 + 5 + 2 * 4, "all": 1,
+        "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1, "image_model": 3 + 6, "maps": 3, "patch_faithfulness": 2,
+        **causal_jobs(6, 60), "total": 421,
     }  # fmt: skip
 
 
@@ -146,9 +196,9 @@ def test_paper_plan(plain):
     assert found == {
         "download_model": 21, "data": found["data"], "model": 23, "attributions": methods, "faithfulness": methods,
         "agreement": 23, "isotropy": 23, "contributions": 14, "download_released": 11, "released_seeds": 1, "rollouts": 2,
-        "seed_consistency": 1, "model_consistency": 6, "table": 14 + 9 + 6 + 2 + 2, "html_table": 14, "cost": 1,
-        "figure": 5 * 14 + 6 + 8 + 3 + 5, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
-        "download_image_model": 2, "image_model": 2, "maps": 2, "patch_faithfulness": 2,
+        "seed_consistency": 1, "model_consistency": 6, "table": 14 + 9 + 6 + 2 + 2 + 5, "html_table": 14, "cost": 1,
+        "figure": 5 * 14 + 6 + 8 + 3 + 5 + 5 + 3 * 4, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
+        "download_image_model": 2, "image_model": 2 + 9, "maps": 2, "patch_faithfulness": 2, **causal_jobs(9, 90),
     }  # fmt: skip
 
 
@@ -279,6 +329,10 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     shown += [f"results/tiny/figures/{study}/xai_faithfulness.pdf"]
     shown += ROLLOUTS[1:2] + ROLLOUTS[3:] + COMPARED
     shown += VISION[2:4] + ["results/tiny/tables/network_diffusion/image_accuracy.csv"]
+    shown += causal(
+        *(f"table:{name}" for name in ("causal_graphs", "causal_stability", "causal_pruning", "explanation_metrics", "causal_accuracy")),
+        "figure:stability_curve", "figure:pruning",
+    )  # fmt: skip
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 
 
@@ -296,6 +350,48 @@ def test_comment_in_the_perturbation_of_patches_leaves_the_maps_alone(fresh):
     append(fresh / "src/plumbline/faithfulness/patches.py", "\n# A remark.\n")
     found = workflow.planned(fresh, "--configfile", workflow.TINY)
     assert found == sorted([*VISION[1:3], *VISION[3:5]])
+
+
+def test_comment_in_learning_a_graph_reruns_graphs_and_all_that_hangs_on_them(fresh):
+    append(fresh / "src/plumbline/causal/learn.py", "\n# A remark.\n")
+    wanted = {*GRAPHS, *STABILITY, *PRUNING, *GALLERY, *METRICS}
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(wanted)
+
+
+def test_comment_in_a_stage_of_the_graphs_reruns_that_stage(fresh):
+    append(fresh / "src/plumbline/causal/stability.py", "\n# A remark.\n")
+    append(fresh / "src/plumbline/causal/evaluation.py", "\n# A remark.\n")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted({*STABILITY, *METRICS})
+
+
+def causal_run(fresh, **changes):
+    block = yaml.safe_load((fresh / workflow.TINY).read_text())["explainn"]
+    return {"explainn": block | {"runs": [block["runs"][0] | changes]}}
+
+
+def test_a_baseline_more_leaves_graphs_alone(fresh):
+    found = overlay(fresh, **causal_run(fresh, baselines=["saliency", "integrated_gradients", "occlusion"]))
+    assert {*GALLERY, *METRICS} <= set(found)
+    assert not [file for file in found if "/causal/" in file or "/models/" in file]
+
+
+def test_a_class_more_learns_its_graph_alone(fresh):
+    found = overlay(fresh, **causal_run(fresh, classes=[0, 3, 7]))
+    graphs = [file for file in found if file.endswith("graph.json")]
+    assert graphs == [CAUSAL["class0"].replace("class0", "class7")]
+
+
+def test_graphs_that_are_not_learnt_are_taken_as_they_are(fresh):
+    """`learn: false`: another way of learning makes no graph again; a missing file is one line, before anything runs."""
+    append(fresh / "src/plumbline/causal/effects.py", "\n# A remark.\n")
+    found = overlay(fresh, **causal_run(fresh, learn=False))
+    assert not [file for file in found if file.endswith("graph.json")]
+    (fresh / CAUSAL["class3"]).unlink()
+    done = workflow.snakemake(fresh, "-n", "--configfile", workflow.TINY, "overlay.yaml")
+    assert done.returncode != 0
+    (line,) = workflow.error_lines(done.stdout)
+    assert f"{CAUSAL['class3']} is not there" in line
+    assert "learn: true" in line
 
 
 def test_bootstrap_reruns_what_has_intervals(fresh):
