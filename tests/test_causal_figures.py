@@ -8,13 +8,13 @@ import pytest
 
 from plumbline import figures
 from plumbline.artefacts import read_rows
+from plumbline.causal.explanations import EXPLANATIONS
 from plumbline.causal.graph import read_graph
 from plumbline.causal.metrics import METRICS
 from plumbline.errors import PlumblineError
 from plumbline.figures import causal, causal_graph, lipschitz, pruning, stability_curve, stability_frequencies
 from plumbline.figures import explanation_metrics as scatter
 from plumbline.figures import explanations as gallery
-from plumbline.tables.causal_stability import appearance_rate
 from tests.synthetic import CAUSAL_RUN, OPTIONS
 
 pytestmark = pytest.mark.xdist_group("causal")
@@ -108,11 +108,6 @@ def test_curve_is_the_mean_appearance_rate(causal_inputs):
     assert released.get_offsets()[0].tolist() == [0.0, 96.9]
 
 
-def test_appearance_rate():
-    assert appearance_rate([[1, 2], [2], []]) == pytest.approx(100 * (1 + 2) / 2 / 3)
-    assert appearance_rate([[], []]) == 0
-
-
 def test_five_panels_sum_to_a_hundred(causal_inputs):
     drawn = stability_frequencies.draw(causal_inputs, HERE)
     assert len(drawn.axes) == 5
@@ -134,7 +129,7 @@ def test_a_strength_on_a_boundary_is_counted_once():
 
 def test_gallery_has_a_class_a_row_and_a_method_a_column(causal_inputs):
     frame = read_rows(causal_inputs["explanations"][0]["path"])
-    names = [name for name in frame if name.startswith("scores_")]
+    names = [f"scores_{name}" for name in EXPLANATIONS if f"scores_{name}" in frame]
     drawn = gallery.draw(causal_inputs, HERE)
     assert len(drawn.axes) == frame["target"].nunique() * (1 + len(names))
     first = frame[frame["target"] == 0].iloc[0]
