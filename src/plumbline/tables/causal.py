@@ -132,8 +132,3 @@ def some(count, total, what="graph"):
     if count in (0, total):
         return f"all {total} {what}s" if count and total > 1 else f"the one {what}" if count else f"no {what}"
     return f"{count} of {total} {what}s"
-
-
-def signed(value, lower, upper, digits=2):
-    """A difference with its interval in words, e.g. '+0.31 [+0.20, +0.42]'."""
-    return f"{value:+.{digits}f} [{lower:+.{digits}f}, {upper:+.{digits}f}]"

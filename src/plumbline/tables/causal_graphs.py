@@ -61,12 +61,11 @@ def _graph(seed, graph, layers, published):
     records = {record.layer: record for record in graph.layers if record.rule != "input"}
     rules = {layer: records[layer].rule if layer in records else NOT_REACHED for layer in layers}
     nodes = {layer: len(records[layer].causes) if layer in records else 0 for layer in layers}
+    entry = next((entry for entry in published if entry["class"] == graph.target), None)
+    sizes = {**entry["values"], EVERY: sum(entry["values"].values())} if entry else {}
     found = []
     for layer in (*layers, EVERY):
         own = list(layers) if layer == EVERY else [layer]
-        values = next((entry["values"] for entry in published if entry["class"] == graph.target), {})
-        values = values | ({EVERY: sum(values.values())} if values else {})
-        entry = next((entry for entry in published if entry["class"] == graph.target), None)
         found.append({
             "seeds": str(seed), "seed": str(seed), "class": str(graph.target), "label": graph.label, "layer": layer,
             "candidates": sum(layers[name][0] for name in own), "tested": sum(layers[name][1] for name in own),
@@ -74,7 +73,7 @@ def _graph(seed, graph, layers, published):
             "interval": "none: one graph", "rule": rules.get(layer), "u": records[layer].u if layer in records else None,
             "graphs": 1, "examples": graph.n_used, "examples_most": graph.n_used, "truncated": int(graph.truncated),
             "fallback": int(any(rules[name] == "fallback" for name in own)), "single": int(any(nodes[name] == 1 for name in own)),
-            **(causal.beside(entry, values[layer]) if layer in values else causal.NOTHING),
+            **(causal.beside(entry, sizes[layer]) if layer in sizes else causal.NOTHING),
         })  # fmt: skip
     return found
 
@@ -134,6 +133,7 @@ def _table(key, part, options):
     beside = single[single["published_value"].notna()]
     whole = means.loc[EVERY]
     sections = [
+        [["of", "--", *(str(means.loc[layer, "candidates"]) for layer in layers)]],
         [_class_line(own, layers) for _, own in single.groupby("class", sort=False)],
         [
             ["mean", "--", *(tex.number(*means.loc[layer, ["nodes", "lower", "upper"]], digits=1) for layer in layers)],
@@ -146,15 +146,15 @@ def _table(key, part, options):
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(causal.title(*key))}. In plain words: {tex.escape(summary(part))}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}",
-        columns=["Class", "N", *(f"{tex.escape(layer)} (of {means.loc[layer, 'candidates']})" for layer in layers)],
+        columns=["Class", "N", *(tex.escape(layer) for layer in layers)],
         sections=sections,
         notes=[
             tex.escape(causal.provenance(
                 options, graphs=whole["graphs"], seeds=whole["seeds"], images=whole[["examples", "examples_most"]],
             )),
             tex.escape(
-                f"Nodes that feed a layer and are causes of the class. {causal.made(whole)} Index and exponent: of a class the lowest and "
-                "the highest seed, of the mean the interval. N: images, the fewest; *: truncated, what it does not reach counts as 0; "
+                f"Nodes that feed a layer and are causes of the class, of all that feed it. {causal.made(whole)} Index and exponent: of a "
+                "class the lowest and the highest seed, of the mean the interval. N: images, the fewest; *: truncated, what it does not reach counts as 0; "
                 "+: fallback."
             ),
             *([tex.escape(causal.released_note(beside))] if len(beside) else []),
