@@ -120,14 +120,33 @@ def test_stability_rows_are_means_over_graphs(causal_inputs):
 
 def test_bands_of_stability_are_given_by_seed_and_for_all(causal_inputs):
     frame = causal_stability.rows(causal_inputs, HERE)
-    bands = frame[frame["kind"] == "band"]
+    bands = frame[frame["kind"] == "band"].set_index(["measure", "seed"])
     assert len(bands) == 3 * (len(CAUSAL_RUN["seeds"]) + 1)
-    falls = bands[
-        bands["measure"].str.startswith("appearance rate from") & bands["measure"].str.endswith("all")
-    ].iloc[0]
-    assert (falls["mean"] < falls["bound"]) == falls["holds"]
-    first = bands[bands["measure"].str.contains("at strength 0")]
-    assert set(first["bound"]) == {70}  # images are drawn anew
+    rates = causal_stability.rates(joined(causal_inputs, "stability").query("kind == 'strength'"))
+    weak, strong = (rates.loc[:, near].mean(axis=1) for near in (rates.columns < 0.11, rates.columns > 0.39))
+    for seed in (*map(str, CAUSAL_RUN["seeds"]), "all"):
+        kept = weak.index if seed == "all" else weak.index[weak.index.get_level_values("seed") == int(seed)]
+        row = bands.loc[causal_stability.FALLS, seed]
+        assert (row["mean"], row["bound"]) == pytest.approx((strong[kept].mean(), weak[kept].mean()))
+        assert row["holds"] == (row["mean"] < row["bound"])
+        assert row["lower"] <= row["mean"] <= row["upper"]
+        assert row["graphs"] == len(kept)
+        share = bands.loc[causal_stability.MOST_FALL, seed]["mean"]
+        assert share == pytest.approx((strong[kept] < weak[kept]).mean())
+    assert set(bands.loc[causal_stability.AT_ZERO]["bound"]) == {70}  # images are drawn anew
+
+
+def test_a_released_rate_stands_beside_that_of_its_class_and_strength(causal_inputs):
+    frame = causal_stability.rows(causal_inputs, HERE)
+    three = frame[(frame["class"] == "3") & (frame["measure"] == "appearance_rate")].set_index("strength")
+    assert three.loc[0.1, "published_value"] == 51.5
+    assert three["verdict"].eq("not comparable").all() and three["why"].str.contains("MNIST there").all()
+    line = next(
+        line for line in causal_stability.latex(frame, HERE).splitlines() if line.startswith("0.1 & ")
+    )
+    cells = line.removesuffix(r" \\").split(" & ")
+    assert (cells[3], cells[6], cells[9]) == ("$51.5$", "$6.7$", "$100.0$")
+    assert cells[2].startswith(f"${three.loc[0.1, 'mean']:.1f}_")
 
 
 def test_pruning_means_and_bands(causal_inputs):
@@ -196,6 +215,7 @@ def test_metrics_are_means_over_images_with_paired_differences_and_released_numb
     assert steady.loc["random", "mean"] == 0
     assert steady.loc["causal", "published_value"] == 0.287
     assert set(steady["published_verdict"].dropna()) == {"not comparable"}
+    assert steady["published_why"].dropna().str.contains("MNIST there, Digits .half. here.*normalised").all()
     assert (frame.groupby("metric")["settings"].nunique() == 1).all()
 
 

@@ -104,7 +104,8 @@ def summary(part):
     alone = (
         f"The graph alone, {100 * cells['graph', 'weight_share']:.0f}% of the weights, ranks a class's images with an AUC of "
         f"{cells['graph_layer', 'auc']:.2f}, the whole network with {cells['base', 'auc']:.3f}; its recall of "
-        f"{cells['graph_layer', 'recall']:.2f} means little, for the logits of the other classes lose their weights too."
+        f"{cells['graph_layer', 'recall']:.2f} means little, for the logits of the other classes lose their weights "
+        "too: the AUC is the honest number."
     )
     said = "All bands hold." if not failed else f"Bands that do not hold: {'; '.join(failed)}."
     return f"{cut} {alone} {said}"

@@ -8,11 +8,13 @@ inputs: stability, causal_graphs, image_models. `kind`:
                 at a strength as a rate of 0.
     noise, subsample    the graph learnt anew: `jaccard` of a layer's causes with the graph's own, in [0, 1].
     band        what we expect of the appearance rate, calibrated on digits: `mean` beside `bound`, and whether it `holds`, by training
-                seed and for all.
+                `seed` and for all.
 
 A row is a mean over graphs (class and seed) with a bootstrap over these; class other than `all`: over its seeds alone, beside the
 released number of that class.
 """
+
+import itertools
 
 import numpy as np
 
@@ -37,6 +39,11 @@ MEASURES = {
 }
 WEAK, STRONG = 0.1, 0.4  # strengths up to, and from, which the appearance rates are compared
 FIRST = {True: 70.0, False: 100.0}  # least appearance rate at strength 0, by whether images are drawn anew
+# The bands.
+AT_ZERO = "appearance rate (%) at strength 0"
+FALLS = f"appearance rate (%) from {STRONG:g} on, less than up to {WEAK:g}"
+SENSES = {"<": "<", ">=": r"\ge"}
+MOST_FALL = "share of graphs whose rate falls so"
 
 
 def rows(inputs, options):
@@ -55,7 +62,7 @@ def rows(inputs, options):
         for part in (
             _strengths(strong, options, (dataset, model), published),
             _relearnt(others, options, (dataset, model)),
-            _bands(strong),
+            _bands(strong, options, (dataset, model)),
         ):
             found += [about | row for row in part]
     floats = ("strength", "lower", "upper", "bound", "published_value")
@@ -85,7 +92,7 @@ def rates(frame):
 
 def _row(layer, kind, strength, label, measure, mean, **more):
     return {
-        "layer": layer, "kind": kind, "strength": strength, "class": label, "measure": measure, "mean": mean, "lower": None,
+        "layer": layer, "kind": kind, "strength": strength, "class": label, "measure": measure, "seed": EVERY, "mean": mean, "lower": None,
         "upper": None, "graphs": None, "examples": None, "interval": None, "bound": None, "sense": None, "holds": None,
         **causal.NOTHING, **more,
     }  # fmt: skip
@@ -130,7 +137,7 @@ def _relearnt(frame, options, names):
         )  # fmt: skip
 
 
-def _bands(frame):
+def _bands(frame, options, names):
     """Rows of what we expect of the appearance rate, by seed and over all; a band needs its strengths."""
     if frame.empty:
         return
@@ -139,35 +146,22 @@ def _bands(frame):
     weak = [strength for strength in table.columns if strength <= WEAK + 1e-9]
     strong = [strength for strength in table.columns if strength >= STRONG - 1e-9]
     # Images are the same in all repetitions of a graph where its sets at strength 0 are.
-    first = frame[frame["strength"] == 0]
-    anew = (
-        first.groupby(["seed", "class"])["nodes"]
-        .agg(lambda sets: len({tuple(nodes) for nodes in sets}) > 1)
-        .any()
-    )
+    first = frame[frame["strength"] == 0].groupby(["seed", "class"])["nodes"]
+    anew = first.agg(lambda sets: len({tuple(nodes) for nodes in sets}) > 1).any()
     for seed in [*table.index.get_level_values("seed").unique(), EVERY]:
         own = table if seed == EVERY else table.loc[[seed]]
-        text = {"class": EVERY, "graphs": len(own), "interval": "none: a mean of graphs beside a bound"}
+        found = []
         if 0.0 in own:
-            mean, bound = own[0.0].mean(), FIRST[bool(anew)]
-            yield _row(
-                layer,
-                "band",
-                0.0,
-                EVERY,
-                f"appearance rate at strength 0, seed {seed}",
-                mean,
-                **_held(mean, ">=", bound),
-                **text,
-            )
+            found.append((AT_ZERO, 0.0, own[0.0], ">=", FIRST[bool(anew)]))
         if weak and strong:
-            mean, bound = own[strong].to_numpy().mean(), own[weak].to_numpy().mean()
-            name = f"appearance rate from {STRONG:g} on, below that up to {WEAK:g}, seed {seed}"
-            yield _row(layer, "band", STRONG, EVERY, name, mean, **_held(mean, "<", bound), **text)
-            falls = own[strong].mean(axis=1) < own[weak].mean(axis=1)
+            low, high = own[weak].mean(axis=1), own[strong].mean(axis=1)
+            found.append((FALLS, STRONG, high, "<", low.mean()))
+            found.append((MOST_FALL, STRONG, (high < low).astype(float), ">=", 0.9))
+        for measure, strength, values, sense, bound in found:
+            mean, lower, upper = causal.bands(values.to_numpy()[:, None], options, ENTRY.id, *names, measure)
             yield _row(
-                layer, "band", STRONG, EVERY, f"share of graphs whose rate falls, seed {seed}", falls.mean(), **_held(falls.mean(), ">=", 0.9),
-                **text,
+                layer, "band", strength, EVERY, measure, mean[0], lower=lower[0], upper=upper[0], seed=str(seed), graphs=len(own),
+                examples=int(frame["images"].max()), interval=causal.interval_text(options), **_held(mean[0], sense, bound),
             )  # fmt: skip
 
 
@@ -200,90 +194,130 @@ def summary(part):
         )
     if len(fewer):
         least = fewer[fewer["strength"] == fewer["strength"].min()]
-        said.append(
-            f"Learnt from {least['strength'].iloc[0]:.0f} images, by {least['mean'].min():.2f} to {least['mean'].max():.2f}: "
-            + (
-                "graphs hang on the images more than on noise."
-                if len(noise) and least["mean"].mean() < noise["mean"].min()
-                else "see the layers."
-            )
-        )
+        text = f"Learnt from {least['strength'].iloc[0]:.0f} images, by {least['mean'].min():.2f} to {least['mean'].max():.2f}"
+        if len(noise) and least["mean"].mean() < noise["mean"].min():
+            text += ": graphs hang on the images more than on noise"
+        said.append(text + ".")
     bands = part[part["kind"] == "band"]
     if len(bands):
-        failed = bands[~bands["holds"].astype(bool)]["measure"].tolist()
+        failed = [f"{row['measure']}, seed {row['seed']}" for _, row in bands.iterrows() if not row["holds"]]
         said.append("All bands hold." if not failed else f"Bands that do not hold: {'; '.join(failed)}.")
     return " ".join(said)
 
 
 def latex(frame, options):
-    """The table as LaTeX, one a data set and model: strengths, then noise and fewer images, then bands."""
-    tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
+    """The tables as LaTeX, of each data set and model: strengths, noise and fewer images, bands; the summary is in the first."""
+    tables = []
+    for key, part in frame.groupby(["dataset", "model"], sort=False):
+        said = f" In plain words: {tex.escape(summary(part))}"
+        for make in (_strength_table, _jaccard_table, _band_table):
+            own = make(key, part, options, said)
+            if own:
+                tables.append(own)
+                said = ""
     return tex.document(ENTRY.label, tables, options)
 
 
-def _table(key, part, options):
-    columns = ["", *MEASURES.values(), "Jaccard index"]
-    strong = part[(part["kind"] == "strength") & np.isclose((part["strength"] * 10) % 1 % 1, 0, atol=1e-6)]
-    sections = [
-        [_strength_line(own, label, strength) for (label, strength), own in strong.groupby(["class", "strength"], sort=False)],
-        [
-            [tex.escape(f"{_setting(row)}, {row['layer']}"), "--", "--", "--", tex.number(row["mean"], row["lower"], row["upper"])]
-            for _, row in part[part["measure"] == "jaccard"].iterrows()
-        ],
-        [
-            [tex.escape(row["measure"]), tex.number(row["mean"], digits=2), f"{_sense(row['sense'])} {row['bound']:.2f}",
-             "holds" if row["holds"] else "does not hold", "--"]
-            for _, row in part[part["kind"] == "band"].iterrows()
-        ],
-    ]  # fmt: skip
-    beside = part[part["published_value"].notna()]
-    if len(beside):
-        sections.insert(
-            1,
-            [
-                _released_line(own, strength)
-                for strength, own in beside.groupby("strength")
-                if round(strength * 10, 6) % 1 == 0
-            ],
-        )
-    measured = part[part["kind"] != "band"]
+def _table(key, own, options, name, about, said, notes, **cells):
+    """One table; own: its rows, name: what of, about: the same in a caption."""
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(causal.title(*key))}. In plain words: {tex.escape(summary(part))}",
-        label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}",
-        columns=[tex.escape(column) for column in columns],
-        sections=[section for section in sections if section],
+        caption=f"{ENTRY.label}, {about}: {tex.escape(causal.title(*key))}.{said}",
+        label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}:{name}",
         notes=[
             tex.escape(causal.provenance(
-                options, graphs=int(measured["graphs"].max()), seeds=part["seeds"].iloc[0],
-                images=[measured["examples"].min(), measured["examples"].max()],
+                options, graphs=int(own["graphs"].max()), seeds=own["seeds"].iloc[0],
+                images=[own["examples"].min(), own["examples"].max()],
             )),
-            tex.escape(f"{part['repetitions'].iloc[0]} repetitions each. {causal.made(part.iloc[0])} Index and exponent: intervals. Strengths in "
-                       "steps of 0.1; the CSV has all. Last part: bands, of all graphs of a seed."),
-            *([tex.escape(causal.released_note(beside))] if len(beside) else []),
+            tex.escape(f"{own['repetitions'].iloc[0]} repetitions each. {causal.made(own.iloc[0])} Index and exponent: the interval's ends."),
+            *map(tex.escape, notes),
             tex.command_note(options),
         ],
+        **cells,
     )  # fmt: skip
 
 
-def _sense(text):
-    return {"<": "$<$", ">=": r"$\ge$"}[text]
-
-
-def _setting(row):
-    return f"noise {row['strength']:g}" if row["kind"] == "noise" else f"{row['strength']:.0f} images"
-
-
-def _strength_line(own, label, strength):
-    cells = own.set_index("measure")
-    name = f"strength {strength:g}" + (f", class {label}" if label != EVERY else "")
+def _strength_table(key, part, options, said):
+    own = part[part["kind"] == "strength"]
+    if own.empty:
+        return None
+    cells = own.set_index(["class", "measure", "strength"])
+    beside = own[own["published_value"].notna()]
+    classes = list(dict.fromkeys(own["class"]))
     shown = [
-        tex.number(*cells.loc[measure, ["mean", "lower", "upper"]], digits=1) if measure in cells.index else "--" for measure in MEASURES
+        strength
+        for strength in sorted(set(own["strength"]))
+        if abs(10 * strength - round(10 * strength)) < 1e-6
+    ]
+    lines = []
+    for strength in shown:
+        line = [f"{strength:g}"]
+        for measure, label in itertools.product(MEASURES, classes):
+            there = (label, measure, strength) in cells.index
+            row = cells.loc[(label, measure, strength)] if there else None
+            line.append(tex.number(*row[["mean", "lower", "upper"]], digits=1) if there else "--")
+            line += (
+                [] if label == EVERY else [tex.number(row["published_value"], digits=1) if there else "--"]
+            )
+        lines.append(line)
+    heads = [
+        head for label in classes for head in ([EVERY] if label == EVERY else [f"class {label}", "released"])
+    ]
+    layer = own["layer"].iloc[0]
+    return _table(
+        key, own, options, "strength", f"intervention strength at {tex.escape(layer)}", said,
+        [
+            "Weights are set to a draw from 0 to the strength. Strengths in steps of 0.1; the CSV has all. Appearance rate: of the "
+            "repetitions, in how many a node is found, mean over the nodes found at least once.",
+            *([causal.released_note(beside)] if len(beside) else []),
+        ],
+        columns=["Strength", *(head for _ in MEASURES for head in heads)],
+        groups=[(tex.escape(label), len(heads)) for label in MEASURES.values()],
+        sections=[lines],
+    )  # fmt: skip
+
+
+def _jaccard_table(key, part, options, said):
+    own = part[part["measure"] == "jaccard"]
+    if own.empty:
+        return None
+    cells = own.set_index(["kind", "strength", "layer"])
+    layers = list(dict.fromkeys(own["layer"]))
+    sections = []
+    for kind, lines in own.groupby("kind", sort=False):
+        section = []
+        for strength in dict.fromkeys(lines["strength"]):
+            line = [f"noise {strength:g}" if kind == "noise" else f"{strength:.0f} images"]
+            for layer in layers:
+                there = (kind, strength, layer) in cells.index
+                line.append(
+                    tex.number(*cells.loc[(kind, strength, layer), ["mean", "lower", "upper"]], digits=2)
+                    if there
+                    else "--"
+                )
+            section.append(line)
+        sections.append(section)
+    return _table(
+        key, own, options, "jaccard", "noise and fewer images", said,
+        ["Jaccard index of the causes of a layer with those of the graph, in [0, 1]; none in both: 1. Noise: its standard deviation, "
+         "on pixels in [0, 1]. Nothing of this was released."],
+        columns=["Learnt anew with", *(f"{tex.escape(layer)} {tex.ARROWS[1]}" for layer in layers)],
+        sections=sections,
+    )  # fmt: skip
+
+
+def _band_table(key, part, options, said):
+    own = part[part["kind"] == "band"]
+    if own.empty:
+        return None
+    sections = [
+        [
+            [tex.escape(measure), row["seed"], tex.number(row["mean"], row["lower"], row["upper"], digits=2),
+             f"${SENSES[row['sense']]} {row['bound']:.2f}$", "holds" if row["holds"] else "does not hold"]
+            for _, row in lines.iterrows()
+        ]
+        for measure, lines in own.groupby("measure", sort=False)
     ]  # fmt: skip
-    return [tex.escape(name), *shown, "--"]
-
-
-def _released_line(own, strength):
-    values = own.set_index("measure")["published_value"]
-    first = own.iloc[0]
-    name = f"released, class {first['class']}, strength {strength:g} ({first['verdict']})"
-    return [tex.escape(name), *(tex.number(values.get(measure), digits=1) for measure in MEASURES), "--"]
+    return _table(
+        key, own, options, "bands", "what we expect", said, ["Means over the graphs of a seed, and of all."],
+        columns=["Band", "Seed", "Value", "Bound", ""], sections=sections,
+    )  # fmt: skip

@@ -15,7 +15,6 @@ from ..seeds import seed_of
 from ..stats import bootstrap_interval, t_interval
 from . import causal
 from . import latex as tex
-from .published import all_entries
 
 ENTRY = Output(
     id="explanation_metrics",
@@ -45,17 +44,17 @@ def rows(inputs, options):
         for metric in METRICS:
             part = frame[frame["metric"] == metric]
             if len(part):
-                found += [about | row for row in _metric(part, metric, options, (dataset, model), facts)]
+                found += [about | row for row in _metric(part, metric, options, about)]
     return pd.DataFrame(found)
 
 
-def _metric(part, metric, options, names, facts):
+def _metric(part, metric, options, about):
     """One row a method of one metric."""
     table = part.pivot_table(index="id", columns="method", values="value")
     order = [name for name in EXPLANATIONS if name in table]
     values = table[order].dropna()
     # One seed for all metrics: the same images are drawn.
-    settings = {**options["bootstrap"], "seed": seed_of(ENTRY.id, *names)}
+    settings = {**options["bootstrap"], "seed": seed_of(ENTRY.id, about["dataset"], about["model"])}
     lower, upper = bootstrap_interval(values.to_numpy(), **settings)
     gaps = values.to_numpy() - values[[AGAINST]].to_numpy()
     gap_lower, gap_upper = bootstrap_interval(gaps, **settings)
@@ -63,11 +62,7 @@ def _metric(part, metric, options, names, facts):
     direction = METRICS[metric].direction
     best = max(direction * values[name].mean() for name in order if not EXPLANATIONS[name].control)
     (how,) = part["settings"].unique()
-    released = [
-        entry
-        for entry in all_entries(ENTRY.id)
-        if (entry["metric"], entry["architecture"]) == (metric, facts["architecture"])
-    ]
+    released = [entry for entry in causal.released(ENTRY.id, about) if entry["metric"] == metric]
     for place, name in enumerate(order):
         entry = EXPLANATIONS[name]
         mean = values[name].mean()
