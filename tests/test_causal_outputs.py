@@ -36,15 +36,18 @@ def test_every_table_states_its_source_and_gives_equal_bytes(causal_inputs, name
     tables.write(name, causal_inputs, HERE, *paths)
     assert [path.read_bytes() for path in paths] == first
     frame = pd.read_csv(paths[0])
-    for column in ("scale", "dataset", "model", "seeds", "interval"):
+    for column in ("scale", "dataset", "model", "seeds", "examples", "interval"):
         assert frame[column].notna().all(), column
     text = first[1].decode()
-    for phrase in ("Digits (half)", "Scale: small", "seed", "interval", OPTIONS["command"].split()[0]):
+    for phrase in ("Digits (half)", "Scale: small", "seed", "interval", "-{}-configfile config.paper.yaml"):
         assert phrase in text
-    body = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    widths = [line.replace(r"\&", "").count("&") for line in body]
-    ends = [place for place, line in enumerate(text.splitlines()) if line == r"\end{tabular}"]
-    assert len(set(widths)) <= len(ends), "a row has another number of cells than its heading"
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") > 0
+    # As many cells in every row as the tabular has columns.
+    for part in text.split(r"\begin{tabular}{")[1:]:
+        width = len(part.split("}")[0])
+        lines = [line for line in part.split("\n")[1:] if line.endswith(r"\\")]
+        heads = [line for line in lines if r"\multicolumn" not in line]
+        assert {line.replace(r"\&", "").count("&") + 1 for line in heads} == {width}
 
 
 def test_sizes_are_those_of_the_graphs(causal_inputs):

@@ -1,13 +1,13 @@
 """What is left of a class when its causal nodes go, others, or everything but its graph (specs: explainnn, section 7).
 
 inputs: pruning, causal_graphs, image_models. `kind` condition: the mean over graphs (draws averaged first) of a `measure`, with a
-bootstrap over graphs; recall and auc (of the class's logit against all other classes) and the graph's share of nodes and weights lie in
-[0, 1]. `kind` band: what a specification of ours, calibrated on one seed of digits, expects of these means: `mean` beside `bound`,
-and whether it `holds`. No such number was released.
+bootstrap over graphs; recall and auc (of the class's logit against all other classes, over the `examples` test images) and the
+graph's share of nodes and weights lie in [0, 1]. `kind` band: what a specification of ours, calibrated on one seed of digits,
+expects of these means: `mean` beside `bound`, and whether it `holds`. No such number was released.
 """
 
 from ..artefacts import read_rows
-from ..collect import by_model
+from ..collect import by_model, metrics_of
 from ..registry import Output
 from . import causal
 from . import latex as tex
@@ -59,6 +59,7 @@ def rows(inputs, options):
         frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
         draws = int(frame["draw"].max()) + 1
         about |= {"graphs": frame.groupby(["seed", "class"]).ngroups, "draws": draws}
+        about |= {"examples": metrics_of(models[dataset, model][0])["examples"]}
         units = (
             frame.groupby(["seed", "class", "condition"])[[*MEASURES, *SHARES]].mean().unstack("condition")
         )
@@ -141,7 +142,7 @@ def _table(key, part, options):
         sections=[lines, shares, bands],
         notes=[
             tex.escape(f"Scale: {options['scale']}; {counts}; intervals (index and exponent): {causal.interval_text(options)}."),
-            tex.escape(f"{causal.made(first)} Over all test images. Third part: bands of our specification, calibrated on one seed of digits; "
+            tex.escape(f"{causal.made(first)} Over all {first['examples']} test images. Third part: bands of our specification, calibrated on one seed of digits; "
                        "nothing of this was released."),
             tex.command_note(options),
         ],
