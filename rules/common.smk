@@ -14,7 +14,7 @@ os.environ.update(
 )
 
 from plumbline.agreement import METRICS
-from plumbline.causal.explanations import BASELINES, EXPLANATIONS
+from plumbline.causal.registry import BASELINES, EXPLANATIONS
 from plumbline.config import (
     DIFFUSION,
     EXPLAINN,

@@ -184,11 +184,13 @@ def merge(*many):
     return {stage: list(itertools.chain(*(inputs[stage] for inputs in many))) for stage in many[0]}
 
 
-def with_tables(root, inputs, options=OPTIONS):
-    """The inputs with the tables of one file a study that figures read, made of them and written below `root`."""
-    needs = {
-        need.removeprefix("tables/") for figure in FIGURES.values() for need in figure.needs if "/" in need
-    }
+def with_tables(root, inputs, options=OPTIONS, causal=False):
+    """The inputs with the tables of one file a study that figures read, made of them and written below `root`.
+
+    causal: of the study explainn alone; else of all others.
+    """
+    figures = [figure for figure in FIGURES.values() if (figure.study == "explainn") == causal]
+    needs = {need.removeprefix("tables/") for figure in figures for need in figure.needs if "/" in need}
     found = list(inputs["tables"])
     for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
         paths = [root / "tables" / f"{name}.{ending}" for ending in ("csv", "tex")]
@@ -384,10 +386,11 @@ def vision(results):
 def causal(results):
     """The artefacts of the study of causal graphs below `results`, by the jobs themselves; returns `inputs`."""
     from plumbline.causal.evaluation import write_metrics
-    from plumbline.causal.explanations import EXPLANATIONS, write_explanations
+    from plumbline.causal.explanations import write_explanations
     from plumbline.causal.learn import write_graphs
-    from plumbline.causal.metrics import METRICS as METRICS_OF_MAPS
     from plumbline.causal.pruning import write_pruning
+    from plumbline.causal.registry import EXPLANATIONS
+    from plumbline.causal.registry import METRICS as METRICS_OF_MAPS
     from plumbline.causal.stability import write_stability
     from plumbline.datasets import load
     from plumbline.models.image_models import train_job
@@ -463,4 +466,4 @@ def causal(results):
             {**about, "method": None, "class": label, "path": files["json"]}
             for label, files in graphs.items()
         ]
-    return inputs
+    return with_tables(results, {**inputs, "tables": []}, causal=True)

@@ -8,9 +8,8 @@ import pytest
 
 from plumbline import figures
 from plumbline.artefacts import read_rows
-from plumbline.causal.explanations import EXPLANATIONS
 from plumbline.causal.graph import read_graph
-from plumbline.causal.metrics import METRICS
+from plumbline.causal.registry import EXPLANATIONS, METRICS
 from plumbline.errors import PlumblineError
 from plumbline.figures import causal, causal_graph, lipschitz, pruning, stability_curve, stability_frequencies
 from plumbline.figures import explanation_metrics as scatter
@@ -104,8 +103,10 @@ def test_curve_is_the_mean_appearance_rate(causal_inputs):
     assert thick.get_xdata() == pytest.approx(betas)
     assert thick.get_ydata() == pytest.approx(wanted)
     assert len(axes.lines) == 1 + len(CAUSAL_RUN["seeds"]) * len(CAUSAL_RUN["classes"])
-    (released,) = [c for c in axes.collections if len(c.get_offsets()) == 9]
-    assert released.get_offsets()[0].tolist() == [0.0, 96.9]
+    crosses = [c.get_offsets() for c in axes.collections if c.get_zorder() == 6]
+    released = [tuple(float(value) for value in point) for points in crosses for point in points]
+    # Of class 3, at the strengths that were measured here too.
+    assert released == [(0.0, 96.9), (0.1, 51.5), (0.2, 27.0), (0.3, 30.0), (0.4, 25.4), (0.5, 15.5)]
 
 
 def test_five_panels_sum_to_a_hundred(causal_inputs):

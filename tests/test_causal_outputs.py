@@ -6,9 +6,8 @@ import pytest
 
 from plumbline import tables
 from plumbline.artefacts import read_rows
-from plumbline.causal.explanations import EXPLANATIONS
 from plumbline.causal.graph import read_graph
-from plumbline.causal.metrics import METRICS
+from plumbline.causal.registry import EXPLANATIONS, METRICS
 from plumbline.tables import (
     causal_accuracy,
     causal_graphs,

@@ -27,17 +27,11 @@ from plumbline.causal.attributions import (
     node_maps,
 )
 from plumbline.causal.evaluation import write_metrics
-from plumbline.causal.explanations import (
-    BASELINES,
-    CAUSAL,
-    EXPLANATIONS,
-    explain,
-    image_seeds,
-    write_explanations,
-)
+from plumbline.causal.explanations import explain, image_seeds, write_explanations
 from plumbline.causal.graph import read_graph
 from plumbline.causal.learn import learn_graph, ready, right_images, write_graphs
-from plumbline.causal.metrics import METRICS, SETTINGS, Subjects, measure
+from plumbline.causal.metrics import SETTINGS, Subjects, measure
+from plumbline.causal.registry import BASELINES, CAUSAL, EXPLANATIONS, METRICS
 from plumbline.datasets import load
 from plumbline.errors import PlumblineError
 from plumbline.models.image_models import train_job
@@ -272,7 +266,7 @@ def test_order_batches_and_neighbours_change_nothing(loaded, kind, monkeypatch):
 
 
 def test_the_registry_imports_no_torch():
-    code = ("import sys, plumbline.causal.explanations, plumbline.causal.metrics; "
+    code = ("import sys, plumbline.causal.registry; "
             "sys.exit(any(name in sys.modules for name in ('torch', 'captum', 'quantus', 'scipy')))")  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert set(BASELINES) | set(CAUSAL) | {"random", "input"} == set(EXPLANATIONS)

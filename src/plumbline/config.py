@@ -93,8 +93,7 @@ SOURCE_KEYS = {
 def registries():
     """The registries that a configuration is checked against, by name."""
     from .attribution import METHODS
-    from .causal.explanations import BASELINES
-    from .causal.metrics import METRICS
+    from .causal.registry import BASELINES, METRICS
     from .datasets import DATASETS
     from .faithfulness import PROTOCOLS
     from .figures import FIGURES
@@ -182,7 +181,7 @@ def _check_images(config):
         legal = IMAGE_SOURCES[block["architecture"]]
         if block["source"] not in legal:
             raise PlumblineError(
-                f"{place}: a {block['architecture']} comes from source {' or '.join(legal)}, not '{block['source']}'"
+                f"{place}: a {block['architecture']} comes from source {' or '.join(map(repr, legal))}, not '{block['source']}'"
             )
         if block["architecture"] == "vim" and block["image_size"] % block["patch_size"]:
             raise PlumblineError(f"{place}.image_size is no multiple of its patch_size")
@@ -301,9 +300,12 @@ def _fill(instance, node):
     if "oneOf" in node:
         node = _resolve(node["oneOf"][0])
     if isinstance(instance, dict):
+        given = dict(instance)
+        instance.clear()  # in the schema's order: another order of the same keys must make nothing stale
         for name, child in node.get("properties", {}).items():
-            instance.setdefault(name, copy.deepcopy(child["default"]))
+            instance[name] = given.pop(name) if name in given else copy.deepcopy(child["default"])
             _fill(instance[name], child)
+        instance.update(given)
         for name in instance.keys() - node.get("properties", {}).keys():
             if isinstance(node.get("additionalProperties"), dict):
                 _fill(instance[name], node["additionalProperties"])

@@ -1,48 +1,13 @@
 """Explanations of image classifiers, one score a pixel: those of the causal graph, baselines and controls.
 
-`EXPLANATIONS` says what there is; no torch is imported for it.
+What there is: causal.registry.EXPLANATIONS.
 """
 
 import warnings
-from dataclasses import dataclass
 
 from ..errors import PlumblineError, unknown
 from ..seeds import seed_of
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One explanation: label; whether it is a control, or the one that was published; who proposed it."""
-
-    label: str
-    control: bool = False
-    published: bool = False
-    citation: str = ""
-
-
-_EXPLAINN = "Ahmad et al. 2024, arXiv 2305.08950"
-EXPLANATIONS = {
-    "causal": Explanation("Causal, as released", published=True, citation=_EXPLAINN),
-    "causal_forward": Explanation("Causal, forward", citation=_EXPLAINN),
-    "saliency": Explanation("Saliency", citation="Simonyan et al. 2014, arXiv 1312.6034"),
-    "input_x_gradient": Explanation("Input × gradient", citation="Shrikumar et al. 2016, arXiv 1605.01713"),
-    "integrated_gradients": Explanation(
-        "Integrated gradients", citation="Sundararajan et al. 2017, arXiv 1703.01365"
-    ),
-    "gradient_shap": Explanation("GradientShap", citation="Lundberg & Lee 2017, arXiv 1705.07874"),
-    "guided_backprop": Explanation("Guided backprop", citation="Springenberg et al. 2015, arXiv 1412.6806"),
-    "deconvolution": Explanation("Deconvolution", citation="Zeiler & Fergus 2014, arXiv 1311.2901"),
-    "grad_cam": Explanation("Grad-CAM", citation="Selvaraju et al. 2017, arXiv 1610.02391"),
-    "deep_lift": Explanation("DeepLift", citation="Shrikumar et al. 2017, arXiv 1704.02685"),
-    "occlusion": Explanation("Occlusion", citation="Zeiler & Fergus 2014, arXiv 1311.2901"),
-    "lrp": Explanation("LRP", citation="Bach et al. 2015; Montavon et al. 2019"),
-    "rise": Explanation("RISE", citation="Petsiuk et al. 2018, arXiv 1806.07421"),
-    "random": Explanation("Random", control=True),
-    "input": Explanation("|Input|", control=True),
-}
-CAUSAL = {"causal": "released", "causal_forward": "forward"}  # id -> mode of causal.attributions
-# What a configuration may leave out: those that are neither of the causal graph nor controls.
-BASELINES = tuple(name for name, entry in EXPLANATIONS.items() if name not in CAUSAL and not entry.control)
+from .registry import CAUSAL, EXPLANATIONS
 
 
 def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=None):

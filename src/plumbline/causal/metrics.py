@@ -1,4 +1,4 @@
-"""Metrics of explanations of image classifiers (specification §8). `METRICS` says what there is; no torch is imported for it.
+"""Metrics of explanations of image classifiers (specification §8). What there is: causal.registry.METRICS.
 
 A map a is divided by its largest |a| before any metric; one of zeros stays as it is. Robustness, complexity and randomisation
 read |a|; faithfulness reads a with its sign, because what speaks against the class should not go first. What is drawn (noise,
@@ -35,34 +35,7 @@ import numpy as np
 
 from ..errors import PlumblineError, unknown
 from ..seeds import seed_of
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric: label; direction, 1 where higher is better and -1 where lower is; what it measures; who proposed it."""
-
-    label: str
-    direction: int
-    axis: str  # robustness, faithfulness, complexity or randomisation
-    citation: str = ""
-
-
-METRICS = {
-    "lipschitz": Metric(
-        "Local Lipschitz estimate", -1, "robustness", "Alvarez-Melis & Jaakkola 2018, arXiv 1806.08049"
-    ),
-    "max_sensitivity": Metric("Max-sensitivity", -1, "robustness", "Yeh et al. 2019, arXiv 1901.09392"),
-    "faithfulness_correlation": Metric(
-        "Faithfulness correlation", 1, "faithfulness", "Bhatt et al. 2020, arXiv 2005.00631"
-    ),
-    "irof": Metric("IROF", 1, "faithfulness", "Rieger & Hansen 2020, arXiv 2003.08747"),
-    "pixel_flipping": Metric("Pixel flipping, AUC", -1, "faithfulness", "Bach et al. 2015"),
-    "sparseness": Metric("Sparseness", 1, "complexity", "Chalasani et al. 2020, arXiv 1810.06583"),
-    "complexity": Metric("Complexity", -1, "complexity", "Bhatt et al. 2020, arXiv 2005.00631"),
-    "parameter_randomisation": Metric(
-        "Parameter randomisation", -1, "randomisation", "Adebayo et al. 2018, arXiv 1810.03292"
-    ),
-}
+from .registry import METRICS
 
 DRAWS = 10  # perturbed copies of an image
 MEAN, DEVIATION = 0.1, 0.1  # of the Gaussian noise of lipschitz

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..artefacts import read_rows
-from ..causal.explanations import CAUSAL, EXPLANATIONS
 from ..causal.graph import read_graph
+from ..causal.registry import CAUSAL, EXPLANATIONS
 from ..collect import by_model, dataset_label, seeds_of
 from ..errors import PlumblineError
 from .style import SHADES

@@ -4,7 +4,7 @@ inputs: explanation_metrics. A point is the mean over images (each averaged over
 axes point to the better end; a fixed random map is as robust as can be, so robustness counts with faithfulness alone.
 """
 
-from ..causal.metrics import METRICS
+from ..causal.registry import METRICS
 from ..collect import interval_text
 from ..errors import PlumblineError
 from ..registry import Output

@@ -7,7 +7,7 @@ largest absolute score, after the share of the pixels named in CLIPPED was cut o
 import numpy as np
 
 from ..artefacts import read_rows
-from ..causal.explanations import EXPLANATIONS
+from ..causal.registry import EXPLANATIONS
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled

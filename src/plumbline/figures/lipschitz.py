@@ -6,7 +6,7 @@ absolute and divided by their maximum, which the released numbers are not.
 
 import numpy as np
 
-from ..causal.metrics import METRICS
+from ..causal.registry import METRICS
 from ..collect import interval_text
 from ..registry import Output
 from ..seeds import seed_of

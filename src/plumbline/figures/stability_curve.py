@@ -1,18 +1,17 @@
 """Stability of the causal graphs: how often a node is found again under stronger interventions, and how alike graphs stay under
 input noise and with fewer images.
 
-inputs: stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate of the nodes found at least
+inputs: stability, table causal_stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate of the nodes found at least
 once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes with those of the graph.
-Bands and lines are intervals over graphs (class and seed). Released points are read from resources/published.yaml.
+Bands and lines are intervals over graphs (class and seed). Released points stand in the table, where their class is learnt.
 """
 
 import numpy as np
 
-from ..collect import by_model, seeds_of
+from ..collect import by_model, seeds_of, table_rows
 from ..registry import Output
 from ..tables.causal import bands, interval_text
 from ..tables.causal_stability import rates, stability_rows
-from ..tables.published import all_entries
 from . import causal
 from .style import MARKERS, figure, foot, styled
 
@@ -20,7 +19,7 @@ ENTRY = Output(
     id="stability_curve",
     label="Stability of causal graphs",
     study=causal.STUDY,
-    needs=("stability",),
+    needs=("stability", "tables/causal_stability"),
     options=("bootstrap", "explainn"),
     formats=causal.FORMATS,
     order=142,
@@ -38,7 +37,13 @@ def draw(inputs, options):
     for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
         frame = stability_rows(items)
         line[0].set_title(causal.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
-        _curve(line[0], frame[frame["kind"] == "strength"], options, (dataset, model))
+        _curve(
+            line[0],
+            frame[frame["kind"] == "strength"],
+            _released(inputs, dataset, model),
+            options,
+            (dataset, model),
+        )
         _alike(line[1], frame[frame["kind"] != "strength"], options, (dataset, model))
         graphs = frame[["seed", "class"]].drop_duplicates()
         strong = frame[frame["kind"] == "strength"]
@@ -51,8 +56,8 @@ def draw(inputs, options):
     foot(
         drawn,
         f"Scale: {options['scale']}. {' '.join(notes)} Appearance rate: share of the repetitions in which a node was found again, mean over "
-        f"the nodes found at least once. Bands and lines: intervals, {interval_text(options)}. Crosses: released (class 3 of MNIST, other "
-        "weights), to be compared in shape and magnitude alone.",
+        f"the nodes found at least once. Bands and lines: intervals, {interval_text(options)}. Crosses: released (MNIST, other weights), "
+        "to be compared in shape and magnitude alone.",
     )
     return drawn
 
@@ -62,7 +67,13 @@ def _ends(values):
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _curve(axes, frame, options, names):
+def _released(inputs, dataset, model):
+    """The rows of the table with released appearance rates of a model."""
+    rows = table_rows(inputs["tables"], "causal_stability").query("dataset == @dataset and model == @model")
+    return rows[rows["published_value"].notna() & (rows["measure"] == "appearance_rate")]
+
+
+def _curve(axes, frame, released, options, names):
     table = rates(frame)
     strengths = table.columns.to_numpy()
     for (_, label), values in table.iterrows():
@@ -82,12 +93,16 @@ def _curve(axes, frame, options, names):
     marked = [line for line in axes.lines if line.get_color() == "#d55e00"]
     handles |= {"a graph": thin[0]} if thin else {}
     handles |= {f"a graph of class {options['explainn']['shown']}": marked[0]} if marked else {}
-    for entry in all_entries("causal_stability"):
-        if entry["layer"] in set(frame["layer"]):
-            points = entry["values"]["appearance_rate"]
-            handles["released"] = axes.scatter(
-                points.keys(), points.values(), marker="x", color="0.15", s=22, linewidths=1.2, zorder=6
-            )
+    for label, points in released.groupby("class"):
+        handles[f"released, class {label}"] = axes.scatter(
+            points["strength"],
+            points["published_value"],
+            marker="x",
+            color="0.15",
+            s=22,
+            linewidths=1.2,
+            zorder=6,
+        )
     axes.legend(handles.values(), handles.keys(), fontsize=6.5, loc="upper right")
     axes.set_ylim(0, 104)
     axes.set_xlabel("Strength β: weights become u ~ Uniform(0, β)", fontsize=7.5)

@@ -7,8 +7,7 @@ plumbline.causal.metrics. Released numbers of the local Lipschitz estimate are n
 """
 
 from ..artefacts import read_rows
-from ..causal.explanations import CAUSAL, EXPLANATIONS
-from ..causal.metrics import METRICS
+from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
 from ..collect import by_model, interval_text, metrics_of, percent, provenance, seeds_of
 from ..registry import Output
 from ..seeds import seed_of
