@@ -40,7 +40,7 @@ def draw(inputs, options):
             axes.bar(places, shares, width=80 / repetitions, color="#0173b2")
             axes.set_title(f"β in [{low:.2g}, {high:.2g}{']' if axes is line[-1] else ')'}", fontsize=7.5)
             axes.tick_params(labelsize=6.5)
-            axes.set_xticks([100 / repetitions, 50, 100])
+            axes.set_xticks([0, 50, 100])
             axes.set_xlim(0, 100 + 60 / repetitions)
             if not shares.any():
                 axes.text(
