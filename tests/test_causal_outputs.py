@@ -158,11 +158,15 @@ def test_pruning_means_and_bands(causal_inputs):
     for condition in causal_pruning.CONDITIONS:
         wanted = rows[rows["condition"] == condition].groupby(["seed", "class"])["recall"].mean().mean()
         assert cells.loc[(condition, "recall"), "mean"] == pytest.approx(wanted)
-    bands = frame[frame["kind"] == "band"].set_index("condition")
+    bands = frame[frame["kind"] == "band"].set_index(["condition", "seed"])
+    assert len(bands) == len(causal_pruning.BANDS) * (len(CAUSAL_RUN["seeds"]) + 1)
     gap = cells.loc[("ablate_random", "recall"), "mean"] - cells.loc[("ablate_causal", "recall"), "mean"]
-    row = bands.loc["recall without random nodes, less without causal"]
+    row = bands.loc["recall without random nodes, less without causal", "all"]
     assert row["mean"] == pytest.approx(gap)
     assert row["holds"] == (gap >= 0.40)
+    own = rows[(rows["condition"] == "graph_layer") & (rows["seed"] == 1)]["auc"].mean()
+    assert bands.loc[("AUC of the graph alone", "1"), "mean"] == pytest.approx(own)
+    assert bands.loc[("AUC of the graph alone", "1"), "graphs"] == len(CAUSAL_RUN["classes"])
 
 
 def metric_rows(**values):

@@ -3,7 +3,7 @@
 inputs: pruning, causal_graphs, image_models. `kind` condition: the mean over graphs (draws averaged first) of a `measure`, with a
 bootstrap over graphs; recall and auc (of the class's logit against all other classes, over the `examples` test images) and the
 graph's share of nodes and weights lie in [0, 1]. `kind` band: what a specification of ours, calibrated on one seed of digits,
-expects of these means: `mean` beside `bound`, and whether it `holds`. No such number was released.
+expects of these means: `mean` beside `bound`, and whether it `holds`, by training seed and for `all`. No such number was released.
 """
 
 from ..artefacts import read_rows
@@ -66,29 +66,39 @@ def rows(inputs, options):
         columns = [(measure, condition) for condition in CONDITIONS for measure in MEASURES]
         columns += [(share, "base") for share in SHARES]
         ends = causal.bands(units[columns], options, ENTRY.id, dataset, model)
-        means = {}
         for (measure, condition), mean, lower, upper in zip(columns, *ends, strict=True):
             condition = "graph" if measure in SHARES else condition
-            means[condition, measure] = mean
             found.append({
-                **about, "kind": "condition", "condition": condition, "measure": measure, "mean": mean, "lower": lower, "upper": upper,
+                **about, "kind": "condition", "seed": causal.EVERY, "condition": condition, "measure": measure, "mean": mean, "lower": lower, "upper": upper,
                 "interval": causal.interval_text(options), "bound": None, "sense": None, "holds": None,
             })  # fmt: skip
-        for name, (value, sense, bound) in BANDS.items():
-            mean = value(means)
-            holds = mean <= bound if sense == "<=" else mean >= bound
-            found.append({
-                **about, "kind": "band", "condition": name, "measure": "difference" if "less" in name else name.split()[0].lower(),
-                "mean": mean, "lower": None, "upper": None, "interval": "none: a mean of graphs beside a bound", "bound": bound,
-                "sense": sense, "holds": bool(holds),
-            })  # fmt: skip
+        for seed in [*units.index.unique("seed"), causal.EVERY]:
+            own = units if seed == causal.EVERY else units.loc[[seed]]
+            found += [about | {"graphs": len(own)} | row for row in _bands(own, str(seed))]
     return pd.DataFrame(found).astype(dict.fromkeys(("lower", "upper", "bound"), float))
+
+
+def _bands(units, seed):
+    """The rows of the bands of some graphs; units: a row a graph, columns (measure, condition)."""
+    means = {
+        (condition, measure): units[measure, condition].mean()
+        for measure in MEASURES
+        for condition in CONDITIONS
+    }
+    for name, (value, sense, bound) in BANDS.items():
+        mean = value(means)
+        holds = mean <= bound if sense == "<=" else mean >= bound
+        yield {
+            "kind": "band", "seed": seed, "condition": name, "measure": "difference" if "less" in name else name.split()[0].lower(),
+            "mean": mean, "lower": None, "upper": None, "interval": "none: a mean of graphs beside a bound", "bound": bound,
+            "sense": sense, "holds": bool(holds),
+        }  # fmt: skip
 
 
 def summary(part):
     """What the numbers say, in plain words; part: the rows of one model."""
     cells = part[part["kind"] == "condition"].set_index(["condition", "measure"])["mean"]
-    bands = part[part["kind"] == "band"]
+    bands = part[(part["kind"] == "band") & (part["seed"] == causal.EVERY)]
     failed = bands[~bands["holds"].astype(bool)]["condition"].tolist()
     recall = cells["ablate_causal", "recall"], cells["ablate_random", "recall"]
     auc = cells["ablate_causal", "auc"], cells["ablate_random", "auc"]
@@ -129,11 +139,11 @@ def _table(key, part, options):
         [tex.escape(f"share of the {word} in the graph"), tex.number(*cells.loc[("graph", share), ["mean", "lower", "upper"]]), "--"]
         for word, share in zip(("nodes", "weights"), SHARES, strict=True)
     ]  # fmt: skip
+    listed = part[part["kind"] == "band"]
     bands = [
-        [tex.escape(row["condition"]), tex.number(row["mean"]), f"${row['sense'].replace('<=', chr(92) + 'le').replace('>=', chr(92) + 'ge')} {row['bound']:g}$: "
-         + ("holds" if row["holds"] else "does not hold")]
-        for _, row in part[part["kind"] == "band"].iterrows()
-    ]  # fmt: skip
+        [tex.escape(name), tex.number(own["mean"].iloc[-1]) + _by_seed(own), _beside(own.iloc[-1])]
+        for name, own in listed.groupby("condition", sort=False)
+    ]
     counts = f"N = {first['graphs']} graphs (a class of a seed each), seeds {first['seeds'].replace(' ', ', ')}, {first['draws']} random draws"
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(causal.title(*key))}. In plain words: {tex.escape(summary(part))}",
@@ -142,8 +152,22 @@ def _table(key, part, options):
         sections=[lines, shares, bands],
         notes=[
             tex.escape(f"Scale: {options['scale']}; {counts}; intervals (index and exponent): {causal.interval_text(options)}."),
-            tex.escape(f"{causal.made(first)} Over all {first['examples']} test images. Third part: bands of our specification, calibrated on one seed of digits; "
+            tex.escape(f"{causal.made(first)} Over all {first['examples']} test images. Third part: bands of our specification, calibrated on one seed of digits, over all graphs (and by seed); "
                        "nothing of this was released."),
             tex.command_note(options),
         ],
     )  # fmt: skip
+
+
+def _by_seed(own):
+    """The means of the seeds, where there are several; own: the rows of one band, all seeds last."""
+    return (
+        f" ({', '.join(tex.number(mean, digits=2) for mean in own['mean'].iloc[:-1])})"
+        if len(own) > 2
+        else ""
+    )
+
+
+def _beside(row):
+    sense = {"<=": r"\le", ">=": r"\ge"}[row["sense"]]
+    return f"${sense} {row['bound']:g}$: {'holds' if row['holds'] else 'does not hold'}"
