@@ -159,7 +159,7 @@ def test_vision_mamba_from_the_hub(tmp_path):
     sizes = {"file": "vim.pth", "embed_dim": 16, "depth": 4, "classes": 10}
     paper["image_models"] = {"vim_tiny": paper["image_models"]["vim_tiny"] | sizes}
     run = paper["network_diffusion"]["runs"][0] | {"images": 2, "perturbed": 2, "gallery": 2}
-    paper["network_diffusion"]["runs"] = [run]
+    paper["network_diffusion"]["runs"], paper["explainn"]["runs"] = [run], []
     (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
     wanted = [
         f"results/paper/{stage}/imagenet/vim_tiny/seed0/maps.parquet"
