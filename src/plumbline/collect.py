@@ -40,6 +40,14 @@ def seeds_of(items):
     return " ".join(str(seed) for seed in sorted({int(item["seed"]) for item in items}))
 
 
+def seed_rows(items, columns=None):
+    """Rows of the files of a model's training seeds as one DataFrame, with the column `seed`."""
+    import pandas as pd
+
+    frames = [read_rows(item["path"], columns).assign(seed=item["seed"]) for item in items]
+    return pd.concat(frames, ignore_index=True)
+
+
 def whole_texts(path, columns=None):
     """Rows of an attribution or faithfulness file as a DataFrame, without the examples whose text was cut.
 
@@ -91,6 +99,11 @@ def dataset_label(dataset):
     from .datasets import DATASETS
 
     return DATASETS[dataset].label
+
+
+def title(dataset, model, *more):
+    """Data set and model for readers, then `more`."""
+    return ", ".join([dataset_label(dataset), model, *more])
 
 
 def ordered(readouts):

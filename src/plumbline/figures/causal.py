@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..artefacts import read_rows
-from ..causal.graph import read_graph
+from ..causal.graph import THRESHOLD, read_graph
 from ..causal.registry import CAUSAL, EXPLANATIONS
-from ..collect import by_model, dataset_label, seeds_of
+from ..collect import by_model, seeds_of, title
 from ..errors import PlumblineError
 from .style import SHADES
 
@@ -74,11 +74,6 @@ def key(drawn, names, **where):
     drawn.legend(handles, [FAMILIES[name] for name in present], fontsize=7, handletextpad=0.2, **where)
 
 
-def title(dataset, model, *more):
-    """Data set and model, then `more`."""
-    return ", ".join([dataset_label(dataset), model, *more])
-
-
 def graphs_of(items):
     """{training seed: {class: CausalGraph}} of items of the stage causal_graphs, both ascending."""
     found = {}
@@ -101,7 +96,9 @@ def named(graph):
 def made(graph):
     """How a graph was learnt, in words."""
     kind = "soft" if graph.soft else "hard"
-    correction = "" if graph.correction == "none" else f", {graph.correction} at {graph.level:g}"
+    correction = (
+        f", z < {THRESHOLD:g}" if graph.correction == "none" else f", {graph.correction} at {graph.level:g}"
+    )
     return f"{kind} interventions, {graph.test} test{correction}"
 
 
@@ -136,9 +133,8 @@ def draw_graph(axes, graph, *, size, norm, cmap, line=1.2):
     for row, (_, record) in enumerate(rows(graph)[1:], 1):
         edges = [edge for edge in graph.edges if edge.layer == record.layer]
         strongest = max((edge.weight for edge in edges), default=0) or 1.0
-        crowd = min(
-            1, 12 / max(len(edges), 1) ** 0.6
-        )  # many lines are drawn lighter, so that they can be told apart
+        # Many lines are drawn lighter, so that they can be told apart.
+        crowd = min(1, 12 / max(len(edges), 1) ** 0.6)
         for edge in edges:
             share = edge.weight / strongest
             ends = [places[row][edge.cause], places[row - 1][edge.effect]]

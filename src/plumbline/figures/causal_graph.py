@@ -4,6 +4,7 @@ inputs: causal_graphs, of which the lowest training seed is drawn. An edge leads
 it; a node's colour is its mean total effect on the class's logit (specs: explainnn, sections 2, 3 and 6).
 """
 
+from ..collect import title
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled
@@ -37,7 +38,7 @@ def draw(inputs, options):
             -0.04, -row, _label(graph, layer, record), ha="right", va="center", fontsize=7.5, linespacing=1.3
         )
     axes.set_title(
-        f"What {causal.named(graph)} hangs on: {causal.title(options['dataset'], options['model'])}, n = {graph.n_used}, "
+        f"What {causal.named(graph)} hangs on: {title(options['dataset'], options['model'])}, n = {graph.n_used}, "
         f"{causal.made(graph)}",
         fontsize=8.5, loc="left", x=-0.2, weight="bold",
     )  # fmt: skip
@@ -71,5 +72,5 @@ def _explained(graph, options, seed):
         f"above, set to {value}, lower the logit of the class over its {graph.n_used} images, by the colour's amount. Lines: weights "
         f"from a cause to an effect, the thicker the larger their norm within a layer. Grey: no such effect was found. "
         f"Scale: {options['scale']}; N = {graph.n_used} test images, all classified rightly; training seed {seed}; "
-        f"{causal.made(graph)}, z < -1.65; one graph: no interval."
+        f"{causal.made(graph)}; one graph: no interval."
     )

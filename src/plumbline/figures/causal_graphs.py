@@ -3,6 +3,7 @@
 inputs: causal_graphs, of which the lowest training seed is drawn.
 """
 
+from ..collect import title
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled
@@ -42,7 +43,7 @@ def draw(inputs, options):
         axes.set_visible(False)
     height = drawn.get_size_inches()[1]
     drawn.suptitle(
-        causal.title(options["dataset"], options["model"]), fontsize=8.5, weight="bold", x=0.02, ha="left", y=1 - 0.08 / height
+        title(options["dataset"], options["model"]), fontsize=8.5, weight="bold", x=0.02, ha="left", y=1 - 0.08 / height
     )  # fmt: skip
     drawn.subplots_adjust(left=0.01, right=0.9, top=1 - 0.62 / height, bottom=0.02, wspace=0.06, hspace=0.28)
     bar = drawn.colorbar(ScalarMappable(norm, cmap), cax=drawn.add_axes((0.925, 0.2, 0.014, 0.6)))
@@ -53,6 +54,6 @@ def draw(inputs, options):
     foot(drawn, (
         f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
         f"stands above; grey: no effect found. … : no cause was found further down. Scale: {options['scale']}; N = {counts[0]} to "
-        f"{counts[-1]} images a class; training seed {seed}; {causal.made(graphs[0])}, z < -1.65; single graphs: no interval."
+        f"{counts[-1]} images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
     ))  # fmt: skip
     return drawn

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..artefacts import read_json, read_rows
 from ..attribution.image_maps import MAPS
-from ..collect import provenance
+from ..collect import provenance, title
 from ..registry import Output
 from . import maps
 from .style import figure, foot, styled
@@ -61,7 +61,7 @@ def draw(inputs, options):
     drawn.subplots_adjust(left=1.0 / drawn.get_size_inches()[0], right=1, top=1 - 0.42 / drawn.get_size_inches()[1], bottom=0.1 / drawn.get_size_inches()[1], wspace=0.04, hspace=0.06)  # fmt: skip
     text = provenance(options, examples=[len(explained)], seeds=str(lowest["seed"]), interval=False)
     dagger = f" {maps.DAGGER}" if any(MAPS[name].published for name in columns) else ""
-    where = maps.title(options["dataset"], options["model"])
+    where = title(options["dataset"], options["model"])
     foot(
         drawn,
         f"{where}. {text} Single images: no interval. Each map from its lowest (blue) to its highest score (red). {maps.NOTE}{dagger}",

@@ -7,7 +7,7 @@ layer's mean; values are divided by the largest.
 import numpy as np
 
 from ..artefacts import read_rows
-from ..collect import by_model, provenance, seeds_of
+from ..collect import by_model, provenance, seeds_of, title
 from ..registry import Output
 from . import maps
 from .style import DASHES, figure, foot, styled
@@ -50,7 +50,7 @@ def draw(inputs, options):
             places = np.arange(1, by_layer.shape[1] + 1)
             axes.plot(places, by_layer.mean(0), color=color, linestyle=dashes, label=label, linewidth=1.4)
             axes.fill_between(places, by_layer.min(0), by_layer.max(0), color=color, alpha=0.12, linewidth=0)
-        axes.set_title(maps.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
+        axes.set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         axes.set_xlabel("Singular value, by size")
         axes.set_xscale("log")
     for axes in panels[len(groups) :]:

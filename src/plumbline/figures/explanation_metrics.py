@@ -5,7 +5,7 @@ axes point to the better end; a fixed random map is as robust as can be, so robu
 """
 
 from ..causal.registry import METRICS
-from ..collect import interval_text
+from ..collect import interval_text, title
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
@@ -46,7 +46,7 @@ def draw(inputs, options):
             names |= dict.fromkeys(found[group])
             axes.set_xlabel(f"{METRICS[first].label} {_arrow(first, 'x')}", fontsize=7)
             axes.set_ylabel(f"{METRICS[metric].label} {_arrow(metric, 'y')}", fontsize=7)
-        line[0].set_title(causal.title(*group), loc="left", fontsize=8, weight="bold")
+        line[0].set_title(title(*group), loc="left", fontsize=8, weight="bold")
     width = drawn.get_size_inches()[0]
     drawn.tight_layout(rect=(0, 0, 1 - 1.25 / width, 1), w_pad=1)
     _names(drawn, list(names), 1 - 1.22 / width)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..artefacts import read_rows
 from ..causal.registry import EXPLANATIONS
+from ..collect import title
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled
@@ -54,7 +55,7 @@ def draw(inputs, options):
     )
     foot(
         drawn,
-        f"{causal.title(options['dataset'], options['model'])}. Scale: {options['scale']}; N = {len(frame)} test images, the first rightly "
+        f"{title(options['dataset'], options['model'])}. Scale: {options['scale']}; N = {len(frame)} test images, the first rightly "
         f"classified one of a class; training seed {item['seed']}; single images: no interval. Red: for the class, blue: against it; each map "
         f"divided by its largest absolute score but for the top {100 * CLIPPED:g}% of the pixels. {causal.DAGGER} Random, |Input|: controls.",
     )

@@ -7,7 +7,7 @@ absolute and divided by their maximum, which the released numbers are not.
 import numpy as np
 
 from ..causal.registry import METRICS
-from ..collect import interval_text
+from ..collect import interval_text, title
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
@@ -58,7 +58,7 @@ def draw(inputs, options):
         axes.set_xlabel(f"{METRICS[METRIC].label} ↓", fontsize=7.5)
         axes.tick_params(labelsize=7)
         axes.grid(axis="x", color="0.93", linewidth=0.6)
-        axes.set_title(causal.title(dataset, model), loc="left", fontsize=8, weight="bold")
+        axes.set_title(title(dataset, model), loc="left", fontsize=8, weight="bold")
     width = drawn.get_size_inches()[0]
     drawn.tight_layout(rect=(0, 0, 1 - 1.6 / width, 1))
     causal.key(drawn, names, loc="center left", bbox_to_anchor=(1 - 1.57 / width, 0.5))

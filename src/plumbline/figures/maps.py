@@ -1,7 +1,6 @@
 """What the figures of image models share."""
 
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
-from ..collect import dataset_label
 from .style import DASHES, SHADES
 
 FORMATS = ("pdf", "png")
@@ -23,11 +22,6 @@ def look(name):
         "linestyle": DASHES[2] if entry.published else dash,
         "filled": not entry.published,
     }
-
-
-def title(dataset, model, *more):
-    """Data set and model, then `more`."""
-    return ", ".join([dataset_label(dataset), model, *more])
 
 
 def short(label):

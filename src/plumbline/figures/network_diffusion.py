@@ -5,7 +5,7 @@ interval; hollow: as published. The vertical line is the random control.
 """
 
 from ..attribution.image_maps import MAPS
-from ..collect import interval_text, provenance, table_rows
+from ..collect import interval_text, provenance, table_rows, title
 from ..registry import Output
 from ..tables.network_diffusion import METRICS, SHOWN
 from . import maps
@@ -39,7 +39,7 @@ def draw(inputs, options):
         line[0].set_yticks(range(len(names)), [maps.short(MAPS[name].label) for name in names], fontsize=7)
         dataset, model, fill = key
         line[0].set_title(
-            maps.title(dataset, model, f"patches set to {fill}"), loc="left", fontsize=8.5, weight="bold"
+            title(dataset, model, f"patches set to {fill}"), loc="left", fontsize=8.5, weight="bold"
         )
     drawn.tight_layout()
     text = provenance(options, examples=frame["examples"], seeds=str(frame["seeds"].iloc[0]), interval=False)

@@ -7,6 +7,7 @@ sections 5 and 6); above, as released, below, the network's own response along t
 import numpy as np
 
 from ..artefacts import read_rows
+from ..collect import title
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled
@@ -57,7 +58,7 @@ def draw(inputs, options):
     width, height = drawn.get_size_inches()
     layer = options["runs"][0]["attributions"]["layer"]
     drawn.suptitle(
-        f"Class {shown}, causal nodes of {layer or 'the second convolution'}: {causal.title(options['dataset'], options['model'])}",
+        f"Class {shown}, causal nodes of {layer or 'the second convolution'}: {title(options['dataset'], options['model'])}",
         fontsize=8, weight="bold", x=0.01, ha="left", y=1 - 0.03 / height,
     )  # fmt: skip
     drawn.subplots_adjust(

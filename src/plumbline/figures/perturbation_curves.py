@@ -8,7 +8,7 @@ import numpy as np
 
 from ..artefacts import read_rows
 from ..attribution.image_maps import MAPS
-from ..collect import by_model, interval_text, provenance, seeds_of
+from ..collect import by_model, interval_text, provenance, seeds_of, title
 from ..faithfulness.patches import KINDS, SHARES
 from ..registry import Output
 from ..seeds import seed_of
@@ -44,7 +44,7 @@ def draw(inputs, options):
         for axes, kind in zip(line, KINDS, strict=True):
             _panel(axes, part, kind, options, (dataset, model, fill))
             first = "the most relevant" if kind == "positive" else "the least relevant"
-            heading = maps.title(dataset, model, f"patches set to {fill}") if kind == "positive" else ""
+            heading = title(dataset, model, f"patches set to {fill}") if kind == "positive" else ""
             axes.set_title(f"{heading}\n{first} patches first", loc="left", fontsize=8)
         line[0].set_ylabel("Accuracy")
     for axes in panels[-1]:

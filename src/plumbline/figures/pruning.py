@@ -6,8 +6,7 @@ section 7). Recall of a class alone misleads, for the other logits are not prune
 
 import numpy as np
 
-from ..artefacts import read_rows
-from ..collect import by_model, seeds_of
+from ..collect import by_model, seed_rows, seeds_of, title
 from ..registry import Output
 from ..tables.causal import bands, interval_text
 from ..tables.causal_pruning import CONDITIONS
@@ -28,14 +27,12 @@ MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 @styled
 def draw(inputs, options):
     """The figure; options: scale, bootstrap."""
-    import pandas as pd
-
     groups = by_model(inputs["pruning"])
     drawn = figure(7.4, 2.15 * len(groups) + 0.25)
     panels = drawn.subplots(len(groups), len(MEASURES), squeeze=False, sharey=True)
     notes = []
     for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
-        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        frame = seed_rows(items)
         for axes, (measure, label) in zip(line, MEASURES.items(), strict=True):
             table = (
                 frame.groupby(["seed", "class", "condition"])[measure]
@@ -44,10 +41,10 @@ def draw(inputs, options):
             )
             _panel(axes, table, options, (dataset, model, measure))
             axes.set_xlabel(f"{label} ↑", fontsize=7.5)
-        line[0].set_title(causal.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
+        line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         share = frame.drop_duplicates(["seed", "class"])
         notes.append(
-            f"{causal.title(dataset, model)}: N = {len(share)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
+            f"{title(dataset, model)}: N = {len(share)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
             f"{frame['draw'].max() + 1} random draws; graphs hold {100 * share['node_share'].mean():.0f}% of the nodes and "
             f"{100 * share['weight_share'].mean():.0f}% of the weights."
         )

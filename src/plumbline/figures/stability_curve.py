@@ -8,10 +8,10 @@ Bands and lines are intervals over graphs (class and seed). Released points stan
 
 import numpy as np
 
-from ..collect import by_model, seeds_of, table_rows
+from ..collect import by_model, seed_rows, seeds_of, table_rows, title
 from ..registry import Output
 from ..tables.causal import bands, interval_text
-from ..tables.causal_stability import rates, stability_rows
+from ..tables.causal_stability import rates
 from . import causal
 from .style import MARKERS, figure, foot, styled
 
@@ -35,8 +35,8 @@ def draw(inputs, options):
     panels = drawn.subplots(len(groups), 2, squeeze=False, width_ratios=(1.15, 1))
     notes = []
     for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
-        frame = stability_rows(items)
-        line[0].set_title(causal.title(dataset, model), loc="left", fontsize=8.5, weight="bold")
+        frame = seed_rows(items)
+        line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         _curve(
             line[0],
             frame[frame["kind"] == "strength"],
@@ -48,7 +48,7 @@ def draw(inputs, options):
         graphs = frame[["seed", "class"]].drop_duplicates()
         strong = frame[frame["kind"] == "strength"]
         notes.append(
-            f"{causal.title(dataset, model)}: N = {len(graphs)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
+            f"{title(dataset, model)}: N = {len(graphs)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
             f"{strong['repetition'].nunique()} repetitions of {_ends(strong['images'])} images a strength, layer "
             f"{', '.join(strong['layer'].unique())}."
         )

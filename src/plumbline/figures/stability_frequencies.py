@@ -6,9 +6,8 @@ in so many of the repetitions (specs: explainnn, section 4, figure B), over all 
 
 import numpy as np
 
-from ..collect import by_model, seeds_of
+from ..collect import by_model, seed_rows, seeds_of, title
 from ..registry import Output
-from ..tables.causal_stability import stability_rows
 from . import causal
 from .style import figure, foot, styled
 
@@ -32,7 +31,7 @@ def draw(inputs, options):
     panels = drawn.subplots(len(groups), PANELS, squeeze=False, sharex="row", sharey=True)
     notes = []
     for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
-        frame = stability_rows(items)
+        frame = seed_rows(items)
         frame = frame[frame["kind"] == "strength"]
         repetitions = int(frame["repetition"].max()) + 1
         for axes, (low, high, shares) in zip(line, frequencies(frame, repetitions), strict=True):
@@ -46,10 +45,10 @@ def draw(inputs, options):
                 axes.text(
                     0.5, 0.5, "no node found", transform=axes.transAxes, ha="center", fontsize=7, color="0.4"
                 )
-        line[0].set_ylabel(f"{causal.title(dataset, model)}\nShare of nodes (%)", fontsize=7)
+        line[0].set_ylabel(f"{title(dataset, model)}\nShare of nodes (%)", fontsize=7)
         graphs = len(frame[["seed", "class"]].drop_duplicates())
         notes.append(
-            f"{causal.title(dataset, model)}: N = {graphs} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, layer "
+            f"{title(dataset, model)}: N = {graphs} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, layer "
             f"{', '.join(frame['layer'].unique())}, {repetitions} repetitions a strength."
         )
     for axes in panels[-1]:

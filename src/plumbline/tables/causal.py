@@ -15,6 +15,7 @@ from .published import all_entries
 STUDY = "explainn"
 EVERY = "all"  # of layers, classes or seeds
 SETTINGS = ("test", "correction", "intervention")
+SENSES = {"<": "<", "<=": r"\le", ">=": r"\ge"}  # of a band, and how LaTeX writes it
 NOT_COMPARABLE = "not comparable"
 # Columns of a released number where there is none.
 NOTHING = {"published_value": None, "verdict": None, "why": None, "published_source": None}
@@ -62,6 +63,13 @@ def bands(values, options, *names):
     count = (~np.isnan(values)).sum(axis=0)
     mean = np.divide(np.nansum(values, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
     return mean, lower, upper
+
+
+def held(mean, sense, bound):
+    """The columns of a band: what a mean is compared with, and whether it holds; sense: a key of SENSES."""
+    # A mean of percentages that equals its bound may lie a rounding below it.
+    holds = {"<": mean < bound, "<=": mean <= bound, ">=": mean >= bound - 1e-9}[sense]
+    return {"sense": sense, "bound": bound, "holds": bool(holds)}
 
 
 def provenance(options, *, graphs, seeds, images):
@@ -120,11 +128,6 @@ def released_note(rows):
     sources = "; ".join(dict.fromkeys(rows["published_source"]))
     first = rows.iloc[0]
     return f"Released: {sources}. {first['verdict'].capitalize()}: {first['why']}."
-
-
-def title(dataset, model):
-    """Data set and model, for captions."""
-    return f"{dataset_label(dataset)}, {model}"
 
 
 def some(count, total, what="graph"):

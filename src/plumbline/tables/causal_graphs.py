@@ -11,7 +11,7 @@ the highest. A layer that a truncated graph does not reach counts as 0 nodes, it
     truncated, fallback, single     in how many of the `graphs`: ended early; by the fallback; one node alone (at this layer)
 """
 
-from ..collect import by_model
+from ..collect import by_model, title
 from ..registry import Output
 from . import causal
 from . import latex as tex
@@ -144,7 +144,7 @@ def _table(key, part, options):
     if len(beside):
         sections.append([_released_line(own, layers) for _, own in beside.groupby("class", sort=False)])
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(causal.title(*key))}. In plain words: {tex.escape(summary(part))}",
+        caption=f"{ENTRY.label}: {tex.escape(title(*key))}. In plain words: {tex.escape(summary(part))}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}",
         columns=["Class", "N", *(tex.escape(layer) for layer in layers)],
         sections=sections,

@@ -6,8 +6,7 @@ graph's share of nodes and weights lie in [0, 1]. `kind` band: what a specificat
 expects of these means: `mean` beside `bound`, and whether it `holds`, by training seed and for `all`. No such number was released.
 """
 
-from ..artefacts import read_rows
-from ..collect import by_model, metrics_of
+from ..collect import by_model, metrics_of, seed_rows, title
 from ..registry import Output
 from . import causal
 from . import latex as tex
@@ -56,7 +55,7 @@ def rows(inputs, options):
     for (dataset, model), items in by_model(inputs["pruning"]).items():
         learnt = causal.graphs_of(graphs[dataset, model])
         about = causal.about(options, dataset, model, models[dataset, model], learnt, items)
-        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        frame = seed_rows(items)
         draws = int(frame["draw"].max()) + 1
         about |= {"graphs": frame.groupby(["seed", "class"]).ngroups, "draws": draws}
         about |= {"examples": metrics_of(models[dataset, model][0])["examples"]}
@@ -87,11 +86,9 @@ def _bands(units, seed):
     }
     for name, (value, sense, bound) in BANDS.items():
         mean = value(means)
-        holds = mean <= bound if sense == "<=" else mean >= bound
         yield {
             "kind": "band", "seed": seed, "condition": name, "measure": "difference" if "less" in name else name.split()[0].lower(),
-            "mean": mean, "lower": None, "upper": None, "interval": "none: a mean of graphs beside a bound", "bound": bound,
-            "sense": sense, "holds": bool(holds),
+            "mean": mean, "lower": None, "upper": None, "interval": "none: a mean of graphs beside a bound", **causal.held(mean, sense, bound),
         }  # fmt: skip
 
 
@@ -146,7 +143,7 @@ def _table(key, part, options):
     ]
     counts = f"N = {first['graphs']} graphs (a class of a seed each), seeds {first['seeds'].replace(' ', ', ')}, {first['draws']} random draws"
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(causal.title(*key))}. In plain words: {tex.escape(summary(part))}",
+        caption=f"{ENTRY.label}: {tex.escape(title(*key))}. In plain words: {tex.escape(summary(part))}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}",
         columns=["Network", f"Recall of the class {tex.ARROWS[1]}", f"AUC of its logit {tex.ARROWS[1]}"],
         sections=[lines, shares, bands],
@@ -169,5 +166,4 @@ def _by_seed(own):
 
 
 def _beside(row):
-    sense = {"<=": r"\le", ">=": r"\ge"}[row["sense"]]
-    return f"${sense} {row['bound']:g}$: {'holds' if row['holds'] else 'does not hold'}"
+    return f"${causal.SENSES[row['sense']]} {row['bound']:g}$: {'holds' if row['holds'] else 'does not hold'}"

@@ -18,8 +18,7 @@ import itertools
 
 import numpy as np
 
-from ..artefacts import read_rows
-from ..collect import by_model
+from ..collect import by_model, seed_rows, title
 from ..registry import Output
 from . import causal
 from . import latex as tex
@@ -42,7 +41,6 @@ FIRST = {True: 70.0, False: 100.0}  # least appearance rate at strength 0, by wh
 # The bands.
 AT_ZERO = "appearance rate (%) at strength 0"
 FALLS = f"appearance rate (%) from {STRONG:g} on, less than up to {WEAK:g}"
-SENSES = {"<": "<", ">=": r"\ge"}
 MOST_FALL = "share of graphs whose rate falls so"
 
 
@@ -55,7 +53,7 @@ def rows(inputs, options):
     for (dataset, model), items in by_model(inputs["stability"]).items():
         learnt = causal.graphs_of(graphs[dataset, model])
         about = causal.about(options, dataset, model, models[dataset, model], learnt, items)
-        frame = stability_rows(items)
+        frame = seed_rows(items)
         strong, others = frame[frame["kind"] == "strength"], frame[frame["kind"] != "strength"]
         about |= {"repetitions": int(frame["repetition"].max()) + 1}
         published = causal.released(ENTRY.id, about)
@@ -67,13 +65,6 @@ def rows(inputs, options):
             found += [about | row for row in part]
     floats = ("strength", "lower", "upper", "bound", "published_value")
     return pd.DataFrame(found).astype(dict.fromkeys(floats, float))
-
-
-def stability_rows(items):
-    """The rows of all seeds of a model, with `seed`."""
-    import pandas as pd
-
-    return pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items], ignore_index=True)
 
 
 def appearance_rate(runs):
@@ -161,13 +152,8 @@ def _bands(frame, options, names):
             mean, lower, upper = causal.bands(values.to_numpy()[:, None], options, ENTRY.id, *names, measure)
             yield _row(
                 layer, "band", strength, EVERY, measure, mean[0], lower=lower[0], upper=upper[0], seed=str(seed), graphs=len(own),
-                examples=int(frame["images"].max()), interval=causal.interval_text(options), **_held(mean[0], sense, bound),
+                examples=int(frame["images"].max()), interval=causal.interval_text(options), **causal.held(mean[0], sense, bound),
             )  # fmt: skip
-
-
-def _held(mean, sense, bound):
-    holds = mean < bound if sense == "<" else mean >= bound - 1e-9
-    return {"sense": sense, "bound": bound, "holds": bool(holds)}
 
 
 def summary(part):
@@ -221,7 +207,7 @@ def latex(frame, options):
 def _table(key, own, options, name, about, said, notes, **cells):
     """One table; own: its rows, name: what of, about: the same in a caption."""
     return tex.table(
-        caption=f"{ENTRY.label}, {about}: {tex.escape(causal.title(*key))}.{said}",
+        caption=f"{ENTRY.label}, {about}: {tex.escape(title(*key))}.{said}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}:{name}",
         notes=[
             tex.escape(causal.provenance(
@@ -312,7 +298,7 @@ def _band_table(key, part, options, said):
     sections = [
         [
             [tex.escape(measure), row["seed"], tex.number(row["mean"], row["lower"], row["upper"], digits=2),
-             f"${SENSES[row['sense']]} {row['bound']:.2f}$", "holds" if row["holds"] else "does not hold"]
+             f"${causal.SENSES[row['sense']]} {row['bound']:.2f}$", "holds" if row["holds"] else "does not hold"]
             for _, row in lines.iterrows()
         ]
         for measure, lines in own.groupby("measure", sort=False)

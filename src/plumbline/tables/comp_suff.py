@@ -9,7 +9,6 @@ texts. Where a run explains longer ones too, cut to max_tokens, rows with `texts
 texts of the split without a gap, whole or cut.
 """
 
-from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
     by_model,
@@ -19,6 +18,7 @@ from ..collect import (
     mean_over_seeds,
     metrics_of,
     provenance,
+    seed_rows,
     seeds_of,
     short_label,
 )
@@ -75,11 +75,9 @@ def rows(inputs, options):
 
 def _scores(items):
     """(texts, protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
-    import pandas as pd
 
-    frames = [read_rows(item["path"], COLUMNS).assign(seed=item["seed"]) for item in items]
     # A protocol without score is a curve alone, and has no place in this table.
-    frame = pd.concat(frames, ignore_index=True).dropna(subset="score")
+    frame = seed_rows(items, COLUMNS).dropna(subset="score")
     frame["score"] = frame["score"].astype(float)
     kinds = {"whole": frame[frame["cut"] == 0]}
     if (frame["cut"] > 0).any():

@@ -6,9 +6,8 @@ control (`against`), bootstrap over the same images. The same `settings` for all
 plumbline.causal.metrics. Released numbers of the local Lipschitz estimate are not comparable (`published_why`).
 """
 
-from ..artefacts import read_rows
 from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
-from ..collect import by_model, interval_text, metrics_of, percent, provenance, seeds_of
+from ..collect import by_model, interval_text, metrics_of, percent, provenance, seed_rows, seeds_of, title
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval, t_interval
@@ -35,7 +34,7 @@ def rows(inputs, options):
     found = []
     for (dataset, model), items in by_model(inputs["explanation_metrics"]).items():
         facts = metrics_of(models[dataset, model][0])
-        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
             "seeds": seeds_of(items), "interval": interval_text(options),
@@ -203,7 +202,7 @@ def _table(key, axis, part, said, options):
         )
     plain = f" In plain words: {tex.escape(said)}" if said else ""
     return tex.table(
-        caption=f"{ENTRY.label}, {axis}: {tex.escape(causal.title(*key))}.{plain}",
+        caption=f"{ENTRY.label}, {axis}: {tex.escape(title(*key))}.{plain}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}:{axis}",
         columns=columns,
         sections=[section for section in sections if section],

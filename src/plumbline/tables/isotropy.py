@@ -6,8 +6,7 @@ a sentence has as many as tokens, long sentences weigh more; corrected, over exa
 seeds first; the interval is a bootstrap over examples. Unit: none, a cosine, in [-1, 1].
 """
 
-from ..artefacts import read_rows
-from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seeds_of
+from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seed_rows, seeds_of
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
@@ -43,7 +42,7 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["isotropy"]).items():
         metrics = metrics_of(models[dataset, model][0])
-        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        frame = seed_rows(items)
         for vectors in VECTORS:
             own = frame[frame["vectors"] == vectors]
             seed = seed_of(ENTRY.id, dataset, model, vectors)

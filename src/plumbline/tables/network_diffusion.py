@@ -6,9 +6,8 @@ same steps without the diffusion (`_normalised`), of the others the random contr
 [0, 1]; what they are stands in plumbline.faithfulness.patches. The diffusion is a reconstruction.
 """
 
-from ..artefacts import read_rows
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
-from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seeds_of
+from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seed_rows, seeds_of
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
@@ -51,7 +50,7 @@ def rows(inputs, options):
     found = []
     for (dataset, model), items in by_model(inputs["patch_faithfulness"]).items():
         facts = metrics_of(models[dataset, model][0])
-        frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+        frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
             "seeds": seeds_of(items), "interval": interval_text(options),
