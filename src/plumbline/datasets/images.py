@@ -23,6 +23,13 @@ def frame_of(images, labels, names=None):
     return frame if names is None else frame.assign(name=names)
 
 
+def array(row):
+    """The image uint8 (height, width, channels) of a row, as read from Parquet."""
+    import numpy as np
+
+    return np.asarray(row.pixels, dtype=np.uint8).reshape(row.height, row.width, row.channels)
+
+
 def arrays(frame):
     """(images uint8 (rows, height, width, channels), labels int64 (rows,)) of rows of one size, as read from Parquet."""
     import numpy as np

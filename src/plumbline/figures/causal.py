@@ -6,6 +6,7 @@ from ..artefacts import read_rows
 from ..causal.graph import THRESHOLD, read_graph
 from ..causal.registry import CAUSAL, EXPLANATIONS
 from ..collect import by_model, seeds_of, title
+from ..datasets.images import array
 from ..errors import PlumblineError
 from .style import SHADES
 
@@ -178,9 +179,20 @@ def pictures(items, ids):
     frame = read_rows(items[0]["path"])
     found = {}
     for row in frame[frame["id"].isin(ids)].itertuples():
-        values = np.asarray(row.pixels, dtype=float).reshape(row.height, row.width, row.channels) / 255
+        values = array(row) / 255
         found[row.id] = values[..., 0] if row.channels == 1 else values
     return found
+
+
+def jitter(count, width):
+    """Offsets (count,) within +-width of dots that would hide each other, the same at each run."""
+    return width * np.sin(2.4 * np.arange(count))
+
+
+def ends(values):
+    """The ends of some counts as text: '30', '28 to 30'."""
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def lowest(items):

@@ -50,10 +50,10 @@ def draw(inputs, options):
     bar.set_label("Mean change of the logit without the node", fontsize=6.5)
     bar.ax.tick_params(labelsize=6)
     layers = [record.layer for record in graphs[0].layers]
-    counts = sorted({graph.n_used for graph in graphs})
+    counts = causal.ends([graph.n_used for graph in graphs])
     foot(drawn, (
         f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
-        f"stands above; grey: no effect found. … : no cause was found further down. Scale: {options['scale']}; N = {counts[0]} to "
-        f"{counts[-1]} images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
+        f"stands above; grey: no effect found. … : no cause was found further down. Scale: {options['scale']}; N = {counts} "
+        f"images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
     ))  # fmt: skip
     return drawn

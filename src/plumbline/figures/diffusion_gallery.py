@@ -10,6 +10,7 @@ import numpy as np
 from ..artefacts import read_json, read_rows
 from ..attribution.image_maps import MAPS
 from ..collect import provenance, title
+from ..datasets.images import array
 from ..registry import Output
 from . import maps
 from .style import figure, foot, styled
@@ -73,9 +74,7 @@ def _pixels(picture, size):
     """An image as the model sees it, resized: float (size, size, 3) in [0, 1]."""
     from PIL import Image
 
-    values = np.asarray(picture.pixels, dtype=np.uint8).reshape(
-        picture.height, picture.width, picture.channels
-    )
+    values = array(picture)
     values = np.broadcast_to(values, (*values.shape[:2], 3))
     shown = max(size, 64)  # small ones would be drawn coarsely
     return np.asarray(Image.fromarray(values.copy()).resize((shown, shown), Image.Resampling.BILINEAR)) / 255

@@ -4,8 +4,6 @@ inputs: explanation_metrics. A dot is an image (averaged over training seeds), a
 absolute and divided by their maximum, which the released numbers are not.
 """
 
-import numpy as np
-
 from ..causal.registry import METRICS
 from ..collect import interval_text, title
 from ..registry import Output
@@ -39,11 +37,9 @@ def draw(inputs, options):
         )
         for place, name in enumerate(table):
             mark = causal.look(name)
-            # Spread by rank, so that equal values stay apart and the bytes equal.
-            jitter = 0.22 * np.sin(2.4 * np.arange(len(table)))
             axes.plot(
                 table[name],
-                place + jitter,
+                place + causal.jitter(len(table), 0.22),
                 ".",
                 color=mark["color"],
                 alpha=0.3,

@@ -4,8 +4,6 @@ inputs: pruning. A dot is a graph (class and training seed; draws averaged), a m
 section 7). Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
 """
 
-import numpy as np
-
 from ..collect import by_model, seed_rows, seeds_of, title
 from ..registry import Output
 from ..tables.causal import bands, interval_text
@@ -59,7 +57,7 @@ def draw(inputs, options):
 
 def _panel(axes, table, options, names):
     mean, lower, upper = bands(table, options, ENTRY.id, *names)
-    jitter = 0.2 * np.sin(2.4 * np.arange(len(table)))
+    jitter = causal.jitter(len(table), 0.2)
     for place, condition in enumerate(CONDITIONS):
         color = {"base": "0.2", "ablate_causal": "#d55e00", "drop_non_causal": "#029e73"}.get(
             condition, "#0173b2" if condition.startswith("graph") else "0.55"

@@ -1,8 +1,9 @@
 """Stability of the causal graphs: how often a node is found again under stronger interventions, and how alike graphs stay under
 input noise and with fewer images.
 
-inputs: stability, table causal_stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate of the nodes found at least
-once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes with those of the graph.
+inputs: stability, table causal_stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate
+of the nodes found at least once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes
+with those of the graph.
 Bands and lines are intervals over graphs (class and seed). Released points stand in the table, where their class is learnt.
 """
 
@@ -49,7 +50,7 @@ def draw(inputs, options):
         strong = frame[frame["kind"] == "strength"]
         notes.append(
             f"{title(dataset, model)}: N = {len(graphs)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
-            f"{strong['repetition'].nunique()} repetitions of {_ends(strong['images'])} images a strength, layer "
+            f"{strong['repetition'].nunique()} repetitions of {causal.ends(strong['images'])} images a strength, layer "
             f"{', '.join(strong['layer'].unique())}."
         )
     drawn.tight_layout(w_pad=2)
@@ -60,11 +61,6 @@ def draw(inputs, options):
         "to be compared in shape and magnitude alone.",
     )
     return drawn
-
-
-def _ends(values):
-    low, high = values.min(), values.max()
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _released(inputs, dataset, model):
