@@ -67,8 +67,7 @@ def bands(values, options, *names):
 
 def held(mean, sense, bound):
     """The columns of a band: what a mean is compared with, and whether it holds; sense: a key of SENSES."""
-    # A mean of percentages that equals its bound may lie a rounding below it.
-    holds = {"<": mean < bound, "<=": mean <= bound, ">=": mean >= bound - 1e-9}[sense]
+    holds = {"<": mean < bound, "<=": mean <= bound, ">=": mean >= bound}[sense]
     return {"sense": sense, "bound": bound, "holds": bool(holds)}
 
 

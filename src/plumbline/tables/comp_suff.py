@@ -75,7 +75,6 @@ def rows(inputs, options):
 
 def _scores(items):
     """(texts, protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
-
     # A protocol without score is a curve alone, and has no place in this table.
     frame = seed_rows(items, COLUMNS).dropna(subset="score")
     frame["score"] = frame["score"].astype(float)
