@@ -261,3 +261,15 @@ def test_registries_are_light():
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True,
                           text=True, check=True)  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_the_look_is_seaborns():
+    import seaborn as sns
+
+    theirs = sns.axes_style("ticks") | sns.plotting_context("paper", font_scale=0.95)
+    ours = style.TICKS | style.PAPER
+    assert set(theirs) - set(ours) == {
+        "font.family", "font.sans-serif", "image.cmap", "axes.spines.right", "axes.spines.top",
+    }  # fmt: skip
+    for name, value in ours.items():
+        assert value == (pytest.approx(theirs[name]) if isinstance(value, float) else theirs[name]), name

@@ -71,12 +71,31 @@ def recurrence_(decay, drive):
     return drive
 
 
+def recurrence_from_end_(decay, drive):
+    """h_t = decay_{t+1} h_{t+1} + drive_t from the last token on, computed in place of `drive`; see `recurrence_`."""
+    over = decay[-1].clone()  # a chunk's decay from its end to its second step
+    for step in range(len(drive) - 2, -1, -1):
+        drive[step].addcmul_(decay[step + 1], drive[step + 1])
+        if step:
+            over *= decay[step]
+    if len(drive) == 1:
+        over.fill_(1)
+    for part in range(drive.shape[1] - 2, -1, -1):
+        drive[0, part].addcmul_(over[part] * decay[0, part + 1], drive[0, part + 1])
+    carried = decay[0, 1:] * drive[0, 1:]
+    for step in range(len(drive) - 1, 0, -1):
+        drive[step, :-1] += carried
+        carried *= decay[step, :-1]
+    return drive
+
+
 class SelectiveScan(torch.autograd.Function):
     """y = scan(x): h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t, y_t = C_t . h_t (Gu & Dao 2023, arXiv 2312.00752, eq. 2,
     with Euler's rule for B as in the published code).
 
     x, delta (batch, channels, tokens); A (channels, N); B, C (batch, N, tokens). Returns (batch, channels, tokens). The
-    states, N times as large as x, are formed for a few tokens at a time, and again for the gradient.
+    states, N times as large as x, are formed for a few tokens at a time, and again for the gradient. Sums over products
+    stand for matrix products, which are too small here to pay.
     """
 
     @staticmethod
@@ -102,7 +121,7 @@ class SelectiveScan(torch.autograd.Function):
         y = torch.empty_like(drive)
         for step in range(len(drive)):
             start.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])
-            torch.matmul(C[step].mT, start, out=y[step])
+            torch.sum(C[step] * start, -2, keepdim=True, out=y[step])
         return unchunked(y[..., 0, :], x.shape[-1])
 
     @staticmethod
@@ -113,27 +132,20 @@ class SelectiveScan(torch.autograd.Function):
         decay = (steps * rates).exp_()
         states = recurrence_(decay, drive * inputs)
         down = chunked(gradient, len(steps))[..., None, :]
-        to_C = unchunked((states @ down.mT)[..., 0], tokens) if needs[4] else None
+        to_C = unchunked((states * down).sum(-1), tokens) if needs[4] else None
         # The gradient of h_t is C_t dy_t + decay_{t+1} times that of h_{t+1}: the same recurrence from the end.
-        to_states = recurrence_(_later(decay).flip(0, 1), (down * outputs).flip(0, 1)).flip(0, 1)
-        to_input = unchunked((inputs.mT @ to_states)[..., 0, :], tokens)  # of delta x
-        to_B = unchunked((to_states @ drive.mT)[..., 0], tokens) if needs[3] else None
-        to_exponent = _earlier(states).mul_(to_states).mul_(decay)  # of delta A
-        to_A = torch.einsum("skbnd,skbd->dn", to_exponent, steps[..., 0, :]) if needs[2] else None
+        to_states = recurrence_from_end_(decay, down * outputs)
+        to_input = unchunked((inputs * to_states).sum(-2), tokens)  # of delta x
+        to_B = unchunked((to_states * drive).sum(-1), tokens) if needs[3] else None
+        # Of delta A: decay_t h_{t-1} times the gradient of h_t, in place, since fresh memory costs more than the products.
+        to_exponent = decay
+        to_exponent[1:] *= states[:-1]
+        to_exponent[0, 1:] *= states[-1, :-1]
+        to_exponent[0, 0] = 0
+        to_exponent *= to_states
+        to_A = (to_exponent * steps).sum((0, 1, 2)).mT if needs[2] else None
         to_delta = unchunked((to_exponent * rates).sum(-2), tokens) + to_input * x
         return to_input * delta, to_delta, to_A, to_B, to_C
-
-
-def _later(steps):
-    """Chunked (chunk, chunks, ...), moved one token: at t what was at t + 1, ones at the end."""
-    last = torch.cat([steps[:1, 1:], torch.ones_like(steps[:1, :1])], dim=1)
-    return torch.cat([steps[1:], last])
-
-
-def _earlier(steps):
-    """Chunked (chunk, chunks, ...), moved one token: at t what was at t - 1, zeros at the start."""
-    first = torch.cat([torch.zeros_like(steps[-1:, :1]), steps[-1:, :-1]], dim=1)
-    return torch.cat([first, steps[:-1]])
 
 
 class RMSNorm(torch.nn.Module):
