@@ -34,7 +34,7 @@ FORMATS = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Da
 
 
 # What `seaborn.axes_style("ticks")` and `seaborn.plotting_context("paper", font_scale=0.95)` set, less what is ours
-# below: to import seaborn for it took half the time of a figure (tests/test_figures.py compares the two).
+# below: to import seaborn for it takes longer than matplotlib's import (tests/test_figures.py compares).
 TICKS = {
     "figure.facecolor": "white", "axes.facecolor": "white", "axes.edgecolor": ".15", "axes.labelcolor": ".15",
     "axes.axisbelow": True, "axes.grid": False, "grid.color": ".8", "grid.linestyle": "-", "text.color": ".15",

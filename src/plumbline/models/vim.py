@@ -73,13 +73,9 @@ def recurrence_(decay, drive):
 
 def recurrence_from_end_(decay, drive):
     """h_t = decay_{t+1} h_{t+1} + drive_t from the last token on, computed in place of `drive`; see `recurrence_`."""
-    over = decay[-1].clone()  # a chunk's decay from its end to its second step
+    over = decay[1:].prod(0)  # a chunk's decay from its end to its first step
     for step in range(len(drive) - 2, -1, -1):
         drive[step].addcmul_(decay[step + 1], drive[step + 1])
-        if step:
-            over *= decay[step]
-    if len(drive) == 1:
-        over.fill_(1)
     for part in range(drive.shape[1] - 2, -1, -1):
         drive[0, part].addcmul_(over[part] * decay[0, part + 1], drive[0, part + 1])
     carried = decay[0, 1:] * drive[0, 1:]
