@@ -1,7 +1,7 @@
 # INPUTS   results/{scale}/data/{dataset}/{split}.parquet, the model's files, the method's module
 # OUTPUTS  results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet, all readouts of the method;
 #          results/{scale}/benchmarks/attributions/...
-# STEPS    attributions
+# STEPS    attributions; of a run with several `shards`: attributions_shard, gather_attributions
 
 
 rule attributions:
@@ -15,6 +15,8 @@ rule attributions:
         log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
     benchmark:
         at("benchmarks", stage="attributions")
+    wildcard_constraints:
+        dataset=runs_in_shards(False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -27,3 +29,38 @@ rule attributions:
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/attributions.py"
+
+
+use rule attributions as attributions_shard with:
+    output:
+        at("attribution_shards"),
+    log:
+        log_of("attributions", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
+    benchmark:
+        at("benchmark_shards", stage="attributions")
+    wildcard_constraints:
+        dataset=runs_in_shards(True),
+        shard="[0-9]+",
+    params:
+        parameters=lambda wc: method_config(config, wc.method),
+        choice=lambda wc: choice_of(config, run_at(wc)),
+        shard=shard,
+
+
+rule gather_attributions:
+    input:
+        rows=shards("attribution_shards"),
+        benchmarks=shards("benchmark_shards", stage="attributions"),
+    output:
+        rows=at("attributions"),
+        benchmark=at("benchmarks", stage="attributions"),
+    log:
+        log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
+    wildcard_constraints:
+        dataset=runs_in_shards(True),
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        kind="attributions",
+    script:
+        "../scripts/gather.py"

@@ -52,6 +52,7 @@ from plumbline.plan import (
     output_names,
     output_options,
     path,
+    shard_files,
 )
 from plumbline.theory.experiments import EXPERIMENTS
 
@@ -204,12 +205,30 @@ def causal_run(wc):
 
 def causal_runs(learn):
     """A pattern for the wildcard `dataset` that matches in paths of the runs with this `learn` alone."""
-    found = [
-        f"{job['dataset']}(?=/{job['model']}/seed{job['seed']}/)"
-        for job, run in image_jobs(config, EXPLAINN)
-        if run["learn"] == learn
-    ]
-    return "|".join(found) or one_of([])
+    return of_runs(image_jobs(config, EXPLAINN), lambda run: run["learn"] == learn)
+
+
+def runs_in_shards(sharded):
+    """A pattern for the wildcard `dataset` that matches in paths of the runs that are split into shards, or are not."""
+    return of_runs(jobs(config), lambda run: (run["shards"] > 1) == sharded)
+
+
+def of_runs(found, wanted):
+    """A pattern for the wildcard `dataset` that matches in paths of those of `found` (job, run) whose run is wanted."""
+    chosen = [job for job, run in found if wanted(run)]
+    if len(chosen) == len(found):
+        return one_of(config["datasets"])
+    return "|".join(f"{job['dataset']}(?=/{job['model']}/seed{job['seed']}/)" for job in chosen) or one_of([])
+
+
+def shards(kind, **names):
+    """A function of wildcards: the files of all shards of a method."""
+    return lambda wc: shard_files(kind, run_at(wc), **names, **dict(wc.items()), scale=config["scale"])
+
+
+def shard(wc):
+    """(number, number of shards) of a job."""
+    return [int(wc.shard), run_at(wc)["shards"]]
 
 
 def causal_graphs(wc):

@@ -2,7 +2,7 @@
 # OUTPUTS  results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet, all readouts and protocols;
 #          results/{scale}/benchmarks/faithfulness/..., and results/{scale}/benchmarks/work/...json: passes asked
 #          for and run, their tokens and padding, and seconds; outside the promise of equal bytes
-# STEPS    faithfulness
+# STEPS    faithfulness; of a run with several `shards`: faithfulness_shard, gather_faithfulness
 
 
 rule faithfulness:
@@ -17,6 +17,8 @@ rule faithfulness:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
     benchmark:
         at("benchmarks", stage="faithfulness")
+    wildcard_constraints:
+        dataset=runs_in_shards(False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -28,3 +30,40 @@ rule faithfulness:
         protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
     script:
         "../scripts/faithfulness.py"
+
+
+use rule faithfulness as faithfulness_shard with:
+    output:
+        curves=at("faithfulness_shards"),
+        work=at("work_shards"),
+    log:
+        log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
+    benchmark:
+        at("benchmark_shards", stage="faithfulness")
+    wildcard_constraints:
+        dataset=runs_in_shards(True),
+        shard="[0-9]+",
+    params:
+        protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
+        shard=shard,
+
+
+rule gather_faithfulness:
+    input:
+        rows=shards("faithfulness_shards"),
+        work=shards("work_shards"),
+        benchmarks=shards("benchmark_shards", stage="faithfulness"),
+    output:
+        rows=at("faithfulness"),
+        work=at("work"),
+        benchmark=at("benchmarks", stage="faithfulness"),
+    log:
+        log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
+    wildcard_constraints:
+        dataset=runs_in_shards(True),
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        kind="faithfulness",
+    script:
+        "../scripts/gather.py"

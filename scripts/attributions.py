@@ -20,5 +20,6 @@ with one_line_errors(snakemake.log[0]):
         output=snakemake.output[0],
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
+        shard=snakemake.params.get("shard"),
         **snakemake.params.choice,
     )

@@ -19,4 +19,5 @@ with one_line_errors(snakemake.log[0]):
         work=snakemake.output.work,
         device=snakemake.resources.device,
         threads=snakemake.resources.torch_threads,
+        shard=snakemake.params.get("shard"),
     )

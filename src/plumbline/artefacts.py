@@ -14,6 +14,8 @@ from pathlib import Path
 from .errors import PlumblineError
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "artefacts"
+# Rows of a Parquet row group: what a job that streams holds in memory at once.
+ROW_GROUP = 4096
 
 
 @contextlib.contextmanager
@@ -95,11 +97,56 @@ def write_rows(path, columns, *, kind):
     columns: a mapping name -> sequence, or a pandas DataFrame. Raises PlumblineError where a column is
     unknown, missing, of another type or holds a number that is not finite.
     """
+    with rows_writer(path, kind=kind) as write:
+        write(columns)
+
+
+@contextlib.contextmanager
+def rows_writer(path, *, kind):
+    """Yield write(columns), which adds rows; the file is to the byte what `write_rows` makes of all rows at once.
+
+    columns: as of `write_rows`, or a pyarrow table; the same names in every call. Memory holds one row group.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with atomic(path) as temporary:
+        held, writer = None, None
+
+        def write(columns):
+            nonlocal held
+            table = _table(columns, kind, path)
+            held = table if held is None else pa.concat_tables([held, table])
+            while len(held) >= ROW_GROUP:
+                add(held.slice(0, ROW_GROUP))
+                held = held.slice(ROW_GROUP)
+
+        def add(group):
+            # In one piece, so that the sizes in which rows came do not show in the bytes.
+            nonlocal writer
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    temporary, group.schema, compression="zstd", **_encoding(group.schema)
+                )
+            writer.write_table(group.combine_chunks(), row_group_size=ROW_GROUP)
+
+        try:
+            yield write
+            if held is not None and (len(held) or writer is None):
+                add(held)
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise PlumblineError(f"no rows for {path}")
+
+
+def _table(columns, kind, path):
+    """Columns as a pyarrow table of the schema's order and types, checked."""
+    import pyarrow as pa
+
     description = schema(kind)
-    names = list(columns)
+    names = columns.column_names if isinstance(columns, pa.Table) else list(columns)
     ordered = [name for name in description["columns"] if name in names]
     ordered += sorted(name for name in names if name not in description["columns"])
     arrays, fields = [], []
@@ -110,7 +157,9 @@ def write_rows(path, columns, *, kind):
         arrow = _arrow_type(column["type"])
         values = columns[name]
         try:
-            arrays.append(pa.array(values if isinstance(values, pa.Array) else list(values), type=arrow))
+            # Read from a file, a list's elements have another field name, which shows in the bytes: hence the cast.
+            known = isinstance(values, pa.Array | pa.ChunkedArray)
+            arrays.append(values.cast(arrow) if known else pa.array(list(values), type=arrow))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
             raise PlumblineError(f"column '{name}' of {path} is not {column['type']}: {fault}") from fault
         fields.append(pa.field(name, arrow, nullable=bool(column.get("nullable", False))))
@@ -118,36 +167,66 @@ def write_rows(path, columns, *, kind):
     faults = check_table(table, kind)
     if faults:
         raise PlumblineError(f"{path}: {faults[0]}")
-    options = {}
-    if not any(pa.types.is_list(field.type) for field in fields):
-        # Bytes of like significance stand together: floats that were rounded shrink by half.
-        floats = [field.name for field in fields if pa.types.is_floating(field.type)]
-        rest = [name for name in ordered if name not in floats]
-        options = {"use_byte_stream_split": floats, "use_dictionary": rest}
-    with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", **options)
+    return table
+
+
+def _encoding(schema):
+    """How pyarrow encodes the columns of an arrow schema."""
+    import pyarrow as pa
+
+    if any(pa.types.is_list(field.type) for field in schema):
+        return {}
+    # Bytes of like significance stand together: floats that were rounded shrink by half.
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    rest = [name for name in schema.names if name not in floats]
+    return {"use_byte_stream_split": floats, "use_dictionary": rest}
 
 
 def read_rows(path, columns=None):
     """The rows of a Parquet artefact as a pandas DataFrame."""
-    return _read(path, columns).to_pandas()
+    return open_rows(path).read(columns=columns).to_pandas()
 
 
 def read_records(path, columns=None):
     """The rows of a Parquet artefact as a list of dicts; for jobs that do without pandas and its import."""
-    return _read(path, columns).to_pylist()
+    return open_rows(path).read(columns=columns).to_pylist()
 
 
-def _read(path, columns):
+def stream_records(path, columns=None, *, start=0, stop=None):
+    """The rows start:stop of a Parquet artefact as dicts, one after the other: memory holds one row group."""
+    file = open_rows(path)
+    stop = file.metadata.num_rows if stop is None else stop
+    first = 0
+    for group in range(file.num_row_groups):
+        last = first + file.metadata.row_group(group).num_rows
+        if first < stop and last > start:
+            table = file.read_row_group(group, columns=columns)
+            here = max(start - first, 0)
+            yield from table.slice(here, min(stop, last) - first - here).to_pylist()
+        first = last
+
+
+def open_rows(path):
+    """A Parquet artefact as a pyarrow.parquet.ParquetFile: `metadata.num_rows`, `schema_arrow.names`, `read`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path).read(columns=columns)
+        return pq.ParquetFile(path)
     except FileNotFoundError:
         raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
     except pa.ArrowInvalid as fault:
         raise PlumblineError(f"{path} is not a Parquet file ({fault}): remove it and run again") from None
+
+
+def gather_rows(path, shards, *, kind):
+    """Write the rows of shards (Parquet files of `kind`) one after the other, to the byte as if they had not been split."""
+    with rows_writer(path, kind=kind) as write:
+        for shard in shards:
+            file = open_rows(shard)
+            write(file.schema_arrow.empty_table())  # a shard may have no rows
+            for group in range(file.num_row_groups):
+                write(file.read_row_group(group))
 
 
 def check_table(table, kind):

@@ -25,6 +25,8 @@ STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotro
           "rollouts", "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
           "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness",
           "causal_graphs", "stability", "pruning", "explanations", "nodes", "explanation_metrics")  # fmt: skip
+# Kinds of the files of shards that can be asked for.
+SHARDED = ("attribution_shards", "faithfulness_shards", "work_shards")
 # Stages of the multi-head classifier, which no run has a part in.
 XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
 # Stages of image models, which the runs of the studies of network diffusion and of causal graphs name.
@@ -312,6 +314,11 @@ def _released(config):
     return [path("released", scale=config["scale"])] if config["released_seeds"] else []
 
 
+def shard_files(kind, run, **names):
+    """The files of a run's shards, in their order."""
+    return [path(kind, shard=shard, **names) for shard in range(run["shards"])]
+
+
 def _benchmarks(job, run):
     stages = [("attributions", method) for method in methods_of(run)] + [
         ("faithfulness", method) for method in methods_of(run)
@@ -348,7 +355,9 @@ def output_options(config, kind, name):
     chosen = [(job, run) for job, run in _jobs_of(config, entry) if _name_of(entry, job) == name]
     options = {"scale": config["scale"], "command": PAPER_COMMAND}
     if entry.study != XAI:
-        options["runs"] = list({id(run): run for _, run in chosen}.values())
+        runs = {id(run): run for _, run in chosen}.values()
+        # In how many jobs a result was computed is no part of it.
+        options["runs"] = [{key: run[key] for key in run if key != "shards"} for run in runs]
     if entry.per != "study":
         options |= {key: chosen[0][0][key] for key in ("dataset", "model")}
     if entry.per == "seed":
@@ -402,6 +411,13 @@ def targets(config):
             for method in methods_of(run)
         ]
         found += _benchmarks(job, run)
+        if run["shards"] > 1:
+            found += [
+                file
+                for method in methods_of(run)
+                for kind in SHARDED
+                for file in shard_files(kind, run, method=method, **job)
+            ]
     found += [
         file for kind in ("seed_consistency", "model_consistency") for file in consistencies(config, kind)
     ]

@@ -1,6 +1,11 @@
-"""What forward passes took: counts and seconds. No torch here: tables read it too."""
+"""What forward passes and jobs took: counts, seconds, memory. No torch here: tables read it too."""
 
+import csv
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from .artefacts import read_json, write_json, write_text
 
 
 @dataclass
@@ -34,3 +39,30 @@ class Work:
             "padding_share": self.padding / (self.tokens + self.padding),
             "duplicates_share": 1 - self.rows / self.requested,
         }
+
+
+def add_works(output, files):
+    """Write the sum of several files of `Work` as one."""
+    write_json(output, asdict(sum((Work(**read_json(file)) for file in files), Work())))
+
+
+def add_benchmarks(output, files):
+    """Write Snakemake's benchmark files of a job's shards as one: sums, of memory the largest, of load the mean over time.
+
+    What Snakemake could not measure in some shard is "NA".
+    """
+    lines = [Path(file).read_text(encoding="utf-8").splitlines() for file in files]
+    jobs = [row for found in lines for row in csv.DictReader(found, delimiter="\t")]
+    added = {}
+    for name in jobs[0]:
+        cells = [job[name] for job in jobs]
+        if name == "h:m:s":
+            added[name] = str(timedelta(seconds=int(added["s"])))
+        elif set(cells) & {"NA", "-"}:
+            added[name] = "NA"
+        elif name == "mean_load":
+            added[name] = sum(float(job[name]) * float(job["s"]) for job in jobs) / (added["s"] or 1)
+        else:
+            added[name] = (max if name.startswith("max_") else sum)(map(float, cells))
+    cells = (cell if isinstance(cell, str) else f"{cell:.2f}" for cell in added.values())
+    write_text(output, "\t".join(added) + "\n" + "\t".join(cells) + "\n")

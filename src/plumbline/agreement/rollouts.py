@@ -14,7 +14,7 @@ import itertools
 
 import numpy as np
 
-from ..artefacts import read_records, write_rows
+from ..artefacts import stream_records, write_rows
 from ..attribution.artefact import BATCH_TOKENS, like_lengths, run_examples
 from ..attribution.batch import Batch
 from ..attribution.flow import flow_shares
@@ -44,7 +44,7 @@ def write_rollouts(
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    found = run_examples(read_records(data), network, tokenizer, data, **{**choice, "longer": 0})
+    found = list(run_examples(stream_records(data), network, tokenizer, data, **{**choice, "longer": 0}))
     budget = batch_tokens or BATCH_TOKENS[device.type]
     flowing = [example.id for example in found if len(example.ids) <= flow_tokens][:flow_examples]
     made = {example.id: [] for example in found}

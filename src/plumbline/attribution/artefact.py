@@ -1,11 +1,14 @@
 """The attribution stage's file: every readout of one method for one model and data set."""
 
-from ..artefacts import read_records, write_rows
+import math
+from itertools import islice
+
+from ..artefacts import open_rows, rows_writer, stream_records
 from ..errors import PlumblineError
 from ..models.encoders import load, undisturbed
 from ..models.encoders import max_tokens as most_tokens
 from ..models.runtime import prepare
-from ..models.tokenisation import blocks, padded, special_ids, tokenise
+from ..models.tokenisation import block_range, blocks, padded, special_ids, tokenise
 from ..seeds import seed_of
 from . import METHODS, explain
 from .batch import Batch
@@ -26,6 +29,7 @@ def write_attributions(
     device="cpu",
     threads=1,
     batch_tokens=None,
+    shard=None,
     **choice,
 ):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
@@ -36,32 +40,39 @@ def write_attributions(
     name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
                as unlike between two models as it is between two examples.
     data       Parquet file of the split; choice: which of its examples, see `run_examples`.
+    shard      (its number, the number of shards): the examples of that shard alone.
 
-    Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises
+    One block of examples is in memory at a time. Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises
     PlumblineError as `plumbline.attribution.attribute` does, naming the examples.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    rows = read_records(data)
-    if METHODS[method].known_truth and "rationale" not in rows[0]:
+    if METHODS[method].known_truth and "rationale" not in open_rows(data).schema_arrow.names:
         raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
-    found = run_examples(rows, network, tokenizer, data, **choice)
     budget = batch_tokens or BATCH_TOKENS[device.type]
-    columns = {}
-    for block in blocks(found):
-        results = {}
-        with undisturbed(network):  # once a block, not once a batch
-            for batch in like_lengths(block, budget):
-                results |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
-        for example in block:
-            for name, value in results[example.id].items():
-                columns.setdefault(name, []).append(value)
-    write_rows(output, columns, kind="attributions")
+    with rows_writer(output, kind="attributions") as write:
+        for block in blocks(_shard_examples(data, network, tokenizer, shard, choice)):
+            results = {}
+            with undisturbed(network):  # once a block, not once a batch
+                for batch in like_lengths(block, budget):
+                    results |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
+            write({name: [results[example.id][name] for example in block] for name in results[block[0].id]})
+
+
+def _shard_examples(data, network, tokenizer, shard, choice):
+    """The examples of a run, or those of one shard, one after the other; all are tokenised first, for faults to come early."""
+
+    def every():
+        return run_examples(stream_records(data), network, tokenizer, data, **choice)
+
+    first, last = block_range(sum(1 for _ in every()), shard, data)
+    return islice(every(), first, last)
 
 
 def run_examples(rows, network, tokenizer, where, *, examples=None, within=None, longer=0, max_tokens=None):
-    """The examples of a split that a run explains, tokenised, in the order of the data.
+    """Yield the examples of a split that a run explains, tokenised, in the order of the data.
 
+    rows        an iterable of dicts, of which a block at a time is in memory.
     examples    the split's first rows are looked at (None: all).
     max_tokens  what an example may have, special tokens included (None: the model's limit, above which an example is
                 an error).
@@ -69,7 +80,7 @@ def run_examples(rows, network, tokenizer, where, *, examples=None, within=None,
     longer      so many of the longer ones, the first ones, cut to max_tokens (None: all; 0: they are skipped, as
                 published).
     """
-    left = {False: len(rows) if within is None else within, True: len(rows) if longer is None else longer}
+    left = {False: math.inf if within is None else within, True: math.inf if longer is None else longer}
     rule = "error" if max_tokens is None else "truncate" if left[True] else "skip"
     settings = {
         "limit": most_tokens(network),
@@ -77,15 +88,13 @@ def run_examples(rows, network, tokenizer, where, *, examples=None, within=None,
         "too_long": rule,
         "where": str(where),
     }
-    found = []
-    for block in blocks(rows[:examples]):
+    for block in blocks(islice(rows, examples)):
         for example in tokenise(block, tokenizer, **settings):
             if left[example.cut > 0]:
                 left[example.cut > 0] -= 1
-                found.append(example)
+                yield example
         if not any(left.values()):
             break
-    return found
 
 
 def like_lengths(block, budget):

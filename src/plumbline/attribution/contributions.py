@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import torch
 
-from ..artefacts import read_records, write_rows
+from ..artefacts import stream_records, write_rows
 from ..chosen import chosen
 from ..errors import PlumblineError
 from ..models.encoders import load, undisturbed
@@ -32,7 +32,7 @@ def write_contributions(*, model, methods, data, output, wanted, device="cpu", t
         )
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    found = run_examples(read_records(data), network, tokenizer, data, **choice)
+    found = run_examples(stream_records(data), network, tokenizer, data, **choice)
     by_id = {example.id: example for example in found if not example.cut}
     columns = {}
     for number in dict.fromkeys(shown for _, shown in chosen(wanted, by_id, data)):

@@ -11,7 +11,7 @@ cancels in the cosine, so the standard deviation's ddof does not matter here.
 
 import numpy as np
 
-from ..artefacts import read_records, write_rows
+from ..artefacts import stream_records, write_rows
 from ..models.encoders import load, undisturbed
 from ..models.runtime import prepare
 from ..models.tokenisation import blocks, padded
@@ -81,7 +81,7 @@ def write_isotropy(
     choice |= {"within": min(EXAMPLES, within or EXAMPLES), "longer": 0}
     budget = batch_tokens or BATCH_TOKENS[device.type]
     found = {}
-    for block in blocks(run_examples(read_records(data), network, tokenizer, data, **choice)):
+    for block in blocks(run_examples(stream_records(data), network, tokenizer, data, **choice)):
         with undisturbed(network, "eager"):
             for batch in like_lengths(block, budget):
                 ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))

@@ -5,18 +5,27 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..artefacts import read_records, write_json, write_rows
+from ..artefacts import open_rows, rows_writer, stream_records, write_json
 from ..models.encoders import is_agreement, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
-from ..models.tokenisation import blocks, special_ids
+from ..models.tokenisation import block_range, blocks, special_ids
 from ..work import Work
 from . import KINDS, PROTOCOLS, aopc
 from .perturbation import Request, probabilities, ranking
 
 
 def write_faithfulness(
-    *, model, attributions, protocols, output, work=None, device="cpu", threads=1, token_budget=None
+    *,
+    model,
+    attributions,
+    protocols,
+    output,
+    work=None,
+    device="cpu",
+    threads=1,
+    token_budget=None,
+    shard=None,
 ):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
@@ -26,52 +35,64 @@ def write_faithfulness(
     work          where to write what the passes took, as JSON with the keys of `work.Work`: counts and
                   seconds, which differ from run to run.
     token_budget  tokens of one forward pass; changes no result beyond rounding.
+    shard         (its number, the number of shards): the examples of that shard alone.
 
-    All perturbed inputs of a block of 256 examples go through the model together, equal ones once.
+    All perturbed inputs of a block of 256 examples go through the model together, equal ones once. One block is in
+    memory at a time.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
     special = special_ids(tokenizer)
+    first, last = block_range(open_rows(attributions).metadata.num_rows, shard, attributions)
+    # How many uncut examples stand before a row: protocols count them.
+    uncut = sum(not row["cut"] for row in stream_records(attributions, ["cut"], stop=first))
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
-    rows = read_records(attributions, ["id", "input_ids", "target", "position", "cut", *wanted])
-    uncut = {row["id"]: number for number, row in enumerate(row for row in rows if not row["cut"])}
+    names = ["id", "input_ids", "target", "position", "cut", *wanted]
+    done = Work()
+    with rows_writer(output, kind="faithfulness") as write:
+        for block in blocks(stream_records(attributions, names, start=first, stop=last)):
+            passes, requests = Passes(), []
+            for row in block:
+                number = math.inf if row["cut"] else uncut
+                uncut += not row["cut"]
+                ids = np.array(row["input_ids"], dtype=np.int64)
+                full = passes.add(ids, row["position"])
+                requests += [
+                    (row, full, readout, entry["protocol"], request.add_to(passes))
+                    for entry in protocols
+                    if entry["examples"] is None or number < entry["examples"]
+                    for readout, request in _requests(row, ids, entry, is_agreement(network), special)
+                ]
+            logits = passes.run(network, special["pad"], token_budget)
+            done += passes.work
+            write(_curves(requests, logits))
+    if work:
+        write_json(work, asdict(done))
+
+
+def _curves(requests, logits):
+    """Column -> values of the curves of a block, a row a request."""
     columns = {
         name: [] for name in ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
     }
-    done = Work()
-    for block in blocks(rows):
-        passes, requests = Passes(), []
-        for row in block:
-            ids = np.array(row["input_ids"], dtype=np.int64)
-            full = passes.add(ids, row["position"])
-            requests += [
-                (row, full, readout, entry["protocol"], request.add_to(passes))
-                for entry in protocols
-                if entry["examples"] is None or uncut.get(row["id"], math.inf) < entry["examples"]
-                for readout, request in _requests(row, ids, entry, is_agreement(network), special)
-            ]
-        logits = passes.run(network, special["pad"], token_budget)
-        done += passes.work
-        for row, full, readout, protocol, request in requests:
-            curve = request.curve(probabilities(logits[request.numbers], row["target"]))
-            score = None
-            if PROTOCOLS[protocol].scored:
-                score = aopc([curve], probabilities(logits[[full]], row["target"]), protocol)[0].item()
-            values = (
-                row["id"],
-                row["cut"],
-                readout,
-                protocol,
-                request.kind,
-                request.removed,
-                curve.numpy(),
-                score,
-            )
-            for name, value in zip(columns, values, strict=True):
-                columns[name].append(value)
-    write_rows(output, columns, kind="faithfulness")
-    if work:
-        write_json(work, asdict(done))
+    for row, full, readout, protocol, request in requests:
+        curve = request.curve(probabilities(logits[request.numbers], row["target"]))
+        score = None
+        if PROTOCOLS[protocol].scored:
+            score = aopc([curve], probabilities(logits[[full]], row["target"]), protocol)[0].item()
+        values = (
+            row["id"],
+            row["cut"],
+            readout,
+            protocol,
+            request.kind,
+            request.removed,
+            curve.numpy(),
+            score,
+        )
+        for name, value in zip(columns, values, strict=True):
+            columns[name].append(value)
+    return columns
 
 
 def _requests(row, ids, entry, agreement, special):

@@ -1,6 +1,7 @@
 """From rows of text to token ids: tokenisers trained on generated corpora, and tokenised examples."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from ..errors import PlumblineError
 
 MASK_WORD = "***mask***"
 BYTE_LEVEL = ("roberta", "xlm-roberta", "camembert")
+# Examples of a block: what a job has in hand at once, and the unit of shards.
+BLOCK = 256
 
 
 def train_tokenizer(architecture, texts, vocabulary):
@@ -157,10 +160,30 @@ def token_rationale(text, flags, offsets):
     )
 
 
-def blocks(examples, size=256):
-    """Consecutive blocks of examples. Batches never cross a block, so sharding by whole blocks changes no byte."""
-    for start in range(0, len(examples), size):
-        yield examples[start : start + size]
+def blocks(examples, size=BLOCK):
+    """Consecutive blocks of examples, as lists. Batches never cross a block, so sharding by whole blocks changes no byte."""
+    examples = iter(examples)
+    while block := list(islice(examples, size)):
+        yield block
+
+
+def block_range(examples, shard, where):
+    """(first, past the last) of the examples of one shard: whole blocks, and nearly as many as another shard has.
+
+    examples    how many there are; shard: (its number, the number of shards), None: all are one's own.
+    where       named in the message.
+
+    Raises PlumblineError where there are more shards than blocks.
+    """
+    number, shards = shard or (0, 1)
+    count = -(-examples // BLOCK)
+    if shards > max(count, 1):
+        raise PlumblineError(
+            f"{where}: {examples} examples, in blocks of {BLOCK}, are too few for {shards} shards: set the run's `shards` to "
+            f"{max(count, 1)} or less"
+        )
+    first, last = (count * part // shards * BLOCK for part in (number, number + 1))
+    return first, min(last, examples)
 
 
 def padded(examples, pad_id):
