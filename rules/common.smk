@@ -1,5 +1,6 @@
 # Helpers of the rules: paths, parameters, the source files that a job hangs on. No rule stands here.
 import atexit
+import functools
 import os
 import re
 import sys
@@ -128,6 +129,7 @@ def log_of(stage, job):
     return at("logs", stage=stage, job=job)
 
 
+@functools.cache
 def modules(*names):
     """Source files, relative to the working directory: moving the checkout makes nothing stale."""
     return [os.path.relpath(file) for file in module_files(*names)]

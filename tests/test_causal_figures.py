@@ -1,6 +1,7 @@
 """Figures of the study explainn: what they show is what the artefacts say."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,10 @@ def texts(drawn):
     found += [axes.get_title(loc=where) for axes in drawn.axes for where in ("left", "center")]
     found += [label.get_text() for axes in drawn.axes for label in (axes.xaxis.label, axes.yaxis.label)]
     return " ".join(found).replace("\n", " ")
+
+
+def tables_of(inputs):
+    return [path for item in inputs["tables"] if (path := Path(item["path"])).suffix == ".csv"]
 
 
 def graph_of(inputs, label, seed=0):
@@ -101,7 +106,7 @@ def test_curve_is_the_mean_appearance_rate(causal_inputs):
     betas = sorted({beta for *_, beta in rates})
     wanted = [np.mean([rate for (*_, beta), rate in rates.items() if beta == wish]) for wish in betas]
     assert thick.get_xdata() == pytest.approx(betas)
-    assert thick.get_ydata() == pytest.approx(wanted)
+    assert thick.get_ydata() == pytest.approx(wanted, rel=1e-5)  # of the table, six digits
     assert len(axes.lines) == 1 + len(CAUSAL_RUN["seeds"]) * len(CAUSAL_RUN["classes"])
     crosses = [c.get_offsets() for c in axes.collections if c.get_zorder() == 6]
     released = [tuple(float(value) for value in point) for points in crosses for point in points]
@@ -177,7 +182,13 @@ def test_a_metric_that_no_run_measures_is_said(causal_inputs, tmp_path):
     (item,) = causal_inputs["explanation_metrics"][:1]
     frame = read_rows(item["path"])
     frame[frame["metric"] == "sparseness"].to_parquet(tmp_path / "few.parquet")
-    few = {"explanation_metrics": [{**item, "path": tmp_path / "few.parquet"}]}
+    few = {"explanation_metrics": [{**item, "path": tmp_path / "few.parquet"}], "tables": []}
+    for table in tables_of(causal_inputs):
+        frame = pd.read_csv(table)
+        if table.stem == "explanation_metrics":
+            frame = frame[frame["metric"] == "sparseness"]
+        frame.to_csv(tmp_path / table.name, index=False)
+        few["tables"].append({"path": tmp_path / table.name})
     with pytest.raises(PlumblineError, match="no run measures lipschitz: add it to `metrics`"):
         lipschitz.draw(few, HERE)
     with pytest.raises(PlumblineError, match="a metric of robustness and one of faithfulness"):
@@ -191,3 +202,19 @@ def test_pruning_shows_means_over_graphs(causal_inputs):
     wanted = part.groupby(["seed", "class"])["auc"].mean().mean()
     marks = [line for line in drawn.axes[1].lines if line.get_marker() in ("o", "D")]
     assert marks[list(pruning.CONDITIONS).index("ablate_random")].get_xdata()[0] == pytest.approx(wanted)
+
+
+def test_intervals_are_those_of_the_tables(causal_inputs):
+    """Every end of an interval that a figure draws stands in its table."""
+    tables = {file.stem: pd.read_csv(file) for file in tables_of(causal_inputs)}
+    for name, table in {"pruning": "causal_pruning", "lipschitz": "explanation_metrics", "explanation_metrics": "explanation_metrics"}.items():  # fmt: skip
+        drawn = importlib.import_module(f"plumbline.figures.{name}").draw(causal_inputs, HERE)
+        known = {tuple(pair) for pair in tables[table][["lower", "upper"]].dropna().to_numpy()}
+        ends = [
+            tuple(values)
+            for axes in drawn.axes
+            for line in axes.lines
+            for values in (line.get_xdata(), line.get_ydata())
+            if len(values) == 2 and values[0] != values[1] and line.get_marker() in ("None", None)
+        ]
+        assert len(ends) >= 5 and set(ends) <= known, name

@@ -331,7 +331,7 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     shown += VISION[2:4] + ["results/tiny/tables/network_diffusion/image_accuracy.csv"]
     shown += causal(
         *(f"table:{name}" for name in ("causal_graphs", "causal_stability", "causal_pruning", "explanation_metrics", "causal_accuracy")),
-        "figure:stability_curve",
+        *(f"figure:{name}" for name in ("stability_curve", "pruning", "lipschitz", "explanation_metrics")),
     )  # fmt: skip
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..artefacts import read_rows
 from ..causal.graph import THRESHOLD, read_graph
 from ..causal.registry import CAUSAL, EXPLANATIONS
-from ..collect import by_model, seeds_of, title
+from ..collect import by_model, title
 from ..datasets.images import array
 from ..errors import PlumblineError
 from .style import SHADES
@@ -219,25 +219,21 @@ def values_of(items, metric):
     return table[[name for name in EXPLANATIONS if name in table]]
 
 
-def measured(items, metric, needed=True):
-    """{(dataset, model): see `values_of`} of the models that a metric was measured on.
-
-    Raises PlumblineError where it was measured on none and is `needed`.
-    """
+def measured(items, metric):
+    """{(dataset, model): see `values_of`} of the models that a metric was measured on; PlumblineError for none."""
     found = {key: values_of(part, metric) for key, part in by_model(items).items()}
     found = {key: table for key, table in found.items() if table is not None}
-    if needed and not found:
+    if not found:
         raise PlumblineError(
             f"no run measures {metric}: add it to `metrics`, or drop the figures that show it"
         )
     return found
 
 
-def about(items, options, groups):
-    """Scale, counts and seeds of a figure of metrics; groups: {(dataset, model): table, a row an image}."""
-    parts = by_model(items)
+def about(rows, options):
+    """Scale, counts and seeds of a figure of metrics; rows: those of one metric in table explanation_metrics."""
     words = [
-        f"{title(*key)}: N = {len(table)} images, seeds {seeds_of(parts[key]).replace(' ', ', ')}."
-        for key, table in groups.items()
+        f"{title(*key)}: N = {part['examples'].iloc[0]} images, seeds {part['seeds'].iloc[0].replace(' ', ', ')}."
+        for key, part in rows.groupby(["dataset", "model"], sort=False)
     ]
     return f"Scale: {options['scale']}. {' '.join(words)}"

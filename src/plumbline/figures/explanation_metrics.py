@@ -1,15 +1,13 @@
 """Robustness against faithfulness of every explanation, a panel a metric of faithfulness.
 
-inputs: explanation_metrics. A point is the mean over images (each averaged over training seeds), lines are its intervals. Arrows on the
+inputs: table explanation_metrics. A point is the mean over images (each averaged over training seeds), lines are its intervals. Arrows on the
 axes point to the better end; a fixed random map is as robust as can be, so robustness counts with faithfulness alone.
 """
 
 from ..causal.registry import METRICS
-from ..collect import interval_text, title
+from ..collect import interval_text, table_rows, title
 from ..errors import PlumblineError
 from ..registry import Output
-from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import causal
 from .style import figure, foot, styled
 
@@ -17,7 +15,7 @@ ENTRY = Output(
     id="explanation_metrics",
     label="Robustness against faithfulness",
     study=causal.STUDY,
-    needs=("explanation_metrics",),
+    needs=("tables/explanation_metrics",),
     formats=causal.FORMATS,
     order=147,
 )
@@ -26,56 +24,53 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure; options: scale, bootstrap. Raises PlumblineError where no run has a metric of either kind."""
-    items = inputs["explanation_metrics"]
+    frame = table_rows(inputs["tables"], ENTRY.id)
+    measured = set(frame["metric"])
     across, upwards = (
-        {name: found for name in METRICS if METRICS[name].axis == axis and (found := causal.measured(items, name, False))}
+        [name for name in METRICS if METRICS[name].axis == axis and name in measured]
         for axis in ("robustness", "faithfulness")
-    )  # fmt: skip
+    )
     if not across or not upwards:
         raise PlumblineError(
             f"figure {ENTRY.id} needs a metric of robustness and one of faithfulness: add them to `metrics`, or drop the figure"
         )
-    first = next(iter(across))
-    groups = [key for key in across[first] if all(key in found for found in upwards.values())]
+    first = frame[frame["metric"] == across[0]]
+    groups = [
+        (key, part)
+        for key, part in frame.groupby(["dataset", "model"], sort=False)
+        if {across[0], *upwards} <= set(part["metric"])
+    ]
     drawn = figure(0.5 + 2.35 * len(upwards) + 1.25, 0.3 + 2.35 * len(groups))
     panels = drawn.subplots(len(groups), len(upwards), squeeze=False)
     names = {}
-    for line, group in zip(panels, groups, strict=True):
-        for axes, (metric, found) in zip(line, upwards.items(), strict=True):
-            _panel(axes, across[first][group], found[group], options, (*group, metric))
-            names |= dict.fromkeys(found[group])
-            axes.set_xlabel(f"{METRICS[first].label} {_arrow(first, 'x')}", fontsize=7)
+    for line, (key, part) in zip(panels, groups, strict=True):
+        rows = {metric: own.set_index("method") for metric, own in part.groupby("metric")}
+        for axes, metric in zip(line, upwards, strict=True):
+            _panel(axes, rows[across[0]], rows[metric])
+            names |= dict.fromkeys(rows[metric].index)
+            axes.set_xlabel(f"{METRICS[across[0]].label} {_arrow(across[0], 'x')}", fontsize=7)
             axes.set_ylabel(f"{METRICS[metric].label} {_arrow(metric, 'y')}", fontsize=7)
-        line[0].set_title(title(*group), loc="left", fontsize=8, weight="bold")
+        line[0].set_title(title(*key), loc="left", fontsize=8, weight="bold")
     width = drawn.get_size_inches()[0]
     drawn.tight_layout(rect=(0, 0, 1 - 1.25 / width, 1), w_pad=1)
     _names(drawn, list(names), 1 - 1.22 / width)
     foot(
         drawn,
-        f"{causal.about(items, options, across[first])} Lines: intervals, {interval_text(options)}. Arrows: the better end. A map that ignores the "
+        f"{causal.about(first, options)} Lines: intervals, {interval_text(options)}. Arrows: the better end. A map that ignores the "
         f"image (Random) is perfectly stable: stability counts together with faithfulness alone. {causal.DAGGER}",
     )
     return drawn
 
 
-def _panel(axes, x, y, options, names):
-    shared = x.index.intersection(y.index)
-    both = [table.loc[shared].to_numpy() for table in (x, y)]
-    # One seed: the same images are drawn for both.
-    settings = {**options["bootstrap"], "seed": seed_of(ENTRY.id, *names)}
-    (left, right), (low, high) = (bootstrap_interval(values, **settings) for values in both)
-    means = [values.mean(0) for values in both]
-    for place, name in enumerate(y):
-        mark = causal.look(name)
-        axes.plot(
-            [left[place], right[place]], [means[1][place]] * 2, color=mark["color"], linewidth=0.9, alpha=0.6
-        )
-        axes.plot(
-            [means[0][place]] * 2, [low[place], high[place]], color=mark["color"], linewidth=0.9, alpha=0.6
-        )
-        axes.plot(means[0][place], means[1][place], linestyle="", markersize=4.5, **mark)
+def _panel(axes, x, y):
+    for place, name in enumerate(y.index):
+        mark, across, up = causal.look(name), x.loc[name], y.loc[name]
+        thin = {"color": mark["color"], "linewidth": 0.9, "alpha": 0.6}
+        axes.plot([across["lower"], across["upper"]], [up["mean"]] * 2, **thin)
+        axes.plot([across["mean"]] * 2, [up["lower"], up["upper"]], **thin)
+        axes.plot(across["mean"], up["mean"], linestyle="", markersize=4.5, **mark)
         axes.annotate(
-            str(place + 1), (means[0][place], means[1][place]), xytext=(3, 2.5), textcoords="offset points", fontsize=6
+            str(place + 1), (across["mean"], up["mean"]), xytext=(3, 2.5), textcoords="offset points", fontsize=6
         )  # fmt: skip
     axes.tick_params(labelsize=6.5)
     axes.grid(color="0.94", linewidth=0.6)

@@ -1,14 +1,12 @@
 """Local Lipschitz estimates of every explanation, image by image.
 
-inputs: explanation_metrics. A dot is an image (averaged over training seeds), a mark its method's mean, a line the interval. All maps are
+inputs: explanation_metrics, table explanation_metrics. A dot is an image (averaged over training seeds), a mark its method's mean, a line the interval. All maps are
 absolute and divided by their maximum, which the released numbers are not.
 """
 
 from ..causal.registry import METRICS
-from ..collect import interval_text, title
+from ..collect import interval_text, table_rows, title
 from ..registry import Output
-from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import causal
 from .style import figure, foot, styled
 
@@ -17,7 +15,7 @@ ENTRY = Output(
     id="lipschitz",
     label="Local Lipschitz estimates",
     study=causal.STUDY,
-    needs=("explanation_metrics",),
+    needs=("explanation_metrics", "tables/explanation_metrics"),
     formats=causal.FORMATS,
     order=146,
 )
@@ -27,14 +25,13 @@ ENTRY = Output(
 def draw(inputs, options):
     """The figure; options: scale, bootstrap. Raises PlumblineError where no run has the metric."""
     groups = causal.measured(inputs["explanation_metrics"], METRIC)
+    rows = table_rows(inputs["tables"], "explanation_metrics").query("metric == @METRIC")
     names = [name for table in groups.values() for name in table]
     tall = max(table.shape[1] for table in groups.values())
     drawn = figure(2.9 + 2.6 * len(groups), 0.21 * tall + 0.75)
     panels = drawn.subplots(1, len(groups), squeeze=False)[0]
     for axes, ((dataset, model), table) in zip(panels, groups.items(), strict=True):
-        bounds = bootstrap_interval(
-            table.to_numpy(), **options["bootstrap"], seed=seed_of(ENTRY.id, dataset, model)
-        )
+        means = rows.query("dataset == @dataset and model == @model").set_index("method")
         for place, name in enumerate(table):
             mark = causal.look(name)
             axes.plot(
@@ -46,8 +43,9 @@ def draw(inputs, options):
                 markersize=3,
                 markeredgewidth=0,
             )
-            axes.plot([bounds[0][place], bounds[1][place]], [place] * 2, color="0.1", linewidth=1.4, zorder=3)
-            axes.plot(table[name].mean(), place, linestyle="", markersize=4.5, zorder=4, **mark)
+            mean, *ends = means.loc[name, ["mean", "lower", "upper"]]
+            axes.plot(ends, [place] * 2, color="0.1", linewidth=1.4, zorder=3)
+            axes.plot(mean, place, linestyle="", markersize=4.5, zorder=4, **mark)
         axes.set_yticks(range(table.shape[1]), [causal.short(name) for name in table], fontsize=7)
         axes.set_ylim(table.shape[1] - 0.5, -0.5)
         axes.set_xlim(left=-0.02 * table.to_numpy().max())
@@ -60,7 +58,7 @@ def draw(inputs, options):
     causal.key(drawn, names, loc="center left", bbox_to_anchor=(1 - 1.57 / width, 0.5))
     foot(
         drawn,
-        f"{causal.about(inputs['explanation_metrics'], options, groups)} Lines: intervals, {interval_text(options)}. Lower is more stable; a "
+        f"{causal.about(rows, options)} Lines: intervals, {interval_text(options)}. Lower is more stable; a "
         f"map that ignores the image (Random) is perfectly stable. Maps absolute, divided by their maximum. {causal.DAGGER}",
     )
     return drawn

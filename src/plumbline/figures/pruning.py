@@ -1,12 +1,11 @@
 """What is left of a class when parts of the network go: its causal nodes, others, or everything but its graph.
 
-inputs: pruning. A dot is a graph (class and training seed; draws averaged), a mark the mean, a line its interval (specs: explainnn,
+inputs: pruning, table causal_pruning. A dot is a graph (class and training seed; draws averaged), a mark the mean, a line its interval (specs: explainnn,
 section 7). Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
 """
 
-from ..collect import by_model, seed_rows, seeds_of, title
+from ..collect import by_model, interval_text, seed_rows, seeds_of, table_rows, title
 from ..registry import Output
-from ..tables.causal import bands, interval_text
 from ..tables.causal_pruning import CONDITIONS
 from . import causal
 from .style import figure, foot, styled
@@ -15,7 +14,7 @@ ENTRY = Output(
     id="pruning",
     label="Pruning by causal graphs",
     study=causal.STUDY,
-    needs=("pruning",),
+    needs=("pruning", "tables/causal_pruning"),
     formats=causal.FORMATS,
     order=148,
 )
@@ -26,6 +25,7 @@ MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 def draw(inputs, options):
     """The figure; options: scale, bootstrap."""
     groups = by_model(inputs["pruning"])
+    rows = table_rows(inputs["tables"], "causal_pruning").query("kind == 'condition'")
     drawn = figure(7.4, 2.15 * len(groups) + 0.25)
     panels = drawn.subplots(len(groups), len(MEASURES), squeeze=False, sharey=True)
     notes = []
@@ -37,7 +37,8 @@ def draw(inputs, options):
                 .mean()
                 .unstack("condition")[list(CONDITIONS)]
             )
-            _panel(axes, table, options, (dataset, model, measure))
+            own = rows.query("dataset == @dataset and model == @model and measure == @measure")
+            _panel(axes, table, own.set_index("condition"))
             axes.set_xlabel(f"{label} ↑", fontsize=7.5)
         line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         share = frame.drop_duplicates(["seed", "class"])
@@ -55,8 +56,7 @@ def draw(inputs, options):
     return drawn
 
 
-def _panel(axes, table, options, names):
-    mean, lower, upper = bands(table, options, ENTRY.id, *names)
+def _panel(axes, table, rows):
     jitter = causal.jitter(len(table), 0.2)
     for place, condition in enumerate(CONDITIONS):
         color = {"base": "0.2", "ablate_causal": "#d55e00", "drop_non_causal": "#029e73"}.get(
@@ -65,10 +65,9 @@ def _panel(axes, table, options, names):
         axes.plot(
             table[condition], place + jitter, ".", color=color, alpha=0.35, markersize=4, markeredgewidth=0
         )
-        axes.plot([lower[place], upper[place]], [place] * 2, color=color, linewidth=1.6)
-        axes.plot(
-            mean[place], place, "D" if condition.startswith("graph") else "o", color=color, markersize=4.5
-        )
+        mean, *ends = rows.loc[condition, ["mean", "lower", "upper"]]
+        axes.plot(ends, [place] * 2, color=color, linewidth=1.6)
+        axes.plot(mean, place, "D" if condition.startswith("graph") else "o", color=color, markersize=4.5)
     axes.set_yticks(range(len(CONDITIONS)), CONDITIONS.values(), fontsize=7)
     axes.set_ylim(len(CONDITIONS) - 0.5, -0.5)
     axes.tick_params(labelsize=7)

@@ -9,9 +9,9 @@ Bands and lines are intervals over graphs (class and seed). Released points stan
 
 import numpy as np
 
-from ..collect import by_model, seed_rows, seeds_of, table_rows, title
+from ..collect import by_model, interval_text, seed_rows, seeds_of, table_rows, title
 from ..registry import Output
-from ..tables.causal import bands, interval_text
+from ..tables.causal import EVERY
 from ..tables.causal_stability import rates
 from . import causal
 from .style import MARKERS, figure, foot, styled
@@ -32,20 +32,16 @@ COLOR = "#0173b2"
 def draw(inputs, options):
     """The figure; options: scale, bootstrap, explainn."""
     groups = by_model(inputs["stability"])
+    rows = table_rows(inputs["tables"], "causal_stability")
     drawn = figure(7.4, 0.25 + 2.75 * len(groups))
     panels = drawn.subplots(len(groups), 2, squeeze=False, width_ratios=(1.15, 1))
     notes = []
     for line, ((dataset, model), items) in zip(panels, groups.items(), strict=True):
         frame = seed_rows(items)
         line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
-        _curve(
-            line[0],
-            frame[frame["kind"] == "strength"],
-            _released(inputs, dataset, model),
-            options,
-            (dataset, model),
-        )
-        _alike(line[1], frame[frame["kind"] != "strength"], options, (dataset, model))
+        own = rows.query("dataset == @dataset and model == @model")
+        _curve(line[0], frame[frame["kind"] == "strength"], own[own["measure"] == "appearance_rate"], options)
+        _alike(line[1], own[own["measure"] == "jaccard"])
         graphs = frame[["seed", "class"]].drop_duplicates()
         strong = frame[frame["kind"] == "strength"]
         notes.append(
@@ -63,13 +59,8 @@ def draw(inputs, options):
     return drawn
 
 
-def _released(inputs, dataset, model):
-    """The rows of the table with released appearance rates of a model."""
-    rows = table_rows(inputs["tables"], "causal_stability").query("dataset == @dataset and model == @model")
-    return rows[rows["published_value"].notna() & (rows["measure"] == "appearance_rate")]
-
-
-def _curve(axes, frame, released, options, names):
+def _curve(axes, frame, rows, options):
+    """rows: the table's rows of appearance rates, over all graphs and of the classes that were released."""
     table = rates(frame)
     strengths = table.columns.to_numpy()
     for (_, label), values in table.iterrows():
@@ -81,15 +72,17 @@ def _curve(axes, frame, released, options, names):
             linewidth=1.0 if shown else 0.6,
             zorder=2 + shown,
         )
-    mean, lower, upper = bands(table, options, ENTRY.id, *names)
-    axes.fill_between(strengths, lower, upper, color=COLOR, alpha=0.2, linewidth=0, zorder=1)
-    (thick,) = axes.plot(strengths, mean, color=COLOR, linewidth=2, zorder=5)
+    over = rows[rows["class"] == EVERY]
+    axes.fill_between(
+        over["strength"], over["lower"], over["upper"], color=COLOR, alpha=0.2, linewidth=0, zorder=1
+    )
+    (thick,) = axes.plot(over["strength"], over["mean"], color=COLOR, linewidth=2, zorder=5)
     handles = {"mean over graphs": thick}
     thin = [line for line in axes.lines if line.get_color() == "0.75"]
     marked = [line for line in axes.lines if line.get_color() == "#d55e00"]
     handles |= {"a graph": thin[0]} if thin else {}
     handles |= {f"a graph of class {options['explainn']['shown']}": marked[0]} if marked else {}
-    for label, points in released.groupby("class"):
+    for label, points in rows[rows["published_value"].notna()].groupby("class"):
         handles[f"released, class {label}"] = axes.scatter(
             points["strength"],
             points["published_value"],
@@ -106,24 +99,16 @@ def _curve(axes, frame, released, options, names):
     axes.tick_params(labelsize=7)
 
 
-def _alike(axes, frame, options, names):
-    settings = list(dict.fromkeys(zip(frame["kind"], frame["strength"], strict=True)))
-    layers = list(dict.fromkeys(frame["layer"]))[::-1]
+def _alike(axes, rows):
+    settings = list(dict.fromkeys(zip(rows["kind"], rows["strength"], strict=True)))
+    layers = list(dict.fromkeys(rows["layer"]))[::-1]
     for place, layer in enumerate(layers):
-        part = frame[frame["layer"] == layer]
-        # A mean over repetitions for each graph; those that do not reach the layer are missing.
-        table = (
-            part.groupby(["seed", "class", "kind", "strength"])["jaccard"]
-            .mean()
-            .unstack(["kind", "strength"])
-        )
-        table = table.reindex(columns=settings)
-        mean, lower, upper = bands(table, options, ENTRY.id, *names, layer)
+        own = rows[rows["layer"] == layer].set_index(["kind", "strength"]).reindex(settings)
         shift = 0.16 * (place - (len(layers) - 1) / 2)
         color = ("#0173b2", "#d55e00", "#029e73", "#cc78bc", "#ca9161", "#949494")[place % 6]
         spots = np.arange(len(settings)) + shift
-        axes.vlines(spots, lower, upper, color=color, linewidth=1.3)
-        axes.plot(spots, mean, MARKERS[place % len(MARKERS)], color=color, markersize=4, label=layer)
+        axes.vlines(spots, own["lower"], own["upper"], color=color, linewidth=1.3)
+        axes.plot(spots, own["mean"], MARKERS[place % len(MARKERS)], color=color, markersize=4, label=layer)
     words = {"noise": "noise\nσ {:g}", "subsample": "{:g}\nimages"}
     axes.set_xticks(range(len(settings)), [words[kind].format(value) for kind, value in settings], fontsize=7)
     axes.set_ylim(0, 1.04)
