@@ -375,5 +375,6 @@ def experiment_options(wc):
 
 
 def gpus():
-    """GPUs of a job that runs a model."""
-    return int(config["device"] == "cuda")
+    """GPUs that a job which runs a model asks for. Cluster nodes may have GPUs that this machine has not: `device: cuda`."""
+    here = any(Path("/dev").glob("nvidia[0-9]*"))
+    return int(config["device"] == "cuda" or (config["device"] == "auto" and here))

@@ -50,7 +50,8 @@ def test_padded_batch_equals_single_sentences(architecture, task):
             )[0]
             scale = one.abs().max().clamp(min=1e-12)
             tolerance = 5e-4 if method_of(readout).family == "vector" else 1e-4
-            assert ((together[row, :length] - one).abs().max() / scale) < tolerance, readout
+            # Of differences of probabilities (blank-out) the last bit of float32 may be more than that.
+            assert (together[row, :length] - one).abs().max() < tolerance * scale + 5e-7, readout
 
 
 @pytest.mark.parametrize("readout", ["alti", "rollout", "grad_l2", "ig_l2", "blankout"])

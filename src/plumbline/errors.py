@@ -27,8 +27,8 @@ def unknown(kind, name, legal):
 def one_line_errors(log=None):
     """End a script with one line on standard error (and in `log`) instead of a traceback.
 
-    PlumblineError and the operating system's faults (disk full, missing file, no permission) are
-    meant for the user; any other exception is a defect of ours and keeps its traceback.
+    PlumblineError, the operating system's faults (disk full, missing file, no permission) and a GPU without memory
+    enough are meant for the user; any other exception is a defect of ours and keeps its traceback.
     """
     # A quarter of the time in which a job imports torch and transformers went to looking for garbage among
     # objects that stay; a short job need not look so often.
@@ -37,7 +37,9 @@ def one_line_errors(log=None):
     atexit.register(gc.freeze)
     try:
         yield
-    except (PlumblineError, OSError) as fault:
+    except Exception as fault:
+        if not isinstance(fault, PlumblineError | OSError) and not _out_of_memory(fault):
+            raise
         line = f"plumbline: error: {_text(fault)}"
         print(line, file=sys.stderr, flush=True)
         if log:
@@ -47,7 +49,15 @@ def one_line_errors(log=None):
         sys.exit(1)
 
 
+def _out_of_memory(fault):
+    """Whether it is torch's exception for a full GPU, without importing torch for it."""
+    return type(fault).__name__ == "OutOfMemoryError"
+
+
 def _text(fault):
+    if _out_of_memory(fault):
+        # Where batches can be halved, `models.runtime.in_memory` has caught it.
+        return "the GPU's memory does not suffice: lower `batch_size` where the model is trained, or set `device: cpu`"
     if isinstance(fault, OSError):
         where = fault.filename or "the output folder"
         if fault.errno in (errno.ENOSPC, errno.EDQUOT):

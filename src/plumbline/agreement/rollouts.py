@@ -22,7 +22,7 @@ from ..attribution.input_gradient import left_of_sum, logit_function, saliency
 from ..attribution.rollout_variants import joint
 from ..attribution.selective import largest_distance, layer_means, read_out, select
 from ..models.encoders import load, replaced_output, undisturbed
-from ..models.runtime import prepare
+from ..models.runtime import fitting, in_memory, prepare
 from ..models.tokenisation import blocks, padded
 from ..seeds import seed_of
 from . import spearman, spearman_dense
@@ -47,15 +47,21 @@ def write_rollouts(
     found = list(run_examples(stream_records(data), network, tokenizer, data, **{**choice, "longer": 0}))
     budget = batch_tokens or BATCH_TOKENS[device.type]
     flowing = [example.id for example in found if len(example.ids) <= flow_tokens][:flow_examples]
-    made = {example.id: [] for example in found}
+    made = {example.id: None for example in found}
     for block in blocks(found):
-        with undisturbed(network, "eager"):
-            for examples in like_lengths(block, budget):
-                for number, definition, *passed in _passes(network, tokenizer, examples):
-                    flow = definition == "corrected" and number in flowing
-                    scores = readouts(*passed[:2], thresholds, scaled_thresholds, flow=flow)
-                    seed = seed_of("rollouts", dataset, name, number)
-                    made[number] += rows(number, definition, scores, *passed[2:], seed)
+
+        def correlated(block=block):
+            values = {example.id: [] for example in block}
+            with undisturbed(network, "eager"):
+                for examples in like_lengths(block, fitting(budget)):
+                    for number, definition, *passed in _passes(network, tokenizer, examples):
+                        flow = definition == "corrected" and number in flowing
+                        scores = readouts(*passed[:2], thresholds, scaled_thresholds, flow=flow)
+                        seed = seed_of("rollouts", dataset, name, number)
+                        values[number] += rows(number, definition, scores, *passed[2:], seed)
+            return values
+
+        made |= in_memory(correlated, f"rollouts on {dataset}")
     columns = zip(*itertools.chain(*made.values()), strict=True)
     write_rows(output, dict(zip(COLUMNS, columns, strict=True)), kind="rollouts")
 

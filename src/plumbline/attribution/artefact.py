@@ -7,7 +7,7 @@ from ..artefacts import open_rows, rows_writer, stream_records
 from ..errors import PlumblineError
 from ..models.encoders import load, undisturbed
 from ..models.encoders import max_tokens as most_tokens
-from ..models.runtime import prepare
+from ..models.runtime import fitting, in_memory, prepare
 from ..models.tokenisation import block_range, blocks, padded, special_ids, tokenise
 from ..seeds import seed_of
 from . import METHODS, explain
@@ -52,11 +52,21 @@ def write_attributions(
     budget = batch_tokens or BATCH_TOKENS[device.type]
     with rows_writer(output, kind="attributions") as write:
         for block in blocks(_shard_examples(data, network, tokenizer, shard, choice)):
-            results = {}
-            with undisturbed(network):  # once a block, not once a batch
-                for batch in like_lengths(block, budget):
-                    results |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
-            write({name: [results[example.id][name] for example in block] for name in results[block[0].id]})
+
+            def explained(block=block):
+                found = {}
+                with undisturbed(network):  # once a block, not once a batch
+                    for batch in like_lengths(block, fitting(budget)):
+                        found |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
+                return found
+
+            results = in_memory(explained, f"{method} on {dataset}")
+            write(
+                {
+                    column: [results[example.id][column] for example in block]
+                    for column in results[block[0].id]
+                }
+            )
 
 
 def _shard_examples(data, network, tokenizer, shard, choice):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..models.encoders import explained_probability, modules_of, replaced_output
+from ..models.runtime import fitting
 
 
 @dataclass
@@ -129,7 +130,7 @@ def integrated_gradients(function, steps):
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     nodes, weights = (nodes + 1) / 2, weights / 2
     size, width = batch.input_ids.shape
-    together = max(1, STEP_TOKENS.get(batch.device.type, 512) // (size * width))
+    together = max(1, fitting(STEP_TOKENS.get(batch.device.type, 512)) // (size * width))
     total = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
     for start in range(0, steps, together):
         chosen = slice(start, start + together)

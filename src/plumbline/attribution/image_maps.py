@@ -196,7 +196,7 @@ def write_maps(
     from ..artefacts import read_rows, write_rows
     from ..datasets.images import arrays
     from ..models.image_models import load, prepared
-    from ..models.runtime import prepare
+    from ..models.runtime import fitting, in_memory, prepare
 
     device = prepare(device, threads)
     network, facts = load(model, device)
@@ -204,22 +204,27 @@ def write_maps(
     pictures, _ = arrays(rows)
     if start_layer is None:
         start_layer = first_layer(facts["architecture"], facts["network"]["depth"])
-    columns, kept = {}, {}
-    size = batch_size(network, facts)
-    for start in range(0, len(rows), size):
-        part = rows.iloc[start : start + size]
-        seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
-        about, found, values = compute(
-            network, prepared(pictures[start : start + size], facts).to(device),
-            start_layer=start_layer, alpha=alpha, seeds=seeds,
-        )  # fmt: skip
-        block = {"id": part["id"], "label": part["label"], "height": network.grid, "width": network.grid}
-        block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
-        block |= {key: value.cpu().numpy() for key, value in about.items()}
-        block |= {f"scores_{key}": list(value.float().cpu().numpy()) for key, value in found.items()}
-        for key, value in block.items():
-            columns.setdefault(key, []).extend(value)
-        _keep_spectra(kept, part["id"].tolist(), values, gallery - start)
+
+    def computed():
+        columns, kept = {}, {}
+        size = fitting(batch_size(network, facts))
+        for start in range(0, len(rows), size):
+            part = rows.iloc[start : start + size]
+            seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
+            about, found, values = compute(
+                network, prepared(pictures[start : start + size], facts).to(device),
+                start_layer=start_layer, alpha=alpha, seeds=seeds,
+            )  # fmt: skip
+            block = {"id": part["id"], "label": part["label"], "height": network.grid, "width": network.grid}
+            block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
+            block |= {key: value.cpu().numpy() for key, value in about.items()}
+            block |= {f"scores_{key}": list(value.float().cpu().numpy()) for key, value in found.items()}
+            for key, value in block.items():
+                columns.setdefault(key, []).extend(value)
+            _keep_spectra(kept, part["id"].tolist(), values, gallery - start)
+        return columns, kept
+
+    columns, kept = in_memory(computed, f"maps of {dataset}")
     write_rows(output, columns, kind="maps")
     write_rows(spectra, kept, kind="spectra")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..artefacts import stream_records, write_rows
 from ..models.encoders import load, undisturbed
-from ..models.runtime import prepare
+from ..models.runtime import fitting, in_memory, prepare
 from ..models.tokenisation import blocks, padded
 from ..seeds import seed_of
 from .artefact import BATCH_TOKENS, like_lengths, run_examples
@@ -82,11 +82,17 @@ def write_isotropy(
     budget = batch_tokens or BATCH_TOKENS[device.type]
     found = {}
     for block in blocks(run_examples(stream_records(data), network, tokenizer, data, **choice)):
-        with undisturbed(network, "eager"):
-            for batch in like_lengths(block, budget):
-                ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))
-                lengths = [len(example.ids) for example in batch]
-                numbers = [example.id for example in batch]
-                found |= measure(dataset, numbers, trace(network, ids, mask), lengths)
+
+        def measured(block=block):
+            values = {}
+            with undisturbed(network, "eager"):
+                for batch in like_lengths(block, fitting(budget)):
+                    ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))
+                    lengths = [len(example.ids) for example in batch]
+                    numbers = [example.id for example in batch]
+                    values |= measure(dataset, numbers, trace(network, ids, mask), lengths)
+            return values
+
+        found |= in_memory(measured, f"isotropy on {dataset}")
     rows = [row for number in sorted(found) for row in found[number]]
     write_rows(output, dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)), kind="isotropy")

@@ -131,13 +131,19 @@ def _answers(network, picture, wanted, value):
     """key -> logits (shares, classes) for key -> masks (shares, patches); every distinct mask goes through once."""
     import torch
 
+    from ..models.runtime import fitting, in_memory
+
     stacked = np.concatenate(list(wanted.values()))
     distinct, places = np.unique(stacked, axis=0, return_inverse=True)
-    logits = []
-    with torch.inference_mode():
-        for start in range(0, len(distinct), BATCH):
-            gone = distinct[start : start + BATCH]
-            inputs = picture.expand(len(gone), -1, -1, -1)
-            logits.append(network(filled(inputs, gone, network.grid, value)).float().cpu().numpy())
-    found = np.concatenate(logits)[places.reshape(-1)]
+
+    def computed():
+        found, size = [], fitting(BATCH)
+        with torch.inference_mode():
+            for start in range(0, len(distinct), size):
+                gone = distinct[start : start + size]
+                inputs = picture.expand(len(gone), -1, -1, -1)
+                found.append(network(filled(inputs, gone, network.grid, value)).float().cpu().numpy())
+        return np.concatenate(found)
+
+    found = in_memory(computed, "perturbed patches")[places.reshape(-1)]
     return dict(zip(wanted, found.reshape(len(wanted), len(SHARES), -1), strict=True))

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import PlumblineError
 from ..work import Work
 from .encoders import undisturbed
+from .runtime import fitting, in_memory
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 
@@ -42,13 +43,19 @@ class Passes:
 
         Raises PlumblineError where a logit is not finite.
         """
+        found, done = in_memory(lambda: self._run(model, pad_id, token_budget), "perturbation passes")
+        self.work += done
+        return found
+
+    def _run(self, model, pad_id, token_budget):
+        """Logits, and the `Work` of computing them."""
         import torch
 
         device = next(model.parameters()).device
-        budget = token_budget or TOKEN_BUDGET.get(device.type, 1024)
+        budget = fitting(token_budget or TOKEN_BUDGET.get(device.type, 1024))
         lengths = np.array([len(ids) for ids in self.sequences])
         positions = np.array(self.positions)
-        results = None
+        results, done = None, Work()
         start = time.perf_counter()
         with undisturbed(model, "sdpa"), torch.inference_mode():
             for chosen in batches(lengths, budget):
@@ -75,11 +82,11 @@ class Passes:
                 if results is None:
                     results = torch.empty(len(lengths), logits.shape[1])
                 results[torch.from_numpy(chosen)] = logits
-                self.work.rows += len(chosen)
-                self.work.tokens += int(lengths[chosen].sum())
-                self.work.padding += int((width - lengths[chosen]).sum())
-        self.work.seconds += time.perf_counter() - start
-        return results
+                done.rows += len(chosen)
+                done.tokens += int(lengths[chosen].sum())
+                done.padding += int((width - lengths[chosen]).sum())
+        done.seconds = time.perf_counter() - start
+        return results, done
 
 
 def batches(lengths, budget):

@@ -1,10 +1,12 @@
-"""One job's torch: threads from the configuration, no TF32, quiet libraries."""
+"""One job's torch: device and threads from the configuration, no TF32, quiet libraries, batches that fit the memory."""
 
 import ctypes
 import os
 import sys
 
 from ..errors import PlumblineError
+
+SMALLEST = 2**16  # share of a batch's size below which there is one example in it, for certain
 
 
 def release_memory():
@@ -18,15 +20,19 @@ def release_memory():
 
 
 def prepare(device="cpu", threads=1):
-    """Set torch up for a job and return its device.
+    """Set torch up for a job and return its device, a torch.device.
 
-    Threads are part of what makes bytes reproducible, so they come from the configuration and not from the
-    number of cores. Raises PlumblineError where the device is not there.
+    device   'cpu'; 'cuda': the first GPU that the job may see; 'auto': that GPU where there is one, else the CPU.
+    threads  part of what makes bytes reproducible, so they come from the configuration and not from the number of cores.
+
+    Raises PlumblineError where the device is not there.
     """
     # transformers reads these when it is imported; a job without it need not wait for it.
     os.environ.update(
         TOKENIZERS_PARALLELISM="false", TRANSFORMERS_VERBOSITY="error", HF_HUB_DISABLE_PROGRESS_BARS="1"
     )
+    # cuBLAS gives equal bytes from run to run with a workspace of fixed size alone.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(threads)
@@ -34,6 +40,42 @@ def prepare(device="cpu", threads=1):
     if transformers := sys.modules.get("transformers"):
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-    if device == "cuda" and not torch.cuda.is_available():
-        raise PlumblineError("device 'cuda' is not there: set `device: cpu` or run on a machine with a GPU")
-    return torch.device(device)
+    there = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise PlumblineError(
+            "device 'cuda' is not there: set `device: auto` or `device: cpu`, or run on a machine with a GPU"
+        )
+    if there:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device("cuda" if there else "cpu")
+
+
+_share = 1  # of a batch's usual size, in this job
+
+
+def fitting(size):
+    """The size of a batch (tokens, images) that this job's memory has held so far, `size` at most."""
+    return max(1, size // _share)
+
+
+def in_memory(work, what):
+    """What work() returns; where the GPU's memory does not suffice, work() again with half of all sizes of `fitting`.
+
+    The smaller sizes stay for the rest of the job, and a line on standard error says so. Raises PlumblineError, naming
+    `what`, where halving does not help. Sizes of batches change results by rounding alone.
+    """
+    global _share
+    import torch
+
+    while True:
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            if _share >= SMALLEST:
+                raise PlumblineError(
+                    f"{what}: the GPU's memory does not suffice for one text or image: set `device: cpu` or a lower "
+                    "max_tokens"
+                ) from None
+        _share *= 2
+        torch.cuda.empty_cache()
+        print(f"plumbline: {what}: out of GPU memory: batches of 1/{_share} from here on", file=sys.stderr)
