@@ -3,6 +3,7 @@ import atexit
 import functools
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -376,5 +377,11 @@ def experiment_options(wc):
 
 def gpus():
     """GPUs that a job which runs a model asks for. Cluster nodes may have GPUs that this machine has not: `device: cuda`."""
-    here = any(Path("/dev").glob("nvidia[0-9]*"))
+    here = shutil.which("nvidia-smi") is not None
     return int(config["device"] == "cuda" or (config["device"] == "auto" and here))
+
+
+# On one machine one GPU job at a time, unless --resources says otherwise; on a cluster its scheduler hands out GPUs. Not in
+# profiles/default: its lines count beside those of profiles/slurm, and before them.
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.global_resources["gpu"] = 1
