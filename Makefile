@@ -1,5 +1,6 @@
 # make            set up .venv and run the default reproduction (results/small/)
 # make test       every check and test
+# make test-slurm  the workflow and its faults on a one-machine Slurm, which it installs, starts and stops (as root)
 # make local      real SST-2, IMDb, Yelp, SVA and a pretrained MiniLM; needs PLUMBLINE_MIRROR (docs/datasets.md)
 # make report     results/small/report.zip
 # make bench      cost ratios against a plain forward pass
@@ -19,7 +20,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(if $(INDEX),--index-url $(INDEX)) -c constraints.txt
 
 .DEFAULT_GOAL := all
-.PHONY: all test local report bench pins clean distclean install
+.PHONY: all test test-slurm local report bench pins clean distclean install
 .DELETE_ON_ERROR:
 
 all: install
@@ -47,12 +48,20 @@ $(VENV)/quantus: $(VENV)/installed
 	$(PIP) -e '.[quantus]'
 	touch $@
 
+# The executor that submits jobs to Slurm (profiles/slurm).
+$(VENV)/slurm: $(VENV)/installed
+	$(PIP) -e '.[slurm]'
+	touch $@
+
 test: install $(VENV)/minilm $(VENV)/quantus
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-slurm: $(VENV)/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -s tests/slurm
 
 local: $(VENV)/minilm
 	$(SNAKEMAKE) --configfile config.local.yaml
@@ -66,7 +75,7 @@ bench: install
 	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python benchmarks/bench_flow.py
 	PYTHONPATH=src $(BIN)/python benchmarks/bench_vim.py
 
-pins: $(VENV)/minilm $(VENV)/quantus
+pins: $(VENV)/minilm $(VENV)/quantus $(VENV)/slurm
 	$(BIN)/python -m pip --disable-pip-version-check freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:

@@ -44,6 +44,7 @@ from plumbline.plan import (
     PAPER_COMMAND,
     check_target,
     consistencies,
+    datasets_of,
     final_output,
     hub_folder,
     image_jobs,
@@ -306,6 +307,23 @@ def download_items(dataset):
 def dataset_downloads(wc):
     """The raw files of a dataset from the hub or a url; none for another source."""
     return [at("dataset_downloads", dataset=wc.dataset, file=name) for name in download_items(wc.dataset)]
+
+
+def mirror_folder():
+    """The folder that `snakemake mirror` fills."""
+    return os.environ.get("PLUMBLINE_MIRROR", "mirror").rstrip("/")
+
+
+def mirror_items():
+    """What `plumbline.datasets.sources.fetch` takes, with its licence, of every file that this configuration downloads."""
+    items = []
+    for dataset in datasets_of(config):
+        licence = registries()["datasets"][dataset].licence
+        items += [item | {"licence": licence} for item in download_items(dataset).values()]
+    items += [item | {"licence": None} for item in image_checkpoints().values()]
+    if config["released_seeds"] == "url":
+        items += [item | {"licence": multiberts.LICENCE} for item in multiberts.downloads().values()]
+    return items
 
 
 def attribution_code(wc):

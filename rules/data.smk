@@ -1,7 +1,8 @@
 # INPUTS   a generated corpus: nothing. A mirror: the folder of `mirror:` or PLUMBLINE_MIRROR, checked against its
 #          SHA256SUMS in the job. Hub and url: the downloads below.
-# OUTPUTS  results/{scale}/data/{dataset}/{split}.parquet
-# STEPS    download_dataset (hub and url alone, on the submitting machine), data
+# OUTPUTS  results/{scale}/data/{dataset}/{split}.parquet; `snakemake mirror`: the folder of `mirror:` or PLUMBLINE_MIRROR, or
+#          mirror/, with all that the configuration downloads, SHA256SUMS, and manifest.json (source, revision, licence, size)
+# STEPS    download_dataset (hub and url alone, on the submitting machine), data; mirror, for runs without a network
 
 
 rule download_dataset:
@@ -35,3 +36,18 @@ rule data:
         block=lambda wc: dataset_config(config, wc.dataset),
     script:
         "../scripts/data.py"
+
+
+rule mirror:
+    output:
+        update(f"{mirror_folder()}/manifest.json"),
+    log:
+        log_of("downloads", "mirror"),
+    localrule: True
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        files=mirror_items(),
+        checkpoints=sorted(hub_checkpoints().values(), key=str),
+    script:
+        "../scripts/mirror.py"

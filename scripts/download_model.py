@@ -13,22 +13,11 @@ from plumbline.errors import one_line_errors  # noqa: E402
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.artefacts import write_json
-    from plumbline.datasets.sources import fetch_snapshot, sha256_of
+    from plumbline.datasets.sources import CHECKPOINT, fetch_snapshot, sha256_of
     from plumbline.models.checkpoint import to_safetensors
 
-    wanted = [
-        "config.json",
-        "model.safetensors|pytorch_model.bin",
-        "tokenizer.json|vocab.txt|vocab.json|spiece.model",
-    ]
-    wanted += [
-        "tokenizer_config.json?",
-        "special_tokens_map.json?",
-        "merges.txt?",
-        "sentencepiece.bpe.model?",
-    ]
     folder = Path(snakemake.output.weights).parent
-    found = fetch_snapshot(snakemake.params.repo, folder, wanted, revision=snakemake.params.revision)
+    found = fetch_snapshot(snakemake.params.repo, folder, CHECKPOINT, revision=snakemake.params.revision)
     facts = {"repo": snakemake.params.repo, "revision": snakemake.params.revision}
     write_json(snakemake.output.files, {**facts, "files": {path.name: sha256_of(path) for path in found}})
     to_safetensors(folder)

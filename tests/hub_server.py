@@ -3,7 +3,8 @@
     with hub({"dataset/owner/name": {"commit": "<40 hex>", "files": {"data/x.parquet": b"..."}}}) as server:
         HF_ENDPOINT = server.url
 
-A repository is `model/<owner>/<name>` or `dataset/<owner>/<name>`; its files map a path to bytes or to a file.
+A repository is `model/<owner>/<name>` or `dataset/<owner>/<name>`; its files map a path to bytes or to a file; its card may
+state a `licence`.
 `server.repos`, `server.plain` (paths below /plain/ -> bytes) and `server.faults` may change while it runs.
 faults: path's last part -> 'truncated' (half the body, announced as the whole), 'cut' (the connection ends in
 mid-body), or an int (that HTTP status). `server.requests` lists (method, path).
@@ -79,6 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "id": name,
             "sha": repo["commit"],
             "siblings": [{"rfilename": file} for file in repo["files"]],
+            "cardData": {"license": repo["licence"]} if "licence" in repo else None,
         }
         self.send(200, json.dumps(facts).encode(), {"Content-Type": "application/json"}, body)
 

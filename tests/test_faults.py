@@ -99,6 +99,24 @@ def test_wrong_checksum(empty, mirror):
     assert not (empty / VALIDATION).exists()
 
 
+def test_mirror_file_corrupted_between_runs(empty, mirror):
+    """What was read stays as it is; what reads the file anew says so, and the right file gives the same bytes again."""
+    good = (mirror / "sst2/dev.tsv.gz").read_bytes()
+    assert get(empty, PLUMBLINE_MIRROR=str(mirror)).returncode == 0
+    first = (empty / VALIDATION).read_bytes()
+    (mirror / "sst2/dev.tsv.gz").write_bytes(good[:-1])
+    done = get(empty, PLUMBLINE_MIRROR=str(mirror))
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout
+    (empty / VALIDATION).unlink()
+    only_error(
+        get(empty, PLUMBLINE_MIRROR=str(mirror)), "wrong checksum", "sst2/dev.tsv.gz", "copy the file again"
+    )
+    assert not (empty / VALIDATION).exists()
+    (mirror / "sst2/dev.tsv.gz").write_bytes(good)
+    assert get(empty, PLUMBLINE_MIRROR=str(mirror)).returncode == 0
+    assert (empty / VALIDATION).read_bytes() == first
+
+
 def test_missing_mirror_file(empty, mirror):
     (mirror / "sst2/dev.tsv.gz").unlink()
     only_error(get(empty, PLUMBLINE_MIRROR=str(mirror)), "sst2/dev.tsv.gz", str(mirror))
@@ -124,7 +142,7 @@ def test_unreachable_host(empty):
 
 
 def test_full_disk(empty):
-    """The results on a file system of 16 KiB."""
+    """The results on a file system of 16 KiB; with more room the same command goes on."""
     folder = empty / "results"
     folder.mkdir(exist_ok=True)
     mounted = subprocess.run(
@@ -138,8 +156,60 @@ def test_full_disk(empty):
         only_error(done, "disk full", "train.parquet")
         assert not (empty / target).exists()
         assert not list((empty / target).parent.glob(".train*"))
+        subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)
+        done = workflow.snakemake(empty, "--cores", "1", "--configfile", workflow.TINY, "--", target)
+        assert done.returncode == 0, done.stdout
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+CHAIN = [
+    f"results/tiny/{stage}/sentiment/tiny/seed0/alti.parquet" for stage in ("attributions", "faithfulness")
+]
+
+
+def test_clock_skew(finished, fresh):
+    """Files of a machine an hour ahead, and of one behind: nothing is stale, and what is lost is made as it was."""
+    for stage, hours in (
+        ("data", 1),
+        ("models", -1),
+        ("attributions", 1),
+        ("faithfulness", -1),
+        ("tables", 1),
+    ):
+        for path in (fresh / "results/tiny" / stage).rglob("*.*"):
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 3600 * hours))
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
+    (fresh / CHAIN[1]).unlink()
+    call = ("--cores", "1", "--configfile", workflow.TINY, "--", CHAIN[1])
+    done = workflow.snakemake(fresh, *call)
+    assert done.returncode == 0, done.stdout
+    assert workflow.files(fresh / "results/tiny") == workflow.files(finished / "results/tiny")
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
+
+
+def test_two_runs_at_once(finished, fresh):
+    """The second stops at once and says why; the first ends as if alone."""
+    for name in CHAIN:
+        (fresh / name).unlink()
+    call = ("--cores", "1", "--configfile", workflow.TINY, "--", CHAIN[1])
+    with open(fresh / "first.log", "w") as out:
+        first = subprocess.Popen(
+            workflow.command(*call),
+            cwd=fresh,
+            env=workflow.environment(),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    until = time.monotonic() + 300
+    while not children(first):
+        assert first.poll() is None and time.monotonic() < until, (fresh / "first.log").read_text()
+        time.sleep(0.05)
+    second = workflow.snakemake(fresh, *call)
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in second.stdout
+    assert first.wait(600) == 0, (fresh / "first.log").read_text()
+    assert workflow.files(fresh / "results/tiny") == workflow.files(finished / "results/tiny")
 
 
 def test_weights_that_are_not_finite(fresh):

@@ -2,6 +2,7 @@
 that is pickled, one that is fine-tuned, and what follows from them."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -77,7 +78,8 @@ def server(tmp_path):
             "plain_text/train-00000-of-00001.parquet": reviews, "plain_text/test-00000-of-00001.parquet": reviews}},
         "dataset/fancyzhx/yelp_polarity": {"commit": COMMIT, "files": {
             "plain_text/train-00000-of-00001.parquet": reviews, "plain_text/test-00000-of-00001.parquet": reviews}},
-        "model/textattack/bert-base-uncased-SST-2": {"commit": COMMIT, "files": trained},
+        "model/textattack/bert-base-uncased-SST-2": {"commit": COMMIT, "files": trained, "licence": "mit"},
+        "model/textattack/bert-base-uncased-imdb": {"commit": COMMIT, "files": trained},
         "model/google-bert/bert-base-uncased": {"commit": SVA_VOCABULARY["revision"], "files": base | {"vocab.txt": vocabulary}},
     }  # fmt: skip
     nouns = [(noun, good, bad) for noun, good, bad in (("dog", "runs", "run"), ("dogs", "run", "runs"))] * 15
@@ -128,6 +130,76 @@ def test_from_the_hub_to_curves(tmp_path, server):
     asked = len(server.requests)
     assert workflow.snakemake(folder, *call, HF_ENDPOINT=server.url).returncode == 0
     assert len(server.requests) == asked
+
+
+def without_network():
+    """The words that start a command without any network, or a skip where the kernel refuses them."""
+    start = ["unshare", "--net", "--map-root-user"]
+    try:
+        done = subprocess.run([*start, "true"], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("the network cannot be switched off here: there is no `unshare`")
+    if done.returncode:
+        pytest.skip(f"the network cannot be switched off here: {done.stderr.strip()}")
+    return start
+
+
+def test_mirror_and_then_no_network(tmp_path, server):
+    """`snakemake mirror` with a network; then, without one, the data stage and a small model, to the bytes of downloads."""
+    start = without_network()
+    online, offline = (workflow.checkout(tmp_path / name) for name in ("online", "offline"))
+    for folder in (online, offline):
+        (folder / "resources/lock.json").unlink(missing_ok=True)
+        overlay(folder, server)
+        paper = yaml.safe_load((folder / "overlay.yaml").read_text())
+        paper["models"]["bert_base"]["checkpoints"]["yelp"]["training"]["epochs"] = 1
+        paper["runs"] += [paper["runs"][0] | {"dataset": name} for name in ("imdb", "yelp")]
+        paper |= {
+            "network_diffusion": None,
+            "explainn": None,
+            "attention_meets_xai": None,
+            "image_models": {},
+        }
+        paper |= {"selective_rollout": None, "released_seeds": "matrices"}
+        (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
+    mirror = tmp_path / "mirror"
+    configured = ("--cores", "2", "--configfile", "overlay.yaml", "--")
+    made = workflow.snakemake(
+        online, *configured, "mirror", HF_ENDPOINT=server.url, PLUMBLINE_MIRROR=str(mirror)
+    )
+    assert made.returncode == 0, made.stdout
+    said = [line for line in made.stdout.splitlines() if "files to mirror" in line]
+    manifest = json.loads((mirror / "manifest.json").read_text())
+    assert said and said[0].startswith(f"plumbline: {len(manifest['files'])} files to mirror, ")
+    listed = dict(reversed(line.split("  ")) for line in (mirror / "SHA256SUMS").read_text().splitlines())
+    assert listed == {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    assert all((mirror / entry["path"]).stat().st_size == entry["bytes"] for entry in manifest["files"])
+    licences = {entry["source"]: entry["licence"] for entry in manifest["files"]}
+    assert licences["model textattack/bert-base-uncased-SST-2"] == "mit"
+    assert "research" in licences["dataset stanfordnlp/imdb"]
+    # What is there is asked about and not fetched again.
+    asked = len(server.requests)
+    done = workflow.snakemake(
+        online, "--force", *configured, "mirror", HF_ENDPOINT=server.url, PLUMBLINE_MIRROR=str(mirror)
+    )
+    assert done.returncode == 0 and "to fetch into" in done.stdout and ": 0 files, 0 B" in done.stdout
+    assert {
+        method for method, path in server.requests[asked:] if "/resolve/" in path or "plain/" in path
+    } == {"HEAD"}
+    wanted = [f"results/paper/data/{name}/{split}.parquet" for name in ("sst2", "imdb", "yelp", "sva") for split in ("train", "test")]  # fmt: skip
+    wanted += [f"results/paper/faithfulness/{name}/bert_base/seed0/alti.parquet" for name in ("sst2", "sva")]
+    done = subprocess.run([*start, *workflow.command(*configured, *wanted)], cwd=offline, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=workflow.environment(PLUMBLINE_MIRROR=str(mirror)))  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    done = workflow.snakemake(online, *configured, *wanted, HF_ENDPOINT=server.url)
+    assert done.returncode == 0, done.stdout
+    assert workflow.files(offline / "results/paper") == workflow.files(online / "results/paper")
+    # The same commits and checksums are pinned, as far as it has read.
+    pinned, known = (json.loads((folder / "resources/lock.json").read_text()) for folder in (offline, online))
+    assert pinned["url"] == known["url"] and len(pinned["hub"]) >= 5
+    for key, pin in pinned["hub"].items():
+        assert pin["commit"] == known["hub"][key]["commit"]
+        assert pin["files"].items() <= known["hub"][key]["files"].items()
 
 
 def test_vision_mamba_from_the_hub(tmp_path):

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from plumbline.datasets import mirror as mirror_module
 from plumbline.datasets import sources
 from plumbline.errors import PlumblineError
 from tests.hub_server import hub
@@ -236,3 +237,83 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+# ---------------------------------------------------------------- what `snakemake mirror` fills
+
+
+@pytest.fixture
+def collected(server, tmp_path, monkeypatch):
+    """A mirror of one data file, one URL and one checkpoint, and no host any more; (folder, lock)."""
+    items = [
+        {"kind": "hub", "repo": "o/d", "repo_type": "dataset", "revision": None, "filename": "data/x.parquet",
+         "sha256": digest(BYTES), "licence": "CC0"},
+        {"kind": "url", "url": f"{server.url}/plain/t.tsv", "sha256": None, "licence": "CC0"},
+    ]  # fmt: skip
+    server.repos["model/o/m"]["files"] = {
+        "config.json": b"{}",
+        "pytorch_model.bin": b"weights",
+        "vocab.txt": b"a",
+    }
+    folder, lock, said = tmp_path / "mirror", tmp_path / "made.json", []
+    manifest = mirror_module.collect(folder, items, [("o/m", None)], lock=lock, say=said.append)
+    assert said[0] == f"plumbline: 5 files to mirror, 100 kB; to fetch into {folder}: 5 files, 100 kB"
+    assert manifest["bytes"] == 7 + 2 + 1 + 2 * len(BYTES)
+    assert {file["licence"] for file in manifest["files"]} == {"CC0", "none stated"}
+    monkeypatch.setenv("PLUMBLINE_MIRROR", str(folder))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    return folder, server.url
+
+
+def test_collected_files_need_no_host(collected, place, tmp_path):
+    _, url = collected
+    fetch_data(place, sha256=digest(BYTES))
+    assert place["destination"].read_bytes() == BYTES
+    sources.fetch_url(f"{url}/plain/t.tsv", **place)
+    pins = json.loads(place["lock"].read_text())
+    assert pins["hub"]["dataset/o/d@main"] == {"commit": COMMIT, "files": {"data/x.parquet": digest(BYTES)}}
+    assert pins["url"] == {f"{url}/plain/t.tsv": digest(BYTES)}
+    found = sources.fetch_snapshot("o/m", tmp_path / "snapshot", sources.CHECKPOINT, lock=place["lock"])
+    assert [path.name for path in found] == ["config.json", "pytorch_model.bin", "vocab.txt"]
+
+
+def test_collected_faults(collected, place):
+    folder, _ = collected
+    with pytest.raises(sources.NotThere, match="lists dataset o/d without data/y"):
+        sources.fetch_hub("o/d", "data/y", **place, repo_type="dataset")
+    place["lock"].write_text(json.dumps({"hub": {"dataset/o/d@main": {"commit": "f" * 40, "files": {}}}}))
+    with pytest.raises(PlumblineError, match=rf"has commit {COMMIT} of dataset o/d, .* pins {'f' * 40}"):
+        fetch_data(place)
+    place["lock"].unlink()
+    (folder / "hub/dataset/o/d@main/data/x.parquet").write_bytes(BYTES[:-1])
+    with pytest.raises(PlumblineError, match=r"wrong checksum of .*data/x\.parquet"):
+        fetch_data(place)
+    # What it does not list is asked of its own source.
+    with pytest.raises(
+        PlumblineError, match=r"cannot fetch x of model o/other at 127\.0\.0\.1:9.*snakemake mirror"
+    ):
+        sources.fetch_hub("o/other", "x", **place)
+
+
+def test_collecting_goes_on_and_keeps_what_others_put_there(server, tmp_path, monkeypatch):
+    item = {"kind": "url", "sha256": None, "licence": "CC0"}
+    first, second = (item | {"url": f"{server.url}/plain/{name}"} for name in ("t.tsv", "u.tsv"))
+    folder, options = tmp_path / "mirror", {"lock": tmp_path / "lock.json", "say": lambda line: None}
+    folder.mkdir()
+    (folder / "own.tsv").write_bytes(b"mine")
+    (folder / "SHA256SUMS").write_text(f"{digest(b'mine')}  own.tsv\n")
+    with pytest.raises(PlumblineError, match="404"):
+        mirror_module.collect(folder, [first, second], [], **options)
+    assert not (folder / "manifest.json").exists()
+    server.plain["u.tsv"] = b"u"
+    before = len(server.requests)
+    mirror_module.collect(folder, [second], [], **options)
+    manifest = mirror_module.collect(folder, [first], [], **options)
+    # t.tsv came with the first call; the last one asked for its size alone.
+    assert [path for method, path in server.requests[before:] if method == "GET"] == ["plain/u.tsv"]
+    assert [file["path"].rpartition("/")[2] for file in manifest["files"]] == ["t.tsv", "u.tsv"]
+    assert sources.sums(folder)["own.tsv"] == digest(b"mine")
+    monkeypatch.setattr(mirror_module.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 0}))
+    server.plain["v.tsv"] = b"v" * 2000
+    with pytest.raises(PlumblineError, match=r"has room for 0 B, the mirror needs 2 kB more"):
+        mirror_module.collect(folder, [item | {"url": f"{server.url}/plain/v.tsv"}], [], **options)

@@ -121,6 +121,13 @@ def _causal_keys(entry):
     return keys
 
 
+def datasets_of(config):
+    """The ids of the data sets that some job reads, in the order of the configuration."""
+    found = [*jobs(config), *image_jobs(config), *image_jobs(config, EXPLAINN)]
+    names = {job["dataset"] for job, _ in found} | ({config[XAI]["dataset"]} if config[XAI] else set())
+    return [name for name in config["datasets"] if name in names]
+
+
 def rollout_jobs(config):
     """As `jobs`, of the runs in the study of selective rollout."""
     return [(job, run) for job, run in jobs(config) if config[ROLLOUT] and SELECTIVE in run["methods"]]

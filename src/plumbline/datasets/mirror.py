@@ -1,4 +1,7 @@
-"""A mirror folder made of folders that lie elsewhere: links to them, and SHA256SUMS over every file.
+"""Mirror folders: a SHA256SUMS over every file, and a run that reads them needs no network.
+
+`collect` is what `snakemake mirror` does: it fetches all that a configuration downloads. `assemble` makes one of folders
+that lie elsewhere, by links to them:
 
     python -m plumbline.datasets.mirror DEST FOLDER...
 
@@ -7,12 +10,141 @@ lies in, has a SHA256SUMS of its own, its files must agree with it. DEST must be
 folders have to stay where they are. Then name DEST in `mirror:` or PLUMBLINE_MIRROR.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
-from ..artefacts import write_text
+from ..artefacts import read_json, write_json, write_text
 from ..errors import PlumblineError, one_line_errors
-from .sources import SUMS, sha256_of, sums
+from .sources import (
+    CHECKPOINT,
+    LOCK,
+    MANIFEST,
+    SUMS,
+    NotThere,
+    download_hub,
+    download_url,
+    head_hub,
+    head_url,
+    hub_place,
+    licence_hub,
+    sha256_of,
+    sums,
+    url_place,
+)
+
+
+def collect(folder, items, checkpoints, *, lock=LOCK, say=print):
+    """Fetch what a configuration downloads into a mirror folder, below hub/ and url/, and write SHA256SUMS and manifest.json.
+
+    items        of `datasets.raw_files`, each with its `licence` (None: the repository's card says it).
+    checkpoints  (repo, revision) of hub models, whose files `sources.CHECKPOINT` names.
+    say          takes the lines for the user: first how many files and bytes there are and are to come, before any is fetched.
+
+    A file that is there and as SHA256SUMS says is not fetched again, so a run that was stopped goes on. What else the folder
+    holds, its lines in SHA256SUMS and what another configuration has put into manifest.json stay. manifest.json:
+    {"bytes": total, "files": [{path, source, revision, commit, licence, bytes, sha256}]}, by path; commit is null for URLs. Returns the manifest. Raises PlumblineError for an
+    unreachable host, a missing file, a wrong checksum, and a disk without room for it all.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = sums(folder) if (folder / SUMS).is_file() else {}
+    entries, licences = [_announced(item, lock) for item in items], {}
+    for repo, revision in checkpoints:
+        entries += _checkpoint(repo, revision, lock)
+    entries = sorted({entry["path"]: entry for entry in entries}.values(), key=lambda entry: entry["path"])
+    missing = [entry for entry in entries if not _there(folder, entry["path"], known)]
+    here = shutil.disk_usage(folder).free
+    to_come = sum(entry["bytes"] or 0 for entry in missing)
+    unknown = sum(entry["bytes"] is None for entry in missing)
+    say(f"plumbline: {len(entries)} files to mirror, {_size(sum(entry['bytes'] or 0 for entry in entries))}; to fetch into "
+        f"{folder}: {len(missing)} files, {_size(to_come)}{f' and {unknown} of unknown size' if unknown else ''}")  # fmt: skip
+    if to_come > here:
+        raise PlumblineError(f"{folder} has room for {_size(here)}, the mirror needs {_size(to_come)} more: free some space or "
+                             "name another folder in `mirror:`")  # fmt: skip
+    for entry in missing:
+        say(f"plumbline: {entry['path']} ({_size(entry['bytes'])})")
+        item, destination = entry["item"], folder / entry["path"]
+        if item["kind"] == "url":
+            download_url(item["url"], destination, sha256=item["sha256"], lock=lock)
+        else:
+            download_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
+                         revision=item["revision"], sha256=item["sha256"], lock=lock)  # fmt: skip
+        # After every file, so that a stopped run knows what it has.
+        known[entry["path"]] = sha256_of(destination)
+        write_text(folder / SUMS, "".join(f"{digest}  {path}\n" for path, digest in sorted(known.items())))
+    before = read_json(folder / MANIFEST)["files"] if (folder / MANIFEST).is_file() else []
+    files = {file["path"]: file for file in before if file["path"] in known}
+    for entry in entries:
+        item, path = entry["item"], folder / entry["path"]
+        source = item["url"] if item["kind"] == "url" else f"{item['repo_type']} {item['repo']}"
+        if source not in licences:
+            licences[source] = item.get("licence") or licence_hub(
+                item["repo"], repo_type=item["repo_type"], revision=entry["commit"]
+            )
+        files[entry["path"]] = {
+            "path": entry["path"],
+            "source": source,
+            "revision": item.get("revision"),
+            "commit": entry["commit"],
+            "licence": licences[source] or "none stated",
+            "bytes": path.stat().st_size,
+            "sha256": known[entry["path"]],
+        }
+    files = [files[path] for path in sorted(files)]
+    manifest = {"bytes": sum(file["bytes"] for file in files), "files": files}
+    write_json(folder / MANIFEST, manifest)
+    say(f"plumbline: runs without a network: PLUMBLINE_MIRROR={folder.resolve()}")
+    return manifest
+
+
+def _announced(item, lock):
+    """Where the mirror has an item's file, the commit that it is from, and the bytes that its host announces."""
+    if item["kind"] == "url":
+        return {"item": item, "path": url_place(item["url"]), "commit": None, "bytes": head_url(item["url"])}
+    place = hub_place(item["repo"], item["repo_type"], item["revision"], item["filename"])
+    commit, size = head_hub(item["repo"], item["filename"], repo_type=item["repo_type"], revision=item["revision"],
+                            lock=lock)  # fmt: skip
+    return {"item": item, "path": place, "commit": commit, "bytes": size}
+
+
+def _checkpoint(repo, revision, lock):
+    """As `_announced`, of every file of a checkpoint that the repository has; see `sources.fetch_snapshot`."""
+    found = []
+    for wanted in CHECKPOINT:
+        names = wanted.removesuffix("?").split("|")
+        for name in names:
+            item = {
+                "kind": "hub",
+                "repo": repo,
+                "repo_type": "model",
+                "revision": revision,
+                "filename": name,
+                "sha256": None,
+            }
+            try:
+                found.append(_announced(item, lock))
+                break
+            except NotThere:
+                continue
+        else:
+            if not wanted.endswith("?"):
+                raise NotThere(f"model {repo} has no {' or '.join(names)}")
+    return found
+
+
+def _there(folder, path, known):
+    return path in known and (folder / path).is_file() and sha256_of(folder / path) == known[path]
+
+
+def _size(count):
+    """Bytes for people, in powers of 1000: 1.3 GB."""
+    if count is None:
+        return "unknown size"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.3g} {unit}" if count < 1000 else f"{count:.0f} {unit}"
+        count /= 1000
 
 
 def assemble(destination, folders):

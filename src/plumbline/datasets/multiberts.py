@@ -18,6 +18,7 @@ from ..errors import PlumblineError
 from .sources import mirror_file
 
 MODEL, DATASET = "multiberts", "sst2"
+LICENCE = "Apache-2.0 (mt-upc/transformer-contributions)"
 SEEDS = tuple(range(11))
 PUBLISHED_SEEDS = SEEDS[:10]
 MATRICES = "resources/multiberts_sst2_seeds.json"

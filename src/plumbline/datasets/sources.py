@@ -8,6 +8,9 @@ sha256 of each file, are written at the first download; later downloads must giv
     {"hub": {"dataset/owner/name@main": {"commit": "<40 hex>", "files": {"<path>": "<sha256>"}}},
      "url": {"<url>": "<sha256>"}}
 
+A mirror folder that `snakemake mirror` has filled (`mirror.collect`) also holds what is else downloaded, below hub/ and
+url/: what it lists is taken from there, checked in the same way, and no network is needed.
+
 Every fault is one PlumblineError that names the file, the host, and what to do without network. A file
 appears at its destination whole or not at all.
 """
@@ -17,6 +20,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +32,17 @@ LOCK = "resources/lock.json"
 TIMEOUT = 10, 60  # seconds: to connect, between two bytes
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SUMS = "SHA256SUMS"
+MANIFEST = "manifest.json"
+# The files of a checkpoint for `fetch_snapshot`: config.json first, as every repository has it.
+CHECKPOINT = (
+    "config.json",
+    "model.safetensors|pytorch_model.bin",
+    "tokenizer.json|vocab.txt|vocab.json|spiece.model",
+    "tokenizer_config.json?",
+    "special_tokens_map.json?",
+    "merges.txt?",
+    "sentencepiece.bpe.model?",
+)
 
 
 class NotThere(PlumblineError):
@@ -84,6 +99,31 @@ def sums(mirror):
     return {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
 
 
+def hub_place(repo, repo_type, revision, filename=""):
+    """Where a mirror has a hub repository's file, relative to the mirror folder."""
+    return f"hub/{repo_type}/{repo}@{revision or 'main'}/{filename}"
+
+
+def url_place(url):
+    """Where a mirror has what a URL gives, relative to the mirror folder."""
+    parts = urlsplit(url)
+    return f"url/{parts.netloc}{parts.path}"
+
+
+def manifest():
+    """(mirror folder, path in it -> its entry) of the downloads that PLUMBLINE_MIRROR holds; (None, {}) without any."""
+    mirror = os.environ.get("PLUMBLINE_MIRROR")
+    if not mirror or not (Path(mirror) / MANIFEST).is_file():
+        return None, {}
+    return Path(mirror), {entry["path"]: entry for entry in read_json(Path(mirror) / MANIFEST)["files"]}
+
+
+def _copied(path, destination):
+    with atomic(destination) as temporary:
+        shutil.copyfile(path, temporary)
+    return Path(destination)
+
+
 # ---------------------------------------------------------------- lock file
 
 
@@ -125,9 +165,28 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
     """Download one file of a hub repository to `destination`.
 
     revision: a commit, a branch or a tag; None means main. What is no commit is resolved at the first
-    download and pinned in `lock`. Returns the destination. Raises PlumblineError; NotThere where the
-    repository exists and lacks the file.
+    download and pinned in `lock`. The mirror's copy is taken where it lists the repository. Returns the destination.
+    Raises PlumblineError; NotThere where the repository exists and lacks the file.
     """
+    mirror, listed = manifest()
+    folder = hub_place(repo, repo_type, revision)
+    if not any(path.startswith(folder) for path in listed):
+        return download_hub(repo, filename, destination, repo_type=repo_type, revision=revision, sha256=sha256, lock=lock)  # fmt: skip
+    if folder + filename not in listed:
+        raise NotThere(f"the mirror {mirror} lists {repo_type} {repo} without {filename}")
+    commit, key = listed[folder + filename]["commit"], f"{repo_type}/{repo}@{revision or 'main'}"
+    path = mirror_file(mirror, folder + filename)
+    with locked(lock) as pins:
+        pin = pins["hub"].setdefault(key, {"commit": commit, "files": {}})
+        if pin["commit"] != commit:
+            raise PlumblineError(f"the mirror {mirror} has commit {commit} of {repo_type} {repo}, {lock} pins "
+                                 f"{pin['commit']}: run `snakemake mirror` again, with that {lock}")  # fmt: skip
+        _verify(pin["files"], filename, sums(mirror)[folder + filename], sha256, what=path, lock=lock)
+    return _copied(path, destination)
+
+
+def download_hub(repo, filename, destination, *, repo_type="model", revision=None, sha256=None, lock=LOCK):
+    """As `fetch_hub`, from the hub itself."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import disable_progress_bars
 
@@ -136,11 +195,7 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
     destination.parent.mkdir(parents=True, exist_ok=True)
     key = f"{repo_type}/{repo}@{revision or 'main'}"
     what = f"{filename} of {repo_type} {repo} at {_host(endpoint())}"
-    with locked(lock) as pins:
-        commit = _commit(
-            pins["hub"].get(key, {}).get("commit"), repo, filename, repo_type, revision, what, lock
-        )
-        pins["hub"].setdefault(key, {"commit": commit, "files": {}})
+    commit, _ = head_hub(repo, filename, repo_type=repo_type, revision=revision, lock=lock)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".download-") as folder:
         with _hub_faults(what):
             path = hf_hub_download(repo, filename, repo_type=repo_type, revision=commit, local_dir=folder,
@@ -153,32 +208,45 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
     return destination
 
 
-def _commit(pinned, repo, filename, repo_type, revision, what, lock):
-    """The commit to download from: the pinned one, or the one that the revision names now.
+def head_hub(repo, filename, *, repo_type="model", revision=None, lock=LOCK):
+    """(commit, bytes) of a hub file: the pinned commit, or the one that the revision names now, which is pinned with it.
 
-    One HEAD request: it also finds an unreachable host or a missing file at once, without retries.
+    One HEAD request: it also finds an unreachable host or a missing file at once, without retries. Raises as `fetch_hub`.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import RevisionNotFoundError
 
-    wanted = pinned or revision or "main"
-    url = hf_hub_url(repo, filename, repo_type=repo_type, revision=wanted, endpoint=endpoint())
-    with _hub_faults(what):
-        try:
-            commit = get_hf_file_metadata(url, timeout=TIMEOUT[0]).commit_hash
-        except RevisionNotFoundError:
-            commit = None
-    if commit is None and not COMMIT.fullmatch(wanted):
-        raise PlumblineError(f"cannot fetch {what}: there is no revision '{wanted}'; correct `revision:`")
-    if COMMIT.fullmatch(wanted) and commit != wanted:
-        source = (
-            f"{lock} pins commit {wanted}"
-            if pinned and pinned != revision
-            else f"the config asks for {wanted}"
-        )
-        raise PlumblineError(f"cannot fetch {what}: {source}, but the host gives {commit or 'no such commit'}; to "
-                             f"accept another revision, change it there")  # fmt: skip
-    return commit
+    what = f"{filename} of {repo_type} {repo} at {_host(endpoint())}"
+    key = f"{repo_type}/{repo}@{revision or 'main'}"
+    with locked(lock) as pins:
+        pinned = pins["hub"].get(key, {}).get("commit")
+        wanted = pinned or revision or "main"
+        url = hf_hub_url(repo, filename, repo_type=repo_type, revision=wanted, endpoint=endpoint())
+        commit = size = None
+        with _hub_faults(what), contextlib.suppress(RevisionNotFoundError):
+            found = get_hf_file_metadata(url, timeout=TIMEOUT[0])
+            commit, size = found.commit_hash, found.size
+        if commit is None and not COMMIT.fullmatch(wanted):
+            raise PlumblineError(f"cannot fetch {what}: there is no revision '{wanted}'; correct `revision:`")
+        if COMMIT.fullmatch(wanted) and commit != wanted:
+            source = (
+                f"{lock} pins commit {wanted}"
+                if pinned and pinned != revision
+                else f"the config asks for {wanted}"
+            )
+            raise PlumblineError(f"cannot fetch {what}: {source}, but the host gives {commit or 'no such commit'}; to "
+                                 f"accept another revision, change it there")  # fmt: skip
+        pins["hub"].setdefault(key, {"commit": commit, "files": {}})
+    return commit, size
+
+
+def licence_hub(repo, *, repo_type="model", revision=None):
+    """The licence that a hub repository's card states, or None."""
+    from huggingface_hub import HfApi
+
+    with _hub_faults(f"the card of {repo_type} {repo} at {_host(endpoint())}"):
+        card = HfApi(endpoint=endpoint()).repo_info(repo, repo_type=repo_type, revision=revision).card_data
+    return card and card.get("license")
 
 
 @contextlib.contextmanager
@@ -234,7 +302,18 @@ def fetch_snapshot(repo, folder, wanted, *, repo_type="model", revision=None, lo
 
 
 def fetch_url(url, destination, *, sha256=None, lock=LOCK):
-    """Download a URL to `destination`, streamed; its sha256 is checked against `sha256` and the lock."""
+    """Download a URL to `destination`, or copy it from the mirror that lists it; checked against `sha256` and the lock."""
+    mirror, listed = manifest()
+    if (place := url_place(url)) not in listed:
+        return download_url(url, destination, sha256=sha256, lock=lock)
+    path = mirror_file(mirror, place)
+    with locked(lock) as pins:
+        _verify(pins["url"], url, sums(mirror)[place], sha256, what=path, lock=lock)
+    return _copied(path, destination)
+
+
+def download_url(url, destination, *, sha256=None, lock=LOCK):
+    """As `fetch_url`, from the URL itself, streamed."""
     import requests
 
     what = f"{Path(urlsplit(url).path).name} from {_host(url)} ({url})"
@@ -262,8 +341,23 @@ def fetch_url(url, destination, *, sha256=None, lock=LOCK):
     return Path(destination)
 
 
+def head_url(url):
+    """The bytes that a URL announces, or None. Raises PlumblineError."""
+    import requests
+
+    what = f"{Path(urlsplit(url).path).name} from {_host(url)} ({url})"
+    try:
+        answer = requests.head(
+            url, timeout=TIMEOUT, allow_redirects=True, headers={"Accept-Encoding": "identity"}
+        )
+    except requests.RequestException as fault:
+        raise PlumblineError(f"cannot fetch {what}: {_reason(fault)}. {_without_network()}") from fault
+    size = answer.headers.get("Content-Length", "")
+    return int(size) if answer.ok and size.isdigit() else None
+
+
 def fetch(item, destination, *, lock=LOCK):
-    """Download one item of `plumbline.datasets.raw_files` to `destination`."""
+    """Fetch one item of `plumbline.datasets.raw_files` to `destination`."""
     if item["kind"] == "url":
         return fetch_url(item["url"], destination, sha256=item["sha256"], lock=lock)
     return fetch_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
@@ -286,5 +380,5 @@ def _reason(fault):
 
 
 def _without_network():
-    return ("Run it again when the host answers; without network, use `source: mirror` and a mirror folder, or "
-            "serve the file from a hub mirror named by HF_ENDPOINT (docs/datasets.md)")  # fmt: skip
+    return ("Run it again when the host answers; without network, use a mirror folder, which `snakemake mirror` fills "
+            "where there is one, or a hub mirror named by HF_ENDPOINT (docs/datasets.md)")  # fmt: skip
