@@ -8,6 +8,6 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 RUN test -z "$TORCH_INDEX" || pip install --no-cache-dir -c constraints.txt --index-url "$TORCH_INDEX" torch
 RUN pip install --no-cache-dir -c constraints.txt '.[minilm,slurm]'
-# A job's code is the mounted checkout's (rules/common.smk), not the copy that was installed with the packages.
-RUN pip uninstall -y plumbline && rm -rf /opt/plumbline
+# A job runs the code of the checkout, which is mounted at /work; the copy that came with the packages serves where there is
+# none (Kubernetes).
 WORKDIR /work

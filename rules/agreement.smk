@@ -6,7 +6,6 @@
 rule agreement:
     input:
         attributions=lambda wc: method_files("attributions", wc),
-        code=agreement_code(),
     output:
         at("agreement"),
     log:
@@ -14,6 +13,7 @@ rule agreement:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=agreement_code(),
         readouts=lambda wc: {name: readouts_of(run_at(wc), name) for name in methods_of(run_at(wc))},
         bootstrap=config["bootstrap"],
     script:

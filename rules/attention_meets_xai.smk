@@ -10,7 +10,6 @@ rule multihead:
         train=at("data", split="train"),
         validation=at("data", split="validation"),
         test=at("data", split="test"),
-        code=modules("models.multihead_training"),
     output:
         weights=at("classifier"),
         vocabulary=at("vocabulary"),
@@ -25,6 +24,7 @@ rule multihead:
     resources:
         torch_threads=config["torch_threads"],
     params:
+        code=modules("models.multihead_training"),
         network=lambda wc: config[XAI]["network"],
         training=lambda wc: config[XAI]["training"],
     script:
@@ -35,7 +35,6 @@ rule theory:
     input:
         unpack(classifier_files_of),
         data=at("data", split="test"),
-        code=lambda wc: modules("theory.experiments", f"theory.{EXPERIMENTS[wc.experiment]}"),
     output:
         at("theory"),
     log:
@@ -51,6 +50,7 @@ rule theory:
     resources:
         torch_threads=config["torch_threads"],
     params:
+        code=lambda wc: modules("theory.experiments", f"theory.{EXPERIMENTS[wc.experiment]}"),
         options=experiment_options,
     script:
         "../scripts/theory.py"
@@ -60,7 +60,6 @@ rule shown:
     input:
         unpack(classifier_files_of),
         data=at("data", split="test"),
-        code=modules("theory.shown"),
     output:
         at("shown"),
     log:
@@ -71,6 +70,7 @@ rule shown:
     resources:
         torch_threads=config["torch_threads"],
     params:
+        code=modules("theory.shown"),
         options=lambda wc: {
             "sentence": config[XAI]["sentence"],
             "document_text": config[XAI]["document"],

@@ -8,7 +8,6 @@ rule attributions:
     input:
         unpack(model_files),
         data=run_data,
-        code=attribution_code,
     output:
         at("attributions"),
     log:
@@ -25,6 +24,7 @@ rule attributions:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=attribution_code,
         parameters=lambda wc: method_config(config, wc.method),
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
@@ -42,6 +42,7 @@ use rule attributions as attributions_shard with:
         dataset=runs_in_shards(True),
         shard="[0-9]+",
     params:
+        code=attribution_code,
         parameters=lambda wc: method_config(config, wc.method),
         choice=lambda wc: choice_of(config, run_at(wc)),
         shard=shard,

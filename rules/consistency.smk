@@ -10,7 +10,6 @@
 rule seed_consistency:
     input:
         attributions=lambda wc: compared("seed_consistency", wc)["attributions"],
-        code=consistency_code(),
     output:
         at("seed_consistency"),
     log:
@@ -18,6 +17,7 @@ rule seed_consistency:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=consistency_code(),
         groups=lambda wc: compared("seed_consistency", wc)["groups"],
         readouts=lambda wc: compared("seed_consistency", wc)["readouts"],
         bootstrap=config["bootstrap"],
@@ -28,7 +28,6 @@ rule seed_consistency:
 use rule seed_consistency as model_consistency with:
     input:
         attributions=lambda wc: compared("model_consistency", wc)["attributions"],
-        code=consistency_code(),
     output:
         at("model_consistency"),
     log:
@@ -36,6 +35,7 @@ use rule seed_consistency as model_consistency with:
     wildcard_constraints:
         other=one_of(config["models"]),
     params:
+        code=consistency_code(),
         groups=lambda wc: compared("model_consistency", wc)["groups"],
         readouts=lambda wc: compared("model_consistency", wc)["readouts"],
         bootstrap=config["bootstrap"],
@@ -55,7 +55,6 @@ use rule download_dataset as download_released with:
 rule released_seeds:
     input:
         **released_inputs(),
-        code=consistency_code("released"),
     output:
         at("released"),
     log:
@@ -63,6 +62,7 @@ rule released_seeds:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=consistency_code("released"),
         source=config["released_seeds"],
         # The matrices hold means alone.
         bootstrap=None if config["released_seeds"] == "matrices" else config["bootstrap"],

@@ -7,7 +7,6 @@ rule contributions:
     input:
         unpack(model_files),
         data=run_data,
-        code=contributions_code,
     output:
         at("contributions"),
     log:
@@ -20,6 +19,7 @@ rule contributions:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=contributions_code,
         methods=lambda wc: layered_methods(config, run_at(wc)),
         wanted=config["heatmap_examples"],
         choice=lambda wc: choice_of(config, run_at(wc)),

@@ -25,7 +25,6 @@ rule download_dataset:
 rule data:
     input:
         downloads=dataset_downloads,
-        code=lambda wc: modules(f"datasets.{wc.dataset}"),
     output:
         at("data"),
     log:
@@ -33,6 +32,7 @@ rule data:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=lambda wc: modules(f"datasets.{wc.dataset}"),
         block=lambda wc: dataset_config(config, wc.dataset),
     script:
         "../scripts/data.py"

@@ -14,7 +14,6 @@ rule causal_graph:
         weights=at("weights"),
         architecture=at("architecture"),
         data=at("data", split="test"),
-        code=modules("causal.learn"),
     output:
         json=at("causal_graphs"),
         graphml=at("causal_graphml"),
@@ -35,6 +34,7 @@ rule causal_graph:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("causal.learn"),
         options=lambda wc: {
             key: causal_run(wc)[key] for key in ("samples", "soft", "test", "correction", "cap")
         },
@@ -48,7 +48,6 @@ rule causal_stability:
         architecture=at("architecture"),
         data=at("data", split="test"),
         graphs=causal_graphs,
-        code=modules("causal.stability"),
     output:
         at("stability"),
     log:
@@ -65,6 +64,7 @@ rule causal_stability:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("causal.stability"),
         options=lambda wc: causal_run(wc)["stability"],
         cap=lambda wc: causal_run(wc)["cap"],
     script:
@@ -77,7 +77,6 @@ rule causal_pruning:
         architecture=at("architecture"),
         data=at("data", split="test"),
         graphs=causal_graphs,
-        code=modules("causal.pruning"),
     output:
         at("pruning"),
     log:
@@ -94,6 +93,7 @@ rule causal_pruning:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("causal.pruning"),
         draws=lambda wc: causal_run(wc)["pruning"]["draws"],
     script:
         "../scripts/causal_pruning.py"
@@ -105,7 +105,6 @@ rule explanations:
         architecture=at("architecture"),
         data=at("data", split="test"),
         graphs=causal_graphs,
-        code=modules("causal.explanations"),
     output:
         explanations=at("explanations"),
         nodes=at("nodes"),
@@ -123,6 +122,7 @@ rule explanations:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("causal.explanations"),
         options=lambda wc: causal_run(wc)["attributions"],
         methods=lambda wc: explanations_of(wc),
     script:
@@ -136,7 +136,6 @@ rule explanation_metrics:
         data=at("data", split="test"),
         explanations=at("explanations"),
         graphs=causal_graphs,
-        code=modules("causal.evaluation"),
     output:
         at("explanation_metrics"),
     log:
@@ -153,6 +152,7 @@ rule explanation_metrics:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("causal.evaluation"),
         layer=lambda wc: causal_run(wc)["attributions"]["layer"],
         methods=lambda wc: explanations_of(wc),
         metrics=lambda wc: causal_run(wc)["metrics"],

@@ -9,7 +9,6 @@ rule faithfulness:
     input:
         unpack(model_files),
         attributions=at("attributions"),
-        code=faithfulness_code,
     output:
         curves=at("faithfulness"),
         work=at("work"),
@@ -27,6 +26,7 @@ rule faithfulness:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=faithfulness_code,
         protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
     script:
         "../scripts/faithfulness.py"
@@ -44,6 +44,7 @@ use rule faithfulness as faithfulness_shard with:
         dataset=runs_in_shards(True),
         shard="[0-9]+",
     params:
+        code=faithfulness_code,
         protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
         shard=shard,
 

@@ -6,7 +6,6 @@
 rule figure:
     input:
         unpack(lambda wc: output_inputs(config, "figures", wc.name)),
-        code=lambda wc: modules(f"figures.{output_id(wc.name)}"),
     output:
         pdf=at("figures", format="pdf"),
         png=report(
@@ -23,6 +22,7 @@ rule figure:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=lambda wc: modules(f"figures.{output_id(wc.name)}"),
         options=lambda wc: output_options(config, "figures", wc.name),
     script:
         "../scripts/figure.py"

@@ -26,7 +26,6 @@ rule image_model:
     input:
         unpack(image_data),
         checkpoint=image_downloads,
-        code=modules("models.image_models"),
     output:
         weights=at("weights"),
         architecture=at("architecture"),
@@ -45,6 +44,7 @@ rule image_model:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("models.image_models"),
         block=lambda wc: config["image_models"][wc.model],
         labels=lambda wc: labels_fit(wc),
     script:

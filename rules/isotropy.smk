@@ -7,7 +7,6 @@ rule isotropy:
     input:
         unpack(model_files),
         data=run_data,
-        code=isotropy_code(),
     output:
         at("isotropy"),
     log:
@@ -20,6 +19,7 @@ rule isotropy:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=isotropy_code(),
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/isotropy.py"

@@ -29,7 +29,6 @@ rule model:
     input:
         unpack(training_data),
         checkpoint=model_downloads,
-        code=modules("models.training"),
     output:
         weights=at("weights"),
         architecture=at("architecture"),
@@ -48,6 +47,7 @@ rule model:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("models.training"),
         block=lambda wc: model_config(config, wc.dataset, wc.model, wc.seed),
         split=lambda wc: scored_split(config, run_at(wc)),
     script:

@@ -9,7 +9,6 @@ rule maps:
         weights=at("weights"),
         architecture=at("architecture"),
         data=at("data", split="test"),
-        code=modules("attribution.image_maps"),
     output:
         maps=at("maps"),
         spectra=at("spectra"),
@@ -27,6 +26,7 @@ rule maps:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("attribution.image_maps"),
         options=lambda wc: {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")}
         | {"alpha": config[DIFFUSION]["alpha"]},
     script:
@@ -39,7 +39,6 @@ rule patch_faithfulness:
         architecture=at("architecture"),
         maps=at("maps"),
         data=at("data", split="test"),
-        code=modules("faithfulness.patches"),
     output:
         at("patch_faithfulness"),
     log:
@@ -56,6 +55,7 @@ rule patch_faithfulness:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("faithfulness.patches"),
         options=lambda wc: {"images": image_run(wc)["perturbed"]}
         | {key: image_run(wc)[key] for key in ("fills", "ink")},
     script:

@@ -8,7 +8,6 @@ rule rollouts:
     input:
         unpack(model_files),
         data=run_data,
-        code=modules("agreement.rollouts"),
     output:
         at("rollouts"),
     log:
@@ -21,6 +20,7 @@ rule rollouts:
         device=config["device"],
         gpu=gpus(),
     params:
+        code=modules("agreement.rollouts"),
         choice=lambda wc: choice_of(config, run_at(wc)),
         options=rollouts_options(),
     script:

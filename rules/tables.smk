@@ -9,7 +9,6 @@ rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
         published="resources/published.yaml",
-        code=lambda wc: modules(f"tables.{output_id(wc.name)}"),
     output:
         csv=report(
             at("tables", format="csv"),
@@ -26,6 +25,7 @@ rule table:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=lambda wc: modules(f"tables.{output_id(wc.name)}"),
         options=lambda wc: output_options(config, "tables", wc.name),
     script:
         "../scripts/table.py"

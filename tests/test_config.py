@@ -104,6 +104,7 @@ def test_every_level_of_keys_is_checked(small):
         ({"runs": [{"dataset": "sentiment", "methods": []}]}, "runs[0]: 'model' is missing"),
         ({"runs": [RUN, {**RUN, "seeds": [1, 0]}]}, "runs[0] and runs[1] both compute dataset 'sentiment', model 'bert', seed 0"),
         ({"faithfulness": [{"protocol": "standrd"}]}, "faithfulness[0]: unknown protocol 'standrd': did you mean 'standard'?"),
+        ({"faithfulness": [{"protocol": "standard_bfloat16"}]}, "runs in bfloat16, and nothing would show what that changes: add the table 'precision'"),
         ({"faithfulness": [{"protocol": "mask"}] * 2}, "protocol 'mask' is listed twice"),
         ({"faithfulness": [{"protocol": "mask", "readouts": ["altj"]}]}, "unknown readout 'altj': did you mean 'alti'?"),
         ({"tables": ["comp_sufff"]}, "tables: unknown table 'comp_sufff': did you mean 'comp_suff'?"),
@@ -259,7 +260,9 @@ def test_an_output_of_some_runs_is_not_made_without_them(small):
     files = plan.final_output(configuration.validate(small), "selective_rollout")
     assert "results/small/tables/selective_rollout/selective_rollout.csv" in files
     small["runs"] = [{"dataset": "sentiment", "model": "bert", "methods": ["alti"]}]
-    assert plan.final_output(configuration.validate(small), "selective_rollout") == []
+    config = configuration.validate(small)
+    assert plan.final_output(config, "selective_rollout") == []
+    assert "tables/selective_rollout" not in plan.output_inputs(config, "tables", "published_vs_reproduced")
 
 
 def test_image_runs_are_checked(small):

@@ -23,6 +23,7 @@ from plumbline.tables import (
     cost,
     deletion_curves,
     latex,
+    precision,
     published,
     rationale,
     saliency,
@@ -290,6 +291,25 @@ def test_ablation_puts_back_one_defect_at_a_time(inputs):
     ranks = cell.loc["envelope"]["rank"]
     assert ranks.sort_values().tolist() == list(range(1, len(ranks) + 1))
     assert ranks[pick(frame, defect="envelope").set_index("readout")["corrected"].idxmin()] == 1
+
+
+def test_precision_pairs_the_two_protocols(inputs):
+    frame = pick(precision.rows(inputs, OPTIONS), dataset="sentiment", kind="comp")
+    scores = [
+        scores_of(inputs, dataset="sentiment", method="alti", readout="alti", kind="comp", protocol=protocol)
+        for protocol in ("standard", "standard_bfloat16")
+    ]
+    row = frame.set_index("readout").loc["alti"]
+    means = [frame["score"].astype(float).mean() for frame in scores]
+    assert row["float32"] == pytest.approx(means[0])
+    assert row["difference"] == pytest.approx(means[1] - means[0])
+    assert row["lower"] <= row["difference"] <= row["upper"]
+    change = np.abs(np.stack(scores[1]["probability"]) - np.stack(scores[0]["probability"])).max()
+    assert row["largest_change"] == pytest.approx(change)  # both float32
+    plain, controls = frame[~frame["control"]], frame[frame["control"]]
+    assert sorted(plain["rank"]) == sorted(plain["rank_bfloat16"]) == list(range(1, len(plain) + 1))
+    assert plain.set_index("readout")["float32"].idxmax() == plain.set_index("rank").loc[1, "readout"]
+    assert len(controls) and controls["rank"].isna().all()
 
 
 def test_cost_is_a_mean_over_seeds(inputs):

@@ -440,6 +440,11 @@ def _check_protocols(config):
                     f"{place}: protocol '{entry['protocol']}' is listed twice for dataset '{dataset}'"
                 )
             seen.add((entry["protocol"], dataset))
+    for entry in config["faithfulness"]:
+        precision = registries()["protocols"][entry["protocol"]].precision
+        if precision != "float32" and "precision" not in config["tables"]:
+            raise PlumblineError(f"faithfulness: protocol '{entry['protocol']}' runs in {precision}, and nothing would show what "
+                                 "that changes: add the table 'precision' to `tables`")  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------ blocks, as jobs see them

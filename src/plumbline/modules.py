@@ -1,6 +1,7 @@
 """Which source files a job's result hangs on: a module and what it imports of the package, found by reading.
 
-Snakemake does not see what a script imports, so these files are inputs of the jobs. Nothing is imported here.
+Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (rules/common.smk).
+Nothing is imported here.
 """
 
 import ast

@@ -252,7 +252,9 @@ def output_inputs(config, kind, name):
     files = {}
     for need in entry.needs:
         stage, _, table = need.partition("/")
-        if table.endswith("?") and table[:-1] not in config["tables"]:
+        if table.endswith("?") and not (
+            table[:-1] in config["tables"] and output_names(config, "tables", table[:-1])
+        ):
             continue
         if table := table.removesuffix("?"):
             other = registries()["tables"][table]
@@ -339,7 +341,7 @@ def _benchmarks(job, run):
 def inputs_by_stage(files):
     """The inputs of a table's or figure's job as its module takes them: stage -> [describe(...) of each file].
 
-    files: `snakemake.input`, whose lists bear the stages' names; other names (code, published) are left out.
+    files: `snakemake.input`, whose lists bear the stages' names; other names (published) are left out.
     """
     kinds = {
         "models": "metrics",

@@ -100,12 +100,14 @@ class Protocol:
 
     scored     whether a curve has a score (`aopc`); published_steps is a curve only.
     removal    'delete' (tokens leave, positions shift) or 'mask' (replaced by the mask token).
+    precision  of the forward passes: 'float32', or 'bfloat16' (torch's autocast; weights and results stay float32).
     """
 
     id: str
     label: str
     citation: str
     removal: str
+    precision: str = "float32"
     scored: bool = True
     order: int = 50
 

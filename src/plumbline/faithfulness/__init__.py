@@ -58,7 +58,8 @@ def curves(
         raise PlumblineError(
             f"scores are {scores.shape}, input_ids {tuple(input_ids.shape)}: give one score a token"
         )
-    passes, requests = Passes(), []
+    protocol_module(protocol)  # an unknown one is said first
+    passes, requests = Passes(PROTOCOLS[protocol].precision), []
     positions = batch.position.tolist()
     for ids, row, place in zip(batch.sequences(), scores, positions, strict=True):
         request = Request(

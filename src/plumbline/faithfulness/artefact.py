@@ -48,38 +48,49 @@ def write_faithfulness(
     uncut = sum(not row["cut"] for row in stream_records(attributions, ["cut"], stop=first))
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
     names = ["id", "input_ids", "target", "position", "cut", *wanted]
+    precisions = sorted({_precision(entry) for entry in protocols})
     done = Work()
     with rows_writer(output, kind="faithfulness") as write:
         for block in blocks(stream_records(attributions, names, start=first, stop=last)):
-            passes, requests = Passes(), []
+            passes = {precision: Passes(precision) for precision in precisions}
+            requests = []
             for row in block:
                 number = math.inf if row["cut"] else uncut
                 uncut += not row["cut"]
                 ids = np.array(row["input_ids"], dtype=np.int64)
-                full = passes.add(ids, row["position"])
+                full = {precision: passes[precision].add(ids, row["position"]) for precision in precisions}
                 requests += [
-                    (row, full, readout, entry["protocol"], request.add_to(passes))
+                    (row, full, readout, entry["protocol"], request.add_to(passes[_precision(entry)]))
                     for entry in protocols
                     if entry["examples"] is None or number < entry["examples"]
                     for readout, request in _requests(row, ids, entry, is_agreement(network), special)
                 ]
-            logits = passes.run(network, special["pad"], token_budget)
-            done += passes.work
+            logits = {
+                precision: passes[precision].run(network, special["pad"], token_budget)
+                for precision in precisions
+            }
+            done = sum((found.work for found in passes.values()), done)
             write(_curves(requests, logits))
     if work:
         write_json(work, asdict(done))
 
 
+def _precision(entry):
+    return PROTOCOLS[entry["protocol"]].precision
+
+
 def _curves(requests, logits):
-    """Column -> values of the curves of a block, a row a request."""
+    """Column -> values of the curves of a block, a row a request. logits: by the precision of the passes."""
     columns = {
         name: [] for name in ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
     }
     for row, full, readout, protocol, request in requests:
-        curve = request.curve(probabilities(logits[request.numbers], row["target"]))
+        precision = PROTOCOLS[protocol].precision
+        found = logits[precision]
+        curve = request.curve(probabilities(found[request.numbers], row["target"]))
         score = None
         if PROTOCOLS[protocol].scored:
-            score = aopc([curve], probabilities(logits[[full]], row["target"]), protocol)[0].item()
+            score = aopc([curve], probabilities(found[[full[precision]]], row["target"]), protocol)[0].item()
         values = (
             row["id"],
             row["cut"],

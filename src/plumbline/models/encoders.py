@@ -169,8 +169,8 @@ def predicted_class(logits, position):
 
 
 @contextlib.contextmanager
-def undisturbed(model, attention="eager"):
-    """Run a model in evaluation mode, with the given attention implementation, frozen and packed weights.
+def undisturbed(model, attention="eager", packed=True):
+    """Run a model in evaluation mode, with the given attention implementation, frozen and (for float32) packed weights.
 
     Training flags of every module, requires_grad of every weight and the attention implementation are as
     before afterwards, also when the block raises.
@@ -184,7 +184,7 @@ def undisturbed(model, attention="eager"):
             weight.requires_grad_(False)
         if implementation != attention:
             model.set_attn_implementation(attention)
-        with packed_linears(model):
+        with packed_linears(model) if packed else contextlib.nullcontext():
             yield model
     finally:
         if implementation != attention:

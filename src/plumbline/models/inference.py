@@ -19,10 +19,12 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 class Passes:
     """A set of distinct inputs. `add` returns the number under which `run` returns an input's logits.
 
-    work: what `add` and `run` have done so far.
+    precision  of the passes: 'float32', or 'bfloat16': torch's autocast.
+    work       what `add` and `run` have done so far.
     """
 
-    def __init__(self):
+    def __init__(self, precision="float32"):
+        self.precision = precision
         self._numbers = {}
         self.sequences = []
         self.positions = []
@@ -57,7 +59,12 @@ class Passes:
         positions = np.array(self.positions)
         results, done = None, Work()
         start = time.perf_counter()
-        with undisturbed(model, "sdpa"), torch.inference_mode():
+        low = self.precision == "bfloat16"
+        with (
+            undisturbed(model, "sdpa", packed=not low),
+            torch.autocast(device.type, torch.bfloat16, enabled=low),
+            torch.inference_mode(),
+        ):
             for chosen in batches(lengths, budget):
                 width = int(lengths[chosen].max())
                 ids = np.full((len(chosen), width), pad_id, dtype=np.int64)
