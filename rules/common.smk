@@ -8,8 +8,16 @@ import shutil
 import sys
 from pathlib import Path
 
-# Planning makes objects that stay: looking for garbage among them was a third of the time for 4,000 jobs (docs/scaling.md).
-gc.set_threshold(100_000, 50, 100)
+import snakemake.common
+import snakemake.rules
+import snakemake.sourcecache
+
+# Planning makes objects that stay, and looking for garbage among them takes a third of its time (docs/scaling.md; at_start).
+gc.disable()
+# Snakemake reads the signature of every input function, and the address of every script, anew for every job: a sixth of the rest.
+for part in (snakemake.common, snakemake.rules):
+    part.get_function_params = functools.cache(part.get_function_params)
+snakemake.sourcecache.parse_uri = functools.cache(snakemake.sourcecache.parse_uri)
 
 # The code that runs is the checkout's, here and in every script job, which inherits the environment.
 SRC = str(Path(workflow.basedir).resolve() / "src")
@@ -24,7 +32,6 @@ from plumbline.causal.registry import BASELINES, EXPLANATIONS
 from plumbline.config import (
     DIFFUSION,
     EXPLAINN,
-    MODEL_FILES,
     ROLLOUT,
     XAI,
     choice_of,
@@ -76,11 +83,15 @@ def scale_line():
 
 
 def at_start():
-    """Lift Snakemake's default limit of job starts, and name the scale once more in the run's last line, below Snakemake's own.
+    """What holds for a run and not for its plan.
 
-    To keep the limit, Snakemake 9 looks at all ready jobs once a second for every job that has ended: a third of a core after
-    250 jobs. The default, 100 starts a second, binds no run of ours; another limit is the user's, and stays.
+    Garbage is looked for again. Snakemake's default limit of job starts is lifted: to keep it, Snakemake 9 looks at all ready
+    jobs once a second for every job that has ended, a third of a core after 250 jobs. The default, 100 starts a second, binds
+    no run of ours; another limit is the user's, and stays. The scale is named once more in the run's last line, below
+    Snakemake's own.
     """
+    gc.freeze()
+    gc.enable()
     limiter = workflow.scheduler.job_rate_limiter
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
@@ -156,7 +167,10 @@ def run_at(wc):
 
 
 def model_files(wc):
-    return {kind: at(kind, dataset=wc.dataset, model=wc.model, seed=wc.seed) for kind in MODEL_FILES}
+    """A model's files, as far as they say whether any of them has changed: metrics.json has digests of the others."""
+    return {
+        kind: at(kind, dataset=wc.dataset, model=wc.model, seed=wc.seed) for kind in ("weights", "metrics")
+    }
 
 
 def run_data(wc):
@@ -413,7 +427,7 @@ def gpus():
     return int(config["device"] == "cuda" or (config["device"] == "auto" and here))
 
 
-# On one machine one GPU job at a time, unless --resources says otherwise; on a cluster its scheduler hands out GPUs. Not in
+# On one machine one GPU job at a time, unless --resources says otherwise; a cluster's own scheduler hands out its GPUs. Not in
 # profiles/default: its lines count beside those of profiles/slurm, and before them.
-if workflow.local_exec and "gpu" not in workflow.global_resources:
-    workflow.global_resources["gpu"] = 1
+if workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)

@@ -209,6 +209,8 @@ def test_two_runs_at_once(finished, fresh):
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     assert first.wait(600) == 0, (fresh / "first.log").read_text()
+    # On one machine one job has the GPU.
+    assert 'Provided resources: gpu=Resource("gpu", 1)' in (fresh / "first.log").read_text()
     assert workflow.files(fresh / "results/tiny") == workflow.files(finished / "results/tiny")
 
 

@@ -82,7 +82,7 @@ IMAGE_SOURCES = {
     "lenet": ("scratch",),
     "resnet": ("scratch",),
 }
-# What makes up a model's artefact; `metrics` is for tables, the rest is the model.
+# What makes up a model; its metrics.json, for tables, has digests of what beside the weights could change.
 MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 # The keys of a model's block that only one source reads.
 SOURCE_KEYS = {

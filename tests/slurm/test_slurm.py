@@ -6,7 +6,6 @@ Slurm's own record of jobs (jobcomp.log) says what ran and how it ended; nothing
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -140,6 +139,8 @@ def checked(cluster, folder, scale, *arguments):
     planned = workflow.snakemake(folder, "-n", *arguments).stdout
     jobs = int(re.search(r"^total +(\d+)$", planned, flags=re.MULTILINE)[1])
     run = Run(cluster, folder, *arguments).finish()
+    # How many GPUs are in use is for Slurm to say.
+    assert re.search(r"^Provided resources: slot=\S+ 1\)$", run.log.read_text(), flags=re.MULTILINE)
     # Slurm says that every submission ended well, and the logs that it wrote name every file that was to be made.
     records = cluster.ended()
     assert {job: records[job] for job in run.submitted()} == {job: ["COMPLETED"] for job in run.submitted()}
@@ -168,20 +169,23 @@ def tiny(cluster, tmp_path_factory):
     return folder
 
 
+LOST = [
+    f"results/tiny/{name}"
+    for name in (
+        "models/sentiment/tiny/seed0/model.safetensors",
+        "attributions/sentiment/tiny/seed0/alti.parquet",
+    )
+]
+TARGET = (*TINY, "--", LOST[-1])
+
+
 @pytest.fixture
 def begun(tiny, tmp_path):
-    """A copy of the finished tiny run without its model and without one method's files: three jobs are to be done."""
+    """A copy of the finished tiny run without its model and one method's scores: two jobs are to be done, two submissions."""
     folder = workflow.copy(tiny, tmp_path / "checkout")
-    shutil.rmtree(folder / "results/tiny/models/sentiment/tiny")
-    for name in LAST:
+    for name in LOST:
         (folder / name).unlink()
     return folder
-
-
-LAST = [
-    f"results/tiny/{stage}/sentiment/tiny/seed0/alti.parquet" for stage in ("attributions", "faithfulness")
-]
-TARGET = (*TINY, "--", LAST[-1])
 
 
 def test_tiny_run(tiny):

@@ -11,6 +11,7 @@ import torch
 
 from .. import __version__
 from ..artefacts import read_records, write_json
+from ..datasets.sources import sha256_of
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
@@ -80,6 +81,9 @@ def train_job(
         },
     }
     save(network, tokenizer, outputs)
+    # Jobs that use the model have its weights and these facts as inputs, and see by the digests whether the rest has changed.
+    others = ("architecture", "tokenizer", "tokenizer_config")
+    facts["sha256"] = {Path(outputs[name]).name: sha256_of(outputs[name]) for name in others}
     write_json(outputs["metrics"], facts)
 
 
