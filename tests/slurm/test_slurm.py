@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
+import yaml
 
 from tests import workflow
 
@@ -75,6 +77,11 @@ def cluster(tmp_path_factory):
         yield cluster
     finally:
         cluster.script("down.sh", "--purge")
+        # What ran on a node that was lost: a real one would have taken it along.
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd().startswith(f"{tmp_path_factory.getbasetemp()}/"):
+                    process.kill()
 
 
 class Run:
@@ -194,6 +201,21 @@ def test_tiny_run(tiny):
 
 def test_two_studies_of_the_small_scale(cluster, tmp_path):
     checked(cluster, workflow.checkout(tmp_path / "checkout"), "small", "--", *STUDIES)
+
+
+def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
+    """Slurm's GPUs are empty files here, so that the job gets one and then says that there is none."""
+    config = yaml.safe_load((begun / workflow.TINY).read_text()) | {"device": "cuda"}
+    (begun / "gpu.yaml").write_text(yaml.safe_dump(config))
+    run = Run(cluster, begun, "--retries", "0", "--configfile", "gpu.yaml", *TARGET[2:])
+    assert (run.process.wait(300) == 0) == torch.cuda.is_available(), run.log.read_text()
+    record = (cluster.root / "log/jobcomp.log").read_text()
+    assert re.search(
+        rf"^JobId={run.submitted()[0]} .*Partition=gpu .*NodeList=gpu1 ", record, flags=re.MULTILINE
+    )
+    if not torch.cuda.is_available():
+        said = begun / "results/tiny/logs/models/sentiment/tiny/seed0.log"
+        assert "device 'cuda' is not there" in said.read_text()
 
 
 # ------------------------------------------------------------------------------------------- faults
