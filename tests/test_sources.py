@@ -295,6 +295,24 @@ def test_collected_faults(collected, place):
         sources.fetch_hub("o/other", "x", **place)
 
 
+def test_collecting_follows_the_lock_file(server, tmp_path):
+    """Another checkout without a lock: the same commit is not fetched again, a moved branch is."""
+    item = {"kind": "hub", "repo": "o/d", "repo_type": "dataset", "revision": None, "filename": "data/x.parquet",
+            "sha256": None, "licence": "CC0"}  # fmt: skip
+    folder, say = tmp_path / "mirror", lambda line: None
+
+    def fetched(lock):
+        before = len(server.requests)
+        manifest = mirror_module.collect(folder, [item], [], lock=tmp_path / lock, say=say)
+        return manifest["files"][0]["commit"], sum(method == "GET" for method, _ in server.requests[before:])
+
+    assert fetched("first") == (COMMIT, 1)
+    assert fetched("first") == fetched("second") == (COMMIT, 0)
+    server.repos["dataset/o/d"] = {"commit": OTHER, "files": {"data/x.parquet": b"new"}}
+    assert fetched("third") == (OTHER, 1)
+    assert sources.sums(folder)["hub/dataset/o/d@main/data/x.parquet"] == digest(b"new")
+
+
 def test_collecting_goes_on_and_keeps_what_others_put_there(server, tmp_path, monkeypatch):
     item = {"kind": "url", "sha256": None, "licence": "CC0"}
     first, second = (item | {"url": f"{server.url}/plain/{name}"} for name in ("t.tsv", "u.tsv"))

@@ -26,8 +26,10 @@ from .sources import (
     download_url,
     head_hub,
     head_url,
+    hub_key,
     hub_place,
     licence_hub,
+    locked,
     sha256_of,
     sums,
     url_place,
@@ -41,61 +43,94 @@ def collect(folder, items, checkpoints, *, lock=LOCK, say=print):
     checkpoints  (repo, revision) of hub models, whose files `sources.CHECKPOINT` names.
     say          takes the lines for the user: first how many files and bytes there are and are to come, before any is fetched.
 
-    A file that is there and as SHA256SUMS says is not fetched again, so a run that was stopped goes on. What else the folder
-    holds, its lines in SHA256SUMS and what another configuration has put into manifest.json stay. manifest.json:
-    {"bytes": total, "files": [{path, source, revision, commit, licence, bytes, sha256}]}, by path; commit is null for URLs. Returns the manifest. Raises PlumblineError for an
-    unreachable host, a missing file, a wrong checksum, and a disk without room for it all.
+    A file that is there, of the same commit and as SHA256SUMS says, is not fetched again, so a run that was stopped goes on.
+    What else the folder holds, its lines in SHA256SUMS and what another configuration has put into manifest.json stay.
+    manifest.json: {"bytes": total, "files": [{path, source, revision, commit, licence, bytes, sha256}]}, by path; commit is
+    null for URLs. Returns the manifest. Raises PlumblineError for an unreachable host, a missing file, a wrong checksum, and a
+    disk without room for it all.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     known = sums(folder) if (folder / SUMS).is_file() else {}
-    entries, licences = [_announced(item, lock) for item in items], {}
+    before = read_json(folder / MANIFEST)["files"] if (folder / MANIFEST).is_file() else []
+    listed = {file["path"]: file for file in before if file["path"] in known}
+    entries = [_announced(item, lock) for item in items]
     for repo, revision in checkpoints:
         entries += _checkpoint(repo, revision, lock)
     entries = sorted({entry["path"]: entry for entry in entries}.values(), key=lambda entry: entry["path"])
-    missing = [entry for entry in entries if not _there(folder, entry["path"], known)]
-    here = shutil.disk_usage(folder).free
-    to_come = sum(entry["bytes"] or 0 for entry in missing)
-    unknown = sum(entry["bytes"] is None for entry in missing)
-    say(f"plumbline: {len(entries)} files to mirror, {_size(sum(entry['bytes'] or 0 for entry in entries))}; to fetch into "
-        f"{folder}: {len(missing)} files, {_size(to_come)}{f' and {unknown} of unknown size' if unknown else ''}")  # fmt: skip
-    if to_come > here:
-        raise PlumblineError(f"{folder} has room for {_size(here)}, the mirror needs {_size(to_come)} more: free some space or "
-                             "name another folder in `mirror:`")  # fmt: skip
+    with locked(lock) as pins:
+        missing = [entry for entry in entries if not _there(folder, entry, known, listed, pins)]
+    _say_total(folder, entries, missing, say)
     for entry in missing:
         say(f"plumbline: {entry['path']} ({_size(entry['bytes'])})")
-        item, destination = entry["item"], folder / entry["path"]
-        if item["kind"] == "url":
-            download_url(item["url"], destination, sha256=item["sha256"], lock=lock)
-        else:
-            download_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
-                         revision=item["revision"], sha256=item["sha256"], lock=lock)  # fmt: skip
+        _fetch(entry["item"], folder / entry["path"], lock)
         # After every file, so that a stopped run knows what it has.
-        known[entry["path"]] = sha256_of(destination)
+        known[entry["path"]] = sha256_of(folder / entry["path"])
         write_text(folder / SUMS, "".join(f"{digest}  {path}\n" for path, digest in sorted(known.items())))
-    before = read_json(folder / MANIFEST)["files"] if (folder / MANIFEST).is_file() else []
-    files = {file["path"]: file for file in before if file["path"] in known}
+    licences = {}
     for entry in entries:
-        item, path = entry["item"], folder / entry["path"]
-        source = item["url"] if item["kind"] == "url" else f"{item['repo_type']} {item['repo']}"
-        if source not in licences:
-            licences[source] = item.get("licence") or licence_hub(
-                item["repo"], repo_type=item["repo_type"], revision=entry["commit"]
-            )
-        files[entry["path"]] = {
-            "path": entry["path"],
-            "source": source,
-            "revision": item.get("revision"),
-            "commit": entry["commit"],
-            "licence": licences[source] or "none stated",
-            "bytes": path.stat().st_size,
-            "sha256": known[entry["path"]],
-        }
-    files = [files[path] for path in sorted(files)]
+        listed[entry["path"]] = _described(entry, folder, known, licences)
+    files = [listed[path] for path in sorted(listed)]
     manifest = {"bytes": sum(file["bytes"] for file in files), "files": files}
     write_json(folder / MANIFEST, manifest)
     say(f"plumbline: runs without a network: PLUMBLINE_MIRROR={folder.resolve()}")
     return manifest
+
+
+def _there(folder, entry, known, listed, pins):
+    """Whether the folder has an entry's file whole, from the commit that the host has now."""
+    path, item = entry["path"], entry["item"]
+    if path not in known or not (folder / path).is_file():
+        return False
+    pinned = (
+        pins["url"].get(item["url"])
+        if item["kind"] == "url"
+        else pins["hub"][hub_key(item)]["files"].get(item["filename"])
+    )
+    same = (
+        known[path] in (pinned, item["sha256"]) or listed.get(path, {}).get("commit", "") == entry["commit"]
+    )
+    return same and sha256_of(folder / path) == known[path]
+
+
+def _say_total(folder, entries, missing, say):
+    total, to_come = (sum(entry["bytes"] or 0 for entry in some) for some in (entries, missing))
+    unknown = sum(entry["bytes"] is None for entry in missing)
+    say(f"plumbline: {len(entries)} files to mirror, {_size(total)}; to fetch into {folder}: {len(missing)} files, "
+        f"{_size(to_come)}{f' and {unknown} of unknown size' if unknown else ''}")  # fmt: skip
+    if to_come > (room := shutil.disk_usage(folder).free):
+        raise PlumblineError(f"{folder} has room for {_size(room)}, the mirror needs {_size(to_come)} more: free some space or "
+                             "name another folder in `mirror:`")  # fmt: skip
+
+
+def _fetch(item, destination, lock):
+    if item["kind"] == "url":
+        download_url(item["url"], destination, sha256=item["sha256"], lock=lock)
+    else:
+        download_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
+                     revision=item["revision"], sha256=item["sha256"], lock=lock)  # fmt: skip
+
+
+def _described(entry, folder, known, licences):
+    """An entry's line of the manifest. licences: those that cards have stated so far, by source; it grows."""
+    item, path = entry["item"], entry["path"]
+    source = item["url"] if item["kind"] == "url" else f"{item['repo_type']} {item['repo']}"
+    licence = item.get("licence")
+    if licence is None and item["kind"] == "hub":
+        if source not in licences:
+            licences[source] = licence_hub(
+                item["repo"], repo_type=item["repo_type"], revision=entry["commit"]
+            )
+        licence = licences[source]
+    return {
+        "path": path,
+        "source": source,
+        "revision": item.get("revision"),
+        "commit": entry["commit"],
+        "licence": licence or "none stated",
+        "bytes": (folder / path).stat().st_size,
+        "sha256": known[path],
+    }
 
 
 def _announced(item, lock):
@@ -131,10 +166,6 @@ def _checkpoint(repo, revision, lock):
             if not wanted.endswith("?"):
                 raise NotThere(f"model {repo} has no {' or '.join(names)}")
     return found
-
-
-def _there(folder, path, known):
-    return path in known and (folder / path).is_file() and sha256_of(folder / path) == known[path]
 
 
 def _size(count):

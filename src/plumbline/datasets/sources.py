@@ -104,6 +104,11 @@ def hub_place(repo, repo_type, revision, filename=""):
     return f"hub/{repo_type}/{repo}@{revision or 'main'}/{filename}"
 
 
+def hub_key(item):
+    """A hub item's key in the lock file."""
+    return f"{item['repo_type']}/{item['repo']}@{item['revision'] or 'main'}"
+
+
 def url_place(url):
     """Where a mirror has what a URL gives, relative to the mirror folder."""
     parts = urlsplit(url)
