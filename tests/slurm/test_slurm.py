@@ -46,6 +46,8 @@ class Cluster:
     def script(self, name, *arguments):
         call = ["bash", str(HERE / name), *arguments]
         done = subprocess.run(call, env={**os.environ, **self.environment}, capture_output=True, text=True)
+        if done.returncode == 77:
+            pytest.skip(f"Slurm is not here and cannot be installed: {done.stderr}")
         assert done.returncode == 0, done.stderr
 
     def ask(self, *call):
