@@ -29,6 +29,7 @@ TABLES = [
     "agreement",
     "comp_suff",
     "deletion_curves-sentiment-tiny",
+    "precision",
     "published_vs_reproduced",
     "rationale",
     "special_tokens",
