@@ -56,7 +56,7 @@ def test_tables_name_the_scale_and_hold_every_readout(finished):
         "uniform",
         "oracle",
     } <= set(frame["readout"])
-    assert set(frame["protocol"]) == {"published_bins", "standard", "mask"}
+    assert set(frame["protocol"]) == {"published_bins", "standard", "standard_bfloat16", "mask"}
 
 
 def test_limits_of_a_protocol(finished):
