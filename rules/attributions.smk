@@ -62,6 +62,7 @@ rule gather_attributions:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=code_of("gather"),
         kind="attributions",
     script:
         "../scripts/gather.py"

@@ -148,13 +148,15 @@ def log_of(stage, job):
 
 
 @functools.cache
-def modules(*names):
-    """A job's code: each source file of the package that it hangs on, with a digest of its content.
+def code_of(script, *names):
+    """A job's code: its script and each source file of the package that it hangs on, with a digest of its content.
 
     A parameter, not inputs: every input of every job is a node to be looked at, and a dozen of them a job cost half as much
     again as all else in planning a large grid (docs/scaling.md). Relative paths: moving the checkout makes nothing stale.
+    The script too: Snakemake would compare its time stamp, which every checkout sets anew (profiles/default).
     """
-    return [f"{os.path.relpath(file, SRC)} {digest_of(file)}" for file in module_files(*names)]
+    files = [os.path.join(workflow.basedir, "scripts", f"{script}.py"), *module_files(*names)]
+    return [f"{os.path.relpath(file, SRC)} {digest_of(file)}" for file in files]
 
 
 @functools.cache
@@ -355,25 +357,32 @@ def mirror_items():
 
 
 def attribution_code(wc):
-    return modules("attribution", "attribution.artefact", f"attribution.{wc.method}")
+    return code_of("attributions", "attribution", "attribution.artefact", f"attribution.{wc.method}")
 
 
 def contributions_code(wc):
     names = layered_methods(config, run_at(wc))
-    return modules("attribution", "attribution.contributions", *(f"attribution.{name}" for name in names))
+    return code_of(
+        "contributions",
+        "attribution",
+        "attribution.contributions",
+        *(f"attribution.{name}" for name in names),
+    )
 
 
 def faithfulness_code(wc):
     names = sorted({entry["protocol"] for entry in protocols_of(config, run_at(wc), wc.method)})
-    return modules("faithfulness", "faithfulness.artefact", *(f"faithfulness.{name}" for name in names))
+    return code_of(
+        "faithfulness", "faithfulness", "faithfulness.artefact", *(f"faithfulness.{name}" for name in names)
+    )
 
 
 def agreement_code():
-    return modules("agreement", *(f"agreement.{name}" for name in METRICS))
+    return code_of("agreement", "agreement", *(f"agreement.{name}" for name in METRICS))
 
 
-def consistency_code(*names):
-    return modules("agreement", *(f"agreement.{name}" for name in (*METRICS, "consistency", *names)))
+def consistency_code(script, *names):
+    return code_of(script, "agreement", *(f"agreement.{name}" for name in (*METRICS, "consistency", *names)))
 
 
 def compared(kind, wc):
@@ -389,7 +398,7 @@ def released_inputs():
 
 
 def isotropy_code():
-    return modules("attribution.isotropy")
+    return code_of("isotropy", "attribution.isotropy")
 
 
 def rollouts_options():

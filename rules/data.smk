@@ -17,6 +17,7 @@ rule download_dataset:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=code_of("download_dataset"),
         item=lambda wc: download_items(wc.dataset)[wc.file],
     script:
         "../scripts/download_dataset.py"
@@ -32,7 +33,7 @@ rule data:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: modules(f"datasets.{wc.dataset}"),
+        code=lambda wc: code_of("data", f"datasets.{wc.dataset}"),
         block=lambda wc: dataset_config(config, wc.dataset),
     script:
         "../scripts/data.py"
@@ -47,6 +48,7 @@ rule mirror:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=code_of("mirror"),
         files=mirror_items(),
         checkpoints=sorted(hub_checkpoints().values(), key=str),
     script:

@@ -65,6 +65,7 @@ rule gather_faithfulness:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=code_of("gather"),
         kind="faithfulness",
     script:
         "../scripts/gather.py"

@@ -19,6 +19,7 @@ rule download_model:
     conda:
         "../envs/plumbline.yaml"
     params:
+        code=code_of("download_model"),
         repo=lambda wc: hub_checkpoints()[wc.repo][0],
         revision=lambda wc: hub_checkpoints()[wc.repo][1],
     script:
@@ -47,7 +48,7 @@ rule model:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=modules("models.training"),
+        code=code_of("model", "models.training"),
         block=lambda wc: model_config(config, wc.dataset, wc.model, wc.seed),
         split=lambda wc: scored_split(config, run_at(wc)),
     script:

@@ -26,7 +26,7 @@ rule maps:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=modules("attribution.image_maps"),
+        code=code_of("maps", "attribution.image_maps"),
         options=lambda wc: {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")}
         | {"alpha": config[DIFFUSION]["alpha"]},
     script:
@@ -55,7 +55,7 @@ rule patch_faithfulness:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=modules("faithfulness.patches"),
+        code=code_of("patch_faithfulness", "faithfulness.patches"),
         options=lambda wc: {"images": image_run(wc)["perturbed"]}
         | {key: image_run(wc)[key] for key in ("fills", "ink")},
     script:

@@ -25,7 +25,7 @@ rule table:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: modules(f"tables.{output_id(wc.name)}"),
+        code=lambda wc: code_of("table", f"tables.{output_id(wc.name)}"),
         options=lambda wc: output_options(config, "tables", wc.name),
     script:
         "../scripts/table.py"

@@ -249,8 +249,9 @@ def test_second_run_does_nothing(finished):
 
 
 def test_touch_does_nothing(fresh):
-    for path in [*(fresh / "src").rglob("*.py"), *(fresh / "results").rglob("*.parquet"), *(fresh / "results").rglob("*.safetensors")]:  # fmt: skip
-        os.utime(path)
+    for kind in ("src/**/*.py", "scripts/*.py", "rules/*.smk", "results/**/*.parquet", "results/**/*.json"):
+        for path in fresh.glob(kind):
+            os.utime(path)
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
 
 
@@ -337,8 +338,9 @@ def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
 
 
-def test_comment_in_isotropy_reruns_its_chain_alone(fresh):
-    append(fresh / "src/plumbline/attribution/isotropy.py", "\n# A remark.\n")
+@pytest.mark.parametrize("file", ["src/plumbline/attribution/isotropy.py", "scripts/isotropy.py"])
+def test_comment_in_isotropy_reruns_its_chain_alone(fresh, file):
+    append(fresh / file, "\n# A remark.\n")
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted(ISOTROPY)
 
 

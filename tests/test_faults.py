@@ -267,7 +267,7 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
             os.kill(victim.pid, signal.SIGKILL)
     process.wait()
     assert workflow.snakemake(folder, "--unlock", "--configfile", workflow.TINY).returncode == 0
-    done = workflow.snakemake(folder, "--cores", "1", "--configfile", workflow.TINY)
+    done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY)
     assert done.returncode == 0, done.stdout
     undisturbed = workflow.files(finished / "results/tiny")
     again = workflow.files(folder / "results/tiny")
