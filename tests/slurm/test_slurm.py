@@ -124,6 +124,16 @@ class Run:
 
         return self.until(search)
 
+    def on_nodes(self):
+        """The processes that Slurm runs for it; list of psutil.Process."""
+        own, found = psutil.Process(self.process.pid), []
+        own = {own.pid, *(process.pid for process in own.children(recursive=True))}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid not in own and process.cwd() == str(self.folder):
+                    found.append(process)
+        return found
+
     def finish(self):
         """Wait for its end, which must be a good one."""
         code = self.process.wait(900)
@@ -247,7 +257,12 @@ def test_lost_node(cluster, tiny, begun, state):
     run = Run(cluster, begun, *TARGET)
     run.script("model.py")
     node = cluster.running()[run.submitted()[0]]
+    lost = run.on_nodes() if state == "down" else []
     cluster.ask("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
+    # What ran on a node that is lost is lost with it; here it would go on, and take away what the next attempt has written.
+    for process in lost:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     try:
         run.finish()
     finally:
