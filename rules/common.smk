@@ -397,10 +397,6 @@ def released_inputs():
     return {"matrices": multiberts.MATRICES} if config["released_seeds"] == "matrices" else {}
 
 
-def isotropy_code():
-    return code_of("isotropy", "attribution.isotropy")
-
-
 def rollouts_options():
     """What a job of the stage `rollouts` is told of the study's block; nothing where the study is off."""
     keys = ("thresholds", "scaled_thresholds", "flow_examples", "flow_tokens")

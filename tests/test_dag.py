@@ -249,8 +249,9 @@ def test_second_run_does_nothing(finished):
 
 
 def test_touch_does_nothing(fresh):
-    for kind in ("src/**/*.py", "scripts/*.py", "rules/*.smk", "results/**/*.parquet", "results/**/*.json"):
-        for path in fresh.glob(kind):
+    results = [f"results/**/*.{kind}" for kind in ("parquet", "safetensors", "json")]
+    for pattern in ("src/**/*.py", "scripts/*.py", "rules/*.smk", *results):
+        for path in fresh.glob(pattern):
             os.utime(path)
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
 
