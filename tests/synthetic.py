@@ -8,6 +8,7 @@ from plumbline import tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
+from plumbline.attribution.input_gradient import CORRELATIONS
 from plumbline.collect import PRINCIPAL
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
@@ -301,8 +302,9 @@ def _write_rollouts(path, lengths, seed, layers):
             scores = rollouts.readouts(
                 attention, 0, (0.5, 1.0), (0.2, 0.4), flow=definition == "corrected" and n < 8
             )
-            gradient, left = rng.random(n), 0.03 if definition == "corrected" else 1e-8
-            columns += rollouts.rows(number, definition, scores, gradient, left, seed)
+            left = 0.03 if definition == "corrected" else 1e-8
+            gradients = {name: rng.random(n) for _, name in CORRELATIONS.values()}
+            columns += rollouts.rows(number, definition, scores, gradients, left, seed)
     write_rows(path, dict(zip(rollouts.COLUMNS, zip(*columns, strict=True), strict=True)), kind="rollouts")
 
 

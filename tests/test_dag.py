@@ -188,17 +188,19 @@ def test_local_plan_without_a_mirror(plain):
 
 
 def test_paper_plan(plain):
-    """13 models of 11 distinct checkpoints, and 10 MultiBERTs; every download is planned without the network."""
+    """13 models of 11 distinct checkpoints, 3 of them on the drawn sentences too, and 10 MultiBERTs; every download is planned
+    without the network."""
     found = workflow.counts(plain, "--configfile", "config.paper.yaml")
     downloads = found.pop("download_dataset")
     assert downloads >= 4
     assert found.pop("total") == sum(found.values()) + downloads
-    methods = 22 * 11 + 4 + 9  # of BERT-base on SST-2 four more, of BERT-large six and the controls
+    # Of BERT-base on SST-2 four more, of BERT-large six and the controls, on the drawn sentences five and the controls.
+    methods = 22 * 11 + 4 + 9 + 3 * 8
     assert found == {
-        "download_model": 21, "data": found["data"], "model": 23, "attributions": methods, "faithfulness": methods,
-        "agreement": 23, "isotropy": 23, "contributions": 14, "download_released": 11, "released_seeds": 1, "rollouts": 2,
-        "seed_consistency": 1, "model_consistency": 6, "table": 14 + 9 + 6 + 2 + 2 + 5, "html_table": 14, "cost": 1,
-        "figure": 5 * 14 + 6 + 8 + 3 + 5 + 5 + 3 * 4, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
+        "download_model": 21, "data": found["data"], "model": 26, "attributions": methods, "faithfulness": methods,
+        "agreement": 26, "isotropy": 26, "contributions": 17, "download_released": 11, "released_seeds": 1, "rollouts": 2,
+        "seed_consistency": 1, "model_consistency": 7, "table": 17 + 9 + 6 + 2 + 2 + 5, "html_table": 17, "cost": 1,
+        "figure": 5 * 17 + 6 + 8 + 3 + 5 + 5 + 3 * 4, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
         "download_image_model": 2, "image_model": 2 + 9, "maps": 2, "patch_faithfulness": 2, **causal_jobs(9, 90),
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 
 import plumbline
 from plumbline.artefacts import check_file, write_rows
-from plumbline.datasets import DATASETS, load, raw_files, settings
+from plumbline.datasets import DATASETS, load, raw_files, settings, sst2_drawn
 from plumbline.datasets.sources import fetch
 from plumbline.errors import PlumblineError
 from tests.hub_server import hub
@@ -26,7 +26,7 @@ SOURCES = [(dataset, source) for dataset, entry in DATASETS.items() for source i
 
 
 def test_registry():
-    texts = {"sentiment", "reviews", "agreement", "sst2", "imdb", "imdb_25k", "yelp", "sva"}
+    texts = {"sentiment", "reviews", "agreement", "sst2", "sst2_drawn", "imdb", "imdb_25k", "yelp", "sva"}
     images = {"digits", "digits_half", "mnist", "cifar10", "imagenet", "imagenet_samples"}
     assert set(DATASETS) == texts | images
     assert images == {name for name, entry in DATASETS.items() if entry.task == "images"}
@@ -296,6 +296,28 @@ def test_mirrored_rows(dataset, tmp_path):
         assert positive is None or frame["label"].sum() == positive
         write_rows(tmp_path / "x.parquet", frame, kind="data")
         assert check_file(tmp_path / "x.parquet") == []
+
+
+def test_the_drawn_sample_is_what_random_gives_with_seed_10():
+    """The places as Python itself prints them for random.seed(10); random.sample(range(1821), 500)."""
+    places = sst2_drawn.drawn(1821)
+    assert (places[:8], places[-3:]) == ([1170, 66, 878, 988, 1183, 30, 422, 947], [881, 693, 364])
+    assert (len(set(places)), sum(places), max(places) < 1821) == (500, 455515, True)
+    assert sst2_drawn.drawn(1821, 20) == places[:20]
+    for rows, size in ((499, 500), (1821, 501)):
+        with pytest.raises(PlumblineError, match="draws 500 test rows"):
+            sst2_drawn.drawn(rows, size)
+
+
+@needs_mirror
+def test_the_drawn_sample_holds_the_rows_of_its_places():
+    whole = load("sst2", "test", {"source": "mirror"}, mirror=MIRROR)
+    frame = load("sst2_drawn", "test", {"source": "mirror"}, mirror=MIRROR)
+    assert frame["id"].tolist() == list(range(500))
+    assert frame["text"].tolist()[:2] == [whole["text"][1170], whole["text"][66]]
+    assert frame["text"].tolist() == [whole["text"][place] for place in sst2_drawn.drawn(1821)]
+    validation = load("sst2_drawn", "validation", {"source": "mirror"}, mirror=MIRROR)
+    assert validation.equals(load("sst2", "validation", {"source": "mirror"}, mirror=MIRROR))
 
 
 @needs_mirror

@@ -23,7 +23,7 @@ from plumbline.attribution import (
 )
 from plumbline.attribution.batch import Batch
 from plumbline.attribution.flow import flows, upper_bounds
-from plumbline.attribution.input_gradient import left_of_sum, logit_function
+from plumbline.attribution.input_gradient import left_of_sum, logit_function, references
 from plumbline.attribution.selective import largest_distance
 from plumbline.errors import PlumblineError
 from plumbline.models.encoders import undisturbed
@@ -280,7 +280,7 @@ def test_readouts_of_a_model_are_those_of_its_attention(architecture, task):
                 torch.testing.assert_close(found, scores, rtol=1e-4, atol=2e-5, msg=lambda text, name=readout: f"{name}: {text}")  # fmt: skip
 
 
-def test_input_gradient_is_the_sum_over_features():
+def test_input_gradient_is_read_out_in_three_ways():
     """Corrected: the predicted class, past the embedding block; as published: class 1, handed in as word embeddings."""
     model = small_model("bert")
     ids, _, _ = small_batch("bert", lengths=(7,))
@@ -290,8 +290,13 @@ def test_input_gradient_is_the_sum_over_features():
     leaf = block.clone().requires_grad_()
     logits = model.classifier(model.bert.pooler(model.bert.encoder(leaf)[0]))
     (gradient,) = torch.autograd.grad(logits[0, predicted], leaf)
-    found = attribute(model, ids, None, "input_gradient")
-    torch.testing.assert_close(found, gradient.sum(-1).abs(), rtol=1e-4, atol=1e-6)
+    wanted = {
+        "input_gradient": gradient.sum(-1).abs(),
+        "input_gradient_l2": gradient.square().sum(-1).sqrt(),
+        "input_gradient_dot": torch.einsum("btd,btd->bt", gradient, block).abs(),
+    }
+    for readout, scores in wanted.items():
+        torch.testing.assert_close(attribute(model, ids, None, readout), scores, rtol=1e-4, atol=1e-6)
     assert READOUTS["input_gradient_published"].noise
     batch = Batch(model.double(), ids)
     leaf = block.double().clone().requires_grad_()
@@ -300,6 +305,20 @@ def test_input_gradient_is_the_sum_over_features():
     with undisturbed(model):
         _, ours = function.gradient(block.double())
     torch.testing.assert_close(ours, gradient, rtol=1e-6, atol=1e-9)
+
+
+def test_norm_and_product_do_not_hang_on_the_axes_of_the_embedding():
+    """Rotating embeddings and gradients alike moves |sum_d g|, one arbitrary direction, and neither of the others."""
+    gradient, embeddings = torch.randn(
+        2, 1, 9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    rotation = torch.linalg.qr(
+        torch.randn(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    )[0]
+    before, after = references(gradient, embeddings), references(gradient @ rotation, embeddings @ rotation)
+    for readout in ("input_gradient_l2", "input_gradient_dot"):
+        torch.testing.assert_close(before[readout], after[readout])
+    assert spearmanr(before["input_gradient"][0], after["input_gradient"][0])[0] < 0.9
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
@@ -355,7 +374,12 @@ def test_stage_equals_a_direct_computation(folder):
         with undisturbed(model, "eager"), torch.no_grad():
             layers = model(input_ids=ids, output_attentions=True).attentions
         own = torch.stack([layer[0] for layer in layers]).double().numpy()
-        gradient = attribute(model, ids, None, "input_gradient")[0].numpy()
+        gradients = {
+            column: attribute(model, ids, None, readout)[0].numpy()
+            for column, readout in (
+                ("spearman", "input_gradient"), ("spearman_l2", "input_gradient_l2"), ("spearman_dot", "input_gradient_dot"),
+            )
+        }  # fmt: skip
         for threshold, readout in ((1.0, "selective_rollout"), (0.2, "selective_rollout_scaled")):
             scale = largest_distance(ids.shape[1]) if readout.endswith("scaled") else 1
             for suffix, position in (("", 0), ("_max", None)):
@@ -363,7 +387,8 @@ def test_stage_equals_a_direct_computation(folder):
                 for layer, scores in enumerate(relevance):
                     rows = kept.loc[[(number + 3, readout + suffix, layer)]]
                     row = rows[rows["threshold"] == threshold].iloc[0]
-                    assert row["spearman"] == pytest.approx(spearmanr(scores, gradient)[0], abs=1e-3)
+                    for column, gradient in gradients.items():
+                        assert row[column] == pytest.approx(spearmanr(scores, gradient)[0], abs=1e-3)
                     assert row["used"] == sum(place <= layer for place in used)
                     assert row["tokens"] == ids.shape[1]
     flowing = kept.xs("flow_max", level="readout").index.get_level_values("id").unique()

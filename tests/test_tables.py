@@ -275,6 +275,10 @@ def test_ablation_puts_back_one_defect_at_a_time(inputs):
     )
     assert cell.loc[("division", "grad_l2"), "with_defect"] == pytest.approx(rows["score"].mean() * 5 / 6)
     assert ("doubled_embedding", "alti") not in cell.index
+    # DeYoung et al.'s sum over |B| + 1 rescales and moves no rank: a convention, no defect.
+    assert set(frame[frame["convention"]]["defect"]) == {"division"}
+    assert not frame[frame["convention"]][["ranking_changed", "best_changed"]].any(axis=None)
+    assert (frame[frame["convention"]]["rank"] == frame[frame["convention"]]["rank_with_defect"]).all()
     twin = comp_suff.rows(inputs, OPTIONS).query(
         "protocol == 'standard' and kind == 'suff' and dataset == 'sentiment'"
     )

@@ -5,7 +5,8 @@
     corrected  the normal network; the gradient of the predicted class's logit
     published  the embedding block applied twice, attention and gradient alike; the logit of class 1
 
-Compared are raw attention, rollout with and without residual, the first layer alone, selective rollout at every
+The input gradient is read out in three ways (`plumbline.attribution.input_gradient.references`): |sum_d g|, as published,
+with average ranks and with dense ones; ||g||_2 and |g . x|, with average ranks. Compared with it are raw attention, rollout with and without residual, the first layer alone, selective rollout at every
 threshold, absolute and as a share of the largest distance that a text of n tokens allows, attention flow (corrected
 alone, since it is dear), and two controls. Everything after the network is computed in double precision.
 """
@@ -18,7 +19,7 @@ from ..artefacts import stream_records, write_rows
 from ..attribution.artefact import BATCH_TOKENS, like_lengths, run_examples
 from ..attribution.batch import Batch
 from ..attribution.flow import flow_shares
-from ..attribution.input_gradient import left_of_sum, logit_function, saliency
+from ..attribution.input_gradient import CORRELATIONS, left_of_sum, logit_function, references
 from ..attribution.rollout_variants import joint
 from ..attribution.selective import largest_distance, layer_means, read_out, select
 from ..models.encoders import load, replaced_output, undisturbed
@@ -28,8 +29,17 @@ from ..seeds import seed_of
 from . import spearman, spearman_dense
 
 DEFINITIONS = ("corrected", "published")
-COLUMNS = ("id", "definition", "readout", "threshold", "layer", "spearman", "spearman_dense", "used", "tokens",
-           "left_of_sum")  # fmt: skip
+COLUMNS = (
+    "id",
+    "definition",
+    "readout",
+    "threshold",
+    "layer",
+    *CORRELATIONS,
+    "used",
+    "tokens",
+    "left_of_sum",
+)
 
 
 def write_rollouts(
@@ -67,8 +77,8 @@ def write_rollouts(
 
 
 def _passes(network, tokenizer, examples):
-    """Each example's pass under each definition: id, definition, attention (layers, heads, n, n), position, saliency (n,)
-    and `left_of_sum`."""
+    """Each example's pass under each definition: id, definition, attention (layers, heads, n, n), position, readout of the
+    input gradient -> (n,), and `left_of_sum`."""
     import torch
 
     ids, mask = padded(examples, tokenizer.pad_token_id)
@@ -81,10 +91,13 @@ def _passes(network, tokenizer, examples):
                 attention = torch.stack(batch.attentions(), 1)
         _, gradient = function.gradient(embeddings)
         left = left_of_sum(gradient, batch.attention_mask).tolist()
-        scores = saliency(gradient).double().cpu().numpy()
+        scores = {
+            name: values.double().cpu().numpy() for name, values in references(gradient, embeddings).items()
+        }
         for row, (example, n) in enumerate(zip(examples, batch.lengths, strict=True)):
             own = attention[row, :, :, :n, :n].double()
-            yield example.id, definition, own, example.position, scores[row, :n], left[row]
+            gradients = {name: values[row, :n] for name, values in scores.items()}
+            yield example.id, definition, own, example.position, gradients, left[row]
 
 
 def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
@@ -119,21 +132,27 @@ def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
     }
 
 
-def rows(number, definition, scores, gradient, left, seed):
-    """Rows (`COLUMNS`) of one example and definition: every readout and control, layer by layer."""
-    n, layers = len(gradient), len(next(iter(scores.values()))[0])
+def rows(number, definition, scores, gradients, left, seed):
+    """Rows (`COLUMNS`) of one example and definition: every readout and control, layer by layer.
+
+    scores: see `readouts`; gradients: readout of the input gradient -> (n,).
+    """
+    n, layers = len(next(iter(gradients.values()))), len(next(iter(scores.values()))[0])
     controls = {"random": np.random.default_rng(seed).random(n), "position": 1 / (1 + np.arange(n))}
     scores = scores | {
         (name, None): (np.tile(values, (layers, 1)), None) for name, values in controls.items()
     }
     found = []
+    metrics = {"spearman": spearman, "spearman_dense": spearman_dense}
     for layer in range(layers):
-        vectors = np.stack([gradient, *(values[layer] for values, _ in scores.values())])
-        correlations = [metric.pairwise(vectors)[0, 1:] for metric in (spearman, spearman_dense)]
-        for (readout, threshold), (_, used), *pair in zip(
+        vectors = np.stack([*gradients.values(), *(values[layer] for values, _ in scores.values())])
+        pairs = {name: metric.pairwise(vectors) for name, metric in metrics.items()}
+        places = {name: place for place, name in enumerate(gradients)}
+        correlations = [pairs[metric][places[name], len(places) :] for metric, name in CORRELATIONS.values()]
+        for (readout, threshold), (_, used), *values in zip(
             scores, scores.values(), *correlations, strict=True
         ):
-            pair = [None if np.isnan(value) else value for value in pair]
+            values = [None if np.isnan(value) else value for value in values]
             count = None if used is None else used[layer]
-            found.append((number, definition, readout, threshold, layer, *pair, count, n, left))
+            found.append((number, definition, readout, threshold, layer, *values, count, n, left))
     return found

@@ -1,4 +1,11 @@
-"""Input-gradient saliency, |sum over d of the gradient of a logit|: what rollouts are compared with in print.
+"""Input-gradient saliency of a logit: what rollouts are compared with, as in print and in two ways that say more.
+
+g_t is the gradient with respect to x_t, both (D,). Three readouts of it:
+
+    input_gradient      |sum_d g_td|, as in print: |g . 1|, the derivative along one direction, (1, ..., 1), which no axis of an
+                        embedding singles out; any other direction of signs would do as well
+    input_gradient_l2   ||g_t||_2, which no rotation of the embedding changes
+    input_gradient_dot  |g_t . x_t|, the first-order effect of scaling the token's own vector
 
 The variable is the output x of the whole embedding block. `input_gradient` feeds it past that block, so the network is
 the normal one; `input_gradient_published` feeds it as word embeddings, to which the block adds positions and types and
@@ -21,6 +28,8 @@ ENTRY = Method(
     citation="Abnar & Zuidema 2020, arXiv 2005.00928, code; specs: thesis, section 1.1",
     readouts=(
         Readout(id="input_gradient", label="Input gradient (|sum|)"),
+        Readout(id="input_gradient_l2", label="Input gradient (L2)"),
+        Readout(id="input_gradient_dot", label="Input gradient · input (|g·x|)"),
         Readout(
             id="input_gradient_published",
             label="Input gradient (|sum|), as published",
@@ -30,17 +39,29 @@ ENTRY = Method(
     ),
 )
 
+# What the study of selective rollout correlates with rollouts: column of stage `rollouts` -> (metric of
+# plumbline.agreement, readout).
+CORRELATIONS = {
+    "spearman": ("spearman", "input_gradient"),
+    "spearman_dense": ("spearman_dense", "input_gradient"),
+    "spearman_l2": ("spearman", "input_gradient_l2"),
+    "spearman_dot": ("spearman", "input_gradient_dot"),
+}
+
 
 def compute(batch, readouts):
-    """|sum_d g_td| of the gradient g (batch, n, D) of one logit an example."""
+    """The readouts, (batch, n) each, of the gradient of one logit an example; one backward pass a definition."""
     import torch
 
     found = {}
-    for readout in readouts:
-        function = logit_function(batch, published=readout.endswith("_published"))
-        with torch.no_grad():
-            embeddings = function.embed(batch.input_ids)
-        found[readout] = saliency(function.gradient(embeddings)[1])
+    for suffix in ("", "_published"):
+        wanted = [readout for readout in readouts if readout.endswith("_published") == bool(suffix)]
+        if wanted:
+            function = logit_function(batch, published=bool(suffix))
+            with torch.no_grad():
+                embeddings = function.embed(batch.input_ids)
+            values = references(function.gradient(embeddings)[1], embeddings)
+            found |= {readout: values[readout.removesuffix(suffix)] for readout in wanted}
     return found
 
 
@@ -66,9 +87,13 @@ def logit_function(batch, *, published):
     return Function(batch, entry, block, logit)
 
 
-def saliency(gradient):
-    """|sum over d| of gradients (batch, n, D): (batch, n)."""
-    return gradient.sum(-1).abs()
+def references(gradient, embeddings):
+    """Readout id -> (batch, n), of gradients with respect to embeddings, (batch, n, D) both; padding is not masked."""
+    return {
+        "input_gradient": gradient.sum(-1).abs(),
+        "input_gradient_l2": gradient.norm(dim=-1),
+        "input_gradient_dot": (gradient * embeddings).sum(-1).abs(),
+    }
 
 
 def left_of_sum(gradient, mask):
@@ -77,4 +102,4 @@ def left_of_sum(gradient, mask):
     About 1e-7 in single and 1e-16 in double precision where the sum is zero but for rounding. mask: (batch, n).
     """
     gradient = gradient.double() * mask[..., None]
-    return saliency(gradient).sum(-1) / gradient.abs().sum((1, 2))
+    return gradient.sum(-1).abs().sum(-1) / gradient.abs().sum((1, 2))

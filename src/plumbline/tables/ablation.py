@@ -4,14 +4,18 @@ inputs: faithfulness (all methods, seeds). The starting point is protocol `stand
 probabilities, mean over the five bins. Each defect (specs/alti.md section 11) is put back alone:
 
 envelope          the running minimum (comp) or maximum (suff) in place of the probability itself
-division          the sum over five bins divided by six
 doubled_embedding gradients of a function that applies the embedding block twice (agreement: and of the softmax over
                   positions instead of the sigmoid); readouts of gradient and integrated gradients
 raw_norms         GlobEnc without dividing rows by their sum
 ddof              the Bessel-corrected standard deviation in ALTI; norm_rollout and globenc do not depend on it, since
                   their rows are divided by their sum
 sigmoid           blank-out as softmax minus sigmoid
-all               every one of them together: what the published tables show
+all               every one of them together, and the convention: what the published tables show
+
+A convention is no defect (column `convention`):
+
+division          the sum over five bins divided by six. DeYoung et al. 2020 divide by |B| + 1 in the paper and by |B| in
+                  their code. It makes every score 5/6 of what it was, so it moves no rank.
 
 A readout has a row under a defect that can move it. Differences are averaged over seeds example by example; their
 interval is a bootstrap over examples of the paired difference. Ranks are among the corrected readouts of the model,
@@ -40,15 +44,16 @@ from . import latex as tex
 
 ENTRY = Output(
     id="ablation",
-    label="Defects of the reference, one at a time",
+    label="Defects and conventions of the reference, one at a time",
     study="alti",
     needs=("faithfulness",),
     order=50,
 )
 
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower
-# Defects of the score, then those of a definition by the method that has them corrected.
+# What changes the score, then defects of a definition by the method that has them corrected.
 OF_SCORE = ("envelope", "division")
+CONVENTIONS = ("division",)
 OF_METHOD = {
     "gradient": "doubled_embedding",
     "ig": "doubled_embedding",
@@ -60,7 +65,7 @@ DEFECTS = (*OF_SCORE, *dict.fromkeys(OF_METHOD.values()), "all")
 
 
 def rows(inputs, options):
-    """One row a data set, model, kind, defect and readout that it can move. options: scale, bootstrap.
+    """One row a data set, model, kind, defect or convention, and readout that it can move. options: scale, bootstrap.
 
     ranking_changed, best_changed: whether any rank, or the best readout, is another one under the defect.
     PlumblineError where no model has scores under protocol `standard`.
@@ -84,7 +89,19 @@ def rows(inputs, options):
     frame = pd.concat(blocks, ignore_index=True).assign(
         scale=options["scale"], interval=f"{interval_text(options)}, of the paired difference"
     )
-    first = ["scale", "dataset", "model", "kind", "defect", "readout", "label", "corrected", "with_defect"]
+    frame["convention"] = frame["defect"].isin(CONVENTIONS)
+    first = [
+        "scale",
+        "dataset",
+        "model",
+        "kind",
+        "defect",
+        "convention",
+        "readout",
+        "label",
+        "corrected",
+        "with_defect",
+    ]
     return frame[
         [*first, "difference", "lower", "upper", "rank", "rank_with_defect", "ranking_changed", "best_changed",
          "examples", "seeds", "interval"]
@@ -181,7 +198,7 @@ def _ranks(means, kind):
     return (-KINDS[kind] * means).rank(method="min").astype(int)
 
 
-HEADS = {"envelope": "envelope", "division": "sum/6", "definition": "definition", "all": "all"}
+HEADS = {"envelope": "envelope", "definition": "definition", "division": "sum/6 (convention)", "all": "all"}
 
 
 def latex(frame, options):
@@ -208,7 +225,8 @@ def _table(key, part, options):
         tex.escape(
             "What each defect of the reference adds to the corrected score; index and exponent: the interval of the "
             "paired difference; in brackets the rank, corrected and with the defect, where it moves. Definition: "
-            f"{', '.join(dict.fromkeys(OF_METHOD.values()))}, as the readout has it."
+            f"{', '.join(dict.fromkeys(OF_METHOD.values()))}, as the readout has it. Sum/6: DeYoung et al.'s |B| + 1, a "
+            "convention and no defect; it rescales every score."
         ),
         tex.escape(
             f"Ranking changed by: {', '.join(changed) or 'none'}; best readout by: {', '.join(best) or 'none'}."

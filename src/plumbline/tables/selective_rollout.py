@@ -2,7 +2,9 @@
 
 inputs: rollouts (one file a seed), models (any file of each model's folder). What is correlated stands in
 plumbline.agreement.rollouts: Spearman's correlation over the tokens of a text, with average ranks or dense ranks as
-published; no unit, in [-1, 1]. Each example is averaged over seeds first; intervals are a bootstrap over examples, of the
+published; no unit, in [-1, 1]. metric is the column of the artefact, reference the readout of the input gradient that it is
+with: `input_gradient`, |sum_d g| as in print (spearman, spearman_dense), which is the derivative along one arbitrary
+direction; `input_gradient_l2`, ||g||_2 (spearman_l2); `input_gradient_dot`, |g . x| (spearman_dot). Each example is averaged over seeds first; intervals are a bootstrap over examples, of the
 mean (lower, upper) and of the median. ratio is a readout's median over that of rollout with all layers, read out likewise,
 and over_first its median less that of the first layer alone; their intervals resample the same examples for both.
 joint_not_positive is the share of resamples whose median of rollout is not positive: where it is not near zero, a ratio
@@ -13,6 +15,7 @@ leaves of the gradient, median over examples.
 import numpy as np
 
 from ..artefacts import read_rows
+from ..attribution.input_gradient import CORRELATIONS
 from ..collect import (
     by_model,
     dataset_label,
@@ -39,7 +42,6 @@ ENTRY = Output(
     order=110,
 )
 
-METRICS = ("spearman", "spearman_dense")
 DEFINITIONS = ("corrected", "published")
 # The threshold of the published experiment.
 PUBLISHED_THRESHOLD = 1.0
@@ -53,7 +55,7 @@ NOISE = 1e-5
 
 
 def rows(inputs, options):
-    """One row a data set, model, definition, metric, layer, readout and threshold.
+    """One row a data set, model, definition, metric, reference, layer, readout and threshold.
 
     options: scale, bootstrap. A published ratio stands beside the published definition where the model has as many
     layers; published_checkpoint says whether it is that model.
@@ -69,16 +71,17 @@ def rows(inputs, options):
         depth = int(frame["layer"].max()) + 1
         for definition in DEFINITIONS:
             own = frame[frame["definition"] == definition]
-            for metric in METRICS:
+            for metric, (_, reference) in CORRELATIONS.items():
                 block = _block(own, metric, options, seed_of(ENTRY.id, dataset, model))
                 about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"], "depth": depth,
-                         "definition": definition, "metric": metric, "seeds": seeds_of(items)}  # fmt: skip
+                         "definition": definition, "metric": metric, "reference": reference,
+                         "seeds": seeds_of(items)}  # fmt: skip
                 blocks.append(_beside(block.assign(**about), entries_of(ENTRY.id, dataset, metrics)))
     frame = pd.concat(blocks, ignore_index=True).assign(
         scale=options["scale"], interval=interval_text(options)
     )
     frame["threshold"] = frame["threshold"].where(frame["threshold"] != NONE)
-    first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", *KEYS]
+    first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", "reference", *KEYS]
     numbers = [
         f"{name}{end}"
         for name in ("", "median", "ratio", "over_first")
