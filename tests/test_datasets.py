@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -185,22 +187,199 @@ def test_wrong_numbers_of_rows(mirror):
         imdb("train", mirror, validation=40)
 
 
-def test_damaged_tables(tmp_path):
-    def fault(lines, match):
-        write_mirror(tmp_path, {"imdb/test.tsv.gz": lines})
-        with pytest.raises(PlumblineError, match=match):
-            imdb("test", tmp_path)
+GOOD = [("a fine film", 1), ("a dull film", 0)]
+PLAIN = b"text\tlabel\na fine film\t1\na dull film\t0\n"
+# What a table's bytes are -> its rows, or what the one line says besides the file's name.
+TABLES = {
+    "as it should be": (PLAIN, GOOD),
+    "no last newline": (PLAIN[:-1], GOOD),
+    "CRLF": (PLAIN.replace(b"\n", b"\r\n"), GOOD),
+    "CR": (PLAIN.replace(b"\n", b"\r"), GOOD),
+    "a byte order mark": (b"\xef\xbb\xbf" + PLAIN, GOOD),
+    "empty lines": (PLAIN.replace(b"\n", b"\n\n"), GOOD),
+    "other columns, another order": (b"id\tlabel\ttext\n7\t1\ta fine film\n8\t0\ta dull film\n", GOOD),
+    "a tab too many, in the header too": (PLAIN.replace(b"\n", b"\t\n"), GOOD),
+    "quotation marks are characters": (
+        b'text\tlabel\n"a ""fine"" film\t1\na \'dull" film\t0\n', [('"a ""fine"" film', 1), ("a 'dull\" film", 0)],
+    ),
+    "words that pandas takes for missing": (b"text\tlabel\nNA\t1\nnull\t0\n", [("NA", 1), ("null", 0)]),
+    "line ends of Unicode": (
+        "text\tlabel\na fine\u2028film\t1\na dull\x85film\t0\n".encode(), [("a fine\u2028film", 1), ("a dull\x85film", 0)],
+    ),
+    # The first of the fields becomes pandas's index, and `text` the label's.
+    "a tab too many in every row": (b"text\tlabel\na fine film\t1\t\na dull film\t0\t\n", "row 0 .*line 2.* has 3 fields, its first line 2"),
+    "two tabs too many in every row": (b"text\tlabel\nx\ty\ta fine film\t1\n", "row 0 .* has 4 fields"),
+    "a tab too many in front": (b"text\tlabel\n\ta fine film\t1\n", "row 0 .* has 3 fields"),
+    "a tab too many in one row": (PLAIN + b"a film\t1\t\n", "row 2 .*line 4.* has 3 fields"),
+    "a tab within a quoted text": (b'text\tlabel\n"a fine\tfilm"\t1\n', "row 0 .* has 3 fields"),
+    "a line end within a quoted text": (b'text\tlabel\n"a fine\nfilm"\t1\n', "row 0 .* has 1 fields"),
+    "a field too few": (PLAIN + b"a film\n", "row 2 .* has 1 fields"),
+    "commas": (PLAIN.replace(b"\t", b","), "has no column 'text'; it has text,label"),
+    "no header": (PLAIN.split(b"\n", 1)[1], "has no column 'text'"),
+    "another header": (PLAIN.replace(b"label", b"stars"), "has no column 'label'; it has text, stars"),
+    "two columns of a name": (b"text\tlabel\tlabel\na\t1\t0\n", "has more than one column 'label'"),
+    "an empty text": (PLAIN + b" \t1\n", "row 2 .*line 4.* has an empty text"),
+    "a label beyond the classes": (PLAIN + b"a film\t7\n", "row 2 .* has the label 7; legal: 0 to 1"),
+    "the mark of hidden labels": (PLAIN + b"a film\t-1\n", "row 2 .* has the label -1; legal: 0 to 1"),
+    "a label in words": (PLAIN + b"a film\tgood\n", "row 2 .* has no integer label: 'good'"),
+    "half a label": (PLAIN + b"a film\t0.5\n", "row 2 .* has no integer label"),
+    "an empty label": (PLAIN + b"a film\t\n", "row 2 .* has no integer label: ''"),
+    "a label beyond int64": (PLAIN + b"a film\t" + b"9" * 30 + b"\n", "row 2 .* has no integer label"),
+    "a NUL byte": (PLAIN.replace(b"dull", b"du\0ll"), "line 3 .* holds a NUL byte"),
+    "UTF-16": (PLAIN.decode().encode("utf-16"), "line 1 .* holds a NUL byte"),
+    "Latin-1": ("text\tlabel\nan unusual café\t1\n".encode("latin-1"), "line 2 .* is not UTF-8"),
+    "nothing": (b"", "is empty"),
+    "a header alone": (b"text\tlabel\n", "has no rows"),
+}  # fmt: skip
 
-    fault([("text", "stars"), ("a", 1)], "has no column 'label'; it has text, stars")
-    fault(
-        [("text", "label"), ("a", 1), ("  ", 0)],
-        r"row \d of the test split of dataset 'imdb' \(mirror\) has an empty text",
+
+def in_mirror(folder, name, content):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    with open(folder / "SHA256SUMS", "a") as out:
+        out.write(f"{digest}  {name}\n")
+
+
+def found_or_fault(dataset, split, expected, path, **where):
+    """A split's rows, or the one line in place of them."""
+    if isinstance(expected, list):
+        frame = load(dataset, split, {"order": "source", **where.pop("block", {})}, **where)
+        assert list(zip(frame["text"], frame["label"], strict=True)) == expected
+        return
+    with pytest.raises(PlumblineError, match=expected) as caught:
+        load(dataset, split, {"order": "source", **where.pop("block", {})}, **where)
+    assert "\n" not in str(caught.value)
+    assert path is None or path in str(caught.value) or "has no rows" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
+def test_tables_give_the_right_rows_or_one_line_with_file_and_row(tmp_path, name, packed):
+    content, expected = TABLES[name]
+    for dataset, file in (
+        ("imdb", "imdb/test.tsv.gz"),
+        ("yelp", "yelp/test.tsv.gz"),
+        ("sst2", "sst2/test.tsv.gz"),
+    ):
+        in_mirror(tmp_path, file, gzip.compress(content) if packed and content else content)
+        found_or_fault(dataset, "test", expected, str(tmp_path / file), mirror=tmp_path)
+        (tmp_path / "SHA256SUMS").unlink()
+
+
+@pytest.mark.parametrize("length", [1, 8, 30, -1])
+def test_a_gzip_file_that_ends_early(tmp_path, length):
+    in_mirror(tmp_path, "imdb/test.tsv.gz", gzip.compress(PLAIN)[:length])
+    found_or_fault(
+        "imdb",
+        "test",
+        "damaged gzip file|is not UTF-8|has no column",
+        str(tmp_path / "imdb/test.tsv.gz"),
+        mirror=tmp_path,
     )
-    fault([("text", "label"), ("a", 7)], "has the label 7; legal: 0 to 1")
-    fault([("text", "label"), ("a", "good")], "no integer label")
-    fault([("text", "label")], "has no rows")
+
+
+def test_a_gzip_file_damaged_inside(tmp_path):
+    content = bytearray(gzip.compress(PLAIN * 50))
+    content[40] ^= 255
+    in_mirror(tmp_path, "imdb/test.tsv.gz", bytes(content))
+    found_or_fault("imdb", "test", "damaged gzip file", str(tmp_path / "imdb/test.tsv.gz"), mirror=tmp_path)
     with pytest.raises(PlumblineError, match="has no imdb/train.tsv.gz"):
         imdb("train", tmp_path)
+
+
+AGREEMENT = "sentence\ttarget_index\tverb_correct\tverb_incorrect\tlabel\tn_attractors\n"
+SENTENCES = [f"the cat number {number} sleeps" for number in range(12)]
+LEGAL = AGREEMENT + "".join(f"{text}\t4\tsleeps\tsleep\tVBZ\t0\n" for text in SENTENCES)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("a dog naps\t2\tnaps\tnap\tVBZ\t0", None),
+        ("a dog naps\t2\tnaps\tnaps\t?\t0", None),  # of unknown number: dropped
+        ("a dog naps\t3\tnaps\tnap\tVBZ\t0", "row 12 .* has 3 words, its target_index is 3"),
+        ("a dog naps\t-1\tnaps\tnap\tVBZ\t0", "row 12 .*line 14.* has the target_index -1; legal: 0 or more"),
+        ("a dog naps\t\tnaps\tnap\tVBZ\t0", "row 12 .* has no integer target_index"),
+        ("a dog naps\t2\t\tnap\tVBZ\t0", "row 12 .* has an empty verb_correct"),
+        ("a dog naps\t2\tnaps\tNaps\tVBZ\t0", "row 12 .* has two equal verbs and the label 'VBZ'"),
+        ("a dog naps\t2\tnaps\tnap\tVB\t0", "row 12 .* has the label 'VB'; legal: VBP, VBZ"),
+        ("a dog naps\t2\tnaps\tnap\tVBZ\t-2", "row 12 .* has the n_attractors -2"),
+        ("a dog naps\t2\tnaps\tnap\tVBZ\t0\t", "row 12 .* has 7 fields"),
+        ("\t2\tnaps\tnap\tVBZ\t0", "row 12 .* has an empty sentence"),
+        ("***mask*** dog naps\t2\tnaps\tnap\tVBZ\t0", r"row 12 .* has not one \*\*\*mask"),
+    ],
+)
+def test_tables_of_agreement(tmp_path, row, expected):
+    test = "sentence_masked\tverb_correct\tverb_incorrect\tlabel\tn_attractors\na cow ***mask***\teats\teat\tVBZ\t0\n"
+    in_mirror(tmp_path, "sva/lgd_subset.tsv.gz", gzip.compress(test.encode()))
+    in_mirror(tmp_path, "sva/linzen_filtered.tsv.gz", gzip.compress((LEGAL + row + "\n").encode()))
+    block = {"source": "mirror", "validation": 1}
+    if expected is None:
+        rows = [load("sva", split, block, mirror=tmp_path) for split in ("train", "validation")]
+        assert sum(map(len, rows)) == 12 + ("?" not in row)
+        assert all((frame["text"].str.split().str[-1] == "***mask***").all() for frame in rows)
+    else:
+        path = str(tmp_path / "sva/linzen_filtered.tsv.gz")
+        found_or_fault("sva", "train", expected, path, mirror=tmp_path, block=block)
+
+
+def test_a_vocabulary_with_other_line_ends_is_the_same(tmp_path):
+    folder = tmp_path / "sva"
+    folder.mkdir()
+    lines = [f"0\tx\tthe {word} number {n} ***mask***\t{pair}\n" for n in range(10) for word, pair in
+             (("cat", "has\thave"), ("cats", "have\thas"))]  # fmt: skip
+    (folder / "lgd_dataset.tsv").write_text("".join(lines))
+    found = []
+    for end in ("\n", "\r\n"):
+        (folder / "vocab.txt").write_bytes(f"[PAD]{end}has{end}have{end}".encode())
+        found.append(load("sva", "train", {"source": "url"}, downloads=tmp_path))
+    assert len(found[0]) == 14 and found[1].equals(found[0])
+    (folder / "vocab.txt").write_text("[PAD]\n")
+    with pytest.raises(PlumblineError, match="the 0 rows of .*lgd_dataset.tsv .* cannot be divided"):
+        load("sva", "train", {"source": "url"}, downloads=tmp_path)
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return gzip.compress(header + array.astype("uint8").tobytes())
+
+
+PICTURES, DIGITS = np.arange(5 * 28 * 28).reshape(5, 28, 28) % 251, np.array([3, 1, 4, 1, 5])
+NO_IDX = "is no IDX file of bytes"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "expected"),
+    [
+        (idx(PICTURES), idx(DIGITS), None),
+        (idx(PICTURES), idx(DIGITS[:4]), "images.* has 5 images, .*labels.* 4 labels"),
+        (idx(PICTURES[:4]), idx(DIGITS), "has 4 images, .* 5 labels"),
+        (idx(PICTURES[:0]), idx(DIGITS[:0]), "has no rows"),
+        (idx(DIGITS), idx(PICTURES), "images.* has 1 dimensions, not 3"),
+        (idx(PICTURES), idx(PICTURES), "labels.* has 3 dimensions, not 1"),
+        (idx(PICTURES), idx(np.array([3, 1, 10, 1, 5])), "row 2 of .*labels.* has the label 10; legal: 0 to 9"),
+        (idx(PICTURES)[:-9], idx(DIGITS), "images.* is no gzip file"),
+        (idx(PICTURES), idx(DIGITS)[:11], "labels.* is no gzip file"),
+        (gzip.compress(gzip.decompress(idx(PICTURES))[:-1]), idx(DIGITS), "images.* holds 3919 values"),
+        (gzip.compress(gzip.decompress(idx(PICTURES))[:9]), idx(DIGITS), f"images.* {NO_IDX}"),
+        (idx(PICTURES), gzip.compress(b"\0\0\x08"), f"labels.* {NO_IDX}"),
+        (idx(PICTURES), gzip.compress(b""), f"labels.* {NO_IDX}"),
+        (idx(PICTURES), gzip.compress(b"\0\0\x0d\x01\0\0\0\x05" + bytes(20)), f"labels.* {NO_IDX}"),
+        (idx(PICTURES), b"version https://git-lfs.github.com/spec/v1\n", "labels.* is no gzip file"),
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
+def test_files_of_mnist_agree_or_one_line_says_which_does_not(tmp_path, pictures, labels, expected):
+    in_mirror(tmp_path, "mnist/t10k-images-idx3-ubyte.gz", pictures)
+    in_mirror(tmp_path, "mnist/t10k-labels-idx1-ubyte.gz", labels)
+    if expected:
+        with pytest.raises(PlumblineError, match=expected):
+            load("mnist", "test", {"source": "mirror"}, mirror=tmp_path)
+        return
+    frame = load("mnist", "test", {"source": "mirror"}, mirror=tmp_path)
+    assert frame["label"].tolist() == DIGITS.tolist()
+    assert (np.stack(frame["pixels"]) == PICTURES.reshape(5, -1)).all()
 
 
 # ---------------------------------------------------------------- hub and url
@@ -230,6 +409,30 @@ def test_hub_from_download_to_rows(tmp_path, monkeypatch):
     (tmp_path / "downloads" / "sst2" / "train.parquet").write_bytes(b"damaged")
     with pytest.raises(PlumblineError, match="train.parquet is not a Parquet file"):
         load("sst2", "train", block, downloads=tmp_path / "downloads")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"text": ["a", "b"], "label": [0, 1]}, [("a", 0), ("b", 1)]),
+        ({"text": ["a", None], "label": [0, 1]}, "row 1 of .* has no text"),
+        ({"text": ["a", " "], "label": [0, 1]}, "row 1 of .* has an empty text"),
+        ({"text": ["a", "b"], "label": [0, None]}, "row 1 of .* has no label"),
+        ({"text": ["a", "b"], "label": [0.0, 0.5]}, "column 'label' of .* is float64, not whole numbers"),
+        ({"text": ["a", "b"], "label": ["0", "1"]}, "column 'label' of .* not whole numbers"),
+        ({"text": ["a", "b"], "label": [False, True]}, "column 'label' of .* is bool, not whole numbers"),
+        ({"text": ["a", "b"], "label": [0, 2]}, "row 1 of .* has the label 2; legal: 0 to 1"),
+        ({"text": ["a", "b"], "label": [0, -1]}, "row 1 of .* has the label -1; legal: 0 to 1"),
+        ({"text": [1, 2], "label": [0, 1]}, "column 'text' of .* is int64, not text"),
+        ({"sentence": ["a", "b"], "label": [0, 1]}, "has no column 'text'; it has sentence, label"),
+    ],
+)
+def test_parquet_tables_give_the_right_rows_or_one_line(tmp_path, columns, expected):
+    for dataset in ("imdb", "yelp"):
+        (tmp_path / dataset).mkdir()
+        parquet(tmp_path / dataset, "test.parquet", **columns)
+        path = str(tmp_path / dataset / "test.parquet")
+        found_or_fault(dataset, "test", expected, path, downloads=tmp_path, block={"source": "hub"})
 
 
 def test_missing_download(tmp_path):
@@ -272,7 +475,7 @@ def test_sva_is_prepared_as_published(tmp_path):
         ]
     (folder / "lgd_dataset.tsv").write_text("0\tfull\tno mask here\thas\thave\n")
     with pytest.raises(
-        PlumblineError, match=r"sva: row 0 of the source has not one \*\*\*mask\*\*\*: no mask here"
+        PlumblineError, match=r"row 0 of .*lgd_dataset.tsv has not one \*\*\*mask\*\*\*: no mask here"
     ):
         load("sva", "train", {"source": "url"}, downloads=tmp_path)
 

@@ -61,8 +61,30 @@ def read_json(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
-    except json.JSONDecodeError as fault:
+    except (ValueError, RecursionError) as fault:  # a ValueError is also what is not UTF-8
         raise PlumblineError(f"{path} is not JSON ({fault}): remove it and run again") from None
+
+
+def load_weights(model, path):
+    """Load a safetensors file into an nn.Module whose parameters it holds, all and no others.
+
+    Raises PlumblineError, with the file's name, where it is missing, damaged, or of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
+    except (SafetensorError, ValueError) as fault:
+        raise PlumblineError(
+            f"{path} is not a safetensors file, or damaged ({fault}): remove it and run again"
+        ) from None
+    except RuntimeError as fault:
+        raise PlumblineError(
+            f"{path} has the weights of another network ({fault}): remove it and run again"
+        ) from None
 
 
 def schema(name):
@@ -125,9 +147,11 @@ def rows_writer(path, *, kind):
             # In one piece, so that the sizes in which rows came do not show in the bytes.
             nonlocal writer
             if writer is None:
+                # Without checksums a damaged byte may come back as another number.
                 writer = pq.ParquetWriter(
-                    temporary, group.schema, compression="zstd", **_encoding(group.schema)
-                )
+                    temporary, group.schema, compression="zstd", write_page_checksum=True,
+                    **_encoding(group.schema),
+                )  # fmt: skip
             writer.write_table(group.combine_chunks(), row_group_size=ROW_GROUP)
 
         try:
@@ -183,13 +207,18 @@ def _encoding(schema):
 
 
 def read_rows(path, columns=None):
-    """The rows of a Parquet artefact as a pandas DataFrame."""
-    return open_rows(path).read(columns=columns).to_pandas()
+    """The rows of a Parquet artefact as a pandas DataFrame; columns: names, None: all.
+
+    Raises PlumblineError, with the file's name, as do all readers here: for a missing or damaged file, and a missing column.
+    """
+    with _readable(path):
+        return _read(open_rows(path), path, columns).to_pandas()
 
 
 def read_records(path, columns=None):
     """The rows of a Parquet artefact as a list of dicts; for jobs that do without pandas and its import."""
-    return open_rows(path).read(columns=columns).to_pylist()
+    with _readable(path):
+        return _read(open_rows(path), path, columns).to_pylist()
 
 
 def stream_records(path, columns=None, *, start=0, stop=None):
@@ -200,23 +229,48 @@ def stream_records(path, columns=None, *, start=0, stop=None):
     for group in range(file.num_row_groups):
         last = first + file.metadata.row_group(group).num_rows
         if first < stop and last > start:
-            table = file.read_row_group(group, columns=columns)
             here = max(start - first, 0)
-            yield from table.slice(here, min(stop, last) - first - here).to_pylist()
+            with _readable(path):
+                found = (
+                    _read(file, path, columns, group).slice(here, min(stop, last) - first - here).to_pylist()
+                )
+            yield from found
         first = last
 
 
 def open_rows(path):
-    """A Parquet artefact as a pyarrow.parquet.ParquetFile: `metadata.num_rows`, `schema_arrow.names`, `read`."""
-    import pyarrow as pa
+    """A Parquet artefact as a pyarrow.parquet.ParquetFile, for `metadata.num_rows` and `schema_arrow.names`."""
     import pyarrow.parquet as pq
 
+    with _readable(path):
+        return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def _read(file, path, columns=None, group=None):
+    """Columns (None: all) of an open file, or of one of its row groups, as a pyarrow table."""
+    known = file.schema_arrow.names
+    for name in columns or ():
+        if name not in known:
+            raise PlumblineError(f"{path} has no column '{name}'; it has {', '.join(known)}: make it again")
+    return file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
+
+
+@contextlib.contextmanager
+def _readable(path):
+    """Turn what pyarrow raises for a missing or damaged Parquet file into one PlumblineError with its name."""
+    import pyarrow as pa
+
     try:
-        return pq.ParquetFile(path)
+        yield
     except FileNotFoundError:
         raise PlumblineError(f"missing file {path}: make it with `snakemake {path}`") from None
-    except pa.ArrowInvalid as fault:
-        raise PlumblineError(f"{path} is not a Parquet file ({fault}): remove it and run again") from None
+    except (IsADirectoryError, PermissionError):
+        raise  # the operating system's own, with the name
+    # A damaged page is an OSError, a damaged length also one of memory, a damaged text a UnicodeDecodeError.
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as fault:
+        raise PlumblineError(
+            f"{path} is not a Parquet file, or damaged ({fault}): remove it and run again"
+        ) from None
 
 
 def gather_rows(path, shards, *, kind):
@@ -226,7 +280,9 @@ def gather_rows(path, shards, *, kind):
             file = open_rows(shard)
             write(file.schema_arrow.empty_table())  # a shard may have no rows
             for group in range(file.num_row_groups):
-                write(file.read_row_group(group))
+                with _readable(shard):
+                    table = _read(file, shard, group=group)
+                write(table)
 
 
 def check_table(table, kind):
@@ -263,11 +319,10 @@ def check_table(table, kind):
 
 
 def check_file(path):
-    """Faults of a Parquet artefact against the schema that its own metadata names."""
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(path).read()
+    """Faults of a Parquet artefact against the schema that its own metadata names; PlumblineError for a damaged file."""
+    with _readable(path):
+        table = _read(open_rows(path), path)
     kind = (table.schema.metadata or {}).get(b"plumbline")
-    if kind is None:
+    if kind is None or not (SCHEMAS / f"{kind.decode(errors='replace')}.yaml").is_file():
         return ["no schema is named in the file's metadata"]
     return check_table(table, kind.decode())

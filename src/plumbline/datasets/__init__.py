@@ -110,12 +110,13 @@ def load(dataset, split, block, *, mirror=None, downloads=None):
 
     module = importlib.import_module(f"{__name__}.{dataset}")
     frame = pd.DataFrame(module.rows(split, block, files)).reset_index(drop=True)
-    _check(frame, f"{split} split of dataset '{dataset}' ({block['source']})", entry)
+    hidden = split in entry.hidden.get(block["source"], ())
+    _check(frame, f"{split} split of dataset '{dataset}' ({block['source']})", entry, hidden)
     frame.insert(0, "id", range(len(frame)))
     return frame
 
 
-def _check(frame, what, entry):
+def _check(frame, what, entry, hidden):
     if not len(frame):
         raise PlumblineError(f"the {what} has no rows")
     empty = frame.index[frame["text"].str.strip() == ""] if "text" in frame else []
@@ -123,7 +124,8 @@ def _check(frame, what, entry):
         raise PlumblineError(f"row {empty[0]} of the {what} has an empty text: correct the source")
     if not entry.label_names:
         return
-    wrong = frame.index[~frame["label"].isin([HIDDEN, *range(len(entry.label_names))])]
+    legal = [*range(len(entry.label_names)), *([HIDDEN] if hidden else [])]
+    wrong = frame.index[~frame["label"].isin(legal)]
     if len(wrong):
         raise PlumblineError(f"row {wrong[0]} of the {what} has the label {frame['label'][wrong[0]]}; "
                              f"legal: 0 to {len(entry.label_names) - 1}")  # fmt: skip

@@ -35,7 +35,7 @@ def rows(split, block, files):
     import numpy as np
 
     path = files("test.parquet" if split == "test" else "train.parquet")
-    frame = raw.read_parquet(path, {"img": "image", "label": "label"})
+    frame = raw.read_parquet(path, {"img": "image", "label": "label"}, integers={"label": (0, 9)})
     if split != "test":
         frame = images.carve(frame, split, block, "cifar10")
     frame = raw.limit(frame, split, block, "cifar10")

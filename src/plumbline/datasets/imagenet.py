@@ -35,7 +35,7 @@ def rows(split, block, files):
     import numpy as np
 
     path = files("validation.parquet")
-    frame = raw.read_parquet(path, {"image": "image", "label": "label"})
+    frame = raw.read_parquet(path, {"image": "image", "label": "label"}, integers={"label": (0, 999)})
     frame = raw.limit(frame, split, block, "imagenet")
     pictures = []
     for number, item in enumerate(frame["image"]):

@@ -1,8 +1,5 @@
 """Single photographs of ImageNet classes, for galleries: the 53 of the mirror, none with a mask or box."""
 
-import csv
-
-from ..errors import PlumblineError
 from ..registry import Dataset
 from . import images, raw
 
@@ -24,16 +21,12 @@ def rows(split, block, files):
     """Pixels, class (index among ImageNet's 1,000) and class name, the shorter side resized to `size`, middle cut out."""
     import numpy as np
 
-    with open(files("labels"), encoding="utf-8", newline="") as table:
-        lines = list(csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not lines or "class_index" not in lines[0]:
-        raise PlumblineError(f"{files('labels')} has no column 'class_index'")
+    table = raw.read_tsv(
+        files("labels"), ["file", "class_index", "class_name"],
+        filled=["file", "class_name"], integers={"class_index": (0, 999)},
+    )  # fmt: skip
     pictures = [
-        images.read_picture(files(f"imagenet_samples/images/{line['file']}"), block["size"]) for line in lines
+        images.read_picture(files(f"imagenet_samples/images/{name}"), block["size"]) for name in table["file"]
     ]
-    frame = images.frame_of(
-        np.stack(pictures),
-        [int(line["class_index"]) for line in lines],
-        [line["class_name"] for line in lines],
-    )
+    frame = images.frame_of(np.stack(pictures), table["class_index"], table["class_name"])
     return raw.limit(frame, split, block, "imagenet_samples")

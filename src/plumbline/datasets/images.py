@@ -4,6 +4,8 @@ A row has `pixels` (uint8, row-major, channels last), `height`, `width`, `channe
 its `name`.
 """
 
+import math
+
 from ..errors import PlumblineError
 from . import raw
 
@@ -19,7 +21,7 @@ def frame_of(images, labels, names=None):
     images = images[..., None] if images.ndim == 3 else images
     height, width, channels = images.shape[1:]
     frame = pd.DataFrame({"label": labels, "height": height, "width": width, "channels": channels})
-    frame["pixels"] = list(images.reshape(len(images), -1))
+    frame["pixels"] = list(images.reshape(len(images), height * width * channels))
     return frame if names is None else frame.assign(name=names)
 
 
@@ -54,12 +56,12 @@ def read_idx(path):
             content = file.read()
     except (OSError, EOFError, zlib.error) as fault:
         raise PlumblineError(f"{path} is no gzip file: {fault}") from fault
-    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
-    if not dimensions:
-        raise PlumblineError(f"{path} is no IDX file of bytes")
+    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:start], dtype=">i4").tolist())
-    if len(content) - start != np.prod(shape):
+    if not dimensions or len(content) < start:
+        raise PlumblineError(f"{path} is no IDX file of bytes, or ends in its header: copy it again")
+    shape = tuple(np.frombuffer(content[4:start], dtype=">u4").tolist())
+    if len(content) - start != math.prod(shape):
         raise PlumblineError(
             f"{path} holds {len(content) - start} values, its header says {shape}: copy it again"
         )

@@ -1,5 +1,6 @@
 """MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 pixels; validation is carved from the former."""
 
+from ..errors import PlumblineError
 from ..registry import Dataset
 from . import images, raw
 
@@ -40,9 +41,20 @@ def rows(split, block, files):
     """Pixels and label of a split: a DataFrame in the source's order."""
     part = "test" if split == "test" else "train"
     keys = [f"{part}_images", f"{part}_labels"]
-    pictures, labels = (
-        images.read_idx(files(key if block["source"] == "mirror" else NAMES[key])) for key in keys
-    )
+    paths = [files(key if block["source"] == "mirror" else NAMES[key]) for key in keys]
+    pictures, labels = map(images.read_idx, paths)
+    for path, found, dimensions in zip(paths, (pictures, labels), (3, 1), strict=True):
+        if found.ndim != dimensions:
+            raise PlumblineError(
+                f"{path} has {found.ndim} dimensions, not {dimensions}: is it the other file?"
+            )
+    if len(pictures) != len(labels):
+        raise PlumblineError(
+            f"{paths[0]} has {len(pictures)} images, {paths[1]} {len(labels)} labels: copy both again"
+        )
+    wrong = (labels > 9).nonzero()[0]
+    if len(wrong):
+        raise PlumblineError(f"row {wrong[0]} of {paths[1]} has the label {labels[wrong[0]]}; legal: 0 to 9")
     frame = images.frame_of(pictures, labels)
     if split != "test":
         frame = images.carve(frame, split, block, "mnist")

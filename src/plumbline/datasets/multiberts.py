@@ -96,7 +96,14 @@ def _released(path):
 
 
 def _check(predictions, scores, path):
-    """Every readout has one vector a sentence, all of a sentence's of one length."""
+    """Every readout has one vector of finite numbers a sentence, all of a sentence's of one length; a class is 0 or 1."""
+    import numpy as np
+
+    wrong = [row for row, label in enumerate(predictions) if label not in (0, 1)]
+    if wrong:
+        raise PlumblineError(
+            f"row {wrong[0]} of {path} has the pred_class {predictions[wrong[0]]}; legal: 0, 1"
+        )
     lengths = {
         readout: [getattr(item, "shape", None) for item in vectors] for readout, vectors in scores.items()
     }
@@ -106,6 +113,11 @@ def _check(predictions, scores, path):
     for readout, found in lengths.items():
         if found != first:
             raise PlumblineError(f"{path}: the scores of {readout} have other tokens than ALTI's")
+        for row, vector in enumerate(scores[readout]):
+            if not np.isfinite(np.asarray(vector, dtype=np.float64)).all():
+                raise PlumblineError(
+                    f"row {row} of {path}: a score of {readout} is not finite: copy the file again"
+                )
 
 
 def matrices(path=ROOT / MATRICES):

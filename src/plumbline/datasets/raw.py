@@ -5,6 +5,12 @@ the first of it for validation where the source has no such split; `limit` takes
 fewer rows are wanted, so that a smaller sample is a part of a larger one.
 """
 
+import codecs
+import gzip
+import itertools
+import zlib
+
+from ..artefacts import read_rows
 from ..errors import PlumblineError
 from ..seeds import seed_of
 
@@ -18,51 +24,114 @@ PARAMETERS = {
 }
 
 
-def read_tsv(path, columns, header=True):
-    """Columns of a tab-separated file (UTF-8, gzip or plain, no quoting) as strings, in a DataFrame.
+def read_tsv(path, columns, header=True, *, filled=(), integers=None):
+    """Columns of a tab-separated file as strings, in a DataFrame whose index is the row's number, from 0.
 
-    columns: names in the header line; without header a mapping of column number to name.
+    The file is UTF-8, with or without a byte order mark, plain or gzip; lines end in LF, CRLF or CR; empty lines do not count.
+    No quoting: a quotation mark is a character like any other.
+
+    columns   names in the header line; without header a mapping of column number to name.
+    filled, integers: see `_checked`.
+
+    Raises PlumblineError with the file, and where there is one the row, for a missing or repeated column, a row of another
+    number of fields than the first line's, a NUL byte, what is not UTF-8, a damaged gzip file, and as `_checked`.
     """
     import pandas as pd
 
-    try:
-        frame = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False, encoding="utf-8",
-                            header=0 if header else None)  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError) as fault:
-        raise PlumblineError(f"{path} is no tab-separated table: {fault}") from fault
-    return _choose(frame, path, columns)
-
-
-def read_parquet(path, columns):
-    """Columns of a Parquet file, given as a mapping of their names to ours, in a DataFrame."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        frame = pq.ParquetFile(path).read().to_pandas()
-    except pa.ArrowInvalid as fault:
-        raise PlumblineError(f"{path} is not a Parquet file: {fault}") from fault
-    return _choose(frame, path, columns)
-
-
-def integers(frame, columns, dataset):
-    """The frame with these columns of digits as integers."""
+    lines = _lines(path)
+    top = next(lines, None)
+    if top is None:
+        raise PlumblineError(f"{path} is empty: copy it again")
+    names = top[1] if header else list(range(len(top[1])))
+    places = {name: names.index(name) for name in columns if names.count(name) == 1}
     for name in columns:
-        wrong = frame.index[~frame[name].str.fullmatch(r"-?\d+")]
-        if len(wrong):
-            raise PlumblineError(f"dataset '{dataset}': row {wrong[0]} of the source has no integer {name}: "
-                                 f"'{frame[name][wrong[0]]}'")  # fmt: skip
-    return frame.astype(dict.fromkeys(columns, int))
+        if name not in places:
+            fault = "no column" if name not in names else "more than one column"
+            raise PlumblineError(f"{path} has {fault} {name!r}; it has {', '.join(map(str, names))}")
+    rows, numbers = {name: [] for name in columns}, []
+    for number, fields in lines if header else itertools.chain([top], lines):
+        if len(fields) != len(names):
+            raise PlumblineError(f"row {len(numbers)} of {path} (line {number}) has {len(fields)} fields, its first line "
+                                 f"{len(names)}: correct the tabs")  # fmt: skip
+        numbers.append(number)
+        for name, place in places.items():
+            rows[name].append(fields[place])
+    frame = pd.DataFrame(rows, dtype=str)
+    frame = frame.rename(columns=columns) if isinstance(columns, dict) else frame
+    return _checked(frame, path, filled, integers, numbers)
 
 
-def _choose(frame, path, columns):
-    for name in columns:
-        if name not in frame.columns:
+def _lines(path):
+    """(number from 1, fields) of each line of a tab-separated file that is not empty."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with (gzip.open if packed else open)(path, "rb") as file:
+            content = file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise PlumblineError(f"{path} is a damaged gzip file ({fault}): copy it again") from fault
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
+        if b"\0" in line:
+            raise PlumblineError(f"line {number} of {path} holds a NUL byte: a table is UTF-8 text")
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as fault:
             raise PlumblineError(
-                f"{path} has no column {name!r}; it has {', '.join(map(str, frame.columns))}"
+                f"line {number} of {path} is not UTF-8 ({fault.reason}): convert the file"
+            ) from fault
+        if text:
+            yield number, text.split("\t")
+
+
+def read_parquet(path, columns, *, filled=(), integers=None):
+    """Columns of a Parquet file, given as a mapping of their names to ours, in a DataFrame.
+
+    filled, integers: see `_checked`. Raises PlumblineError with the file for what is no Parquet file or a damaged one, a
+    missing column, an empty cell in one of filled and integers, a column of another type, and as `_checked`.
+    """
+    import pandas as pd
+
+    frame = read_rows(path, list(columns)).rename(columns=columns)
+    for name in (*filled, *(integers or ())):
+        empty = frame.index[frame[name].isna()]
+        if len(empty):
+            raise PlumblineError(f"row {empty[0]} of {path} has no {name}: correct the file")
+        right = pd.api.types.is_integer_dtype if name in (integers or ()) else pd.api.types.is_string_dtype
+        if not right(frame[name]):
+            raise PlumblineError(f"column '{name}' of {path} is {frame[name].dtype}, not "
+                                 f"{'whole numbers' if name in (integers or ()) else 'text'}")  # fmt: skip
+    return _checked(frame, path, filled, integers)
+
+
+def _checked(frame, path, filled, integers, numbers=None):
+    """The frame, whose index is the row's number, with the columns `integers` as int64.
+
+    filled    columns without an empty cell; integers: column -> (least, most or None) that its whole numbers may be.
+    numbers   the line of each row in the file, for the message.
+    """
+
+    def where(row):
+        return f"row {row} of {path}" + (f" (line {numbers[row]})" if numbers else "")
+
+    for name in filled:
+        empty = frame.index[frame[name].str.strip() == ""]
+        if len(empty):
+            raise PlumblineError(f"{where(empty[0])} has an empty {name}: correct the file")
+    for name, (least, most) in (integers or {}).items():
+        values = frame[name].astype(str)
+        wrong = frame.index[~values.str.fullmatch(r"-?[0-9]{1,18}")]
+        if len(wrong):
+            raise PlumblineError(f"{where(wrong[0])} has no integer {name}: '{values[wrong[0]]}'")
+        frame = frame.assign(**{name: values.astype("int64")})
+        outside = frame.index[
+            (frame[name] < least) | (frame[name] > (frame[name].max() if most is None else most))
+        ]
+        if len(outside):
+            legal = f"{least} or more" if most is None else f"{least} to {most}"
+            raise PlumblineError(
+                f"{where(outside[0])} has the {name} {frame[name][outside[0]]}; legal: {legal}"
             )
-    frame = frame[list(columns)]
-    return frame.rename(columns=columns) if isinstance(columns, dict) else frame
+    return frame
 
 
 def permutation(rows, *names):
@@ -104,11 +173,11 @@ def limit(frame, split, block, dataset):
 
 def polarity(split, block, files, dataset, columns):
     """Text and label rows of a review data set that has train and test alone: validation is carved from train."""
-    raw = "test" if split == "test" else "train"
+    raw, checks = "test" if split == "test" else "train", {"filled": ["text"], "integers": {"label": (0, 1)}}
     if block["source"] == "mirror":
-        frame = integers(read_tsv(files(raw), ["text", "label"]), ["label"], dataset)
+        frame = read_tsv(files(raw), ["text", "label"], **checks)
     else:
-        frame = read_parquet(files(f"{raw}.parquet"), columns)
+        frame = read_parquet(files(f"{raw}.parquet"), columns, **checks)
     if split != "test":
         frame = carve(frame, split, block, dataset)
     return limit(frame, split, block, dataset)

@@ -49,13 +49,16 @@ ENTRY = Dataset(
 
 def rows(split, block, files):
     """Text and label of a split: a DataFrame, 0 negative, 1 positive, -1 hidden."""
+    hidden = split in ENTRY.hidden.get(block["source"], ())
+    checks = {"filled": ["text"], "integers": {"label": (-1 if hidden else 0, 1)}}
     if block["source"] == "mirror":
         name = split if split != "train" else block["train_on"] or "sentences"
-        frame = raw.integers(raw.read_tsv(files(name), ["text", "label"]), ["label"], "sst2")
+        frame = raw.read_tsv(files(name), ["text", "label"], **checks)
     else:
         if block["train_on"] == "sentences":
             raise PlumblineError("the hub's SST-2 has phrases only: set train_on: phrases, or source: mirror")
-        frame = raw.read_parquet(files(f"{split}.parquet"), {"sentence": "text", "label": "label"})
+        columns = {"sentence": "text", "label": "label"}
+        frame = raw.read_parquet(files(f"{split}.parquet"), columns, **checks)
         # GLUE's train and dev sentences end in a blank; no tokenizer sees it.
         frame["text"] = frame["text"].str.strip()
     return raw.limit(frame, split, block, "sst2")

@@ -21,6 +21,7 @@ from . import raw
 
 MASK = "***mask***"
 SPLIT_SEED = 48151623
+LABELS = ("VBP", "VBZ", "?")  # of the mirror's files
 
 ENTRY = Dataset(
     id="sva",
@@ -60,30 +61,49 @@ def rows(split, block, files):
 
 
 def _mirror(split, block, files):
-    columns = ["verb_correct", "verb_incorrect", "label", "n_attractors"]
-    test = _tidy(raw.read_tsv(files("test"), ["sentence_masked", *columns]), "sentence_masked")
+    test = _tidy(_table(files("test"), "sentence_masked"), files("test"))
     if split == "test":
         return test
-    train = raw.read_tsv(files("train"), ["sentence", "target_index", *columns])
-    train = raw.integers(train, ["target_index"], "sva")
-    train["sentence"] = [_masked(*row) for row in zip(train["sentence"], train["target_index"], strict=True)]
-    train = _tidy(train, "sentence")
+    path = files("train")
+    train = _table(path, "sentence", {"target_index": (0, None)})
+    words = train["text"].str.split()
+    short = train.index[train["target_index"] >= words.map(len)]
+    if len(short):
+        raise PlumblineError(f"row {short[0]} of {path} has {len(words[short[0]])} words, its target_index is "
+                             f"{train['target_index'][short[0]]}: correct the file")  # fmt: skip
+    train["text"] = [_masked(*row) for row in zip(words, train["target_index"], strict=True)]
+    train = _tidy(train, path)
     return raw.carve(train[~train["text"].isin(set(test["text"]))], split, block, "sva")
 
 
-def _masked(sentence, index):
-    words = sentence.split()
+def _table(path, text, more=None):
+    """A mirror's file with our names; more: further columns of whole numbers, as `raw.read_tsv` takes them."""
+    verbs = ["verb_correct", "verb_incorrect"]
+    frame = raw.read_tsv(
+        path, [text, *verbs, "label", "n_attractors", *(more or {})],
+        filled=[text, *verbs], integers={"n_attractors": (0, None), **(more or {})},
+    )  # fmt: skip
+    wrong = frame.index[~frame["label"].isin(LABELS)]
+    if len(wrong):
+        raise PlumblineError(
+            f"row {wrong[0]} of {path} has the label '{frame['label'][wrong[0]]}'; legal: {', '.join(LABELS)}"
+        )
+    return frame.rename(columns={text: "text", "n_attractors": "attractors"})
+
+
+def _masked(words, index):
     return " ".join([*words[:index], MASK, *words[index + 1 :]])
 
 
-def _tidy(frame, text):
-    """Our columns of a mirror file, without rows of unknown number and without repeated texts."""
+def _tidy(frame, path):
+    """Our columns of a mirror's file, without rows of unknown number and without repeated texts."""
     frame = frame[frame["label"] != "?"]
-    frame = frame.assign(label=_third_singular(frame, "corrected"))
-    frame = raw.integers(
-        frame.rename(columns={text: "text", "n_attractors": "attractors"}), ["attractors"], "sva"
-    )
-    return _columns(frame).drop_duplicates("text", ignore_index=True)
+    alike = frame.index[frame["verb_correct"].str.lower() == frame["verb_incorrect"].str.lower()]
+    if len(alike):
+        raise PlumblineError(f"row {alike[0]} of {path} has two equal verbs and the label '{frame['label'][alike[0]]}': "
+                             "such a row's number is unknown, its label '?'")  # fmt: skip
+    frame = _columns(frame.assign(label=_third_singular(frame, "corrected")), path)
+    return frame.drop_duplicates("text", ignore_index=True)
 
 
 def _third_singular(frame, labels):
@@ -99,26 +119,34 @@ def _url(split, block, files):
     from sklearn.model_selection import train_test_split
 
     names = {0: "attractors", 2: "text", 3: "verb_correct", 4: "verb_incorrect"}
-    frame = raw.integers(raw.read_tsv(files("lgd_dataset.tsv"), names, header=False), ["attractors"], "sva")
-    vocabulary = set(files("vocab.txt").read_text(encoding="utf-8").split("\n"))
+    path = files("lgd_dataset.tsv")
+    frame = raw.read_tsv(
+        path, names, header=False,
+        filled=["text", "verb_correct", "verb_incorrect"], integers={"attractors": (0, None)},
+    )  # fmt: skip
+    vocabulary = {word for (word,) in raw.read_tsv(files("vocab.txt"), {0: "word"}, header=False).to_numpy()}
     good = frame["verb_correct"]
-    frame = frame[~good.isin(["is", "are"]) & good.isin(vocabulary)].reset_index(drop=True)
-    published = _third_singular(frame, "published")
-    frame = _columns(frame.assign(label=_third_singular(frame, block["labels"])))
-    train, rest = train_test_split(frame.index, test_size=0.3, random_state=SPLIT_SEED, stratify=published)
-    validation, test = train_test_split(
-        rest, test_size=0.5, random_state=SPLIT_SEED, stratify=published.loc[rest]
-    )
+    frame = frame[~good.isin(["is", "are"]) & good.isin(vocabulary)]
+    published = _third_singular(frame, "published").reset_index(drop=True)
+    frame = _columns(frame.assign(label=_third_singular(frame, block["labels"])), path).reset_index(drop=True)
+    try:
+        train, rest = train_test_split(
+            frame.index, test_size=0.3, random_state=SPLIT_SEED, stratify=published
+        )
+        validation, test = train_test_split(
+            rest, test_size=0.5, random_state=SPLIT_SEED, stratify=published.loc[rest]
+        )
+    except ValueError as fault:
+        raise PlumblineError(f"the {len(frame)} rows of {path} with a verb of the vocabulary cannot be divided ({fault}): "
+                             "copy the file, and vocab.txt, again") from fault  # fmt: skip
     return frame.loc[sorted({"train": train, "validation": validation, "test": test}[split])]
 
 
-def _columns(frame):
+def _columns(frame, path):
     """Add mask_index, with the mask a word of its own, and keep our columns."""
     text = frame["text"].str.replace(MASK, f" {MASK} ", regex=False).str.split()
     wrong = text.index[text.map(lambda words: words.count(MASK)) != 1]
     if len(wrong):
-        raise PlumblineError(
-            f"sva: row {wrong[0]} of the source has not one {MASK}: {frame['text'][wrong[0]][:80]}"
-        )
+        raise PlumblineError(f"row {wrong[0]} of {path} has not one {MASK}: {frame['text'][wrong[0]][:80]}")
     frame = frame.assign(text=text.str.join(" "), mask_index=text.map(lambda words: words.index(MASK)))
     return frame[["text", "label", "mask_index", "verb_correct", "verb_incorrect", "attractors"]]

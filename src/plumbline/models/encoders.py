@@ -6,6 +6,7 @@ A new post-LayerNorm architecture of transformers is one line of `ARCHITECTURES`
 import contextlib
 from dataclasses import dataclass, replace
 
+from ..artefacts import load_weights
 from ..errors import PlumblineError, unknown
 from .packed import packed_linears
 
@@ -103,7 +104,6 @@ def class_of(model_type, task):
 
 def load(folder, device="cpu"):
     """(model in evaluation mode, tokeniser) of a folder that the model stage wrote."""
-    from safetensors.torch import load_file
     from transformers import AutoConfig, AutoTokenizer
 
     from .agreement_head import attach
@@ -113,7 +113,7 @@ def load(folder, device="cpu"):
     model = class_of(config.model_type, task)(config)
     if task == "agreement":
         attach(model)
-    model.load_state_dict(load_file(f"{folder}/model.safetensors"))
+    load_weights(model, f"{folder}/model.safetensors")
     return model.to(device).eval(), AutoTokenizer.from_pretrained(folder)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..artefacts import atomic, read_json, read_rows, write_json
+from ..artefacts import atomic, load_weights, read_json, read_rows, write_json
 from ..datasets import DATASETS
 from ..datasets.images import arrays
 from ..errors import PlumblineError
@@ -40,11 +40,9 @@ def build(facts):
 
 def load(folder, device="cpu"):
     """(model in evaluation mode, frozen; its config.json) of a folder that the image_model stage wrote."""
-    from safetensors.torch import load_file
-
     facts = read_json(Path(folder) / "config.json")
     model = build(facts).requires_grad_(False).eval()
-    model.load_state_dict(load_file(f"{folder}/model.safetensors"))
+    load_weights(model, f"{folder}/model.safetensors")
     return model.to(device), facts
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..artefacts import atomic, read_json, read_records, write_json
+from ..artefacts import atomic, load_weights, read_json, read_records, write_json
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
@@ -105,9 +105,7 @@ def save(model, vocabulary, outputs):
 
 def load(weights, vocabulary, metrics):
     """(MultiHeadClassifier, Vocabulary, max_len) of a trained classifier's three files; the model in evaluation mode."""
-    from safetensors.torch import load_file
-
     words, network = Vocabulary(read_json(vocabulary)), read_json(metrics)["network"]
     model = MultiHeadClassifier(len(words), **network).requires_grad_(False).eval()
-    model.load_state_dict(load_file(weights))
+    load_weights(model, weights)
     return model, words, network["max_len"]

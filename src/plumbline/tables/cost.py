@@ -6,7 +6,7 @@ rows_per_second is that of the passes alone, without the job's start. These numb
 beside the benchmarks, outside the promise of equal bytes.
 """
 
-from ..artefacts import read_json
+from ..artefacts import open_rows, read_json
 from ..collect import by_model, dataset_label, seeds_of
 from ..registry import Output
 from ..work import Work
@@ -54,10 +54,8 @@ def rows(inputs, options):
 
 def _examples(items):
     """(dataset, model, method) -> number of explained examples."""
-    import pyarrow.parquet as pq
-
     return {
-        (item["dataset"], item["model"], item["method"]): pq.ParquetFile(item["path"]).metadata.num_rows
+        (item["dataset"], item["model"], item["method"]): open_rows(item["path"]).metadata.num_rows
         for item in items
     }
 
