@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from plumbline.attribution import attribute
 from plumbline.faithfulness import KINDS, aopc, curves
-from plumbline.faithfulness.perturbation import Request, probabilities, ranking
+from plumbline.faithfulness.perturbation import Request, orders, probabilities
 from plumbline.models.encoders import undisturbed
 from plumbline.models.inference import Passes
 from plumbline.models.packed import available
@@ -109,9 +109,16 @@ def curve_speed(model, repeats):
     """Comp and suff bins of 128 sentences: the engine over the same deletions one at a time, both sdpa."""
     ids, mask = sentences(128, (10, 38), seed=1)
     scores = torch.from_numpy(np.random.default_rng(2).random(ids.shape).astype(np.float32))
-    settings = {"position": 0, "agreement": False, "mask_id": TOKENIZER_IDS["mask"]}
+    settings = {"position": 0, "agreement": False}
     requests = [
-        Request(ids[row, :length].numpy(), scores[row, :length].numpy(), "standard", kind, **settings)
+        Request(
+            ids[row, :length].numpy(),
+            orders(scores[row, :length], **settings, seed=row)[0],
+            "standard",
+            kind,
+            **settings,
+            mask_id=TOKENIZER_IDS["mask"],
+        )
         for row, length in enumerate(mask.sum(-1).tolist())
         for kind in ("comp", "suff")
     ]
@@ -134,7 +141,7 @@ def curve_speed(model, repeats):
         with torch.inference_mode():
             for request in requests:
                 for count in request.counts:
-                    model(input_ids=torch.from_numpy(request.perturbed(count)[0])[None])
+                    model(input_ids=torch.from_numpy(request.perturbed(request.orders[0], count)[0])[None])
 
     _, found = ratios(engine, {"one at a time": one_at_a_time}, repeats)
     return found["one at a time"]
@@ -161,11 +168,9 @@ def perturbed(model, texts, scores, token_budget=None):
     """Comp and suff bins of the texts as a faithfulness job makes them, scores included; returns the `Passes`."""
     passes, requests = Passes(), []
     for ids, row in zip(texts, scores, strict=True):
-        full, ranked = passes.add(ids), ranking(row, 0, False)
+        full, (found, _) = passes.add(ids), orders(row, position=0, agreement=False, seed=0)
         for kind in KINDS:
-            request = Request(
-                ids, row, "standard", kind, position=0, agreement=False, mask_id=4, ranked=ranked
-            )
+            request = Request(ids, found, "standard", kind, position=0, agreement=False, mask_id=4)
             requests.append((full, request.add_to(passes)))
     logits = passes.run(model, TOKENIZER_IDS["pad"], token_budget)
     for full, request in requests:

@@ -12,6 +12,8 @@ with one_line_errors(snakemake.log[0]):
     from plumbline.faithfulness.artefact import write_faithfulness
 
     write_faithfulness(
+        dataset=snakemake.wildcards.dataset,
+        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
         model=str(Path(snakemake.input.weights).parent),
         attributions=snakemake.input.attributions,
         protocols=snakemake.params.protocols,

@@ -4,7 +4,6 @@ import collections
 import importlib
 import itertools
 import json
-import math
 import os
 import pickle
 import struct
@@ -18,7 +17,6 @@ import pytest
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from plumbline import config as configuration
 from plumbline import figures, plan, tables
@@ -33,6 +31,7 @@ from plumbline.tables import model_consistency, seed_consistency
 from plumbline.tables.published import all_entries
 from tests import workflow
 from tests.synthetic import OPTIONS, TEN, make
+from tests.test_agreement import by_hand
 
 SETTINGS = {"resamples": 100, "level": 0.95, "seed": 1}
 BOOTSTRAP = {"resamples": 200, "level": 0.95}
@@ -156,27 +155,13 @@ def models(count=3, examples=12, readouts=2, seed=0):
     ]  # fmt: skip
 
 
-def by_hand(metric, x, y):
-    x, y, n = x.tolist(), y.tolist(), len(x)
-    if metric == "spearman":
-        return stats.spearmanr(x, y).statistic
-    if metric == "kendall":
-        return stats.kendalltau(x, y).statistic
-    if metric == "spearman_dense":
-        ranks = [[sorted(set(v)).index(value) + 1 for value in v] for v in (x, y)]
-        return 1 - 6 * sum((a - b) ** 2 for a, b in zip(*ranks, strict=True)) / (n * (n * n - 1))
-    k = math.ceil(0.25 * n)
-    tops = [set(sorted(range(n), key=lambda i: (-v[i], i))[:k]) for v in (x, y)]
-    return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
-
-
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_table_equals_plain_loops(metric):
     given_models = models()
     rows = consistency.table(given_models, **SETTINGS)
     for (a, b), readout in itertools.product(itertools.combinations(given_models, 2), ("r0", "r1")):
         each = [
-            by_hand(metric, a.scores[readout][place], b.scores[readout][place])
+            by_hand(metric, a.scores[readout][place].tolist(), b.scores[readout][place].tolist())
             for place in range(12)
             if a.predictions[place] == b.predictions[place]
             and len(set(a.scores[readout][place])) > 1 < len(set(b.scores[readout][place]))

@@ -1,5 +1,6 @@
 """Perturbation curves against plain loops, and what every curve must satisfy."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.errors import PlumblineError
-from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, curves
-from plumbline.faithfulness.perturbation import bin_counts, envelope, ranking
+from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, curves, ranking
+from plumbline.faithfulness.perturbation import bin_counts, envelope, orders
 from plumbline.models.encoders import explained_probability
 from plumbline.models.inference import Passes, batches
 from plumbline.work import Work
@@ -18,10 +19,10 @@ from tests.small_models import small_batch, small_model, special_ids_of
 
 
 def naive(model, ids, scores, protocol, kind, special, position, target):
-    """One curve, the way one would write it first: one input at a time."""
+    """One curve of distinct scores, the way one would write it first: one input at a time."""
     agreement = position is not None
     places = [place for place in range(1, len(ids) - 1) if place != position]
-    places.sort(key=lambda place: (-scores[place], place))
+    places.sort(key=lambda place: scores[place], reverse=True)
     count = len(places)
     if protocol == "mask":
         steps = [math.ceil(count * tenth / 10) for tenth in range(10)]
@@ -68,8 +69,7 @@ def test_curves_equal_a_plain_loop(architecture, task, protocol, kind):
     ids, mask, positions = small_batch(architecture, lengths=(5, 9, 3, 12, 2))
     positions[4] = 1
     draw = np.random.default_rng(3)
-    # Few distinct scores, so that ties occur.
-    scores = torch.from_numpy(draw.integers(0, 4, size=ids.shape).astype(np.float32))
+    scores = torch.from_numpy(draw.normal(size=ids.shape).astype(np.float32))
     given_position = positions if task == "agreement" else None
     ours = curves(
         model, ids, mask, scores, protocol=protocol, kind=kind, tokenizer_ids=special, position=given_position
@@ -227,11 +227,163 @@ def test_bin_counts(candidates):
     assert candidates == 0 or counts[1] >= 1
 
 
-@given(st.lists(st.integers(0, 3), min_size=2, max_size=30), st.data())
-def test_ranking(scores, data):
-    scores = np.array(scores, dtype=np.float32)
-    position = data.draw(st.integers(0, len(scores) - 1))
-    order = ranking(scores, position, agreement=True)
-    assert sorted(order) == [place for place in range(1, len(scores) - 1) if place != position]
-    keys = [(-scores[place], place) for place in order]
-    assert keys == sorted(keys)
+# ------------------------------------------------------------------------------------------- ranks and ties
+
+KINDS_OF_NUMBERS = {
+    "float32": lambda values: np.array(values, dtype=np.float32),
+    "float16": lambda values: np.array(values, dtype=np.float16),
+    "int8": lambda values: np.array(values, dtype=np.int8),
+    "list": list,
+    "bfloat16": lambda values: torch.tensor(values, dtype=torch.bfloat16, requires_grad=True),
+    "int64": lambda values: torch.tensor(values, dtype=torch.int64),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_NUMBERS)
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.integers(0, 2**63 - 1), st.integers(1, 4))
+def test_ranked_is_a_descending_order(kind, values, seed, draws):
+    scores = KINDS_OF_NUMBERS[kind]([float(v) for v in values] if "float" in kind else values)
+    found = ranking.ranked(scores, seed=seed, draws=draws)
+    assert found.dtype == np.int64
+    assert found.shape == (draws, len(values))
+    for order in found.tolist():
+        assert sorted(order) == list(range(len(values)))
+        assert [values[place] for place in order] == sorted(values, reverse=True)
+    # The first draws are the same for any number of draws, and growing functions of the scores change nothing.
+    np.testing.assert_array_equal(found[:1], ranking.ranked(scores, seed=seed))
+    np.testing.assert_array_equal(
+        found, ranking.ranked([math.exp(3 * v) for v in values], seed=seed, draws=draws)
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "want"),
+    [
+        (np.array([0, 255, 1, 254], dtype=np.uint8), [1, 3, 2, 0]),
+        (np.array([0, 2**64 - 1, 2**63], dtype=np.uint64), [1, 2, 0]),
+        (np.array([-128, 127, 0], dtype=np.int8), [1, 2, 0]),
+        (np.array([-(2**63), 2**63 - 1, 2**63 - 2]), [1, 2, 0]),
+        (torch.tensor([0, 255, 1], dtype=torch.uint8), [1, 2, 0]),
+        (torch.tensor([2**62, 2**62 + 1]), [1, 0]),
+        (np.array([False, True]), [1, 0]),
+        (torch.tensor([1.0, 1.5, -2.0], dtype=torch.bfloat16), [1, 0, 2]),
+        (np.array([1e-45, 3e-45], dtype=np.float32), [1, 0]),
+        ([], []),
+    ],
+)
+def test_every_dtype_ranks_by_value(scores, want):
+    for seed in range(5):
+        assert ranking.ranked(scores, seed=seed, draws=2).tolist() == [want, want]
+    assert ranking.tied_share(scores) == 0
+
+
+def test_tied_candidates_come_in_every_order_alike():
+    """Six orders of three tied candidates, 1,000 each of 6,000: four standard deviations are 115."""
+    found = ranking.ranked([1, 5, 1, 1, 0], seed=3, draws=6000)
+    assert (found[:, 0] == 1).all()
+    assert (found[:, 4] == 4).all()
+    counts = np.unique(found[:, 1:4], axis=0, return_counts=True)[1]
+    assert len(counts) == 6
+    assert abs(counts - 1000).max() < 115
+    assert ranking.ranked([0.0, -0.0], seed=0, draws=100)[:, 0].std() > 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "share"),
+    [([1, 1, 2, 3], 0.5), ([0, 0, 0], 1), ([3.0, 3.0, 1, 1, 2], 0.8), ([0.0, -0.0, 1], 2 / 3), ([7], 0)],
+)
+def test_tied_share(scores, share):
+    assert ranking.tied_share(scores) == pytest.approx(share)
+    assert ranking.tied_share(torch.tensor(scores, dtype=torch.bfloat16)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([0.1, float("nan"), 2], "finite: nan at 1"),
+        (torch.tensor([1.0, -float("inf")]), "finite: -inf at 1"),
+        (["a", "b"], "real numbers, not of dtype"),
+        ([1, None], "real numbers, not of dtype object"),
+        ([1j, 2], "real numbers, not of dtype complex128"),
+        (torch.tensor([1j]), "real numbers, not of dtype complex64"),
+        (np.array(["2020-01-01"], dtype="datetime64[D]"), "real numbers, not of dtype"),
+        ([[1, 2], [3]], "array of real numbers"),
+        ([[1, 2], [3, 4]], "give one row"),
+        (3.0, "give one row"),
+        (None, "real numbers"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(scores, text):
+    for call in (ranking.tied_share, lambda given: ranking.ranked(given, seed=0)):
+        with pytest.raises(PlumblineError, match=text):
+            call(scores)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": None}, {"seed": -1}, {"seed": 1.5}, {"seed": 0, "draws": 0}])
+def test_wrong_seeds_and_draws_are_refused(wrong):
+    with pytest.raises(PlumblineError, match="must be a whole number, at least"):
+        ranking.ranked([1, 2], **wrong)
+
+
+def test_orders_hold_the_candidates():
+    scores = np.array([9.0, 1, 5, 3, 4, 9])
+    found, tied = orders(scores, position=2, agreement=True, seed=0)
+    assert found.tolist() == [[4, 3, 1]]
+    assert tied == 0
+    found, tied = orders(scores, position=0, agreement=False, seed=0)
+    assert found.tolist() == [[2, 4, 3, 1]]
+    found, tied = orders(np.array([0.0, 2, 2, 1, 3, 0]), position=0, agreement=False, seed=0)
+    assert tied == 0.5
+    assert len(found) == ranking.DRAWS
+    assert (found[:, 0] == 4).all()
+    assert (found[:, 3] == 3).all()
+
+
+def test_a_curve_of_tied_scores_is_the_mean_over_their_orders():
+    """Of constant scores: nearer the mean over all 120 orders than one order is, and blind to where a token stands."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, _, _ = small_batch("bert", lengths=(7,))
+    options = {"protocol": "standard", "kind": "comp", "tokenizer_ids": special, "target": 1}
+    every = torch.stack(
+        [
+            curves(model, ids, None, torch.tensor([[0.0, *order, 0.0]]), **options)[0]
+            for order in itertools.permutations(range(5))
+        ]
+    )
+    mean, spread = every.mean(0), every.std(0)
+    flat = torch.zeros(ids.shape)
+    draws = torch.stack([curves(model, ids, None, flat, **options, seed=seed)[0] for seed in range(200)])
+    off = (draws.mean(0) - mean).abs()
+    assert (off <= 4 * spread / math.sqrt(ranking.DRAWS * 200) + 1e-6).all()
+    # Variance of a mean over DRAWS orders; one order, as before, has the whole.
+    assert (draws.std(0)[1:] < 1.2 * spread[1:] / math.sqrt(ranking.DRAWS)).all()
+    assert (draws.std(0)[1:] > 0).any()
+
+
+def test_ties_hang_on_the_example_alone():
+    """By default on its tokens, so not on the batch; with seeds, on its own."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9, 12, 5))
+    scores = torch.zeros(ids.shape, dtype=torch.uint8)
+    scores[:, 3] = 255
+    options = {"protocol": "mask", "kind": "suff", "tokenizer_ids": special, "target": 0}
+    for seeds in (None, torch.tensor([5, 2**62, 7])):
+        together = curves(model, ids, mask, scores, **options, seed=seeds)
+        for row, length in enumerate((9, 12, 5)):
+            own = None if seeds is None else seeds[row : row + 1]
+            alone = curves(model, ids[[row], :length], None, scores[[row], :length], **options, seed=own)
+            torch.testing.assert_close(together[row], alone[0], atol=1e-6, rtol=0)
+    one, other = (torch.cat(curves(model, ids, mask, scores, **options, seed=seed)) for seed in (1, 2))
+    assert (one - other).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(float("nan"), "finite: nan at 0, 2"), (float("inf"), "finite: inf at 0, 2")]
+)
+def test_curves_refuse_scores_without_order(number, text):
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9,))
+    scores = torch.zeros(ids.shape)
+    scores[0, 2] = number
+    with pytest.raises(PlumblineError, match=text):
+        curves(model, ids, mask, scores, protocol="standard", kind="comp", tokenizer_ids=special)

@@ -133,6 +133,12 @@ def test_artefacts_of_a_trained_model(trained, tmp_path):
     entry = {"protocol": "standard", "readouts": ["oracle"], "examples": 4, "cap": 30}
     write_faithfulness(model=folder, attributions=file, protocols=[entry], output=curves)
     found = read_rows(curves)
+    # All but the rationale's tokens are tied, and one token is a rationale of its own.
+    for row in found.itertuples():
+        flags = np.array(rows["scores_oracle"][row.id])[1:-1]
+        others = len(flags) - (task == "agreement") - flags.sum()
+        share = (others * (others > 1) + flags.sum() * (flags.sum() > 1)) / (others + flags.sum())
+        assert row.tied == pytest.approx(share)
     assert sorted(found["id"].unique()) == [0, 1, 2, 3]
     assert len(found) == 8
     assert found[found["kind"] == "comp"]["score"].mean() > found[found["kind"] == "suff"]["score"].mean()

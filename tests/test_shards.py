@@ -34,6 +34,7 @@ def curves(count):
         "removed": [list(range(number % 7)) for number in range(count)],
         "probability": [[0.5] * (number % 5 + 1) for number in range(count)],
         "score": [None if number % 2 else number / count for number in range(count)],
+        "tied": [number / count for number in range(count)],
     }
 
 

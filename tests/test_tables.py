@@ -3,6 +3,7 @@
 import hashlib
 import html.parser
 import io
+import itertools
 import re
 
 import numpy as np
@@ -202,10 +203,17 @@ def test_average_precision_equals_scikit_learn():
         assert rationale.average_precision(scores, truth) == pytest.approx(theirs, abs=1e-12)
 
 
-def test_r_precision_breaks_ties_by_position():
-    truth = np.array([False, True, True, False])
-    scores = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 3.0, 2.0, 9.0], [0.0, 3.0, 2.0, 1.0]])
-    assert rationale.r_precision(scores, truth).tolist() == [0.5, 0.5, 1.0]
+def test_r_precision_is_the_mean_over_all_orders_of_tied_tokens():
+    rng = np.random.default_rng(1)
+    truth = np.array([False, True, True, False, True])
+    for scores in rng.integers(0, 3, size=(20, 5)):
+        orders = [
+            order
+            for order in itertools.permutations(range(5))
+            if all(scores[a] >= scores[b] for a, b in itertools.pairwise(order))
+        ]
+        each = [sum(truth[place] for place in order[:3]) / 3 for order in orders]
+        assert rationale.r_precision(scores[None], truth) == pytest.approx([np.mean(each)], abs=1e-12)
 
 
 def test_accuracy_has_a_row_a_seed_and_their_mean(inputs):

@@ -1,12 +1,16 @@
 """Jaccard overlap of the top quarter of tokens: |A ∩ B| / |A ∪ B|, A and B the top ceil(0.25 n) tokens.
 
-Tied tokens are taken from the lower position on, as in the perturbation protocols (specs/alti.md section 8).
+A token that ties with others for the last places of the top belongs to it with the chance that a random order of them gives
+it, and the overlap is that of weighted sets, sum_i min(a_i, b_i) / sum_i max(a_i, b_i): the order of the tokens changes
+nothing. The reference takes tied tokens from the lower position on (specs/alti.md section 8), as if a text's start were
+more important.
 """
 
 import math
 
 import numpy as np
 
+from ..faithfulness.ranking import top_chances
 from ..registry import Metric
 from .correlation import without_constant
 
@@ -25,10 +29,8 @@ def pairwise(scores):
     """Jaccard overlap of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts), in [0, 1]."""
     scores = np.asarray(scores)
     k = math.ceil(SHARE * scores.shape[1])
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    chosen = np.zeros(scores.shape)
-    np.put_along_axis(chosen, top, 1.0, axis=1)
-    shared = chosen @ chosen.T
+    chosen = top_chances(scores, k)
+    shared = np.minimum(chosen[:, None], chosen).sum(axis=2)
     return without_constant(shared / (2 * k - shared), scores)
 
 

@@ -31,29 +31,34 @@ def curves(
     position=None,
     target=None,
     cap=30,
+    seed=None,
 ):
     """Perturbation curves, one an example.
 
     model, input_ids, attention_mask, position, target: see `plumbline.attribution.attribute`.
-    scores         float (batch, n), higher = more important; ties: the lower position first.
+    scores         real numbers (batch, n), higher = more important. Tied tokens are taken in a random order, and the curve is
+                   the mean over `ranking.DRAWS` such orders.
     protocol       an id of `PROTOCOLS`; kind 'comp' or 'suff'.
     tokenizer_ids  mapping with pad and, for the mask protocol, mask.
     cap            published_steps: number of points at most.
+    seed           of those orders: one number, or int64 (batch,), one an example; None: from the example's token ids alone,
+                   so that neither the batch nor the time of the call changes anything.
 
     Returns a list of 1-D float32 tensors of probabilities of the explained class. Index 0 is the full text
-    for comp, the special tokens alone for suff.
+    for comp, the special tokens alone for suff. Raises PlumblineError as `attribute` does, and for scores of another
+    shape or that are not finite real numbers.
     """
-    import torch
-
     from ..attribution.batch import Batch
     from ..models.inference import Passes
-    from .perturbation import Request, probabilities
+    from ..seeds import seed_of
+    from .perturbation import Request, orders, probabilities
+    from .ranking import real
 
     batch = Batch(
-        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids
-    )
+        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
+    )  # fmt: skip
     _check_kind(kind)
-    scores = torch.as_tensor(scores).detach().cpu().numpy()
+    scores = real(scores)
     if scores.shape != tuple(input_ids.shape):
         raise PlumblineError(
             f"scores are {scores.shape}, input_ids {tuple(input_ids.shape)}: give one score a token"
@@ -61,16 +66,19 @@ def curves(
     protocol_module(protocol)  # an unknown one is said first
     passes, requests = Passes(PROTOCOLS[protocol].precision), []
     positions = batch.position.tolist()
-    for ids, row, place in zip(batch.sequences(), scores, positions, strict=True):
+    sequences = batch.sequences()
+    seeds = [seed_of("ties", *ids) for ids in sequences] if seed is None else batch.seed.tolist()
+    for ids, row, place, draw in zip(sequences, scores, positions, seeds, strict=True):
+        about = {"position": place, "agreement": batch.agreement}
         request = Request(
-            ids, row[: len(ids)], protocol, kind, position=place, agreement=batch.agreement,
+            ids, orders(row[: len(ids)], **about, seed=draw)[0], protocol, kind, **about,
             mask_id=tokenizer_ids.get("mask"), cap=cap,
         )  # fmt: skip
         requests.append(request.add_to(passes))
     targets = batch.target.tolist() if target is not None else None
     full = None
     if targets is None:
-        full = [passes.add(ids, place) for ids, place in zip(batch.sequences(), positions, strict=True)]
+        full = [passes.add(ids, place) for ids, place in zip(sequences, positions, strict=True)]
     logits = passes.run(model, tokenizer_ids["pad"])
     if targets is None:
         targets = [_predicted(logits[number]) for number in full]

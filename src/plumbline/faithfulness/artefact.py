@@ -10,9 +10,10 @@ from ..models.encoders import is_agreement, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
 from ..models.tokenisation import block_range, blocks, special_ids
+from ..seeds import seed_of
 from ..work import Work
 from . import KINDS, PROTOCOLS, aopc
-from .perturbation import Request, probabilities, ranking
+from .perturbation import Request, orders, probabilities
 
 
 def write_faithfulness(
@@ -21,6 +22,8 @@ def write_faithfulness(
     attributions,
     protocols,
     output,
+    dataset="",
+    name="",
     work=None,
     device="cpu",
     threads=1,
@@ -32,6 +35,8 @@ def write_faithfulness(
     model         a folder that the model stage wrote; attributions: the method's Parquet file.
     protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first uncut rows (None:
                   all rows, those of cut texts too).
+    dataset       its id; name: the model's name and training seed: parts, with example and readout, of the seed by which
+                  tied tokens are put in an order, so that order and sharding change nothing.
     work          where to write what the passes took, as JSON with the keys of `work.Work`: counts and
                   seconds, which differ from run to run.
     token_budget  tokens of one forward pass; changes no result beyond rounding.
@@ -60,10 +65,12 @@ def write_faithfulness(
                 ids = np.array(row["input_ids"], dtype=np.int64)
                 full = {precision: passes[precision].add(ids, row["position"]) for precision in precisions}
                 requests += [
-                    (row, full, readout, entry["protocol"], request.add_to(passes[_precision(entry)]))
+                    (row, full, readout, entry["protocol"], tied, request.add_to(passes[_precision(entry)]))
                     for entry in protocols
                     if entry["examples"] is None or number < entry["examples"]
-                    for readout, request in _requests(row, ids, entry, is_agreement(network), special)
+                    for readout, tied, request in _requests(
+                        row, ids, entry, is_agreement(network), special, (dataset, name)
+                    )
                 ]
             logits = {
                 precision: passes[precision].run(network, special["pad"], token_budget)
@@ -81,10 +88,9 @@ def _precision(entry):
 
 def _curves(requests, logits):
     """Column -> values of the curves of a block, a row a request. logits: by the precision of the passes."""
-    columns = {
-        name: [] for name in ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score")
-    }
-    for row, full, readout, protocol, request in requests:
+    names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score", "tied")
+    columns = {name: [] for name in names}
+    for row, full, readout, protocol, tied, request in requests:
         precision = PROTOCOLS[protocol].precision
         found = logits[precision]
         curve = request.curve(probabilities(found[request.numbers], row["target"]))
@@ -100,19 +106,21 @@ def _curves(requests, logits):
             request.removed,
             curve.numpy(),
             score,
+            tied,
         )
         for name, value in zip(columns, values, strict=True):
             columns[name].append(value)
     return columns
 
 
-def _requests(row, ids, entry, agreement, special):
-    """(readout, request) of one example and protocol entry; comp and suff share the ranking."""
+def _requests(row, ids, entry, agreement, special, names):
+    """(readout, tied share, request) of one example and protocol entry; comp and suff share the ranking."""
+    about = {"position": row["position"], "agreement": agreement}
     for readout in entry["readouts"]:
         scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
-        ranked = ranking(scores, row["position"], agreement)
+        found, tied = orders(scores, **about, seed=seed_of("ties", *names, row["id"], readout))
         for kind in KINDS:
-            yield readout, Request(
-                ids, scores, entry["protocol"], kind, position=row["position"], agreement=agreement,
-                mask_id=special["mask"], cap=entry["cap"], ranked=ranked,
-            )  # fmt: skip
+            request = Request(
+                ids, found, entry["protocol"], kind, **about, mask_id=special["mask"], cap=entry["cap"]
+            )
+            yield readout, tied, request

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from . import PROTOCOLS, protocol_module
+from .ranking import DRAWS, candidates, ranked, real, tied_share
 
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
@@ -20,15 +21,16 @@ def envelope(values, kind):
     return torch.cummax(values.clamp(min=0), 0).values
 
 
-def ranking(scores, position, agreement):
-    """Candidate positions, most important first; ties: the lower position first.
+def orders(scores, *, position, agreement, seed):
+    """Candidate positions, most important first: int64 (draws, candidates), and the share of them that are tied.
 
-    Candidates are all tokens but the first and the last and, for agreement, the mask.
+    Candidates are all tokens but the first and the last and, for agreement, the mask. One draw where no two scores are
+    equal, else `DRAWS`. Errors: see `ranking.ranked`.
     """
-    places = np.arange(1, len(scores) - 1)
-    if agreement:
-        places = places[places != position]
-    return places[np.argsort(-scores[places], kind="stable")]
+    places = candidates(len(scores), position if agreement else None)
+    found = real(scores)[places]
+    tied = tied_share(found)
+    return places[ranked(found, seed=seed, draws=DRAWS if tied else 1)], tied
 
 
 def probabilities(logits, target):
@@ -41,29 +43,31 @@ def probabilities(logits, target):
 class Request:
     """One curve: the perturbed inputs that it needs and the protocol that reads them.
 
-    ids: int array without padding; scores: as many floats; removed: tokens removed at each point.
+    ids: int array without padding; orders: int64 (draws, candidates), see `orders`; removed: tokens removed at each point.
     """
 
-    def __init__(self, ids, scores, protocol, kind, *, position, agreement, mask_id, cap=30, ranked=None):
-        self.ids, self.kind, self.position, self.agreement = ids, kind, position, agreement
+    def __init__(self, ids, orders, protocol, kind, *, position, agreement, mask_id, cap=30):
+        self.ids, self.kind, self.position, self.orders = ids, kind, position, orders
         self.entry, self.module, self.mask_id = PROTOCOLS[protocol], protocol_module(protocol), mask_id
-        self.ranked = ranking(scores, position, agreement) if ranked is None else ranked
-        self.counts = self.module.counts(len(self.ranked), agreement=agreement, cap=cap)
+        self.counts = self.module.counts(orders.shape[1], agreement=agreement, cap=cap)
         self.numbers = None
 
     @property
     def removed(self):
         if self.kind == "comp":
             return self.counts
-        return [len(self.ranked) - count for count in self.counts]
+        return [self.orders.shape[1] - count for count in self.counts]
 
     def add_to(self, passes):
-        """Register the inputs with a `Passes`; returns self, with their numbers."""
-        self.numbers = [passes.add(*self.perturbed(count)) for count in self.counts]
+        """Register the inputs with a `Passes`; returns self, with their numbers, a draw's points after the other's."""
+        self.numbers = [
+            passes.add(*self.perturbed(order, count)) for order in self.orders for count in self.counts
+        ]
         return self
 
-    def perturbed(self, count):
-        gone = self.ranked[:count] if self.kind == "comp" else self.ranked[count:]
+    def perturbed(self, order, count):
+        """Token ids with the first `count` of an order gone (suff: with them alone left), and what is read there."""
+        gone = order[:count] if self.kind == "comp" else order[count:]
         if self.entry.removal == "mask":
             ids = self.ids.copy()
             ids[gone] = self.mask_id
@@ -74,5 +78,6 @@ class Request:
         return self.ids[keep], int(keep[: self.position].sum())
 
     def curve(self, values):
-        """The recorded curve, 1-D float32, from the probabilities of the points."""
-        return self.module.record(values, self.kind)
+        """The recorded curve, 1-D float32, mean over the draws, from the probabilities of the inputs, as numbered."""
+        draws = values.reshape(len(self.orders), len(self.counts))
+        return torch.stack([self.module.record(draw, self.kind) for draw in draws]).mean(0)

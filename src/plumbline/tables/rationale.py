@@ -2,8 +2,8 @@
 
 inputs: attributions (all methods, seeds, the oracle's among them: its scores above 0 are the rationale).
 R-precision: the share of rationale tokens among the top k candidates, k the example's number of rationale
-tokens; ties go to the lower position. Average precision: as scikit-learn's average_precision_score, which
-takes tied tokens together. Candidates are all tokens but the first, the last and the one that is read out (the
+tokens; its expectation over random orders of tied tokens. Average precision: as scikit-learn's average_precision_score,
+which takes tied tokens together. Candidates are all tokens but the first, the last and the one that is read out (the
 class token, the mask), as in the perturbation protocols. Signed readouts are ranked as they are. Both measures
 lie in [0, 1]; they are averaged over seeds example by example, then bootstrapped over examples.
 """
@@ -24,6 +24,7 @@ from ..collect import (
     whole_texts,
 )
 from ..errors import PlumblineError
+from ..faithfulness.ranking import candidates, top_chances
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
@@ -41,12 +42,11 @@ MEASURES = {"r_precision": "R-precision", "average_precision": "Average precisio
 
 
 def r_precision(scores, truth):
-    """The share of true candidates among the top k, k their number.
+    """The share of true candidates among the top k, k their number; expectation over random orders of tied ones.
 
     scores: float (readouts, candidates); truth: bool (candidates,), at least one true. float64 (readouts,).
     """
-    top = np.argsort(-scores, axis=1, kind="stable")[:, : truth.sum()]
-    return truth[top].mean(axis=1)
+    return top_chances(scores, truth.sum())[:, truth].mean(axis=1)
 
 
 def average_precision(scores, truth):
@@ -117,11 +117,11 @@ def _measure(files):
     }
     found = []
     for index, (example, position) in enumerate(oracle["position"].items()):
-        candidates = _candidates(len(columns["oracle"][index]), position)
-        truth = columns["oracle"][index][candidates] > 0
+        places = candidates(len(columns["oracle"][index]), position)
+        truth = columns["oracle"][index][places] > 0
         if not truth.any():
             continue
-        scores = np.stack([vectors[index][candidates] for vectors in columns.values()])
+        scores = np.stack([vectors[index][places] for vectors in columns.values()])
         measures = {
             "r_precision": r_precision(scores, truth),
             "average_precision": average_precision(scores, truth),
@@ -130,10 +130,6 @@ def _measure(files):
     if not found:
         raise PlumblineError(f"{files['oracle']} has no rationale token at all: make the data again")
     return pd.concat(found, ignore_index=True)
-
-
-def _candidates(tokens, position):
-    return [index for index in range(1, tokens - 1) if index != position]
 
 
 def _block(scores, options, seed):

@@ -1,0 +1,98 @@
+"""From scores to an order: the one rule for tokens, patches and pixels. No torch is imported here.
+
+Equal scores have no order of their own. An order that is needed anyway, since something has to go first, takes them in a
+random one, drawn from a seed by name; where the expectation over those orders is known in closed form, it is taken.
+"""
+
+import numbers
+
+import numpy as np
+
+from ..errors import PlumblineError
+
+# Orders to average over where candidates are tied. A tie that no point of a curve cuts gives the same inputs in every order,
+# which then run once (`Passes`), so five orders cost little; they leave 1/5 of the variance that one draw of the ties adds.
+DRAWS = 5
+
+
+def real(scores):
+    """Scores as a NumPy array: of numbers, bool or tensors of any real dtype, bfloat16 too, on any device.
+
+    Raises PlumblineError for what is not a real number and for NaN or infinite values.
+    """
+    if hasattr(scores, "detach"):  # a tensor; NumPy has no bfloat16, and double holds every float of torch's
+        scores = scores.detach().cpu().resolve_conj()
+        scores = (scores.double() if scores.is_floating_point() else scores).numpy()
+    try:
+        found = np.asarray(scores)
+    except ValueError as fault:
+        raise PlumblineError(f"scores must be an array of real numbers: {fault}") from None
+    if found.dtype.kind not in "biuf":
+        raise PlumblineError(f"scores must be real numbers, not of dtype {found.dtype}")
+    if not np.isfinite(found).all():
+        place = tuple(int(index) for index in np.argwhere(~np.isfinite(found))[0])
+        raise PlumblineError(
+            f"scores must be finite: {found[place]} at {', '.join(map(str, place))} has no place in an order"
+        )
+    return found
+
+
+def _row(scores):
+    found = real(scores)
+    if found.ndim != 1:
+        raise PlumblineError(
+            f"scores to rank must be (candidates,), not of shape {found.shape}: give one row"
+        )
+    return found
+
+
+def ranked(scores, *, seed, draws=1):
+    """Candidates in order, most important first; equal scores in a random order.
+
+    scores (candidates,), as `real` takes them, higher = more important; seed: whole number, at least 0.
+
+    Returns int64 (draws, candidates): a draw a row, alike where nothing is tied, and the first ones the same for any
+    number of draws. Raises PlumblineError as `real` does and for another shape, seed or number of draws.
+    """
+    found = _row(scores)
+    _check_whole("seed", seed, 0)
+    _check_whole("draws", draws, 1)
+    # Numbers of equal scores, 0 the lowest: no negation of the scores, which unsigned integers would not survive.
+    levels = np.unique(found, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    random = np.random.default_rng(int(seed))
+    places = np.stack([random.permutation(len(found)) for _ in range(draws)]).astype(np.int64)
+    return np.argsort(places - levels * len(found), axis=1)
+
+
+def _check_whole(name, value, least):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_) or value < least:
+        raise PlumblineError(f"{name} must be a whole number, at least {least}, not {value!r}")
+
+
+def tied_share(scores):
+    """The share of candidates that share their score with another one, in [0, 1]; 0 where there is no candidate.
+
+    scores and errors: see `ranked`.
+    """
+    found = _row(scores)
+    counts = np.unique(found, return_counts=True)[1]
+    return float(counts[counts > 1].sum() / max(1, len(found)))
+
+
+def candidates(tokens, position=None):
+    """Positions that a ranking of `tokens` tokens holds, int64: all but the first, the last and `position`, which is read."""
+    places = np.arange(1, tokens - 1)
+    return places if position is None else places[places != position]
+
+
+def top_chances(scores, count):
+    """The chance of each candidate to be among the top `count` when equal scores are put in a random order.
+
+    scores (..., candidates), as `real` takes them. float64, of their shape, summing to min(count, candidates) a row.
+    """
+    from scipy.stats import rankdata
+
+    found = real(scores)
+    highest, lowest = (rankdata(found, method=method, axis=-1) for method in ("max", "min"))
+    above, tied = found.shape[-1] - highest, highest - lowest + 1
+    return np.clip((count - above) / tied, 0, 1)
