@@ -357,7 +357,9 @@ def _check_parameters(config):
             for parameter, value in given.items():
                 _known(place, "parameter", parameter, entry.parameters)
                 default = entry.parameters[parameter]
-                if default is not None and not _same_type(value, default):
+                if parameter in getattr(entry, "legal", ()):
+                    entry.check(parameter, value, f"{place}.{parameter}")
+                elif default is not None and not _same_type(value, default):
                     expected = type(default).__name__
                     raise PlumblineError(
                         f"{place}.{parameter} is {value!r}: expected {expected}, such as {default!r}"

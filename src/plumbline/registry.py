@@ -10,7 +10,7 @@ import pkgutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import unknown
+from .errors import PlumblineError, unknown
 
 
 class Registry(dict):
@@ -71,6 +71,19 @@ class Readout:
         return f"scores_{self.id}"
 
 
+@dataclass(frozen=True)
+class Legal:
+    """What a parameter may be: in words, and as a function of a value."""
+
+    words: str
+    holds: object
+
+
+def whole(value):
+    """Whether a value is a whole number, at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One computation: one module, one job, one file; its readouts are that file's columns.
@@ -78,6 +91,7 @@ class Method:
     needs       what it takes from the model: attention, gradient, forward; nothing for controls.
     tasks       the tasks on which it is defined.
     parameters  name -> default; what the config block of the method may set.
+    legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
     known_truth whether it needs a rationale mask, so runs on known-truth data alone.
     """
 
@@ -91,7 +105,13 @@ class Method:
     control: bool = False
     known_truth: bool = False
     parameters: dict = field(default_factory=dict)
+    legal: dict = field(default_factory=dict)
     order: int = 50
+
+    def check(self, name, value, place):
+        """PlumblineError where a value is not legal for a parameter; place: what to call it."""
+        if name in self.legal and not self.legal[name].holds(value):
+            raise PlumblineError(f"{place} is {value!r}: expected {self.legal[name].words}")
 
 
 @dataclass(frozen=True, kw_only=True)

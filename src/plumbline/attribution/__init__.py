@@ -67,7 +67,7 @@ def attribute(
 def explain(method, batch, readouts=None, **parameters):
     """All (or the given) readouts of one method for a `Batch`: readout -> float32 (batch, n).
 
-    A method may add facts of its own, such as completeness_gap (batch,).
+    A method may add facts of its own, such as completeness_gap (batch,), whole numbers among them as they are.
     """
     import torch
 
@@ -77,6 +77,7 @@ def explain(method, batch, readouts=None, **parameters):
     for name in parameters:
         if name not in entry.parameters:
             raise unknown(f"parameter of method '{method}'", name, entry.parameters)
+        entry.check(name, parameters[name], f"parameter '{name}' of method '{method}'")
     readouts = list(readouts or [readout.id for readout in entry.readouts])
     module = _module(method)
     attention = "eager" if "attention" in entry.needs else "sdpa"
@@ -84,7 +85,8 @@ def explain(method, batch, readouts=None, **parameters):
         found = module.compute(batch, readouts, **{**entry.parameters, **parameters})
     results = {}
     for name, values in found.items():
-        values = values.detach().float()
+        values = values.detach()
+        values = values.float() if values.is_floating_point() else values
         if values.dim() == 2:
             values = values.masked_fill(~batch.attention_mask.bool(), 0.0)
         if not values.isfinite().all():

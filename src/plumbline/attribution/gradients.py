@@ -3,6 +3,7 @@
 Shared by gradient, ig and their published variants.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -115,36 +116,62 @@ def gradient_readouts(function, suffix=""):
 STEP_TOKENS = {"cpu": 512, "cuda": 65536}
 
 
-def integrated_gradients(function, steps):
-    """Gradients averaged along the straight path from the baseline [CLS] [MASK] ... [SEP] (Sundararajan et al. 2017).
+FIRST_STEPS = 50  # of `auto`; they are doubled from here on
 
-    Gauss-Legendre nodes and weights on [0, 1]. Returns (attributions (batch, n, D) float64, completeness
-    gap (batch,): |sum of attributions - (f(input) - f(baseline))|).
+
+def integrated_gradients(function, steps, gap=None, max_steps=None):
+    """Gradients averaged along the straight path from the baseline [CLS] [MASK] ... [SEP] (Sundararajan et al. 2017, eq. 1).
+
+    Gauss-Legendre nodes and weights on [0, 1]. steps: their number, or 'auto': `FIRST_STEPS`, doubled for each example until
+    its completeness gap is below `gap`, or `max_steps` are taken.
+
+    Returns (attributions (batch, n, D) float64; completeness gap (batch,) float64: |sum of attributions - (f(input) -
+    f(baseline))|, a probability; steps taken (batch,) int64).
     """
-    import numpy as np
-
     batch = function.batch
     with torch.no_grad():
         ends = function.embed(batch.input_ids)
         starts = function.embed(baseline_ids(batch))
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    nodes, weights = (nodes + 1) / 2, weights / 2
-    size, width = batch.input_ids.shape
-    together = max(1, fitting(STEP_TOKENS.get(batch.device.type, 512)) // (size * width))
-    total = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
-    for start in range(0, steps, together):
-        chosen = slice(start, start + together)
-        count = len(nodes[chosen])
-        alphas = torch.as_tensor(nodes[chosen], dtype=ends.dtype, device=batch.device)[:, None, None, None]
-        shares = torch.as_tensor(weights[chosen], device=batch.device)[:, None, None, None]
-        points = starts + alphas * (ends - starts)
-        rows = torch.arange(size, device=batch.device).repeat(count)
-        _, gradient = function.gradient(points.flatten(0, 1), rows)
-        total += (gradient.view(count, *ends.shape) * shares).sum(0)
-    attributions = total * (ends - starts) * batch.attention_mask[..., None]
-    with torch.no_grad():
         rise = function(ends).double() - function(starts).double()
-    return attributions, (attributions.sum((1, 2)) - rise).abs()
+    attributions = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
+    gaps = torch.full_like(rise, float("inf"))
+    taken = torch.zeros(len(ends), dtype=torch.int64, device=batch.device)
+    rows = torch.arange(len(ends), device=batch.device)
+    count = min(FIRST_STEPS, max_steps) if steps == "auto" else steps
+    while True:
+        change = (ends - starts)[rows] * batch.attention_mask[rows, :, None]
+        attributions[rows] = _mean_gradient(function, starts, ends, rows, count) * change
+        gaps[rows] = (attributions[rows].sum((1, 2)) - rise[rows]).abs()
+        taken[rows] = count
+        if steps != "auto" or count == max_steps:
+            break
+        rows = rows[gaps[rows] >= gap]  # whoever is done takes no more steps
+        if not len(rows):
+            break
+        count = min(2 * count, max_steps)
+    return attributions, gaps, taken
+
+
+def _mean_gradient(function, starts, ends, rows, steps):
+    """The gradient's integral over the path from starts to ends (batch, n, D), of some rows: float64 (rows, n, D)."""
+    nodes, weights = (torch.from_numpy(values).to(ends.device) for values in _quadrature(steps))
+    starts, ends = starts[rows], ends[rows]
+    together = max(1, fitting(STEP_TOKENS.get(ends.device.type, 512)) // (len(rows) * ends.shape[1]))
+    total = torch.zeros(ends.shape, dtype=torch.float64, device=ends.device)
+    for chosen, shares in zip(nodes.split(together), weights.split(together), strict=True):
+        points = starts + chosen.to(ends.dtype)[:, None, None, None] * (ends - starts)
+        _, gradient = function.gradient(points.flatten(0, 1), rows.repeat(len(chosen)))
+        total += (gradient.view(points.shape) * shares[:, None, None, None]).sum(0)
+    return total
+
+
+@functools.lru_cache
+def _quadrature(steps):
+    """Gauss-Legendre nodes and weights on [0, 1]: two float64 arrays (steps,)."""
+    from scipy.special import roots_legendre
+
+    nodes, weights = roots_legendre(steps)
+    return (nodes + 1) / 2, weights / 2
 
 
 def baseline_ids(batch):
@@ -157,11 +184,13 @@ def baseline_ids(batch):
     return ids
 
 
-def ig_readouts(function, steps, suffix=""):
-    """All readouts of integrated gradients, and its completeness gap: name -> tensor."""
-    attributions, gap = integrated_gradients(function, steps)
+def ig_readouts(function, suffix="", **settings):
+    """All readouts of integrated gradients, its completeness gap and the steps taken: name -> tensor. settings: its own."""
+    attributions, gap, taken = integrated_gradients(function, **settings)
     mask = function.batch.attention_mask.bool()
     scores = token_scores(attributions, torch.ones_like(attributions[:, :, :1]), mask)
     found = {f"ig_{name}{suffix}": values for name, values in scores.items()}
-    found["completeness_gap"] = gap
-    return found
+    return found | {"completeness_gap": gap, "steps": taken}
+
+
+FACTS = ("completeness_gap", "steps")  # of integrated gradients, one number an example

@@ -1,6 +1,6 @@
 """Integrated gradients from the baseline [CLS] [MASK] ... [SEP], with respect to word embeddings."""
 
-from ..registry import Method, Readout
+from ..registry import Legal, Method, Readout, whole
 
 ENTRY = Method(
     id="ig",
@@ -8,7 +8,12 @@ ENTRY = Method(
     family="gradient",
     order=42,
     needs=("gradient",),
-    parameters={"steps": 100},
+    parameters={"steps": "auto", "gap": 0.01, "max_steps": 3200},
+    legal={
+        "steps": Legal("'auto' or a whole number, at least 1", lambda value: value == "auto" or whole(value)),
+        "gap": Legal("a number above 0", lambda value: type(value) in (int, float) and value > 0),
+        "max_steps": Legal("a whole number, at least 1", whole),
+    },
     citation="Sundararajan et al. 2017, arXiv 1703.01365",
     readouts=(
         Readout(id="ig_l2", label="IG (L2)"),
@@ -20,9 +25,13 @@ ENTRY = Method(
 )
 
 
-def compute(batch, readouts, *, steps=100):
-    """ig_*: see `gradients.token_scores` with a the integrated gradients; completeness_gap (batch,) beside them."""
-    from .gradients import correct, ig_readouts
+def compute(batch, readouts, *, steps="auto", gap=0.01, max_steps=3200):
+    """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,).
 
-    found = ig_readouts(correct(batch), steps)
-    return {name: found[name] for name in [*readouts, "completeness_gap"]}
+    steps: 'auto': doubled, example by example, until the completeness gap is below `gap`, a probability, or `max_steps` are
+    taken; or their number.
+    """
+    from .gradients import FACTS, correct, ig_readouts
+
+    found = ig_readouts(correct(batch), steps=steps, gap=gap, max_steps=max_steps)
+    return {name: found[name] for name in [*readouts, *FACTS]}

@@ -1,6 +1,6 @@
 """Integrated gradients as the ALTI reference computes them: embeddings applied twice."""
 
-from ..registry import Method, Readout
+from ..registry import Legal, Method, Readout, whole
 
 ENTRY = Method(
     id="ig_published",
@@ -9,6 +9,7 @@ ENTRY = Method(
     order=43,
     needs=("gradient",),
     parameters={"steps": 100},
+    legal={"steps": Legal("a whole number, at least 1", whole)},
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(
         Readout(id="ig_l2_published", label="IG (L2), as published", published=True, reference="ig_l2"),
@@ -34,8 +35,8 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, steps=100):
-    """ig_*: see `gradients.token_scores` with a the integrated gradients; completeness_gap (batch,) beside them."""
-    from .gradients import ig_readouts, published
+    """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,)."""
+    from .gradients import FACTS, ig_readouts, published
 
-    found = ig_readouts(published(batch), steps, "_published")
-    return {name: found[name] for name in [*readouts, "completeness_gap"]}
+    found = ig_readouts(published(batch), "_published", steps=steps)
+    return {name: found[name] for name in [*readouts, *FACTS]}
