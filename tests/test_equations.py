@@ -8,6 +8,7 @@ from captum.attr import IntegratedGradients
 from plumbline.attribution import attribute, explain
 from plumbline.attribution.batch import Batch
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
+from plumbline.errors import PlumblineError
 from plumbline.models.encoders import explained_probability, layers_of, modules_of, undisturbed
 from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
 
@@ -161,6 +162,76 @@ def test_integrated_gradients_equal_captum():
     torch.testing.assert_close(found["ig_mean_abs"], want.abs().mean(-1).float(), rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(found["ig_mean"], want.mean(-1).float(), rtol=1e-3, atol=1e-6)
     assert found["completeness_gap"].max() < 0.02
+
+
+def test_steps_of_integrated_gradients_are_doubled_until_they_are_exact():
+    """A steep classifier, where 100 steps miss; the oracle: 20,000 points of the midpoint rule in double precision."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9, 12))
+    baseline = torch.where(mask.bool(), special["mask"], ids)
+    for row, length in enumerate((9, 12)):
+        baseline[row, 0], baseline[row, length - 1] = special["cls"], special["sep"]
+    with torch.no_grad():
+        ends = [model(input_ids=row[:1], attention_mask=mask[:1]).logits[0] for row in (ids, baseline)]
+        # Steep, and the class changes half way between the first example and its baseline.
+        model.classifier.bias -= (ends[0] + ends[1]) / 2
+        model.classifier.bias *= 3000
+        model.classifier.weight *= 3000
+    batch = Batch(model, ids, mask, target=1, tokenizer_ids=special)
+    fixed, found = explain("ig", batch, steps=100), explain("ig", batch)
+    assert fixed["steps"].tolist() == [100, 100]
+    assert fixed["completeness_gap"][0] > 0.05
+    assert (found["completeness_gap"] < 0.01).all()
+    # The second example needs no more than the first steps, whatever the first one does.
+    assert found["steps"][0] > 100 > found["steps"][1] == 50
+
+    model, length, points = model.double(), 9, 20_000
+    words = model.get_input_embeddings()
+    end, start = (words(row[:1, :length]).detach() for row in (ids, baseline))
+    total = torch.zeros_like(end)
+    for alphas in ((torch.arange(points, dtype=torch.float64) + 0.5) / points).split(1000):
+        path = (start + alphas[:, None, None] * (end - start)).requires_grad_(True)
+        probability = model(inputs_embeds=path).logits.softmax(-1)[:, 1].sum()
+        total += torch.autograd.grad(probability, path)[0].sum(0) / points
+    want = (total * (end - start))[0]
+    with torch.no_grad():
+        upper, lower = (model(input_ids=row[:1, :length]).logits.softmax(-1)[0, 1] for row in (ids, baseline))
+    assert want.sum() == pytest.approx((upper - lower).item(), abs=1e-3)
+    width = want.shape[1]
+    assert found["ig_mean"][0].sum() * width == pytest.approx((upper - lower).item(), abs=0.01)
+    np.testing.assert_allclose(found["ig_mean"][0, :length] * width, want.sum(-1), atol=0.02)
+    assert abs(fixed["ig_mean"][0, :length] * width - want.sum(-1)).max() > 0.02
+    assert found["completeness_gap"][0] == pytest.approx(
+        abs(found["ig_mean"][0].sum().item() * width - (upper - lower).item()), abs=1e-4
+    )
+
+
+def test_steps_of_integrated_gradients_stop_at_the_maximum():
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(9, 5))
+    batch = Batch(model, ids, mask, target=1, tokenizer_ids=special)
+    found = explain("ig", batch, gap=1e-30, max_steps=120)
+    assert found["steps"].tolist() == [120, 120]
+    torch.testing.assert_close(found["ig_mean"], explain("ig", batch, steps=120)["ig_mean"])
+    few = explain("ig", batch, gap=1e-30, max_steps=7)
+    assert few["steps"].tolist() == [7, 7]
+    torch.testing.assert_close(few["ig_l2"], explain("ig", batch, steps=7)["ig_l2"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"steps": 0}, "'steps' of method 'ig' is 0: expected 'auto' or a whole number, at least 1"),
+        ({"steps": "some"}, "is 'some': expected 'auto'"),
+        ({"gap": -1.0}, "'gap' of method 'ig' is -1.0: expected a number above 0"),
+        ({"gap": True}, "expected a number above 0"),
+        ({"max_steps": 2.5}, "is 2.5: expected a whole number, at least 1"),
+    ],
+)
+def test_wrong_steps_of_integrated_gradients(wrong, text):
+    model, (ids, _, _) = small_model("bert"), small_batch("bert", lengths=(5,))
+    with pytest.raises(PlumblineError, match=text):
+        attribute(model, ids, None, "ig_mean", tokenizer_ids=special_ids_of("bert"), **wrong)
 
 
 def test_published_gradient_embeds_twice():
