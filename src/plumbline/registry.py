@@ -20,8 +20,10 @@ class Registry(dict):
         super().__init__(sorted(entries.items(), key=lambda item: (item[1].order, item[0])))
         self.kind = kind
 
-    def __missing__(self, name):
-        raise unknown(self.kind, name, self)
+    def __getitem__(self, name):
+        if not isinstance(name, str) or name not in self:
+            raise unknown(self.kind, name, self)
+        return super().__getitem__(name)
 
 
 def discover(package, kind):
@@ -93,6 +95,7 @@ class Method:
     parameters  name -> default; what the config block of the method may set.
     legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
     known_truth whether it needs a rationale mask, so runs on known-truth data alone.
+    principal   the readout that the method's name means in the Python API where no readout bears it; None where none stands for it.
     """
 
     id: str
@@ -106,6 +109,7 @@ class Method:
     known_truth: bool = False
     parameters: dict = field(default_factory=dict)
     legal: dict = field(default_factory=dict)
+    principal: str | None = None
     order: int = 50
 
     def check(self, name, value, place):

@@ -2,35 +2,53 @@
 
 import functools
 
+# How the pieces of a tokeniser tell where a word begins: ## continues one (WordPiece); Ġ (byte-level) and ▁ (sentence pieces)
+# begin one.
+WORDPIECE, BYTES, SENTENCE = "##", "Ġ", "▁"
+
 
 def words(tokens, position):
     """[(word, indices of its tokens)], the first and the last token, which are special, among them.
 
-    tokens    of one example, as the tokeniser names them. WordPiece: `##` continues a word. Byte-level and
-              sentence-piece tokenisers, whose sentences begin with <s>: Ġ and ▁ begin one, so that punctuation
-              stays with the word before it.
+    tokens    of one example or pair, as the tokeniser names them. Where words are marked by their beginning (byte-level,
+              sentence pieces), punctuation stays with the word before it. A special token in the middle, as the first or the
+              last one, is a word of its own.
     position  of the mask in an agreement sentence, which is a word of its own; else 0.
     """
-    marked = tokens[0] == "<s>"
-    alone = {0, 1, position, position + 1, len(tokens) - 1}
+    scheme = _scheme(tokens)
+    ends = {tokens[0], tokens[-1]}
+    special = {index for index, token in enumerate(tokens) if token in ends} | (
+        {position} if position else set()
+    )
+    alone = special | {index + 1 for index in special}
     found = []
     for index, token in enumerate(tokens):
-        continues = not token.startswith(("Ġ", "▁")) if marked else token.startswith("##")
+        continues = token.startswith(WORDPIECE) if scheme == WORDPIECE else not token.startswith(scheme)
         if continues and index not in alone:
             found[-1].append(index)
         else:
             found.append([index])
-    decode = _decoder(tokens)
+    decode = _DECODERS[scheme]
     return [(_printable(decode([tokens[index] for index in indices])), indices) for indices in found]
 
 
-def _decoder(tokens):
-    """A function from a word's pieces to its text."""
-    if tokens[0] != "<s>":
-        return lambda pieces: pieces[0] + "".join(piece.removeprefix("##") for piece in pieces[1:])
-    if any("▁" in token for token in tokens):
-        return lambda pieces: "".join(pieces).replace("▁", "")
-    return lambda pieces: _from_bytes("".join(pieces)).strip(" ")
+def _scheme(tokens):
+    """The mark that most tokens bear. A sentence without any: byte-level where it begins with <s>, else WordPiece."""
+    counts = {mark: sum(token.startswith(mark) for token in tokens) for mark in (WORDPIECE, BYTES, SENTENCE)}
+    usual = BYTES if tokens[0] == "<s>" else WORDPIECE
+    # Text itself may hold a mark: a cased vocabulary has Ġ, and ## is a piece of every byte-level one.
+    return max(counts, key=lambda mark: (counts[mark], mark == usual))
+
+
+def _from_wordpieces(pieces):
+    return pieces[0] + "".join(piece.removeprefix(WORDPIECE) for piece in pieces[1:])
+
+
+_DECODERS = {
+    WORDPIECE: _from_wordpieces,
+    BYTES: lambda pieces: _from_bytes("".join(pieces)).strip(" "),
+    SENTENCE: lambda pieces: "".join(pieces).replace(SENTENCE, ""),
+}
 
 
 def _from_bytes(text):

@@ -81,8 +81,8 @@ def _passes(network, tokenizer, examples):
     input gradient -> (n,), and `left_of_sum`."""
     import torch
 
-    ids, mask = padded(examples, tokenizer.pad_token_id)
-    batch = Batch(network, ids, mask, position=torch.tensor([example.position for example in examples]))
+    inputs = padded(examples, tokenizer.pad_token_id)
+    batch = Batch(network, **inputs, position=torch.tensor([example.position for example in examples]))
     for definition in DEFINITIONS:
         function = logit_function(batch, published=definition == "published")
         with torch.no_grad():

@@ -13,9 +13,25 @@ _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout i
 
 def method_of(readout):
     """The registry entry of the method that a readout belongs to; PlumblineError for an unknown readout."""
-    if readout not in _METHOD_OF:
-        raise unknown("readout", readout, READOUTS)
-    return METHODS[_METHOD_OF[readout]]
+    return METHODS[_METHOD_OF[readout_of(readout)]]
+
+
+def readout_of(name):
+    """The readout that a name means: a readout's own id, or a method's for its principal readout.
+
+    Raises PlumblineError for an unknown name, and for a method that has no principal readout; it lists those that it has.
+    """
+    if isinstance(name, str) and name in READOUTS:
+        return name
+    if isinstance(name, str) and name in METHODS:
+        entry = METHODS[name]
+        if entry.principal is None:
+            readouts = ", ".join(readout.id for readout in entry.readouts)
+            raise PlumblineError(
+                f"method '{name}' has several readouts and none stands for it: give one of {readouts}"
+            )
+        return entry.principal
+    raise unknown("readout", name, READOUTS)
 
 
 def attribute(
@@ -24,6 +40,7 @@ def attribute(
     attention_mask=None,
     method="alti",
     *,
+    token_type_ids=None,
     target=None,
     position=None,
     tokenizer_ids=None,
@@ -33,12 +50,15 @@ def attribute(
     """One score a token.
 
     model          a transformers encoder for sequence classification, or one for masked-language modelling whose
-                   vocabulary decoder is Linear(hidden, 1) (agreement; logits (batch, n, 1)).
-    input_ids      int64 (batch, n), special tokens included, padded on the right.
+                   vocabulary decoder is Linear(hidden, 1) (agreement; logits (batch, n, 1)). The explained probability is
+                   `models.encoders.explained_probability`: of one logit or of a multi-label classifier a sigmoid.
+    input_ids      whole numbers (batch, n), special tokens included, padded on the right: a tensor, array or list.
     attention_mask 1 at tokens, 0 at padding, (batch, n); None: no padding.
-    method         a readout id of `READOUTS`.
-    target         int or int64 (batch,): the explained class; None: the predicted one. Agreement: 1 = third
-                   person singular, 0 = plural.
+    token_type_ids the segments of a sentence pair, (batch, n), as the tokeniser gives them: `attribute(model,
+                   **tokenizer(first, second, return_tensors="pt"))`; None: one segment.
+    method         a readout id of `READOUTS`, or a method's for its principal readout (`METHODS[...].principal`).
+    target         int or int64 (batch,): the explained class; None: the predicted one. One logit: 1 = its sigmoid (agreement:
+                   third person singular), 0 = the complement.
     position       int or int64 (batch,): the position that is read out; None: the class token. Agreement
                    needs it (the mask).
     tokenizer_ids  mapping with cls, sep, mask, pad; needed by methods that replace tokens.
@@ -46,22 +66,27 @@ def attribute(
     parameters     the method's parameters (`METHODS[...].parameters`).
 
     Returns detached float32 (batch, n), zero at padding. The model's training mode, gradients and attention
-    implementation are as before afterwards. Raises PlumblineError for an unknown readout or parameter, a
-    missing argument, an empty or too long input, or a score that is not finite.
+    implementation are as before afterwards; one thread at a time has a model. Autocast and inference mode around the call
+    change nothing. Raises PlumblineError for an unknown readout or parameter, a model of another kind, a missing argument,
+    one of another shape, type or range, an empty or too long input, or a score that is not finite.
     """
-    entry = method_of(method)
+    readout = readout_of(method)
+    import torch
+
     from .batch import Batch
 
-    batch = Batch(
-        model,
-        input_ids,
-        attention_mask,
-        target=target,
-        position=position,
-        tokenizer_ids=tokenizer_ids,
-        seed=seed,
-    )
-    return explain(entry.id, batch, [method], **parameters)[method]
+    with torch.inference_mode(False):
+        batch = Batch(
+            model,
+            input_ids,
+            attention_mask,
+            token_type_ids=token_type_ids,
+            target=target,
+            position=position,
+            tokenizer_ids=tokenizer_ids,
+            seed=seed,
+        )
+        return explain(method_of(readout).id, batch, [readout], **parameters)[readout]
 
 
 def explain(method, batch, readouts=None, **parameters):
@@ -109,7 +134,8 @@ def _module(name):
 def selective_rollout(attention, threshold, residual=True, position=None):
     """Selective attention rollout of one example ("Improving Explainability of Transformer Models", part 1).
 
-    attention  floats (layers, heads, n, n), rows summing to one; a NumPy array or a tensor.
+    attention  floats (layers, heads, n, n), rows summing to one: a NumPy array, a tensor, or `attentions` as a transformers
+               model returns them for one text, (1, heads, n, n) a layer.
     threshold  at least 0: a layer is used where its matrix is farther than this, in the Frobenius norm, from that of the
                last layer used. 0 is ordinary rollout, since only equal matrices are not farther.
     residual   whether the matrices are head means + I with rows divided by their sum, or the head means alone.
@@ -117,7 +143,7 @@ def selective_rollout(attention, threshold, residual=True, position=None):
 
     Returns (relevance (layers, n), of the kind and dtype of `attention`; used, the list of the layers used, 0 among
     them): row l is what layers up to l give, a layer that is not used repeats the row before. Raises PlumblineError for
-    another shape, a negative threshold, a position outside the tokens.
+    another shape, numbers that are not finite or no attention weights, a negative threshold, a position outside the tokens.
     """
     return _module("selective").rollout_relevance(attention, threshold, residual, position)
 
@@ -130,7 +156,8 @@ def attention_flow(attention, layer, position=None):
     position   None: the maximum over output nodes, as published; else the flows of that node.
 
     Maximum flows, exact to about 1e-9, each node's divided by their sum. Returns (n,), of the kind and dtype of
-    `attention`. Raises PlumblineError for another shape, a layer or a position that there is not.
+    `attention`. Raises PlumblineError for another shape, numbers that are not finite or no attention weights, a layer or a
+    position that there is not.
     """
     return _module("flow").flow_relevance(attention, layer, position)
 
@@ -165,11 +192,16 @@ def mamba_maps_full(
 
 
 def _as_given(function, *values, **settings):
-    """A function of tensors, for NumPy arrays too: its dict of results is of the kind of what was given."""
-    import torch
+    """A function of finite floating-point tensors, for NumPy arrays too: its dict of results is of the first one's kind."""
+    from ..arrays import floating, restore_like
 
-    tensors = [value if isinstance(value, torch.Tensor) else torch.from_numpy(value) for value in values]
-    found = function(*tensors, **settings)
-    if isinstance(values[0], torch.Tensor):
-        return found
-    return {name: result.detach().numpy() for name, result in found.items()}
+    tensors = [
+        floating(value, name)
+        for value, name in zip(values, ("hidden attention", "residual_gradients"), strict=True)
+    ]
+    if tensors[0].dtype != tensors[1].dtype:
+        raise PlumblineError(
+            f"hidden attention is {tensors[0].dtype}, residual_gradients {tensors[1].dtype}: give one dtype"
+        )
+    restore = restore_like(values[0])
+    return {name: restore(result) for name, result in function(*tensors, **settings).items()}

@@ -54,7 +54,10 @@ def layer_matrices(readouts, *, ddof=0):
     alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; each `_published`: with the
     Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
     """
+    from ..arrays import whole
     from .decomposition import normalise_rows
+
+    ddof = whole(ddof, "ddof", high=1)
 
     closeness = {
         "alti": lambda example: example.first(ddof).l1_closeness(),

@@ -5,7 +5,7 @@ from itertools import islice
 
 from ..artefacts import open_rows, rows_writer, stream_records
 from ..errors import PlumblineError
-from ..models.encoders import load, undisturbed
+from ..models.encoders import load, segments, undisturbed
 from ..models.encoders import max_tokens as most_tokens
 from ..models.runtime import fitting, in_memory, prepare
 from ..models.tokenisation import block_range, blocks, padded, special_ids, tokenise
@@ -94,6 +94,7 @@ def run_examples(rows, network, tokenizer, where, *, examples=None, within=None,
     rule = "error" if max_tokens is None else "truncate" if left[True] else "skip"
     settings = {
         "limit": most_tokens(network),
+        "segments": segments(network),
         "max_tokens": max_tokens,
         "too_long": rule,
         "where": str(where),
@@ -121,18 +122,17 @@ def _explained(network, tokenizer, examples, names, method, parameters):
     """id -> column -> value for one batch."""
     import torch
 
-    ids, mask = padded(examples, tokenizer.pad_token_id)
+    inputs = padded(examples, tokenizer.pad_token_id)
     seeds = [seed_of(*names, example.id, method, 0) for example in examples]
     parameters = dict(parameters)
     if METHODS[method].known_truth:
-        parameters["rationale"] = torch.zeros(ids.shape)
+        parameters["rationale"] = torch.zeros(inputs["input_ids"].shape)
         for row, example in enumerate(examples):
             parameters["rationale"][row, : len(example.ids)] = torch.from_numpy(example.rationale)
     try:
         batch = Batch(
             network,
-            ids,
-            mask,
+            **inputs,
             position=torch.tensor([example.position for example in examples]),
             tokenizer_ids=special_ids(tokenizer),
             seed=torch.tensor(seeds),
@@ -153,6 +153,8 @@ def _explained(network, tokenizer, examples, names, method, parameters):
             "position": example.position,
             "cut": example.cut,
         }
+        if example.types is not None:
+            columns[example.id]["token_type_ids"] = example.types.astype("int32")
         for name, values in found.items():
             if values.dim() == 2:
                 columns[example.id][f"scores_{name}"] = values[row, : len(example.ids)].cpu().numpy()

@@ -1,24 +1,30 @@
 """The inputs of one call: checked, with what several methods need computed once and on demand."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import torch
 
+from ..arrays import integers, tensor, whole
 from ..errors import PlumblineError
 from ..models.encoders import (
+    classes_of,
     explained_probability,
+    forward,
     is_agreement,
+    is_multi_label,
     max_tokens,
     predicted_class,
+    segments,
     undisturbed,
 )
 
 
 class Batch:
-    """See `plumbline.attribution.attribute` for the arguments.
+    """The one place that checks what comes with a model. See `plumbline.attribution.attribute` for the arguments.
 
-    input_ids, attention_mask int64 (batch, n); lengths: list of int; position int64 (batch,); n of the
-    longest example may be below the padded width that was given.
+    input_ids, attention_mask int64 (batch, n); token_type_ids the same, or None where all tokens are of one segment;
+    lengths: list of int; position int64 (batch,); n of the longest example may be below the padded width that was given.
     """
 
     def __init__(
@@ -27,30 +33,74 @@ class Batch:
         input_ids,
         attention_mask=None,
         *,
+        token_type_ids=None,
         target=None,
         position=None,
         tokenizer_ids=None,
         seed=None,
     ):
         self.model = model
+        self.classes = classes_of(model)
+        self.agreement, self.multi_label = is_agreement(model), is_multi_label(model)
         self.device = next(model.parameters()).device
-        if input_ids.dim() != 2:
-            raise PlumblineError(f"input_ids must be (batch, tokens), not of shape {tuple(input_ids.shape)}")
-        self.input_ids = input_ids.to(self.device)
-        if attention_mask is None:
-            attention_mask = torch.ones_like(self.input_ids)
-        self.attention_mask = attention_mask.to(self.device).long()
+        self.input_ids = self._ids(input_ids)
+        self.attention_mask = self._mask(attention_mask)
         self.lengths = self.attention_mask.sum(-1).tolist()
         self._check_lengths()
-        self.agreement = is_agreement(model)
+        self.token_type_ids = self._types(token_type_ids)
         if position is None:
             if self.agreement:
                 raise PlumblineError("an agreement model is read at its mask: give `position`")
             position = 0
         self.position = self._per_example("position", position)
-        self._target = None if target is None else self._per_example("target", target)
-        self._tokenizer_ids = tokenizer_ids
-        self._seed = seed
+        lengths = torch.tensor(self.lengths, device=self.device)
+        if (self.position >= lengths).any():
+            row = int((self.position >= lengths).nonzero()[0])
+            raise PlumblineError(
+                f"position {int(self.position[row])} is outside the {self.lengths[row]} tokens of example {row} of the batch"
+            )
+        self._target = None
+        if target is not None:
+            self._target = self._per_example("target", target, self.classes - 1)
+        self._tokenizer_ids = self._special_ids(tokenizer_ids)
+        self._seed = None if seed is None else self._per_example("seed", seed)
+
+    @property
+    def vocabulary(self):
+        """The number of token ids that the model knows."""
+        return self.model.get_input_embeddings().num_embeddings
+
+    def _ids(self, input_ids):
+        ids = integers(input_ids, "input_ids", high=self.vocabulary - 1, what="of the model's vocabulary")
+        if ids.dim() != 2:
+            raise PlumblineError(f"input_ids must be (batch, tokens), not of shape {tuple(ids.shape)}")
+        return ids.to(self.device)
+
+    def _mask(self, attention_mask):
+        if attention_mask is None:
+            return torch.ones_like(self.input_ids)
+        mask = tensor(attention_mask, "attention_mask").to(self.device)
+        if mask.shape != self.input_ids.shape:
+            raise PlumblineError(
+                f"attention_mask is of shape {tuple(mask.shape)}, input_ids {tuple(self.input_ids.shape)}: give one number a token"
+            )
+        if not ((mask == 0) | (mask == 1)).all():
+            raise PlumblineError("attention_mask must be 1 for tokens, then 0 for padding on the right")
+        return mask.long()
+
+    def _types(self, token_type_ids):
+        """None where all tokens are of segment 0, so that a pair's first segment alone and a text are one input."""
+        if token_type_ids is None:
+            return None
+        known = segments(self.model)
+        which = f"of a '{self.model.config.model_type}' with {known} segment{'s' * (known > 1)}"
+        types = integers(token_type_ids, "token_type_ids", high=known - 1, what=which).to(self.device)
+        if types.shape != self.input_ids.shape:
+            raise PlumblineError(
+                f"token_type_ids are of shape {tuple(types.shape)}, input_ids {tuple(self.input_ids.shape)}: give one a token"
+            )
+        types = types * self.attention_mask  # what stands at padding is nobody's
+        return types if types.any() else None
 
     def _check_lengths(self):
         if min(self.lengths, default=0) == 0:
@@ -69,8 +119,8 @@ class Batch:
                 "or use a model with more positions"
             )
 
-    def _per_example(self, name, value):
-        value = torch.as_tensor(value, dtype=torch.int64, device=self.device)
+    def _per_example(self, name, value, high=None):
+        value = integers(value, name, high=high).to(self.device)
         if value.dim() == 0:
             value = value.expand(len(self.input_ids))
         if value.shape != (len(self.input_ids),):
@@ -79,15 +129,38 @@ class Batch:
             )
         return value
 
+    def _special_ids(self, given):
+        """A checked copy of `tokenizer_ids`; a name without an id is left out."""
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            raise PlumblineError(
+                f"tokenizer_ids must be a mapping with cls, sep, mask and pad, not a {type(given).__name__}"
+            )
+        return {
+            name: whole(value, f"tokenizer_ids['{name}']", high=self.vocabulary - 1)
+            for name, value in given.items()
+            if value is not None
+        }
+
     @cached_property
     def logits(self):
         """Logits of the ordinary forward pass, (batch, classes) or, for agreement, (batch, n, 1)."""
         with undisturbed(self.model, "sdpa"), torch.no_grad():
-            logits = self.model(input_ids=self.input_ids, attention_mask=self.attention_mask).logits
+            logits = forward(self.model, **self.inputs()).logits
         if not logits.isfinite().all():
             row = int((~logits.isfinite()).reshape(len(logits), -1).any(-1).nonzero()[0, 0])
             raise PlumblineError(f"the model gives logits that are not finite for example {row} of the batch")
         return logits
+
+    def inputs(self, rows=slice(None)):
+        """What the model reads of the given examples: the arguments of `encoders.forward`."""
+        types = None if self.token_type_ids is None else self.token_type_ids[rows]
+        return {
+            "input_ids": self.input_ids[rows],
+            "attention_mask": self.attention_mask[rows],
+            "token_type_ids": types,
+        }
 
     @cached_property
     def target(self):
@@ -97,11 +170,11 @@ class Batch:
     @cached_property
     def probability(self):
         """Probability of the explained class (batch,)."""
-        return explained_probability(self.logits, self.target, self.position)
+        return explained_probability(self.logits, self.target, self.position, multi_label=self.multi_label)
 
     def special(self, name):
         """The id of a special token: cls, sep, mask or pad."""
-        if self._tokenizer_ids is None or self._tokenizer_ids.get(name) is None:
+        if name not in self._tokenizer_ids:
             raise PlumblineError(f"this method needs the id of the '{name}' token: give tokenizer_ids")
         return self._tokenizer_ids[name]
 
@@ -110,24 +183,30 @@ class Batch:
         """int64 (batch,), one seed an example."""
         if self._seed is None:
             raise PlumblineError("a stochastic method needs one seed an example: give `seed`, int64 (batch,)")
-        return self._per_example("seed", self._seed)
+        return self._seed
 
     def attentions(self):
         """Attention weights of every layer, (batch, heads, n, n) each."""
         with torch.no_grad():
-            output = self.model(
-                input_ids=self.input_ids, attention_mask=self.attention_mask, output_attentions=True
-            )
-        return output.attentions
+            return forward(self.model, **self.inputs(), output_attentions=True).attentions
 
     def padded(self, rows):
         """Stack 1-D tensors of the examples' lengths, zero at padding: (batch, n)."""
-        stacked = torch.zeros(self.input_ids.shape, device=self.device)
+        stacked = torch.zeros(self.input_ids.shape, dtype=torch.float32, device=self.device)
         for row, values in enumerate(rows):
             stacked[row, : len(values)] = values
         return stacked
 
     def sequences(self):
         """Token ids of every example without padding, int64 NumPy arrays."""
-        ids = self.input_ids.cpu().numpy()
-        return [ids[row, :length] for row, length in enumerate(self.lengths)]
+        return self._unpadded(self.input_ids)
+
+    def segments(self):
+        """Token types of every example without padding, int64 NumPy arrays; None for each of one segment."""
+        if self.token_type_ids is None:
+            return [None] * len(self.lengths)
+        return [types if types.any() else None for types in self._unpadded(self.token_type_ids)]
+
+    def _unpadded(self, values):
+        values = values.cpu().numpy()
+        return [values[row, :length] for row, length in enumerate(self.lengths)]

@@ -22,34 +22,35 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """blankout: |p(full) - p(token j masked)|, softmax on both sides (agreement: sigmoid at the mask).
+    """blankout: |p(full) - p(token j masked)|, p the explained probability (`encoders.explained_probability`).
 
     blankout_published: the masked side is the sigmoid of the class's logit, as in the reference; the same as
-    blankout for agreement. Special tokens are masked too.
+    blankout where p is a sigmoid. Special tokens are masked too.
     """
     import torch
 
+    from ..models.encoders import explained_logit, explained_probability
     from ..models.inference import Passes
 
     passes, numbers = Passes(), []
-    for ids, position in zip(batch.sequences(), batch.position.tolist(), strict=True):
-        variants = [passes.add(ids, position)]
+    inputs = zip(batch.sequences(), batch.position.tolist(), batch.segments(), strict=True)
+    for ids, position, types in inputs:
+        variants = [passes.add(ids, position, types)]
         for place in range(len(ids)):
             masked = ids.copy()
             masked[place] = batch.special("mask")
-            variants.append(passes.add(masked, position))
+            variants.append(passes.add(masked, position, types))
         numbers.append(variants)
     logits = passes.run(batch.model, batch.special("pad"))
     rows = {readout: [] for readout in readouts}
     for variants, target in zip(numbers, batch.target.tolist(), strict=True):
-        if batch.agreement:
-            softmaxed = plain = logits[variants, 0].sigmoid()
-        else:
-            softmaxed = logits[variants].softmax(-1)[:, target]
-            plain = logits[variants, target].sigmoid()
+        read, classes = logits[variants], torch.full((len(variants),), target)
+        chance = explained_probability(read, classes, multi_label=batch.multi_label)
+        # Of one logit both sides are its sigmoid.
+        plain = chance if read.shape[1] == 1 else explained_logit(read, classes).sigmoid()
         differences = {
-            "blankout": (softmaxed[0] - softmaxed[1:]).abs(),
-            "blankout_published": (softmaxed[0] - plain[1:]).abs(),
+            "blankout": (chance[0] - chance[1:]).abs(),
+            "blankout_published": (chance[0] - plain[1:]).abs(),
         }
         for readout in readouts:
             rows[readout].append(differences[readout].to(torch.float32))

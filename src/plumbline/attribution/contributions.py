@@ -3,13 +3,13 @@
 import importlib
 
 import numpy as np
-import torch
 
 from ..artefacts import stream_records, write_rows
 from ..chosen import chosen
 from ..errors import PlumblineError
 from ..models.encoders import load, undisturbed
 from ..models.runtime import prepare
+from ..models.tokenisation import padded
 from .artefact import run_examples
 from .batch import Batch
 from .decomposition import layer_matrices, products
@@ -37,7 +37,7 @@ def write_contributions(*, model, methods, data, output, wanted, device="cpu", t
     columns = {}
     for number in dict.fromkeys(shown for _, shown in chosen(wanted, by_id, data)):
         example = by_id[number]
-        batch = Batch(network, torch.from_numpy(example.ids)[None], position=example.position)
+        batch = Batch(network, **padded([example], tokenizer.pad_token_id), position=example.position)
         about = {
             "id": example.id,
             "tokens": tokenizer.convert_ids_to_tokens(example.ids.tolist()),

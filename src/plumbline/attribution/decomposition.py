@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..models.encoders import layers_of, modules_of
+from ..errors import PlumblineError
+from ..models.encoders import forward, is_quantised, layers_of, modules_of
 
 # Bytes of the chunk of source tokens x target tokens x D that is alive at a time; about an L2 cache.
 CHUNK_BYTES = 2 * 2**20
@@ -47,11 +48,15 @@ class Layer:
     norm2: torch.nn.LayerNorm
 
 
-def trace(model, input_ids, attention_mask):
+def trace(model, input_ids, attention_mask, token_type_ids=None):
     """The `Layer`s of one forward pass of an eager-attention model, first layer first.
 
     Where layers share weights, one module leaves a record a call; calls come in the order of depth.
     """
+    if is_quantised(model):
+        raise PlumblineError(
+            "the layers of a quantised model cannot be taken apart into vectors: take a method that needs attention alone"
+        )
     names, kept, handles = modules_of(model), [], []
 
     def keep(begins=None, **what):
@@ -79,7 +84,7 @@ def trace(model, input_ids, attention_mask):
             handles.append(layer.get_submodule(name).register_forward_hook(hook, with_kwargs=True))
     try:
         with torch.no_grad():
-            model(input_ids=input_ids, attention_mask=attention_mask)
+            forward(model, input_ids, attention_mask, token_type_ids)
     finally:
         for handle in handles:
             handle.remove()
@@ -231,7 +236,7 @@ def layer_matrices(batch, matrices):
     Returns a list, one an example, of readout -> [C^0, C^1, ...].
     """
     found = [{} for _ in batch.lengths]
-    for layer in trace(batch.model, batch.input_ids, batch.attention_mask):
+    for layer in trace(batch.model, **batch.inputs()):
         for kept, example in zip(found, examples(layer, batch.lengths), strict=True):
             for readout, matrix in matrices(example).items():
                 kept.setdefault(readout, []).append(matrix)

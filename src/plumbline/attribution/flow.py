@@ -57,11 +57,13 @@ def flow_relevance(attention, layer, position=None):
     """`plumbline.attribution.attention_flow`, which says what comes in and out."""
     import torch
 
-    from .selective import as_tensor, check_position, layer_means, read_out
+    from ..arrays import attention as weights
+    from ..arrays import is_whole
+    from .selective import check_position, layer_means, read_out
 
-    values, restore = as_tensor(attention)
-    if layer not in range(len(values)):
-        raise PlumblineError(f"layer {layer} is not among the layers 0 to {len(values) - 1}")
+    values, restore = weights(attention)
+    if not is_whole(layer) or layer not in range(len(values)):
+        raise PlumblineError(f"layer {layer!r} is not among the layers 0 to {len(values) - 1}")
     check_position(position, values.shape[-1])
     matrices = layer_means(values[: layer + 1].double()).cpu().numpy()
     shares = flow_shares(matrices, None if position is None else [position])

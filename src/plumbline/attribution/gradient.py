@@ -7,6 +7,7 @@ ENTRY = Method(
     label="Gradients",
     family="gradient",
     order=40,
+    principal="grad_l2",
     needs=("gradient",),
     citation="Simonyan et al. 2014, arXiv 1312.6034; Denil et al. 2015, arXiv 1412.6815",
     readouts=(

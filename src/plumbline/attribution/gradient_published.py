@@ -7,6 +7,7 @@ ENTRY = Method(
     label="Gradients, as published",
     family="gradient",
     order=41,
+    principal="grad_l2_published",
     needs=("gradient",),
     citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
     readouts=(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..models.encoders import explained_probability, modules_of, replaced_output
+from ..errors import PlumblineError
+from ..models.encoders import explained_probability, forward, is_quantised, modules_of, replaced_output
 from ..models.runtime import fitting
 
 
@@ -30,13 +31,16 @@ class Function:
         """Probabilities (rows,) for the embeddings of the given examples."""
         batch = self.batch
         with replaced_output(self.entry, embeddings):
-            logits = batch.model(
-                input_ids=batch.input_ids[rows], attention_mask=batch.attention_mask[rows]
-            ).logits
+            logits = forward(batch.model, **batch.inputs(rows)).logits
         return self.probability(logits, rows)
 
     def gradient(self, embeddings, rows=slice(None)):
         """(probabilities (rows,), gradients (rows, n, D))."""
+        if is_quantised(self.batch.model):
+            # torch would give what comes through the residual connections alone, unsaid.
+            raise PlumblineError(
+                "no gradient passes through a quantised model: take a method that needs none"
+            )
         leaf = embeddings.detach().requires_grad_(True)
         with torch.enable_grad():
             probabilities = self(leaf, rows)
@@ -49,9 +53,22 @@ def correct(batch):
     words = batch.model.get_input_embeddings()
 
     def probability(logits, rows):
-        return explained_probability(logits, batch.target[rows], batch.position[rows])
+        return _probability(batch, logits, rows)
 
     return Function(batch, words, words, probability)
+
+
+def _probability(batch, logits, rows):
+    return explained_probability(
+        logits, batch.target[rows], batch.position[rows], multi_label=batch.multi_label
+    )
+
+
+def embedding_block(batch):
+    """(the whole embedding block, a function from token ids of the batch's examples to what it gives for them)."""
+    block = batch.model.base_model.get_submodule(modules_of(batch.model).embeddings)
+    types = batch.token_type_ids
+    return block, block if types is None else lambda ids: block(input_ids=ids, token_type_ids=types)
 
 
 def published(batch):
@@ -62,16 +79,16 @@ def published(batch):
     the embedding block. Agreement: the softmax over positions of the mask's logit, not its sigmoid.
     """
     names = modules_of(batch.model)
-    block = batch.model.base_model.get_submodule(names.embeddings)
+    block, embed = embedding_block(batch)
     entry = block if names.bypass else batch.model.get_input_embeddings()
 
     def probability(logits, rows):
         if batch.agreement:
             scores = logits[..., 0].masked_fill(~batch.attention_mask[rows].bool(), float("-inf"))
             return scores.softmax(-1).gather(1, batch.position[rows, None])[:, 0]
-        return explained_probability(logits, batch.target[rows], batch.position[rows])
+        return _probability(batch, logits, rows)
 
-    return Function(batch, entry, block, probability)
+    return Function(batch, entry, embed, probability)
 
 
 def token_scores(gradient, embeddings, mask):
@@ -175,12 +192,13 @@ def _quadrature(steps):
 
 
 def baseline_ids(batch):
-    """[CLS] [MASK] ... [SEP] of each example's length, padding untouched."""
+    """[CLS] [MASK] ... [SEP] of each example's length, a pair's [SEP] in the middle and padding untouched."""
     ids = batch.input_ids.clone()
     for row, length in enumerate(batch.lengths):
-        ids[row, :length] = batch.special("mask")
-        ids[row, length - 1] = batch.special("sep")
-        ids[row, 0] = batch.special("cls")
+        own = ids[row, :length]  # a view
+        own[own != batch.special("sep")] = batch.special("mask")
+        own[-1] = batch.special("sep")
+        own[0] = batch.special("cls")
     return ids
 
 

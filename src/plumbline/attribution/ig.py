@@ -7,6 +7,7 @@ ENTRY = Method(
     label="Integrated gradients",
     family="gradient",
     order=42,
+    principal="ig_mean",
     needs=("gradient",),
     parameters={"steps": "auto", "gap": 0.01, "max_steps": 3200},
     legal={

@@ -7,6 +7,7 @@ ENTRY = Method(
     label="Integrated gradients, as published",
     family="gradient",
     order=43,
+    principal="ig_mean_published",
     needs=("gradient",),
     parameters={"steps": 100},
     legal={"steps": Legal("a whole number, at least 1", whole)},

@@ -72,19 +72,17 @@ def logit_function(batch, *, published):
     """
     import torch
 
-    from ..models.encoders import modules_of
-    from .gradients import Function
+    from ..models.encoders import explained_logit
+    from .gradients import Function, embedding_block
 
-    block = batch.model.base_model.get_submodule(modules_of(batch.model).embeddings)
+    block, embed = embedding_block(batch)
     entry = batch.model.get_input_embeddings() if published else block
 
     def logit(logits, rows):
-        if batch.agreement:
-            return logits[..., 0].gather(1, batch.position[rows, None])[:, 0]
         target = torch.ones_like(batch.target[rows]) if published else batch.target[rows]
-        return logits.gather(1, target[:, None])[:, 0]
+        return explained_logit(logits, target, batch.position[rows])
 
-    return Function(batch, entry, block, logit)
+    return Function(batch, entry, embed, logit)
 
 
 def references(gradient, embeddings):

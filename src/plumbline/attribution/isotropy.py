@@ -87,10 +87,11 @@ def write_isotropy(
             values = {}
             with undisturbed(network, "eager"):
                 for batch in like_lengths(block, fitting(budget)):
-                    ids, mask = (tensor.to(device) for tensor in padded(batch, tokenizer.pad_token_id))
+                    inputs = padded(batch, tokenizer.pad_token_id)
+                    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
                     lengths = [len(example.ids) for example in batch]
                     numbers = [example.id for example in batch]
-                    values |= measure(dataset, numbers, trace(network, ids, mask), lengths)
+                    values |= measure(dataset, numbers, trace(network, **inputs), lengths)
             return values
 
         found |= in_memory(measured, f"isotropy on {dataset}")

@@ -7,6 +7,7 @@ diffusion (`diffusion.py`).
 
 import torch
 
+from ..arrays import is_whole
 from ..errors import PlumblineError
 
 # Below this a signed row's sum is no scale any more: it would blow the row up.
@@ -25,7 +26,7 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
     rows divided by their sums. attribution: the same of max_features(gradient^+), min-max, times the row's positive part,
     min-max. Raises PlumblineError for shapes that do not fit.
     """
-    _check(hidden, residual_gradients, hidden.shape[3], start_layer, class_position)
+    _check(hidden, residual_gradients, start_layer, class_position)
     tokens = hidden.shape[3]
 
     scaled = min_max(hidden, (2, 3)).mean(2)
@@ -47,7 +48,11 @@ def mamba_maps_full(
     raw is the class token's row, min-max by layer; in attribution each matrix's positive part, min-max, has its columns
     weighted by the gradient. Row sums are guarded unless `published`.
     """
-    _check(matrices, residual_gradients, matrices.shape[3], start_layer, class_position)
+    _check(matrices, residual_gradients, start_layer, class_position)
+    if matrices.shape[2] != matrices.shape[3]:
+        raise PlumblineError(
+            f"matrices must be (layers, batch, tokens, tokens), not of shape {tuple(matrices.shape)}"
+        )
     rows = min_max(matrices[:, :, class_position], (2,))
     weighted = weighted_by_gradient(matrices, residual_gradients)
     settings = {"guarded": not published, "transform": transform}
@@ -59,17 +64,23 @@ def _maps(raw, rolled, attributed, class_position):
     return {"raw": row_map(raw, class_position), "rollout": rolled, "attribution": attributed}
 
 
-def _check(hidden, gradients, tokens, start_layer, class_position):
+def _check(hidden, gradients, start_layer, class_position):
     if hidden.dim() != 4 or gradients.dim() != 4:
         raise PlumblineError(
             f"hidden attention and gradients have four dimensions, not {hidden.dim()} and {gradients.dim()}"
         )
+    tokens = hidden.shape[3]
     expected = (*hidden.shape[:2], tokens)
     if tuple(gradients.shape[:3]) != expected:
         raise PlumblineError(
             f"gradients are {tuple(gradients.shape)}, expected (layers, batch, tokens, features) with {expected} first"
         )
-    if not 0 <= start_layer < len(hidden) or not 0 <= class_position < tokens:
+    if 0 in (*hidden.shape, *gradients.shape):
+        raise PlumblineError(
+            f"hidden attention {tuple(hidden.shape)} and gradients {tuple(gradients.shape)} must not be empty"
+        )
+    known = is_whole(start_layer) and is_whole(class_position)
+    if not known or not 0 <= start_layer < len(hidden) or not 0 <= class_position < tokens:
         raise PlumblineError(
             f"start_layer {start_layer} or class_position {class_position} is beyond {len(hidden)} layers, {tokens} tokens"
         )

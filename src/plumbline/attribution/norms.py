@@ -37,7 +37,10 @@ def layer_matrices(readouts, *, ddof=0):
     norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
     LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference.
     """
+    from ..arrays import whole
     from .decomposition import normalise_rows
+
+    ddof = whole(ddof, "ddof", high=1)
 
     def matrices(example):
         found = {}

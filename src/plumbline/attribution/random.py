@@ -19,7 +19,7 @@ def compute(batch, readouts):
     import torch
 
     def draw(seed, length):
-        return torch.rand(length, generator=torch.Generator().manual_seed(seed))
+        return torch.rand(length, dtype=torch.float32, generator=torch.Generator().manual_seed(seed))
 
     rows = [draw(seed, length) for seed, length in zip(batch.seed.tolist(), batch.lengths, strict=True)]
     return {"random": batch.padded(rows)}

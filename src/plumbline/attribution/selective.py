@@ -5,6 +5,8 @@ grow with the text, and the first layer alone, which is what remains where no la
 that all of them come of one forward pass.
 """
 
+from ..arrays import attention as weights
+from ..arrays import is_number, is_whole
 from ..errors import PlumblineError
 from ..registry import Method, Readout
 
@@ -13,6 +15,7 @@ ENTRY = Method(
     label="Selective rollout",
     family="attention",
     order=12,
+    principal="selective_rollout",
     needs=("attention",),
     # threshold: of the published experiment; scaled_threshold: a share of the largest distance possible.
     parameters={"threshold": 1.0, "scaled_threshold": 0.2},
@@ -34,6 +37,8 @@ def compute(batch, readouts, *, threshold, scaled_threshold):
     selective_rollout: threshold as it is; `_scaled`: scaled_threshold * `largest_distance(n)`; first_layer: the first
     layer's matrix, without any product.
     """
+    check_threshold(threshold)
+    check_threshold(scaled_threshold, "scaled_threshold")
     layers = batch.attentions()
     found = {readout: [] for readout in readouts}
     for row, length in enumerate(batch.lengths):
@@ -93,35 +98,24 @@ def read_out(product, position=None):
 
 def rollout_relevance(attention, threshold, residual=True, position=None):
     """`plumbline.attribution.selective_rollout`, which says what comes in and out."""
-    values, restore = as_tensor(attention)
-    if not threshold >= 0:
-        raise PlumblineError(f"threshold is {threshold!r}: a distance is never negative, 0 uses every layer")
+    values, restore = weights(attention)
+    check_threshold(threshold)
+    if not isinstance(residual, bool):
+        raise PlumblineError(f"residual must be True or False, not {residual!r}")
     check_position(position, values.shape[-1])
     products, used = select(layer_means(values, residual), float(threshold))
     return restore(read_out(products, position)), used
 
 
-def as_tensor(attention):
-    """(attention (layers, heads, n, n) as a tensor, a function that gives a tensor back in its kind and dtype)."""
-    import numpy as np
-    import torch
-
-    array = not isinstance(attention, torch.Tensor)
-    values = torch.as_tensor(np.asarray(attention)) if array else attention.detach()
-    shape = tuple(values.shape)
-    if len(shape) != 4 or shape[-1] != shape[-2] or not all(shape):
-        raise PlumblineError(f"attention must be (layers, heads, n, n) of one example, not of shape {shape}")
-    if not values.is_floating_point():
-        raise PlumblineError(f"attention must hold floating-point numbers, not {values.dtype}")
-
-    def restore(found):
-        found = found.to(dtype=values.dtype, device=values.device)
-        return found.numpy() if array else found
-
-    return values, restore
+def check_threshold(value, name="threshold"):
+    """PlumblineError for what is no distance."""
+    if not is_number(value) or value < 0:
+        raise PlumblineError(
+            f"{name} is {value!r}: a distance is a number, never negative, 0 uses every layer"
+        )
 
 
 def check_position(position, length):
     """PlumblineError for a position outside 0..length - 1; None is the maximum over rows."""
-    if position is not None and not 0 <= position < length:
-        raise PlumblineError(f"position {position} is outside the {length} tokens")
+    if position is not None and not (is_whole(position) and 0 <= position < length):
+        raise PlumblineError(f"position {position!r} is outside the {length} tokens")

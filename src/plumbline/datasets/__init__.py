@@ -119,9 +119,10 @@ def load(dataset, split, block, *, mirror=None, downloads=None):
 def _check(frame, what, entry, hidden):
     if not len(frame):
         raise PlumblineError(f"the {what} has no rows")
-    empty = frame.index[frame["text"].str.strip() == ""] if "text" in frame else []
-    if len(empty):
-        raise PlumblineError(f"row {empty[0]} of the {what} has an empty text: correct the source")
+    for column in [name for name in ("text", "text_pair") if name in frame]:
+        empty = frame.index[frame[column].fillna("").str.strip() == ""]
+        if len(empty):
+            raise PlumblineError(f"row {empty[0]} of the {what} has an empty {column}: correct the source")
     if not entry.label_names:
         return
     legal = [*range(len(entry.label_names)), *([HIDDEN] if hidden else [])]

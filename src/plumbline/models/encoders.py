@@ -4,6 +4,8 @@ A new post-LayerNorm architecture of transformers is one line of `ARCHITECTURES`
 """
 
 import contextlib
+import threading
+import weakref
 from dataclasses import dataclass, replace
 
 from ..artefacts import load_weights
@@ -136,36 +138,139 @@ def max_tokens(model):
     return limit
 
 
+def segments(model):
+    """How many kinds of segment the model's token types tell apart; 1 where it has no token types."""
+    return getattr(model.config, "type_vocab_size", 1) or 1
+
+
 def is_agreement(model):
     """Whether the model scores every position with one logit: a masked-LM class with a decoder Linear(hidden, 1)."""
     head = model.get_output_embeddings()
     return getattr(head, "out_features", None) == 1
 
 
-def explained_probability(logits, target, position):
-    """Probability of the explained class.
+def is_multi_label(model):
+    """Whether each of the model's logits is a yes or no of its own, as its configuration says."""
+    return model.config.problem_type == "multi_label_classification"
 
-    logits: (batch, classes), softmax over classes; or (batch, n, 1) of an agreement model, sigmoid of the
-    logit at `position` for target 1 (third person singular), its complement for target 0.
-    target, position: int64 (batch,). Returns (batch,), same dtype and device as the logits.
+
+def is_quantised(model):
+    """Whether a module of the model is one of torch's quantised ones, whose weights are no parameters."""
+    return any(".quantized." in f"{type(module).__module__}." for module in model.modules())
+
+
+def forward(model, input_ids, attention_mask=None, token_type_ids=None, **more):
+    """The model's output, with its fields by name whatever its configuration says. token_type_ids None: one segment."""
+    if token_type_ids is not None:
+        more["token_type_ids"] = token_type_ids
+    return model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **more)
+
+
+def at_position(logits, position):
+    """The logits that are read, (batch, classes): of an agreement model's (batch, n, 1) those at `position`, (batch, 1)."""
+    if logits.dim() == 2:
+        return logits
+    import torch
+
+    return logits[torch.arange(len(logits), device=logits.device), position]
+
+
+def explained_probability(logits, target, position=None, *, multi_label=False):
+    """Probability of the explained class: the one rule that everything here follows.
+
+    One logit, of a classifier with one output or an agreement model at `position`: its sigmoid for target 1 (third person
+    singular), the complement for target 0. Several: softmax over the classes, or, where each is a label of its own
+    (`is_multi_label`), the sigmoid of the target's logit.
+
+    logits: (batch, classes), or (batch, n, 1) of an agreement model. target, position: int64 (batch,). Returns (batch,),
+    same dtype and device as the logits.
     """
-    if logits.dim() == 3:
-        import torch
-
-        at = logits[torch.arange(len(logits), device=logits.device), position, 0]
+    read = at_position(logits, position)
+    if read.shape[1] == 1:
         # sigmoid(-x) rather than 1 - sigmoid(x): no cancellation near 1.
-        return (at * (2 * target - 1).to(at.dtype)).sigmoid()
-    return logits.softmax(-1).gather(1, target[:, None])[:, 0]
+        return (read[:, 0] * (2 * target - 1).to(read.dtype)).sigmoid()
+    values = read.sigmoid() if multi_label else read.softmax(-1)
+    return values.gather(1, target[:, None])[:, 0]
 
 
-def predicted_class(logits, position):
-    """The predicted class, int64 (batch,): argmax of the logits; agreement: 1 when sigmoid(logit) >= 0.5."""
-    if logits.dim() == 3:
-        import torch
+def explained_logit(logits, target, position=None):
+    """The logit behind `explained_probability`, (batch,); one logit speaks for both of its classes, without a sign."""
+    read = at_position(logits, position)
+    return read[:, 0] if read.shape[1] == 1 else read.gather(1, target[:, None])[:, 0]
 
-        at = logits[torch.arange(len(logits), device=logits.device), position, 0]
-        return (at >= 0).long()
-    return logits.argmax(-1)
+
+def predicted_class(logits, position=None):
+    """The predicted class, int64 (batch,): argmax of the logits; of one logit, 1 when its sigmoid is at least 0.5."""
+    read = at_position(logits, position)
+    return (read[:, 0] >= 0).long() if read.shape[1] == 1 else read.argmax(-1)
+
+
+# Model -> (the identities of its modules, since heads may be exchanged; the number of its logits).
+_WIDTHS = weakref.WeakKeyDictionary()
+
+
+def classes_of(model):
+    """The number of classes that the model tells apart; 2 for one logit.
+
+    Raises PlumblineError for what is neither a classifier of whole texts nor an agreement model: no transformers encoder, a
+    regression, or logits of another shape than (batch, classes) and, for agreement, (batch, n, 1).
+    """
+    if not hasattr(model, "config") or not hasattr(model, "base_model"):
+        raise PlumblineError(
+            f"the model is a {type(model).__name__}: give a transformers encoder for sequence classification"
+        )
+    modules_of(model)
+    if any(weight.is_inference() for weight in model.parameters()):
+        raise PlumblineError(
+            "the model was made inside torch.inference_mode, so its weights are frozen for good: load it outside"
+        )
+    if getattr(model.config, "problem_type", None) == "regression":
+        raise PlumblineError(
+            "the model is a regression (config.problem_type), which has no class to explain; where its one logit is a class's, "
+            "set config.problem_type to None"
+        )
+    parts = [id(module) for module in model.modules()]
+    if _WIDTHS.get(model, (None,))[0] != parts:
+        _WIDTHS[model] = parts, _logits_width(model)
+    return max(2, _WIDTHS[model][1])
+
+
+def _logits_width(model):
+    """The number of the model's logits at the place that is read, from two passes of one and of two tokens."""
+    import torch
+
+    token = model.config.vocab_size // 2  # any but padding
+    device = _device(model)
+    shapes = []
+    for tokens in (1, 2):
+        ids = torch.full((1, tokens), token, device=device)
+        try:
+            with undisturbed(model, "sdpa", packed=False), torch.no_grad():
+                logits = forward(model, ids).logits
+        except torch.OutOfMemoryError:
+            raise
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as fault:
+            raise PlumblineError(
+                f"a {type(model).__name__} gives no logits for token ids alone ({fault}): give a classifier of whole texts"
+            ) from None
+        shapes.append(tuple(logits.shape))
+    expected = [(1, 1, 1), (1, 2, 1)] if is_agreement(model) else [(1, shapes[0][-1])] * 2
+    if shapes != expected:
+        raise PlumblineError(
+            f"the logits of a {type(model).__name__} are of shape {shapes[1]} for one text of two tokens: give a classifier of "
+            "whole texts, (batch, classes), or an agreement model, (batch, tokens, 1)"
+        )
+    return shapes[0][-1]
+
+
+_LOCKS = weakref.WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+def lock_of(model):
+    """The lock of a model's modules, shared by models around one encoder; a thread may take it several times."""
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(getattr(model, "base_model", model), threading.RLock())
 
 
 @contextlib.contextmanager
@@ -173,26 +278,34 @@ def undisturbed(model, attention="eager", packed=True):
     """Run a model in evaluation mode, with the given attention implementation, frozen and (for float32) packed weights.
 
     Training flags of every module, requires_grad of every weight and the attention implementation are as
-    before afterwards, also when the block raises.
+    before afterwards, also when the block raises. One thread at a time has the model. Neither autocast nor inference mode
+    around the block reaches into it.
     """
-    training = {module: module.training for module in model.modules()}
-    frozen = [weight for weight in model.parameters() if weight.requires_grad]
-    implementation = model.config._attn_implementation
-    try:
-        model.eval()
-        for weight in frozen:
-            weight.requires_grad_(False)
-        if implementation != attention:
-            model.set_attn_implementation(attention)
-        with packed_linears(model) if packed else contextlib.nullcontext():
-            yield model
-    finally:
-        if implementation != attention:
-            model.set_attn_implementation(implementation)
-        for weight in frozen:
-            weight.requires_grad_(True)
-        for module, flag in training.items():
-            module.training = flag
+    import torch
+
+    with lock_of(model), torch.inference_mode(False), torch.autocast(_device(model).type, enabled=False):
+        training = {module: module.training for module in model.modules()}
+        frozen = [weight for weight in model.parameters() if weight.requires_grad]
+        implementation = model.config._attn_implementation
+        try:
+            model.eval()
+            for weight in frozen:
+                weight.requires_grad_(False)
+            if implementation != attention:
+                model.set_attn_implementation(attention)
+            with packed_linears(model) if packed else contextlib.nullcontext():
+                yield model
+        finally:
+            if implementation != attention:
+                model.set_attn_implementation(implementation)
+            for weight in frozen:
+                weight.requires_grad_(True)
+            for module, flag in training.items():
+                module.training = flag
+
+
+def _device(model):
+    return next(model.parameters()).device
 
 
 @contextlib.contextmanager

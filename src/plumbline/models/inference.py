@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import PlumblineError
 from ..work import Work
-from .encoders import undisturbed
+from .encoders import at_position, forward, undisturbed
 from .runtime import fitting, in_memory
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
@@ -28,16 +28,21 @@ class Passes:
         self._numbers = {}
         self.sequences = []
         self.positions = []
+        self.types = []
         self.work = Work()
 
-    def add(self, ids, position=0):
-        """ids: 1-D int array without padding; position: where an agreement model is read."""
+    def add(self, ids, position=0, types=None):
+        """ids: 1-D int array without padding; position: where an agreement model is read; types: token types like ids, None
+        where all are 0."""
         self.work.requested += 1
-        key = (ids.tobytes(), position)
+        if types is not None and not types.any():
+            types = None
+        key = (ids.tobytes(), position, None if types is None else types.tobytes())
         number = self._numbers.setdefault(key, len(self.sequences))
         if number == len(self.sequences):
             self.sequences.append(ids)
             self.positions.append(position)
+            self.types.append(types)
         return number
 
     def run(self, model, pad_id, token_budget=None):
@@ -75,11 +80,11 @@ class Passes:
                     mask = torch.from_numpy(
                         (np.arange(width) < lengths[chosen][:, None]).astype(np.int64)
                     ).to(device)
-                logits = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask).logits
-                if logits.dim() == 3:
-                    rows = torch.arange(len(chosen), device=device)
-                    logits = logits[rows, torch.from_numpy(positions[chosen]).to(device)]
-                logits = logits.float().cpu()
+                types = self._types(chosen, width)
+                if types is not None:
+                    types = torch.from_numpy(types).to(device)
+                logits = forward(model, torch.from_numpy(ids).to(device), mask, types).logits
+                logits = at_position(logits, torch.from_numpy(positions[chosen]).to(device)).float().cpu()
                 if not logits.isfinite().all():
                     row = int((~logits.isfinite()).any(-1).nonzero()[0, 0])
                     raise PlumblineError(
@@ -87,13 +92,23 @@ class Passes:
                         f"{self.sequences[chosen[row]].tolist()}: check the checkpoint and its training"
                     )
                 if results is None:
-                    results = torch.empty(len(lengths), logits.shape[1])
+                    results = torch.empty(len(lengths), logits.shape[1], dtype=torch.float32)
                 results[torch.from_numpy(chosen)] = logits
                 done.rows += len(chosen)
                 done.tokens += int(lengths[chosen].sum())
                 done.padding += int((width - lengths[chosen]).sum())
         done.seconds = time.perf_counter() - start
         return results, done
+
+    def _types(self, chosen, width):
+        """Token types (inputs, width) of some inputs, 0 at padding; None where all are 0."""
+        if all(self.types[number] is None for number in chosen):
+            return None
+        found = np.zeros((len(chosen), width), dtype=np.int64)
+        for row, number in enumerate(chosen):
+            if self.types[number] is not None:
+                found[row, : len(self.types[number])] = self.types[number]
+        return found
 
 
 def batches(lengths, budget):

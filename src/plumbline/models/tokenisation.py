@@ -9,6 +9,11 @@ from ..errors import PlumblineError
 
 MASK_WORD = "***mask***"
 BYTE_LEVEL = ("roberta", "xlm-roberta", "camembert")
+SEGMENTED = (
+    "bert",
+    "electra",
+    "albert",
+)  # architectures with token types, by which a pair's texts are told apart
 # Examples of a block: what a job has in hand at once, and the unit of shards.
 BLOCK = 256
 
@@ -50,8 +55,14 @@ def train_tokenizer(architecture, texts, vocabulary):
     tokenizer.train_from_iterator(texts, trainer)
     if architecture not in BYTE_LEVEL:
         tokenizer = _without_added(tokenizer, special)
+    if architecture in BYTE_LEVEL:
+        pair = f"{first} $A {last} {last} $B {last}"
+    else:
+        second = int(architecture in SEGMENTED)
+        pair = f"{first} $A {last} $B:{second} {last}:{second}"
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A {last}",
+        pair=pair,
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (first, last)],
     )
     names = {f"{name}_token": token for name, token in special.items()}
@@ -87,7 +98,8 @@ def special_ids(tokenizer):
 @dataclass(frozen=True)
 class Tokenised:
     """One example: ids int64 (n,) with special tokens; position: what is read out; label: class index;
-    rationale: float32 (n,), or None where the data has none; cut: tokens that a limit cut off its end."""
+    rationale: float32 (n,), or None where the data has none; cut: tokens that a limit cut off its end; types: the token types
+    of a pair, int64 (n,), or None where all tokens are of one segment."""
 
     id: int
     ids: np.ndarray
@@ -95,28 +107,38 @@ class Tokenised:
     label: int
     rationale: np.ndarray | None
     cut: int = 0
+    types: np.ndarray | None = None
 
 
-def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where="the data"):
-    """The examples of a list of rows (dicts of schemas/artefacts/data.yaml), in their order.
+def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="error", where="the data"):
+    """The examples of a list of rows (dicts of schemas/artefacts/data.yaml), in their order; pairs where rows have text_pair.
 
     limit       the model's longest input; max_tokens: a lower one (None: the limit). Both count special tokens.
+    segments    how many the model tells apart (`encoders.segments`); of one, pairs have no token types.
     too_long    what to do above max_tokens: 'error', 'skip' (as published) or 'truncate'.
     where       named in messages.
 
-    Raises PlumblineError for an empty text, a text too long, or an agreement mask that got lost.
+    Raises PlumblineError for an empty text, a text too long, a pair whose second text a limit leaves nothing of, or an
+    agreement mask that got lost.
     """
     most = min(limit, max_tokens or limit)
     for row in rows:
-        if not row["text"].strip():
+        if not all((row[name] or "").strip() for name in ("text", "text_pair") if name in row):
             raise PlumblineError(
                 f"{where}: the text of example {row['id']} is empty: remove the row from the source"
             )
-    texts = [row["text"].replace(MASK_WORD, tokenizer.mask_token) for row in rows]
-    encoded = tokenizer(texts, return_offsets_mapping=True, verbose=False)
+    texts = [
+        (row["text"].replace(MASK_WORD, tokenizer.mask_token or MASK_WORD), *_second(row)) for row in rows
+    ]
+    encoded = tokenizer(
+        *(list(column) for column in zip(*texts, strict=True)), return_offsets_mapping=True, verbose=False
+    )
+    typed = segments > 1 and "token_type_ids" in encoded and any(len(text) > 1 for text in texts)
     found = []
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
         ids, offsets = encoded["input_ids"][index], encoded["offset_mapping"][index]
+        types = encoded["token_type_ids"][index] if typed else None
+        which = encoded.sequence_ids(index)
         cut = max(0, len(ids) - most)
         if cut and too_long == "skip":
             continue
@@ -127,7 +149,12 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
             )
         if cut:
             # The end goes, but for the special token that closes every input.
-            ids, offsets = [*ids[: most - 1], ids[-1]], [*offsets[: most - 1], offsets[-1]]
+            ids, offsets, which = ([*values[: most - 1], values[-1]] for values in (ids, offsets, which))
+            types = types and [*types[: most - 1], types[-1]]
+            if len(text) > 1 and 1 not in which:
+                raise PlumblineError(
+                    f"{where}: {most} tokens leave nothing of the second text of example {row['id']}: raise max_tokens"
+                )
         ids = np.array(ids, dtype=np.int64)
         position, rationale = 0, row.get("rationale")
         if "mask_index" in row:
@@ -138,25 +165,39 @@ def tokenise(rows, tokenizer, *, limit, max_tokens=None, too_long="error", where
                 )
             position = int(places[0])
         if rationale is not None:
-            rationale = token_rationale(text, rationale, offsets)
-        found.append(Tokenised(row["id"], ids, position, row["label"], rationale, cut))
+            rationale = token_rationale(text, rationale, offsets, which)
+        types = types and np.array(types, dtype=np.int64)
+        found.append(Tokenised(row["id"], ids, position, row["label"], rationale, cut, types))
     return found
 
 
-def token_rationale(text, flags, offsets):
-    """Word flags of text.split() carried to tokens: float32 (n,), 0 at special tokens.
+def _second(row):
+    """The second text of a pair, in a tuple of it alone; an empty one of a single text."""
+    return (row["text_pair"],) if "text_pair" in row else ()
 
-    offsets: (start, end) of every token in `text`; special tokens have start == end.
+
+def token_rationale(texts, flags, offsets, which):
+    """Word flags of the texts' words, text.split() one after the other, carried to tokens: float32 (n,), 0 at special tokens.
+
+    texts: of one example, two of a pair; offsets: (start, end) of every token in its text; special tokens have start == end;
+    which: the number of each token's text, None at special tokens.
     """
-    word_at = np.full(len(text) + 1, -1)
-    start = 0
-    for word, piece in enumerate(text.split()):
-        start = text.index(piece, start)
-        word_at[start : start + len(piece)] = word
-        start += len(piece)
+    places, word = [], 0
+    for text in texts:
+        word_at, start = np.full(len(text) + 1, -1), 0
+        for piece in text.split():
+            start = text.index(piece, start)
+            word_at[start : start + len(piece)] = word
+            start += len(piece)
+            word += 1
+        places.append(word_at)
     # A byte-level token's offsets may begin at the blank before it, so its last character tells the word.
     return np.array(
-        [float(end > begin and flags[word_at[end - 1]]) for begin, end in offsets], dtype=np.float32
+        [
+            float(end > begin and flags[places[text or 0][end - 1]])
+            for (begin, end), text in zip(offsets, which, strict=True)
+        ],
+        dtype=np.float32,
     )
 
 
@@ -187,7 +228,10 @@ def block_range(examples, shard, where):
 
 
 def padded(examples, pad_id):
-    """input_ids and attention_mask, int64 tensors (batch, longest)."""
+    """What a model reads of examples: input_ids, attention_mask and, where there are segments, token_type_ids.
+
+    A dict of int64 tensors (batch, longest).
+    """
     import torch
 
     width = max(len(example.ids) for example in examples)
@@ -196,4 +240,10 @@ def padded(examples, pad_id):
     for row, example in enumerate(examples):
         ids[row, : len(example.ids)] = example.ids
         mask[row, : len(example.ids)] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    found = {"input_ids": ids, "attention_mask": mask}
+    if any(example.types is not None for example in examples):
+        found["token_type_ids"] = types = np.zeros_like(ids)
+        for row, example in enumerate(examples):
+            if example.types is not None:
+                types[row, : len(example.types)] = example.types
+    return {name: torch.from_numpy(values) for name, values in found.items()}

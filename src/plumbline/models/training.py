@@ -16,7 +16,7 @@ from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
 from . import agreement_head
-from .encoders import class_of, max_tokens, predicted_class
+from .encoders import at_position, class_of, forward, is_multi_label, max_tokens, predicted_class, segments
 from .inference import Passes
 from .runtime import prepare, release_memory
 from .tokenisation import padded, tokenise, train_tokenizer
@@ -95,7 +95,13 @@ def _version(package):
 
 def _tokenised(rows, tokenizer, network, most, where):
     return tokenise(
-        rows, tokenizer, limit=max_tokens(network), max_tokens=most, too_long="truncate", where=str(where)
+        rows,
+        tokenizer,
+        limit=max_tokens(network),
+        segments=segments(network),
+        max_tokens=most,
+        too_long="truncate",
+        where=str(where),
     )
 
 
@@ -280,26 +286,28 @@ def parts(batch):
 
 
 def batch_loss(network, batch, pad_id, device):
-    """Cross-entropy over classes; agreement: binary cross-entropy of the logit at the mask."""
-    ids, mask = (tensor.to(device) for tensor in padded(batch, pad_id))
-    labels = torch.tensor([example.label for example in batch], device=device)
-    logits = network(input_ids=ids, attention_mask=mask).logits
-    if logits.dim() == 3:
-        rows = torch.arange(len(batch), device=device)
-        logits = logits[rows, torch.tensor([example.position for example in batch], device=device), 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+    """The loss of `explained_probability`: cross-entropy over classes, binary where it is a sigmoid (one logit, labels)."""
+    inputs = {name: tensor.to(device) for name, tensor in padded(batch, pad_id).items()}
+    labels, positions = (
+        torch.tensor([getattr(example, name) for example in batch], device=device)
+        for name in ("label", "position")
+    )
+    logits = at_position(forward(network, **inputs).logits, positions)
+    if logits.shape[1] == 1:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], labels.float())
+    if is_multi_label(network):
+        wanted = torch.nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
     return torch.nn.functional.cross_entropy(logits, labels)
 
 
 def accuracy(network, examples, tokenizer):
     """(number right, number of examples)."""
     passes = Passes()
-    numbers = [passes.add(example.ids, example.position) for example in examples]
+    numbers = [passes.add(example.ids, example.position, example.types) for example in examples]
     logits = passes.run(network, tokenizer.pad_token_id)[numbers]
     labels = torch.tensor([example.label for example in examples])
-    # One column is agreement's logit at the mask, already gathered.
-    predicted = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else predicted_class(logits, None)
-    return int((predicted == labels).sum()), len(examples)
+    return int((predicted_class(logits) == labels).sum()), len(examples)
 
 
 def save(network, tokenizer, outputs):

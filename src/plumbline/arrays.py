@@ -1,0 +1,148 @@
+"""Arrays as users hand them over: NumPy, tensors, lists; checked, as tensors. torch is imported by the functions alone."""
+
+import math
+import numbers
+
+from .errors import PlumblineError
+
+
+def tensor(values, name):
+    """A detached tensor of numbers from a tensor, an array, a number, or lists of these.
+
+    Raises PlumblineError where they make no array, or hold anything but numbers. What inference mode made is copied, since
+    gradients cannot pass through it.
+    """
+    import numpy as np
+    import torch
+
+    with torch.inference_mode(False):
+        if isinstance(values, list | tuple) and any(isinstance(item, torch.Tensor) for item in values):
+            parts = [tensor(item, name) for item in values]
+            if any(part.shape != parts[0].shape or part.dtype != parts[0].dtype for part in parts):
+                shapes = ", ".join(str(tuple(part.shape)) for part in parts)
+                raise PlumblineError(f"{name} must be of one shape and dtype throughout, not {shapes}")
+            return torch.stack(parts)
+        if not isinstance(values, torch.Tensor):
+            values = _from_array(values, name, np, torch)
+        if values.is_complex() or values.layout is not torch.strided or values.is_quantized:
+            raise PlumblineError(f"{name} must be a dense array of real numbers, not {values.dtype}")
+        values = values.detach()
+        return values.clone() if values.is_inference() else values
+
+
+def _from_array(values, name, np, torch):
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError) as fault:
+        raise PlumblineError(f"{name} must be an array: {fault}") from None
+    if found.dtype.kind not in "biuf":
+        what = type(values).__name__ if found.ndim == 0 else f"{type(values).__name__} of {found.dtype}"
+        raise PlumblineError(f"{name} must hold numbers, not a {what}")
+    if found.dtype.kind == "u" and found.dtype.itemsize > 1:
+        found = found.astype(np.int64) if found.size == 0 or found.max() < 2**63 else found.astype(np.float64)
+    if found.dtype.itemsize > 8:
+        found = found.astype(np.float64)
+    # Contiguous and in this machine's byte order, as torch wants it.
+    return torch.from_numpy(
+        np.ascontiguousarray(found, dtype=found.dtype.newbyteorder("=")).reshape(found.shape).copy()
+    )
+
+
+def integers(values, name, *, low=0, high=None, what=""):
+    """An int64 tensor of whole numbers from `low` to `high` (None: no upper end).
+
+    what: said of the legal range in messages. Raises PlumblineError for fractions, truth values and numbers out of range.
+    """
+    import torch
+
+    found = tensor(values, name)
+    if found.is_floating_point() or found.dtype is torch.bool:
+        raise PlumblineError(f"{name} must hold whole numbers, not {found.dtype}")
+    found = found.long()
+    outside = (found < low) | ((found > high) if high is not None else False)
+    if outside.any():
+        legal = f"{low} to {high}" if high is not None else f"at least {low}"
+        raise PlumblineError(f"{name} holds {found[outside][0].item()}: legal{what and f' {what}'}: {legal}")
+    return found
+
+
+def finite(values, name):
+    """A tensor of real numbers, none of them NaN or infinite; whole numbers and truth values stay what they are."""
+    found = tensor(values, name)
+    if not found.isfinite().all():
+        place = tuple((~found.isfinite()).nonzero()[0].tolist())
+        raise PlumblineError(f"{name} is not finite: {found[place].item()} at {list(place)}")
+    return found
+
+
+def floating(values, name):
+    """As `finite`, of floating-point numbers."""
+    found = finite(values, name)
+    if not found.is_floating_point():
+        raise PlumblineError(f"{name} must hold floating-point numbers, not {found.dtype}")
+    return found
+
+
+def restore_like(values):
+    """A function that gives a tensor back in the kind of `values`: a NumPy array unless they are tensors."""
+    import torch
+
+    held = values
+    while isinstance(held, list | tuple) and len(held):
+        held = held[0]
+    return (lambda found: found) if isinstance(held, torch.Tensor) else (lambda found: found.numpy())
+
+
+# Rows of attention in half precision add up to one within this; rows of padding or of raw scores do not.
+ROW_SUM = 0.02
+
+
+def attention(values):
+    """(attention (layers, heads, n, n) of one example as a tensor, a function that gives a tensor back in its kind and dtype).
+
+    values: an array or tensor of that shape, or what a transformers model returns as `attentions` for one text: a tuple,
+    one (1, heads, n, n) a layer. Raises PlumblineError for another shape, for numbers that are not finite or negative, and
+    for rows that do not sum to one.
+    """
+    import torch
+
+    found = floating(values, "attention")
+    if found.dim() == 5 and found.shape[1] == 1:
+        found = found[:, 0]
+    shape = tuple(found.shape)
+    if len(shape) == 5:
+        raise PlumblineError(
+            f"attention is of shape {shape}, of {shape[1]} examples: give one, [layer[row] for layer in attentions]"
+        )
+    if len(shape) != 4 or shape[-1] != shape[-2] or not all(shape):
+        raise PlumblineError(f"attention must be (layers, heads, n, n) of one example, not of shape {shape}")
+    if (found < 0).any() or ((found.sum(-1, dtype=torch.float64) - 1).abs() > ROW_SUM).any():
+        raise PlumblineError(
+            "attention must be weights, at least 0, with rows that sum to one: cut padding off, and give what the softmax leaves"
+        )
+    back = restore_like(values)
+    return found, lambda result: back(result.to(dtype=found.dtype, device=found.device))
+
+
+def whole(value, name, *, low=0, high=None):
+    """A Python int from `low` to `high`; PlumblineError for anything else."""
+    legal = f"{low} to {high}" if high is not None else f"at least {low}"
+    if not is_whole(value) or value < low or (high is not None and value > high):
+        raise PlumblineError(f"{name} must be a whole number, {legal}, not {value!r}")
+    return int(value)
+
+
+def is_whole(value):
+    """Whether a value is one whole number, of Python, NumPy or torch; truth values are none."""
+    if getattr(value, "shape", ()) != ():
+        return False
+    value = value.item() if hasattr(value, "item") else value
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_number(value):
+    """Whether a value is one finite real number, of Python, NumPy or torch; truth values are none."""
+    if getattr(value, "shape", ()) != ():
+        return False
+    value = value.item() if hasattr(value, "item") else value
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
