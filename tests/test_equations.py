@@ -5,7 +5,7 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients
 
-from plumbline.attribution import attribute, explain
+from plumbline.attribution import READOUTS, attribute, explain, method_of
 from plumbline.attribution.batch import Batch
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
 from plumbline.errors import PlumblineError
@@ -294,3 +294,32 @@ def test_module_names_are_in_the_models():
         names = modules_of(model)
         for part in (names.attention, names.value, names.dense, names.norm1, names.norm2):
             layers_of(model)[0].get_submodule(part)
+
+
+SIGNED = [readout for readout in READOUTS.values() if readout.signed]
+
+
+def test_every_signed_readout_has_one_unsigned_twin():
+    for readout in SIGNED:
+        (twin,) = (other for other in READOUTS.values() if readout.id in other.absolute_of)
+        assert not twin.signed
+        assert twin.published == readout.published
+        assert method_of(twin.id) is method_of(readout.id)
+    assert {name for other in READOUTS.values() for name in other.absolute_of} == {r.id for r in SIGNED}
+
+
+@pytest.mark.parametrize("readout", [r.id for r in SIGNED])
+def test_the_twin_is_the_absolute_value_up_to_a_factor(readout):
+    """Of what is clipped: the twin where the sum is positive, zero elsewhere."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(12, 7))
+    twin = next(other.id for other in READOUTS.values() if readout in other.absolute_of)
+    found = explain(method_of(readout).id, Batch(model, ids, mask, target=0, tokenizer_ids=special))
+    signs = found[readout.replace("_clip", "_mean")].sign()
+    assert (signs < 0).any()
+    for row, length in enumerate((12, 7)):
+        scores, others = found[readout][row, :length], found[twin][row, :length]
+        kept = signs[row, :length] > 0 if "_clip" in readout else torch.ones(length, dtype=torch.bool)
+        want = others[kept] / others[kept].sum()
+        torch.testing.assert_close(scores[kept].abs() / scores[kept].abs().sum(), want, rtol=1e-4, atol=1e-6)
+        assert not scores[~kept].any()

@@ -52,7 +52,9 @@ class Readout:
     id        the name in files, tables and the Python API.
     label     the name in figures and tables.
     column    the Parquet column, `scores_<id>`.
-    signed    whether negative scores carry meaning.
+    signed    whether the score tells evidence for the class from evidence against it; clipped scores do, though none is negative.
+    absolute_of ids of the signed readouts of the same quantity, of which this one is the absolute value up to a factor an
+              example: the unsigned twin beside which a signed readout is to be read.
     layered   whether it is a product of one matrix a layer; the method's module then has `layer_matrices(readouts,
               **parameters)`.
     published whether this is the definition behind published numbers where it differs from the correct one.
@@ -63,6 +65,7 @@ class Readout:
     id: str
     label: str
     signed: bool = False
+    absolute_of: tuple = ()
     layered: bool = False
     published: bool = False
     reference: str | None = None

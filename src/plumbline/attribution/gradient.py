@@ -15,8 +15,8 @@ ENTRY = Method(
         Readout(id="gxi_l2", label="G×I (L2)"),
         Readout(id="gxi_mean", label="G×I (mean)", signed=True),
         Readout(id="gxi_mean_abs", label="G×I (mean |·|)"),
-        Readout(id="gxi_abs", label="G×I (|sum|)"),
-        Readout(id="gxi_clip", label="G×I (clipped)"),
+        Readout(id="gxi_abs", label="G×I (|sum|)", absolute_of=("gxi_mean", "gxi_clip")),
+        Readout(id="gxi_clip", label="G×I (clipped)", signed=True),
     ),
 )
 

@@ -35,9 +35,11 @@ ENTRY = Method(
             label="G×I (|sum|), as published",
             published=True,
             reference="grad_input_abs",
+            absolute_of=("gxi_mean_published", "gxi_clip_published"),
         ),
         Readout(
             id="gxi_clip_published",
+            signed=True,
             label="G×I (clipped), as published",
             published=True,
             reference="grad_input_clip",

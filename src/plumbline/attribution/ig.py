@@ -20,8 +20,8 @@ ENTRY = Method(
         Readout(id="ig_l2", label="IG (L2)"),
         Readout(id="ig_mean", label="IG (mean)", signed=True),
         Readout(id="ig_mean_abs", label="IG (mean |·|)"),
-        Readout(id="ig_abs", label="IG (|sum|)"),
-        Readout(id="ig_clip", label="IG (clipped)"),
+        Readout(id="ig_abs", label="IG (|sum|)", absolute_of=("ig_mean", "ig_clip")),
+        Readout(id="ig_clip", label="IG (clipped)", signed=True),
     ),
 )
 

@@ -27,9 +27,19 @@ ENTRY = Method(
             published=True,
             reference="ig_abs_mean",
         ),
-        Readout(id="ig_abs_published", label="IG (|sum|), as published", published=True, reference="ig_abs"),
         Readout(
-            id="ig_clip_published", label="IG (clipped), as published", published=True, reference="ig_clip"
+            id="ig_abs_published",
+            label="IG (|sum|), as published",
+            published=True,
+            reference="ig_abs",
+            absolute_of=("ig_mean_published", "ig_clip_published"),
+        ),
+        Readout(
+            id="ig_clip_published",
+            signed=True,
+            label="IG (clipped), as published",
+            published=True,
+            reference="ig_clip",
         ),
     ),
 )
