@@ -6,7 +6,24 @@ from scipy import stats
 
 from plumbline.errors import PlumblineError
 from plumbline.seeds import seed_of
-from plumbline.stats import bootstrap_interval, t_interval, wilson_interval
+from plumbline.stats import (
+    against_best,
+    bootstrap_interval,
+    complete_mean,
+    equivalence,
+    holm,
+    is_testable,
+    max_statistic_interval,
+    mean_interval,
+    median_differences,
+    pair_interval,
+    paired_differences,
+    pseudo_value_interval,
+    simultaneous_interval,
+    t_interval,
+    verdict,
+    wilson_interval,
+)
 
 SETTINGS = {"resamples": 1000, "level": 0.95}
 
@@ -91,3 +108,482 @@ def test_t_interval_equals_scipy():
     assert t_interval(values) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
     with pytest.raises(PlumblineError, match="two seeds"):
         t_interval([0.9])
+
+
+# ------------------------------------------------------------------------------------- seeds and examples: coverage
+
+COVERED = (0.93, 0.975)
+EXAMPLES = 60
+OF_EXAMPLE, REST = 0.2, 0.15
+# The standard error over EXAMPLES examples, with which the seeds' effects are measured.
+STANDARD_ERROR = (OF_EXAMPLE**2 / EXAMPLES) ** 0.5
+
+
+def layout(rng, seeds, runs, of_seed, examples=EXAMPLES, columns=None):
+    """x[seed, example, run] = seed effect + example effect + rest, all of mean 0; with columns a fourth axis."""
+    more = (runs,) if columns is None else (runs, columns)
+    return (
+        of_seed * rng.normal(size=(seeds, 1, *more))
+        + OF_EXAMPLE * rng.normal(size=(1, examples, *more))
+        + REST * rng.normal(size=(seeds, examples, *more))
+    )
+
+
+def covers(interval, truth=0.0):
+    return np.mean((interval[0] <= truth) & (truth <= interval[1]))
+
+
+def hierarchical_bootstrap(values, rng, resamples=200):
+    """The plain one: seeds are drawn, and other examples for each drawn seed. values (seeds, examples)."""
+    seeds, examples = values.shape
+    drawn = rng.integers(seeds, size=(resamples, seeds))
+    which = rng.integers(examples, size=(resamples, seeds, examples))
+    return np.quantile(values[drawn[:, :, None], which].mean(axis=(1, 2)), [0.025, 0.975])
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8, 12])
+@pytest.mark.parametrize("standard_errors", [0, 1, 3])
+def test_mean_interval_covers_a_new_seed_and_a_new_example(seeds, standard_errors):
+    """With 3 seeds and seed effects of three standard errors the specification's simulation has .92 to .93."""
+    rng = np.random.default_rng([seeds, standard_errors])
+    runs = layout(rng, seeds, 1500, standard_errors * STANDARD_ERROR)
+    low = 0.915 if (seeds, standard_errors) == (3, 3) else COVERED[0]
+    assert low <= covers(mean_interval(runs, **SETTINGS, seed=0)) <= COVERED[1]
+
+
+def test_other_intervals_of_a_mean_do_not_cover():
+    """Examples alone, seeds alone and the plain hierarchical bootstrap: why the two-way interval stands in the tables."""
+    rng = np.random.default_rng(1)
+    runs = layout(rng, 5, 300, 3 * STANDARD_ERROR)
+    examples_only = bootstrap_interval(runs.mean(axis=0), resamples=200, level=0.95, seed=0)
+    assert covers(examples_only) < 0.8
+    runs = layout(rng, 5, 300, STANDARD_ERROR)
+    nested = np.array([hierarchical_bootstrap(run, rng) for run in np.moveaxis(runs, 2, 0)]).T
+    assert covers(nested) < 0.87
+    seeds_only = np.array([t_interval(run) for run in runs.mean(axis=1).T]).T
+    assert covers(seeds_only) < 0.87
+
+
+def test_mean_interval_of_one_seed_is_the_bootstrap_of_its_examples():
+    values = np.random.default_rng(2).normal(size=(1, 40, 3))
+    values[0, 3:, 2] = np.nan
+    values[0, 1:, 1] = np.nan
+    lower, upper = mean_interval(values, **SETTINGS, seed=4)
+    assert (lower[0], upper[0]) == pytest.approx(
+        bootstrap_interval(values[0, :, 0], **SETTINGS, seed=4), abs=1e-12
+    )
+    assert np.isnan([lower[1], upper[1]]).all()  # one example says nothing of others
+    assert lower[2] < upper[2]
+    assert mean_interval(values[:, :, 0], **SETTINGS, seed=4) == pytest.approx(
+        (lower[0], upper[0]), abs=1e-12
+    )
+
+
+def test_mean_interval_equals_analysis_of_variance_by_hand():
+    """Mean squares from the textbook's sums over a table of 2 seeds and 3 examples, in fractions."""
+    values = [[1.0, 2.0, 6.0], [3.0, 2.0, 10.0]]
+    # Means: seeds 3 and 5, examples 2, 2, 8, all 4. Mean squares: 3 (1 + 1) / 1 = 6; 2 (4 + 4 + 16) / 2 = 24;
+    # residuals 0, 1, -1, 0, -1, 1: 4 / 2 = 2. Variance (6 + 24 - 2) / 6; df = 28^2 / (6^2 / 1 + 24^2 / 2 + 2^2 / 2).
+    variance, df = 28 / 6, 28**2 / (36 + 288 + 2)
+    half = stats.t.ppf(0.975, df) * variance**0.5
+    assert mean_interval(values, **SETTINGS, seed=0) == pytest.approx((4 - half, 4 + half), rel=1e-12)
+    assert complete_mean(values) == (4.0, 3)
+
+
+def test_mean_interval_takes_complete_examples():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(3, 30, 2))
+    values[1, :10, 1] = np.nan
+    values[2, 12, 1] = np.nan
+    found = mean_interval(values, **SETTINGS, seed=0)
+    whole = [place for place in range(10, 30) if place != 12]
+    alone = mean_interval(values[:, whole, 1], **SETTINGS, seed=0)
+    assert (found[0][1], found[1][1]) == pytest.approx(alone, abs=1e-12)
+    mean, count = complete_mean(values)
+    assert (mean[1], count[1]) == (pytest.approx(values[:, whole, 1].mean()), 19)
+    values[0, :, 0] = np.nan
+    assert np.isnan(mean_interval(values, **SETTINGS, seed=0)[0][0])
+
+
+def test_mean_interval_is_invariant():
+    """Shift and scale go through; the order of seeds and of examples changes nothing."""
+    rng = np.random.default_rng(5)
+    values = rng.gamma(2.0, size=(4, 25, 3))
+    expected = np.array(mean_interval(values, **SETTINGS, seed=0))
+    assert np.allclose(mean_interval(7 + 3 * values, **SETTINGS, seed=0), 7 + 3 * expected)
+    flipped = np.array(mean_interval(-values, **SETTINGS, seed=0))
+    assert np.allclose(-flipped[::-1], expected)
+    mixed = values[rng.permutation(4)][:, rng.permutation(25)]
+    assert np.allclose(mean_interval(mixed, **SETTINGS, seed=0), expected)
+    level = {**SETTINGS, "level": 0.99}
+    wider = mean_interval(values, **level, seed=0)
+    assert (wider[0] < expected[0]).all()
+    assert (wider[1] > expected[1]).all()
+    constant = mean_interval(np.full((3, 5), 0.25), **SETTINGS, seed=0)
+    assert constant == (0.25, 0.25)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0], np.zeros((2, 0)), [[1.0, np.inf], [0.0, 1.0]], np.zeros((1, 2, 3, 4))]
+)
+def test_mean_interval_refuses_what_is_no_table(values):
+    with pytest.raises(PlumblineError, match=r"shape|no examples|not finite"):
+        mean_interval(values, **SETTINGS, seed=0)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_levels_outside_the_unit_interval_are_refused(level):
+    for make in (
+        lambda: mean_interval(np.eye(3), resamples=10, level=level, seed=0),
+        lambda: mean_interval(np.eye(3)[:1], resamples=10, level=level, seed=0),
+        lambda: pair_interval(np.eye(3), level=level),
+        lambda: t_interval([1.0, 2.0], level),
+        lambda: wilson_interval(1, 2, level),
+        lambda: is_testable(3, 2, level=level),
+    ):
+        with pytest.raises(PlumblineError, match="inside"):
+            make()
+
+
+# ------------------------------------------------------------------------------------------------- pairs of seeds
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.4])
+@pytest.mark.parametrize("seeds", [3, 5, 6, 10, 12])
+def test_pair_interval_covers_the_mean_over_pairs(seeds, noise):
+    """Correlations of seeds that see one signal, each with noise of its own size (log-normal, sd `noise`)."""
+    rng = np.random.default_rng([seeds, int(10 * noise)])
+    signal = np.random.default_rng(6).normal(size=100)
+
+    def pairs(count, runs):
+        sizes = np.exp(noise * rng.normal(size=(runs, count, 1)))
+        drawn = signal + sizes * rng.normal(size=(runs, count, 100))
+        drawn -= drawn.mean(axis=2, keepdims=True)
+        drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
+        return drawn @ drawn.transpose(0, 2, 1)
+
+    many = pairs(40, 200)
+    truth = ((many.sum(axis=(1, 2)) - 40) / (40 * 39)).mean()
+    intervals = np.array([pair_interval(values, level=0.95) for values in pairs(seeds, 600)]).T
+    assert COVERED[0] - 0.01 <= covers(intervals, truth) <= COVERED[1] + 0.01
+
+
+def test_pair_interval_equals_leaving_out_seed_by_seed():
+    rng = np.random.default_rng(7)
+    values = rng.random((6, 6))
+    values = (values + values.T) / 2
+    values[1, 2] = values[2, 1] = np.nan
+    without = [
+        np.mean([values[a, b] for a in range(6) for b in range(a) if seed not in (a, b) and {a, b} != {1, 2}])
+        for seed in range(6)
+    ]
+    mean = np.mean([values[a, b] for a in range(6) for b in range(a) if {a, b} != {1, 2}])
+    half = stats.t.ppf(0.95, 5) * (5 / 6 * np.sum((without - np.mean(without)) ** 2)) ** 0.5
+    assert pair_interval(values, level=0.9) == pytest.approx((mean - half, mean + half), rel=1e-12)
+    # The diagonal does not count, nor does a seed without any pair; seeds have no order.
+    more = np.full((7, 7), np.nan)
+    more[:6, :6] = values
+    np.fill_diagonal(more, 1.0)
+    order = rng.permutation(7)
+    assert pair_interval(more[order][:, order], level=0.9) == pytest.approx(
+        (mean - half, mean + half), rel=1e-12
+    )
+    shifted = pair_interval(2 - 3 * values, level=0.9)
+    assert shifted == pytest.approx((2 - 3 * (mean + half), 2 - 3 * (mean - half)), rel=1e-12)
+
+
+def test_pair_interval_of_too_few_pairs():
+    assert np.isnan(pair_interval(np.full((4, 4), np.nan), level=0.9)).all()
+    assert np.isnan(pair_interval(np.ones((2, 2)), level=0.9)).all()
+    star = np.full((4, 4), np.nan)
+    star[0, 1:] = star[1:, 0] = 0.5  # without the first seed no pair is left
+    assert np.isnan(pair_interval(star, level=0.9)).all()
+
+
+@pytest.mark.parametrize(
+    "values", [np.ones((2, 3)), np.ones(4), np.triu(np.ones((3, 3))), np.full((3, 3), np.inf)]
+)
+def test_pair_interval_refuses_what_is_no_symmetric_matrix(values):
+    with pytest.raises(PlumblineError, match=r"square|symmetric"):
+        pair_interval(values, level=0.95)
+
+
+# ------------------------------------------------------------------------------------------------ paired comparisons
+
+
+def test_holm_by_hand():
+    """(.01, .04, .03) of three: 3 x .01, 2 x .03, then .04, which may not fall below .06."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.01, np.nan, 0.04, 0.03])[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
+    assert np.isnan(holm([0.01, np.nan])[1])
+    assert holm([0.6, 0.7]) == pytest.approx([1, 1])
+    assert holm([]).shape == (0,)
+    with pytest.raises(PlumblineError, match="p value"):
+        holm([1.2])
+
+
+def null_experiment(rng, seeds, columns=20):
+    """Readouts that are equally good: seeds, examples and their interplay with readouts differ by chance.
+
+    A single seed is the checkpoint that the statement is about, so that it has no effect of its own.
+    """
+    of_seed = STANDARD_ERROR if seeds > 1 else 0
+    examples = OF_EXAMPLE * rng.normal(size=(1, EXAMPLES, 1)) + REST * rng.normal(size=(1, EXAMPLES, columns))
+    return (
+        of_seed * rng.normal(size=(seeds, 1, columns))
+        + examples
+        + REST * rng.normal(size=(seeds, EXAMPLES, columns))
+    )
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5, 10])
+def test_any_false_rejection_among_20_readouts_is_rare(seeds):
+    """Against a readout that was chosen beforehand, and against the one that did best."""
+    rng = np.random.default_rng([8, seeds])
+    runs = [null_experiment(rng, seeds) for _ in range(120)]
+    fixed = [np.nanmin(paired_differences(run, reference=0, level=0.95).adjusted) for run in runs]
+    chosen = [np.nanmin(against_best(run, level=0.95)[1].adjusted) for run in runs]
+    assert np.mean(np.array(fixed) <= 0.05) <= 0.06  # .05 and the chance of 120 runs
+    assert np.mean(np.array(chosen) <= 0.05) <= 0.05
+
+
+def test_naive_tests_of_20_readouts_find_differences_where_none_is():
+    """What the tables did: intervals over examples of seed means, each for itself, and the best taken as given."""
+    rng = np.random.default_rng(9)
+    false = 0
+    for _ in range(100):
+        means = null_experiment(rng, 5).mean(axis=0)
+        best = means.mean(axis=0).argmax()
+        lower, _ = bootstrap_interval(
+            means[:, [best]] - np.delete(means, best, 1), resamples=200, level=0.95, seed=0
+        )
+        false += (lower > 0).any()
+    assert false > 80
+
+
+def test_a_single_comparison_holds_its_level_and_has_power():
+    rng = np.random.default_rng(10)
+    runs = layout(rng, 5, 1000, STANDARD_ERROR)
+    paired = np.concatenate([np.zeros((5, EXAMPLES, 1)), runs], axis=2)
+    found = paired_differences(paired, reference=0, level=0.95)
+    assert np.mean(found.p[1:] <= 0.05) <= 0.06
+    away = paired_differences(paired + np.r_[0.0, np.full(1000, 0.3)], reference=0, level=0.95)
+    assert np.mean(away.p[1:] <= 0.05) > 0.95
+    assert ((found.p[1:] <= 0.05) == ((found.lower[1:] > 0) | (found.upper[1:] < 0))).all()
+
+
+def test_paired_differences_of_one_seed_are_paired_t_tests():
+    values = np.random.default_rng(11).normal(size=(1, 30, 4))
+    values[0, :5, 3] = np.nan
+    found = paired_differences(values, reference=1, level=0.9)
+    for column in (0, 2, 3):
+        whole = ~np.isnan(values[0, :, column])
+        theirs = stats.ttest_rel(values[0, whole, column], values[0, whole, 1])
+        ends = theirs.confidence_interval(0.9)
+        assert found.p[column] == pytest.approx(theirs.pvalue, rel=1e-9)
+        assert (found.lower[column], found.upper[column]) == pytest.approx((ends.low, ends.high), rel=1e-9)
+    assert np.isnan([found.mean[1], found.lower[1], found.p[1], found.adjusted[1]]).all()
+    assert found.adjusted[[0, 2, 3]] == pytest.approx(holm(found.p[[0, 2, 3]]))
+
+
+def test_paired_differences_of_seeds_that_do_not_vary_by_hand():
+    """Two seeds, two examples, difference 1, 3 / 2, 4: mean squares 1, 4 and 0; variance 5 / 4, one degree of freedom."""
+    values = np.zeros((2, 2, 2))
+    values[:, :, 1] = [[1, 3], [2, 4]]
+    found = paired_differences(values, reference=0, level=0.5)
+    # Student's t with one degree of freedom is Cauchy's: p = 1 - 2 / pi arctan(t), and its upper quartile is 1.
+    assert found.p[1] == pytest.approx(1 - 2 / np.pi * np.arctan(2.5 / 1.25**0.5))
+    assert (found.lower[1], found.upper[1]) == pytest.approx((2.5 - 1.25**0.5, 2.5 + 1.25**0.5))
+
+
+def test_exchanging_the_sides_flips_the_verdict():
+    rng = np.random.default_rng(12)
+    values = rng.normal(size=(5, 80, 2)) * 0.1 + [0.0, 1.0]
+    ahead = paired_differences(values, reference=0, level=0.95)
+    behind = paired_differences(values, reference=1, level=0.95)
+    assert verdict(ahead.lower[1], ahead.upper[1]) == "better"
+    assert verdict(behind.lower[0], behind.upper[0]) == "worse"
+    assert (behind.lower[0], behind.upper[0]) == pytest.approx((-ahead.upper[1], -ahead.lower[1]))
+    assert behind.p[0] == pytest.approx(ahead.p[1])
+    moved = paired_differences(5 + 2 * values, reference=0, level=0.95)
+    assert moved.mean[1] == pytest.approx(2 * ahead.mean[1])
+    assert moved.p[1] == pytest.approx(ahead.p[1])
+
+
+def test_verdict_has_three_answers():
+    assert verdict(0.1, 0.2) == "better"
+    assert verdict(-0.2, -0.1) == "worse"
+    for ends in ((-0.1, 0.1), (0.0, 0.2), (-0.2, 0.0), (np.nan, np.nan)):
+        assert verdict(*ends) == "not told apart"
+    with pytest.raises(PlumblineError, match="above"):
+        verdict(0.2, 0.1)
+
+
+def test_against_best_finds_the_best_and_what_equals_it():
+    """Two readouts .5 ahead of three; of the two none is told apart from the other."""
+    rng = np.random.default_rng(13)
+    values = 0.05 * rng.normal(size=(6, 50, 5)) + [0, 0.5, 0, 0.5, 0]
+    best, found = against_best(values, level=0.95)
+    assert best == values.mean(axis=(0, 1)).argmax()
+    assert best in (1, 3)
+    other = 4 - best
+    assert found.adjusted[other] > 0.05
+    assert (found.adjusted[[0, 2, 4]] < 0.05).all()
+    assert (found.mean[[0, 2, 4]] < 0).all()
+    # The family is that of all ten pairs.
+    assert found.adjusted[0] >= found.p[0] * 4
+    order = [3, 1, 0, 4, 2]
+    again, turned = against_best(values[:, ::-1, order], level=0.95)
+    assert order[again] == best
+    assert turned.adjusted == pytest.approx(found.adjusted[order], nan_ok=True)
+    nobody, nothing = against_best(np.full((2, 3, 2), np.nan), level=0.95)
+    assert nobody is None
+    assert np.isnan(nothing.adjusted).all()
+
+
+def test_equal_columns_are_not_told_apart():
+    values = np.repeat(np.random.default_rng(14).normal(size=(3, 20, 1)), 2, axis=2)
+    assert paired_differences(values, reference=0, level=0.95).p[1] == 1
+    apart = paired_differences(values + [0, 1], reference=0, level=0.95)
+    assert apart.p[1] == pytest.approx(0, abs=1e-12)
+    with pytest.raises(PlumblineError, match="reference 2"):
+        paired_differences(values, reference=2, level=0.95)
+    with pytest.raises(PlumblineError, match="reference -1"):
+        paired_differences(values, reference=-1, level=0.95)
+
+
+def test_few_seeds_cannot_test_many_readouts():
+    """Three seeds leave two degrees of freedom: Bonferroni's critical value for 20 comparisons is 28, not 3."""
+    assert not is_testable(3, 20, level=0.95)
+    assert not is_testable(2, 1, level=0.95)
+    assert is_testable(3, 1, level=0.95)
+    assert is_testable(3, 2, level=0.95)
+    assert not is_testable(3, 3, level=0.95)
+    assert is_testable(5, 20, level=0.95)
+    assert is_testable(1, 1000, level=0.95)
+
+
+# ------------------------------------------------------------------------------------ selected, equivalent, no mean
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+@pytest.mark.parametrize("correlation", [0.3, 0.8])
+def test_interval_of_the_selected_threshold_covers(seeds, correlation):
+    """Ten thresholds that do nothing; the best is reported. The usual interval of it says 'better' far too often."""
+    rng = np.random.default_rng([15, seeds, int(10 * correlation)])
+    naive = held = 0
+    for run in range(200):
+        shared = correlation**0.5 * layout(rng, seeds, 1, 0)
+        own = (1 - correlation) ** 0.5 * layout(rng, seeds, 10, 0)
+        values = shared + own
+        best = values.mean(axis=(0, 1)).argmax()
+        lower, _ = max_statistic_interval(values, resamples=200, level=0.95, seed=run)
+        held += lower[best] > 0
+        naive += mean_interval(values[:, :, best], resamples=200, level=0.95, seed=run)[0] > 0
+    assert naive / 200 > 0.05
+    assert held / 200 <= 0.05
+
+
+def test_max_statistic_interval_of_one_candidate_is_the_ordinary_one():
+    values = np.random.default_rng(16).normal(size=(4, 50, 1))
+    lower, upper = max_statistic_interval(values, resamples=4000, level=0.95, seed=0)
+    expected = mean_interval(values[:, :, 0], **SETTINGS, seed=0)
+    assert (lower[0], upper[0]) == pytest.approx(expected, rel=0.06)
+    twins = np.repeat(values, 6, axis=2)
+    same = max_statistic_interval(twins, resamples=4000, level=0.95, seed=0)
+    assert same[0] == pytest.approx(np.full(6, lower[0]), rel=1e-9)  # six equal candidates are one
+    twins[0, :, 3] = np.nan
+    twins[0, 0, 4] = np.nan
+    gaps = max_statistic_interval(twins, resamples=4000, level=0.95, seed=0)
+    assert np.isnan(gaps[0][3])
+    assert gaps[0][4] == pytest.approx(mean_interval(values[:, 1:, 0], **SETTINGS, seed=0)[0], rel=0.1)
+
+
+def test_simultaneous_interval_of_independent_normals():
+    """The largest of k independent standard normals stays below the quantile that Sidak's formula gives."""
+    rng = np.random.default_rng(17)
+    resampled = rng.normal(size=(20000, 8)) * np.arange(1, 9)
+    lower, upper = simultaneous_interval(np.zeros(8), resampled, level=0.95)
+    steps = stats.norm.isf((1 - 0.95 ** (1 / 8)) / 2)
+    assert upper == pytest.approx(steps * np.arange(1, 9), rel=0.03)
+    assert lower == pytest.approx(-upper)
+
+
+def test_median_differences_are_paired():
+    rng = np.random.default_rng(18)
+    first = rng.normal(size=200)
+    values = np.stack([first, first + 0.5, np.where(np.arange(200) < 50, first - 1, np.nan)], axis=1)
+    difference, lower, upper, lowest, uppermost = median_differences(values, reference=0, **SETTINGS, seed=1)
+    # A constant shift is known for certain when pairs are kept together.
+    assert difference == pytest.approx([0, 0.5, -1])
+    assert (lower, upper) == (pytest.approx([0, 0.5, -1]), pytest.approx([0, 0.5, -1]))
+    values[:, 1] += rng.normal(size=200)
+    difference, lower, upper, lowest, uppermost = median_differences(values, reference=0, **SETTINGS, seed=1)
+    theirs = stats.bootstrap((values[:, 1], first), lambda x, y: np.median(x) - np.median(y), paired=True, vectorized=False,
+                             n_resamples=2000, method="percentile", rng=np.random.default_rng(2)).confidence_interval  # fmt: skip
+    assert (lower[1], upper[1]) == pytest.approx((theirs.low, theirs.high), abs=0.06)
+    assert lowest[1] < difference[1] < uppermost[1]
+    turned = median_differences(values[:, [1, 0]], reference=0, **SETTINGS, seed=1)
+    assert (turned[1][1], turned[2][1]) == pytest.approx((-upper[1], -lower[1]))
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5, 10])
+def test_equivalence_rarely_says_same_at_the_margin(seeds):
+    """The true mean lies a margin away from the published number: 'same' in at most 5% of the runs."""
+    rng = np.random.default_rng([19, seeds])
+    runs = layout(rng, seeds, 400, STANDARD_ERROR if seeds > 1 else 0)
+    found = [equivalence(run, -0.1, 0.1, level=0.95) for run in np.moveaxis(runs, 2, 0)]
+    assert np.mean([one.verdict == "same" for one in found]) <= 0.07  # .05 and the chance of 400 runs
+    centred = [equivalence(run, 0.0, 0.3, level=0.95).verdict for run in np.moveaxis(runs, 2, 0)]
+    assert np.mean(np.array(centred) == "same") > 0.8
+
+
+def test_equivalence_has_three_answers():
+    rng = np.random.default_rng(20)
+    values = 0.5 + 0.01 * rng.normal(size=(5, 40))
+    assert equivalence(values, 0.5, 0.05, level=0.95).verdict == "same"
+    assert equivalence(values, 0.8, 0.05, level=0.95).verdict == "different"
+    wide = 0.5 + 2 * rng.normal(size=(5, 40))
+    assert equivalence(wide, 0.5, 0.05, level=0.95).verdict == "undecided"
+    one = values[:1]
+    found = equivalence(one, 0.52, 0.05, level=0.95)
+    theirs = [
+        stats.ttest_1samp(one[0], 0.52 + margin, alternative=side).pvalue
+        for margin, side in ((-0.05, "greater"), (0.05, "less"))
+    ]
+    assert found.p == pytest.approx(max(theirs), rel=1e-9)
+    assert (found.lower, found.upper) == pytest.approx(
+        tuple(stats.ttest_1samp(one[0], 0).confidence_interval(0.95))
+    )
+    turned = equivalence(-one, -0.52, 0.05, level=0.95)
+    assert turned.p == pytest.approx(found.p)
+    stricter = equivalence(one, 0.52, 0.05, level=0.95, rounding=0.005)
+    assert stricter.p == pytest.approx(equivalence(one, 0.52, 0.045, level=0.95).p)
+    assert equivalence(np.full((2, 3), 0.5), 0.5, 0.01, level=0.95).verdict == "same"
+    assert equivalence(np.full((2, 3), 0.5), 0.6, 0.01, level=0.95).verdict == "different"
+    for published, margin, rounding in ((np.nan, 0.1, 0), (0.5, 0, 0), (0.5, 0.01, 0.02)):
+        with pytest.raises(PlumblineError, match="equivalence"):
+            equivalence(values, published, margin, level=0.95, rounding=rounding)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_pseudo_value_interval_of_a_ratio_covers(seeds):
+    rng = np.random.default_rng([21, seeds])
+    ratio = lambda means: means[..., 0] / means[..., 1]  # noqa: E731
+    runs = layout(rng, seeds, 300, STANDARD_ERROR if seeds > 1 else 0, columns=2) + [2.0, 1.0]
+    intervals = [pseudo_value_interval(runs[:, :, run], ratio, level=0.95, seed=run) for run in range(300)]
+    assert 0.91 <= covers(np.array(intervals).T, 2.0) <= 0.99
+
+
+def test_pseudo_value_interval_of_a_mean_is_that_of_the_mean():
+    """A mean's pseudo-values are the cells themselves, where every group is one example."""
+    values = np.random.default_rng(22).normal(size=(3, 20, 1))
+    found = pseudo_value_interval(values, lambda means: means[..., 0], level=0.95, seed=0, groups=20)
+    assert found == pytest.approx(mean_interval(values[:, :, 0], **SETTINGS, seed=0), rel=1e-9)
+    gaps = np.concatenate([values, np.full((3, 1, 1), np.nan)], axis=1)
+    assert pseudo_value_interval(
+        gaps, lambda means: means[..., 0], level=0.95, seed=0, groups=20
+    ) == pytest.approx(found)
+    assert np.isnan(
+        pseudo_value_interval(values[:, :1], lambda means: means[..., 0], level=0.95, seed=0)
+    ).all()

@@ -3,8 +3,8 @@
 inputs: seed_consistency (models that were trained with several seeds), released (the MultiBERTs seeds, of which the
 published ones, 0 to 9, are taken). A pair's number is a mean over the sentences that both seeds predict alike; mean,
 median, quartiles, population sd and ends are over pairs, each pair once (the published box plot has each twice). The
-interval is that of the mean, a bootstrap over seeds, where there are five or more: pairs share seeds and are not
-independent. Units: none; correlations in [-1, 1], overlap in [0, 1].
+interval is that of the mean, a jackknife over seeds with Student's t, where there are three or more: pairs share seeds
+and are not independent. Units: none; correlations in [-1, 1], overlap in [0, 1].
 """
 
 from ..collect import (
@@ -16,8 +16,7 @@ from ..collect import (
 from ..datasets.multiberts import DATASET
 from ..registry import Output
 from ..seed_pairs import TRAINED, published, sources, square
-from ..seeds import seed_of
-from ..stats import pair_bootstrap_interval
+from ..stats import pair_interval
 from . import latex as tex
 from .published import all_entries
 from .rank_metrics import NOTE, beside_print, by_metric
@@ -31,7 +30,7 @@ ENTRY = Output(
     order=60,
 )
 
-FEWEST = 5  # seeds, for an interval over seeds
+FEWEST = 3  # seeds, for an interval over seeds
 
 
 def rows(inputs, options):
@@ -54,7 +53,7 @@ def rows(inputs, options):
                 "metric": metric,
                 "readout": readout,
                 **facts(readout),
-                **_numbers(part, about, options),
+                **_numbers(part, options),
             }
             for key in ("mean", "median", "source"):
                 row[f"published_{key}"] = numbers.get(key)
@@ -68,18 +67,14 @@ def rows(inputs, options):
     return frame
 
 
-def _numbers(pairs, about, options):
+def _numbers(pairs, options):
     seeds, values = square(pairs)
     means = pairs["mean"]
-    lower, upper, interval = float("nan"), float("nan"), f"none: fewer than {FEWEST} seeds"
-    if len(seeds) >= FEWEST:
-        settings = options["bootstrap"]
-        # The readout is no part of the seed: the same seeds are drawn for all, so that readouts can be compared.
-        seed = seed_of("seed_consistency", about["dataset"], about["model"])
-        lower, upper = pair_bootstrap_interval(values, **settings, seed=seed)
-        interval = (
-            f"{percent(settings['level'])} percentile bootstrap over seeds, {settings['resamples']} resamples"
-        )
+    level = options["bootstrap"]["level"]
+    lower, upper = pair_interval(values, level=level)
+    interval = f"{percent(level)}, jackknife over seeds with Student's t"
+    if len(seeds) < FEWEST:
+        interval = f"none: fewer than {FEWEST} seeds"
     return {
         "mean": means.mean(), "lower": lower, "upper": upper, "median": means.median(),
         "q1": means.quantile(0.25), "q3": means.quantile(0.75), "sd": means.std(ddof=0),
