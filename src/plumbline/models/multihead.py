@@ -85,6 +85,40 @@ class MultiHeadClassifier(torch.nn.Module):
         return (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1)
 
 
+def checked_ids(model, ids):
+    """The ids as an int64 tensor (batch, T), after a check that the classifier can read them.
+
+    ids: an integer tensor or array. Raises PlumblineError for another model, weights that are not finite, and ids of
+    another kind or shape, longer than the model's positions, or outside its vocabulary.
+    """
+    if not isinstance(model, MultiHeadClassifier):
+        raise PlumblineError(f"the closed forms are the MultiHeadClassifier's: got {type(model).__name__}")
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise PlumblineError(
+                f"the model's weights {name} are not finite: train it again or load another checkpoint"
+            )
+    if not isinstance(ids, torch.Tensor):
+        try:
+            ids = torch.as_tensor(ids)
+        except (TypeError, ValueError, RuntimeError):
+            raise PlumblineError(f"ids are {type(ids).__name__}: give an integer tensor (batch, T)") from None
+    if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
+        raise PlumblineError(f"ids are of {ids.dtype}: give an integer tensor (batch, T)")
+    if ids.ndim != 2 or not ids.shape[1]:
+        raise PlumblineError(f"ids have the shape {tuple(ids.shape)}: give (batch, T), [cls] first")
+    if ids.shape[1] > len(model.positions):
+        raise PlumblineError(
+            f"{ids.shape[1]} tokens are more than the model's {len(model.positions)}: cut the text"
+        )
+    count = model.embedding.num_embeddings
+    if ids.numel() and not (int(ids.min()) >= 0 and int(ids.max()) < count):
+        raise PlumblineError(
+            f"ids reach from {int(ids.min())} to {int(ids.max())}: the vocabulary has 0 to {count - 1}"
+        )
+    return ids.long()
+
+
 def sinusoids(length, width):
     """PE[p, 2j] = sin(p w_j), PE[p, 2j + 1] = cos(p w_j), w_j = 10000^(-2j / width): (length, width) float32."""
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))

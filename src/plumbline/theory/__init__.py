@@ -2,7 +2,7 @@
 
     MultiHeadClassifier   the model (plumbline.models.multihead)
     closed_form_gradient  the gradient, as published and corrected
-    lime_limit            what LIME's coefficients tend to, in three formulas
+    lime_limit            what LIME's coefficients tend to, in four formulas
     lime_coefficients     LIME itself, masking or deleting, vectorised
 
 torch is imported when one of them is asked for: the workflow's own modules read this package's lists without it.

@@ -2,6 +2,11 @@
 
 import numpy as np
 
+WIDTH = 25.0  # of the kernel of LIME's package, on cosine distances times 100
+# How the experiments hold a formula of LIME's limit against LIME: prefix of the columns -> kernel width of the formula and
+# of LIME, None for none. The published formula has no kernel.
+SETTINGS = {"": (WIDTH, WIDTH), "plain_": (None, WIDTH), "both_plain_": (None, None)}
+
 
 def compared(name, formula, runs):
     """How a formula's coefficients stand to LIME's, (words,) each: name_l2, _relative, _pearson, _spearman, _slope.

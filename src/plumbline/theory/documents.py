@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..errors import PlumblineError
+from ..models.multihead import checked_ids
 from ..models.vocabulary import UNK
 
 # Where scores of a head lie further apart (in nats), single precision would lose what weighs little.
@@ -88,13 +90,51 @@ def per_document(model, ids, lengths, words, values_of):
     """A number a position of every document: float64 tensor (batch, T), zero at [cls] and padding.
 
     ids: int64 tensor (batch, T); lengths, words: a document each, see `terms_of`, or None. values_of: Terms to (n,).
+    Raises PlumblineError for ids that `checked_ids` refuses, lengths or words of another number, kind or range, and a
+    value that is not finite.
     """
+    ids = checked_ids(model, ids)
+    for name, given in (("lengths", lengths), ("words", words)):
+        if given is not None and len(given) != len(ids):
+            raise PlumblineError(
+                f"{name} are of {len(given)} documents, ids of {len(ids)}: give one a document"
+            )
     found = torch.zeros(ids.shape, dtype=torch.float64)
     for number, document in enumerate(ids):
-        length = None if lengths is None else lengths[number]
-        terms = terms_of(model, document, length, None if words is None else words[number])
+        length = _checked_length(number, document, None if lengths is None else lengths[number])
+        own = None if words is None else _checked_words(number, words[number], length)
+        terms = terms_of(model, document, length, own)
         if terms.length:
-            found[number, 1 : terms.length + 1] = torch.from_numpy(np.asarray(values_of(terms), np.float64))
+            values = np.asarray(values_of(terms), np.float64)
+            if not np.isfinite(values).all():
+                raise PlumblineError(
+                    f"document {number}: coefficients are not finite; widen kernel_width, or check the weights"
+                )
+            found[number, 1 : terms.length + 1] = torch.from_numpy(values)
+    return found
+
+
+def _checked_length(number, document, length):
+    """A document's number of tokens, an int; PlumblineError unless they fit behind [cls]."""
+    if length is None:
+        return tokens_in(document)
+    whole = np.ndim(length) == 0 and np.issubdtype(np.asarray(length).dtype, np.integer)
+    if not whole or not 0 <= int(length) < len(document):
+        raise PlumblineError(
+            f"document {number}: length {length!r}; give a whole number from 0 to {len(document) - 1}"
+        )
+    return int(length)
+
+
+def _checked_words(number, words, length):
+    """A document's words, int array (length,); PlumblineError unless they are numbered from 0 without a gap."""
+    found = np.asarray(words)
+    if found.shape != (length,) or (length and not np.issubdtype(found.dtype, np.integer)):
+        raise PlumblineError(f"document {number}: words must be {length} whole numbers, one a token")
+    if not np.array_equal(np.unique(found), np.arange(len(np.unique(found)))):
+        raise PlumblineError(
+            f"document {number}: words must be numbered from 0 without a gap, as np.unique does"
+        )
     return found
 
 

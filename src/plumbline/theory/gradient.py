@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from ..models.multihead import checked_ids
+
 LABEL = 1  # the positive class, whose raw logit is explained
 
 
@@ -20,7 +22,9 @@ def closed_form_gradient(model, ids, *, corrected):
         W_q^T [sum_s a_s (u_s - f) k_s] / sqrt(d_attn)
 
     ids: int64 (batch, T), padded with UNK. Floating point: the model's own.
+    Raises PlumblineError for ids that `checked_ids` refuses, and weights that are not finite.
     """
+    ids = checked_ids(model, ids)
     embedded = model.embedded(ids)
     direction, read = model.keys_of_query(embedded), model.readout(LABEL)
     attention = torch.einsum("btd,bkd->bkt", embedded, direction).softmax(-1)

@@ -3,34 +3,43 @@
 The same law of samples, kernel and ridge as `lime.lime_text.LimeTextExplainer`; only the random numbers differ.
 """
 
+from numbers import Integral, Real
+
 import numpy as np
 
-from ..errors import unknown
+from ..errors import PlumblineError, unknown
+from .comparison import WIDTH
 from .documents import deleted_logits, masked_logits, per_document
 from .gradient import LABEL
 
-WIDTH = 25.0  # of the kernel, on cosine distances times 100
 ALPHA = 1.0  # of the ridge
 MODES = ("mask", "delete")
 
 
-def lime_coefficients(model, ids, *, mode, samples, seed, lengths=None, words=None):
+def lime_coefficients(model, ids, *, mode, samples, seed, kernel_width=WIDTH, lengths=None, words=None):
     """LIME's coefficients of the positive logit, one term a position: float64 tensor (batch, T), zero at [cls] and
     padding.
 
     mode     'mask' replaces tokens by UNK in place, each position a feature (the package's bow=False); 'delete' deletes
              words, all occurrences at once (bow=True, the default of the package and of the paper's figures): a word's
              coefficient in equal shares at its occurrences.
-    samples  documents, the intact one among them.
-    seed     of every document's draws, whatever its place in the batch.
+    samples  documents, the intact one among them; at least 2.
+    seed     of every document's draws, whatever its place in the batch: an integer, not negative.
+    kernel_width  of the kernel, 25 in the package; None: every sample weighs the same.
     ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
+    Raises PlumblineError for an unknown mode, a number out of these ranges, and what `per_document` refuses.
     """
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
+    if not _whole(samples) or samples < 2:
+        raise PlumblineError(f"samples is {samples!r}: give a whole number of at least 2, as 5000")
+    if not _whole(seed) or seed < 0:
+        raise PlumblineError(f"seed is {seed!r}: give a whole number that is not negative")
+    checked_width(kernel_width)
 
     def values_of(terms):
         terms = terms.by_position() if mode == "mask" else terms
-        return shares(lime(terms, mode, samples, seed), terms.words)
+        return shares(lime(terms, mode, samples, seed, kernel_width), terms.words)
 
     return per_document(model, ids, lengths, words, values_of)
 
@@ -40,11 +49,29 @@ def shares(values, words):
     return (values / np.bincount(words))[words]
 
 
-def lime(terms, mode, samples, seed):
+def _whole(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def checked_width(width):
+    """PlumblineError unless the kernel's width is a positive number or None."""
+    if width is None or (isinstance(width, Real) and not isinstance(width, bool) and 0 < width < np.inf):
+        return
+    raise PlumblineError(
+        f"kernel_width is {width!r}: give a positive number, as {WIDTH:g}, or None for no kernel"
+    )
+
+
+def lime(terms, mode, samples, seed, kernel_width=WIDTH):
     """LIME's coefficients of one document's words: float64 (words,)."""
+    kept, logits = sampled(terms, mode, samples, seed)
+    return ridge(kept, logits, kernel(kept, kernel_width))
+
+
+def sampled(terms, mode, samples, seed):
+    """LIME's samples of a document: what is kept of its words, float32 (samples, words), and the logits (samples,)."""
     kept = draw(np.random.Generator(np.random.SFC64(seed)), samples, terms.distinct)
-    logits = (masked_logits if mode == "mask" else deleted_logits)(terms, kept)[:, LABEL]
-    return ridge(kept, logits, kernel(kept))
+    return kept, (masked_logits if mode == "mask" else deleted_logits)(terms, kept)[:, LABEL]
 
 
 def draw(generator, samples, count):
@@ -63,18 +90,25 @@ def draw(generator, samples, count):
     return kept
 
 
-def kernel(kept):
-    """sqrt(exp(-D^2 / 25^2)), D = 100 (1 - cos) to the intact document, cos = sqrt(share kept): float64 (samples,)."""
-    distance = 100 * (1 - np.sqrt(kept.mean(1, dtype=np.float64)))
-    return np.sqrt(np.exp(-(distance**2) / WIDTH**2))
+def kernel(kept, width=WIDTH):
+    """The samples' weights: float64 (samples,)."""
+    return weight_of(kept.mean(1, dtype=np.float64), width)
+
+
+def weight_of(share, width):
+    """LIME's kernel where a share of the words is kept, as `share`: sqrt(exp(-D^2 / width^2)), D = 100 (1 - cos) the
+    distance to the intact document, cos = sqrt(share). width None: 1."""
+    if width is None:
+        return np.ones_like(share, np.float64)
+    return np.exp(-((100 * (1 - np.sqrt(share))) ** 2) / (2 * width**2))
 
 
 def ridge(kept, values, weights):
     """Coefficients of the weighted ridge regression with an intercept that is not penalised: float64 (features,)."""
     total = weights.sum()
-    centre = weights @ kept / total
-    scaled = kept * np.sqrt(weights, dtype=np.float32)[:, None]
-    gram = (scaled.T @ scaled).astype(np.float64) - total * np.outer(centre, centre)
     shifted = weights * (values - weights @ values / total)
+    sums, moment = np.stack([weights, shifted]) @ kept
+    scaled = kept * np.sqrt(weights, dtype=np.float32)[:, None]
+    gram = (scaled.T @ scaled).astype(np.float64) - np.outer(sums, sums) / total
     gram[np.diag_indices_from(gram)] += ALPHA
-    return np.linalg.solve(gram, shifted @ kept)
+    return np.linalg.solve(gram, moment)

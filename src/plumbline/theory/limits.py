@@ -1,37 +1,53 @@
-"""What LIME's coefficients tend to under masking, in three formulas (docs/theory.md derives them)."""
+"""What LIME's coefficients tend to under masking, in four formulas (docs/theory.md derives them)."""
+
+import functools
 
 import numpy as np
 
 from ..errors import unknown
+from .comparison import WIDTH
 from .documents import grouped, in_place, per_document
 from .gradient import LABEL
-from .lime_sampling import shares
+from .lime_sampling import checked_width, shares, weight_of
 
 PUBLISHED = 1.5  # the paper's constant, whatever the document
-FORMULAS = ("published", "rho", "mean_field")
+FORMULAS = ("published", "rho", "mean_field", "first_order")
+# Nodes of the integrals over the share of words kept: good to 1e-10 for every rho.
+NODES = 400
+# A variance of the number of words kept below this share of a word's own is rounding.
+DEGENERATE = 1e-9
 
 
-def lime_limit(model, ids, *, formula, lengths=None, words=None):
-    """The limit of LIME's coefficients of the positive logit, one term a position: float64 tensor (batch, T).
+def lime_limit(model, ids, *, formula="first_order", kernel_width=WIDTH, lengths=None, words=None):
+    """The limit of LIME's coefficients of the positive logit for many samples, one term a position: float64 tensor
+    (batch, T), in the logit's unit.
 
-    formula  'published': 3/2 (alpha_t v_t - alpha_h,t v_h,t) . w, averaged over heads (Lopardo et al. 2024, Section 5),
-             h being the document with every word replaced by UNK; 'rho': each head's 3/2 replaced by `constant(rho)`;
-             'mean_field': the expectation over LIME's own law with the other words at their mean, and the regression's
-             exact Gram matrix.
+    formula  'first_order': the logit's whole first derivative in each word, averaged over LIME's law; 'mean_field': the
+             expectation over that law with the other words at their mean, and the regression's exact Gram matrix;
+             'published': 3/2 (alpha_t v_t - alpha_h,t v_h,t) . w, averaged over heads (Lopardo et al. 2024, Section 5),
+             h being the document with every word replaced by UNK; 'rho': each head's 3/2 replaced by `constant(rho)`.
+             The last two lack the derivative of the softmax's sum: a constant added to all values moves them, and
+             LIME's coefficients not.
+    kernel_width  of LIME's kernel, in the package's unit (25 there); None: no kernel, every sample weighs the same.
+             'published' has none.
     Zero at [cls] and padding; over a word's occurrences the terms sum to its coefficient (mean_field: equal shares).
     ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
+    Raises PlumblineError for an unknown formula, a width that is not positive, and what `per_document` refuses.
     """
     if formula not in FORMULAS:
         raise unknown("formula", formula, FORMULAS)
-    return per_document(model, ids, lengths, words, lambda terms: limit(terms, formula))
+    checked_width(kernel_width)
+    return per_document(model, ids, lengths, words, lambda terms: limit(terms, formula, kernel_width))
 
 
-def limit(terms, formula):
+def limit(terms, formula, kernel_width=WIDTH):
     """The limit for one document, a term a token: float64 (n,)."""
     if formula == "mean_field":
-        return shares(mean_field(terms), terms.words)
+        return shares(mean_field(terms, kernel_width), terms.words)
+    if formula == "first_order":
+        return first_order(terms, kernel_width)
     kept, masked, _, ratio = _sides(terms)
-    constants = PUBLISHED if formula == "published" else constant(ratio)
+    constants = PUBLISHED if formula == "published" else constant(ratio, kernel_width)
     return ((kept - masked) * constants).mean(1)
 
 
@@ -40,63 +56,107 @@ def rho(terms):
     return _sides(terms)[3]
 
 
+def _parts(terms):
+    """Weight and weighted value of every token as it is, as UNK, (n, K, 2) each, and of what stays, (K, 2); float64."""
+    return (part.astype(np.float64)[..., [0, 1 + LABEL]] for part in in_place(terms))
+
+
 def _sides(terms):
     """alpha_t v_t . w and alpha_h,t v_h,t . w, (n, K) each; the sum of h and rho, (K,) each; all float64."""
-    kept, masked, fixed = (part.astype(np.float64)[..., [0, 1 + LABEL]] for part in in_place(terms))
+    kept, masked, fixed = _parts(terms)
     whole, empty = fixed[:, 0] + kept[..., 0].sum(0), fixed[:, 0] + masked[..., 0].sum(0)
     return kept[..., 1] / whole, masked[..., 1] / empty, empty, whole / empty
 
 
-def constant(ratio):
+@functools.lru_cache(maxsize=8)
+def _shares_kept(kernel_width):
+    """Nodes u of the share of words kept, and LIME's law there, each weighted by the kernel and by u (1 - u), summing
+    to 1: float64 (NODES,) each."""
+    points, weights = np.polynomial.legendre.leggauss(NODES)
+    # Near 0 and 1 the integrands turn within 1 / rho or rho: nodes gather there as the fourth power.
+    middle = (points + 1) / 2
+    share = middle**2 * (3 - 2 * middle)
+    law = weights * middle * (1 - middle) * share * (1 - share) * weight_of(share, kernel_width)
+    return share, law / law.sum()
+
+
+def constant(ratio, kernel_width=None):
     """The factor that stands for 3/2 where the document weighs `ratio` times as much as all UNK: float64, as `ratio`.
 
-    C(rho) = int_0^1 6 u (1 - u) rho / (1 + (rho - 1) u) du: 1 at rho = 1, 3/2 near rho = 2.6, towards 3 as rho grows.
+    C(rho) = int_0^1 w(u) u (1 - u) rho / (1 + (rho - 1) u) du / int_0^1 w(u) u (1 - u) du, w the kernel. Without one
+    (None) it is 1 at rho = 1, 3/2 near rho = 2.6, towards 3 as rho grows; with the package's width of 25 1, 1.32, 1.77.
     """
-    ratio = np.asarray(ratio, np.float64)
-    excess = ratio - 1
-    near = np.abs(excess) < 1e-2
-    small, large = np.where(near, excess, 0.0), np.where(near, 1.0, excess)
-    share = (large + 1) / large
-    found = 6 * (ratio / large) * (share - 0.5 - share * np.log1p(large) / large)
-    # Near 1 the closed form cancels: 6 rho sum_k (-c)^k / ((k + 2) (k + 3)).
-    series = 6 * ratio * sum((-small) ** k / ((k + 2) * (k + 3)) for k in range(8))
-    return np.where(near, series, found)
+    share, law = _shares_kept(kernel_width)
+    ratio = np.asarray(ratio, np.float64)[..., None]
+    return (law / ((1 - share) / ratio + share)).sum(-1)
 
 
-def mean_field(terms):
-    """The mean-field limit of each word's coefficient: float64 (words,)."""
-    present, absent, fixed = (part.astype(np.float64)[..., [0, 1 + LABEL]] for part in in_place(terms))
+def first_order(terms, kernel_width=None):
+    """The first-order limit, a term a token: float64 (n,).
+
+    beta_j = int w(u) u (1 - u) [dN_j - f(u) dD_j] / D(u) du / int w(u) u (1 - u) du, averaged over heads: a head's
+    logit is N / D, D(u) and N(u) are their means where a share u of the words is kept, f = N / D, and keeping word j
+    changes them by dD_j = g_j - h_j and dN_j = g_j u_j - h_j u_h,j.
+    """
+    kept, masked, fixed = _parts(terms)
+    share, law = _shares_kept(kernel_width)
+    share, law = share[:, None, None], law[:, None]
+    sums = fixed + share * kept.sum(0) + (1 - share) * masked.sum(0)
+    inverse = 1 / sums[..., 0]
+    change = kept - masked
+    first = change[..., 1] * (law * inverse).sum(0)
+    return (first - change[..., 0] * (law * inverse**2 * sums[..., 1]).sum(0)).mean(1)
+
+
+def mean_field(terms, kernel_width=None):
+    """The mean-field limit of each word's coefficient: float64 (words,).
+
+    E[f | word j and m - 1 others kept] is taken as the logit where each of the others is kept to a share of
+    (m - 1) / (d - 1); E[f | m kept] is the mean of these over j, as it is of the true ones.
+    """
+    present, absent, fixed = _parts(terms)
     present, absent = grouped(present, terms.words), grouped(absent, terms.words)
     count = len(present)
     everything, nothing = present.sum(0), absent.sum(0)
     if count == 1:
         return np.array([_logit(fixed + everything) - _logit(fixed + nothing)])
-    number = np.arange(count)  # of words kept, each with the same chance
-    share = (number / count)[:, None, None]
-    average = _logit(fixed + share * everything + (1 - share) * nothing).mean()
-    # Given that word j is kept, m words are with a chance that grows as m, and of the others (m - 1) / (d - 1).
-    chance = number[1:] / number.sum()
-    other = ((number[1:] - 1) / (count - 1))[:, None, None]
-    rest = everything - present, nothing - absent
+    number = np.arange(1, count)
+    other = ((number - 1) / (count - 1))[:, None, None]
     given = np.stack(
         [
-            chance @ _logit(fixed + present[word] + other * rest[0][word] + (1 - other) * rest[1][word])
-            for word in range(count)
+            _logit(fixed + here + other * (everything - here) + (1 - other) * (nothing - gone))
+            for here, gone in zip(present, absent, strict=True)
         ]
     )
-    return gram_solution(given - average, count)
+    chance = _chances(count, kernel_width)
+    average = chance @ np.append(_logit(fixed + nothing), given.mean(0))
+    # Given that word j is kept, m words are with a chance that grows as m.
+    share = chance[1:] * number
+    return gram_solution(given @ share / share.sum() - average, count, kernel_width)
 
 
-def gram_solution(difference, count):
-    """Coefficients from E[f | word kept] - E[f], (words,), by the inverse of LIME's Gram matrix without kernel and ridge.
+def _chances(count, kernel_width):
+    """That 0 to count - 1 of the words are kept, weighted by the kernel, summing to 1: float64 (count,)."""
+    chance = weight_of(np.arange(count) / count, kernel_width)
+    # All are 0 where the kernel is so narrow that the intact document alone weighs anything: no regression is left.
+    return chance / chance.sum() if chance.any() else np.full(count, np.nan)
 
-    With a_p = (d - p) / ((p + 1) d), the chance that p given words are kept, the covariances of two features are
-    a_1 - a_1^2 on the diagonal and a_2 - a_1^2 beside it.
+
+def gram_solution(difference, count, kernel_width=None):
+    """Coefficients from E[f | word kept] - E[f], (words,), by the inverse of LIME's Gram matrix without ridge.
+
+    Expectations are over LIME's law times its kernel. With a_p, the chance that p given words of `count` are kept, the
+    covariances of two features are a_1 - a_1^2 on the diagonal and a_2 - a_1^2 beside it: eigenvalues a_1 - a_2 and, of
+    what all words share, the variance of the number kept over `count`. NaN where the kernel leaves none of that.
     """
-    one, two = (count - 1) / (2 * count), (count - 2) / (3 * count)
-    moment = one * difference
-    aside = two - one**2
-    return (moment - aside / (one - two + count * aside) * moment.sum()) / (one - two)
+    number, chance = np.arange(count), _chances(count, kernel_width)
+    mean = chance @ number
+    own = chance @ (number * (count - number)) / (count * (count - 1))
+    shared = chance @ (number - mean) ** 2 / count
+    moment = mean / count * difference
+    if not shared > DEGENERATE * own:
+        return np.full(count, np.nan)
+    return (moment - moment.mean()) / own + moment.mean() / shared
 
 
 def _logit(sums):

@@ -1,13 +1,17 @@
-"""Experiments `lime_mask` and `lime_delete`: LIME beside its limits, a row a review."""
+"""Experiments `lime_mask` and `lime_delete`: LIME beside its limits, a row a review.
+
+Each formula is held against LIME three ways (`SETTINGS`), so that what the kernel does can be told from what the formula
+lacks. LIME with and without kernel are of the same samples.
+"""
 
 import numpy as np
 import torch
 
 from ..seeds import seed_of
-from .comparison import compared
+from .comparison import SETTINGS, WIDTH, compared
 from .documents import grouped, terms_of
 from .gradient import LABEL
-from .lime_sampling import lime
+from .lime_sampling import kernel, ridge, sampled
 from .limits import FORMULAS, limit, rho
 
 
@@ -15,12 +19,14 @@ def rows(model, documents, experiment, *, samples, repeats, names):
     """LIME's mean over repeats beside each formula, word by word."""
     mode = experiment.removeprefix("lime_")
 
-    def mean(terms, item, way):
-        runs = [
-            lime(terms, way, samples, seed_of(*names, item.id, f"lime_{way}", repeat))
-            for repeat in range(repeats)
-        ]
-        return np.mean(runs, 0), np.sqrt(np.var(runs, 0, ddof=1).sum() / repeats)
+    def runs_of(terms, item, way):
+        """LIME's coefficients with and without kernel: width -> (repeats, words)."""
+        found = {WIDTH: [], None: []}
+        for repeat in range(repeats):
+            kept, logits = sampled(terms, way, samples, seed_of(*names, item.id, f"lime_{way}", repeat))
+            for width, runs in found.items():
+                runs.append(ridge(kept, logits, kernel(kept, width)))
+        return {width: np.array(runs) for width, runs in found.items()}
 
     found = []
     for item in documents:
@@ -29,7 +35,8 @@ def rows(model, documents, experiment, *, samples, repeats, names):
         embedded = model.embedded(ids[None])
         attention = model.attention_of(embedded)[0].double()
         ratio = np.log(rho(terms))
-        runs, noise = mean(terms, item, mode)
+        runs = runs_of(terms, item, mode)
+        means = {width: own.mean(0) for width, own in runs.items()}
         row = {
             "tokens": terms.length,
             "words": terms.distinct,
@@ -38,12 +45,19 @@ def rows(model, documents, experiment, *, samples, repeats, names):
             "log_rho_lowest": float(ratio.min()),
             "log_rho_highest": float(ratio.max()),
             "concentration": float((attention**2).sum(-1).mean()),
-            "lime_norm": float(np.linalg.norm(runs)),
-            "lime_noise": float(noise),
         }
+        for prefix, width in (("lime", WIDTH), ("lime_plain", None)):
+            row |= {
+                f"{prefix}_norm": float(np.linalg.norm(means[width])),
+                f"{prefix}_noise": float(np.sqrt(runs[width].var(0, ddof=1).sum() / repeats)),
+            }
         for formula in FORMULAS:
-            row |= compared(formula, grouped(limit(terms, formula), terms.words), runs)
+            limits = {width: grouped(limit(terms, formula, width), terms.words) for width in (WIDTH, None)}
+            for prefix, (own, width) in SETTINGS.items():
+                if formula != "published" or prefix != "plain_":
+                    row |= compared(prefix + formula, limits[own], means[width])
+        row |= compared("no_kernel", means[None], means[WIDTH])
         if mode == "delete":
-            row |= compared("masking", mean(terms, item, "mask")[0], runs)
+            row |= compared("masking", runs_of(terms, item, "mask")[WIDTH].mean(0), means[WIDTH])
         found.append(row)
     return found

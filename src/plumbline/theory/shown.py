@@ -106,10 +106,11 @@ def sentence_facts(model, item, *, predict, samples, repeats, names):
 
 
 def document_facts(model, item, *, predict, samples, repeats, names):
-    """Words, logits, LIME's runs in the package's two modes, and the limits, per word."""
+    """Words, logits, LIME's runs in the package's two modes, LIME's means without kernel, and the limits, per word."""
     import torch
 
     from .documents import grouped, terms_of
+    from .lime_sampling import lime
     from .limits import FORMULAS, limit, rho
 
     ids = torch.from_numpy(item.ids)
@@ -117,6 +118,12 @@ def document_facts(model, item, *, predict, samples, repeats, names):
     embedded = model.embedded(ids[None])
     options = {"samples": samples, "repeats": repeats, "names": names}
     by_place = runs_of(predict, item, "mask", **options)
+    no_kernel = {
+        f"lime_{mode}_no_kernel": numbers(np.mean([
+            lime(terms, mode, samples, seed_of(*names, item.id, f"lime_{mode}", repeat), None) for repeat in range(repeats)
+        ], 0))
+        for mode in ("delete", "mask")
+    }  # fmt: skip
     return {
         "tokens": item.tokens,
         "words": [str(word) for word in np.unique(item.tokens)],
@@ -125,5 +132,6 @@ def document_facts(model, item, *, predict, samples, repeats, names):
         "rho": numbers(rho(terms)),
         "lime_delete": numbers(runs_of(predict, item, "delete", **options)),
         "lime_mask": numbers(np.stack([grouped(run, terms.words) for run in by_place])),
+        **no_kernel,
         "limits": {name: numbers(grouped(limit(terms, name), terms.words)) for name in FORMULAS},
     }
