@@ -24,10 +24,10 @@ from plumbline.attribution.hidden_attention import (
 )
 from plumbline.attribution.mamba import mamba_maps, mamba_maps_full, min_max, rollout
 from plumbline.datasets import load, schema_of
-from plumbline.datasets.images import arrays, frame_of, read_idx, read_picture
+from plumbline.datasets.images import arrays, frame_of, read_idx, read_picture, stream_images
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness import patches
-from plumbline.models.image_models import published_weights, train_job
+from plumbline.models.image_models import IMAGENET, prepared, published_weights, train_job
 from plumbline.models.vim import Direction, SelectiveScan, VisionMamba
 from plumbline.models.vit import RELEASED, VisionTransformer, released_weights
 
@@ -492,7 +492,6 @@ def test_maps_do_not_depend_on_how_many_are_explained(trained, tmp_path):
 def test_perturbation_is_what_a_plain_loop_gives(trained):
     """One image and map: patches set to black in pixel space, one forward pass a share."""
     from plumbline.models.image_models import load as load_model
-    from plumbline.models.image_models import prepared
 
     model, facts = load_model(trained / "a")
     maps = read_rows(trained / "a" / "maps.parquet").iloc[2]
@@ -589,9 +588,223 @@ def test_imagenet_from_a_parquet_file(tmp_path):
         load("imagenet", "test", {"size": 16}, downloads=tmp_path)
 
 
-def test_channels_must_fit():
-    from plumbline.models.image_models import prepared
+# ------------------------------------------------------------------------------------- pictures and preparation
 
+
+def as_torchvision(path, size, resize, filter):
+    """Resize(resize), CenterCrop(size) by torchvision's documented rule: int(resize * long / short), offset round(x / 2)."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture = picture.convert("RGB")
+    short, long = sorted(picture.size)
+    sides = (resize, int(resize * long / short))
+    width, height = sides if picture.size[0] == short else sides[::-1]
+    pixels = np.asarray(picture.resize((width, height), filter))
+    top, left = round((height - size) / 2.0), round((width - size) / 2.0)
+    return pixels[top : top + size, left : left + size]
+
+
+@needs_mirror
+@pytest.mark.parametrize(("resize", "interpolation"), [(224, "bilinear"), (256, "bicubic"), (235, "bicubic")])
+def test_all_photographs_are_prepared_as_torchvision_does(resize, interpolation, tmp_path):
+    """All 53, as the data stage keeps them and the model reads them; at other sizes the crop's rounding shows."""
+    from PIL import Image
+
+    filter = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
+    folder = Path(MIRROR) / "imagenet_samples"
+    names = [line.split("\t")[0] for line in (folder / "labels.tsv").read_text().splitlines()[1:]]
+    wanted = [as_torchvision(folder / "images" / name, 224, resize, filter) for name in names]
+    assert len(wanted) == 53
+    for name, pixels in zip(names, wanted, strict=True):
+        found = read_picture(folder / "images" / name, 224, resize=resize, interpolation=interpolation)
+        np.testing.assert_array_equal(found, pixels, err_msg=name)
+    rows = load("imagenet_samples", "test", {}, mirror=MIRROR)
+    write_rows(tmp_path / "test.parquet", rows, kind="images")
+    facts = {"network": {"image_size": 224}, "resize": resize, "interpolation": interpolation, **IMAGENET}
+    blocks = list(stream_images(tmp_path / "test.parquet", 20))
+    assert [len(images) for images, _ in blocks] == [20, 20, 13]
+    ready = torch.cat([prepared(images, facts) for images, _ in blocks])
+    scaled = torch.from_numpy(np.stack(wanted)).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(IMAGENET[key])[:, None, None] for key in ("mean", "std"))
+    torch.testing.assert_close(ready, (scaled - mean) / std)
+
+
+def encoded(array, mode=None, kind="PNG", **options):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    picture = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    (picture.convert(mode) if mode else picture).save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def test_sixteen_bits_of_grey_keep_their_scale():
+    """0..65535 is 0..255: divided by 257, then reduced; a plain conversion to RGB cuts everything above 255."""
+    ramp = np.broadcast_to(np.linspace(0, 65535, 64).astype(np.uint16), (64, 64))
+    found = read_picture(encoded(np.ascontiguousarray(ramp)), 8)
+    assert found[0, :, 0].tolist() == [17, 46, 78, 111, 143, 176, 208, 237]
+    assert (found == found[:1, :, :1]).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_pictures_of_every_mode_show_their_colours(mode):
+    """A picture of black and white, in whatever mode: black and white."""
+    wanted = np.zeros((4, 4, 3), dtype=np.uint8)
+    wanted[:, 2:] = 255
+    kind = "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"
+    np.testing.assert_array_equal(read_picture(encoded(wanted, mode, kind)), wanted)
+
+
+def test_pictures_without_one_meaning_are_refused():
+    from PIL import Image
+
+    clear = np.full((4, 4, 4), 200, dtype=np.uint8)
+    clear[0, 0, 3] = 90
+    palette = Image.fromarray(clear[..., :3]).convert("P")
+    grey = Image.fromarray(clear[..., 0])
+    for content, match in (
+        (encoded(clear), "has transparent pixels"),
+        (encoded(grey, "LA"), None),
+        (encoded(clear, "LA"), "has transparent pixels"),
+        (encoded(palette, transparency=palette.getpixel((0, 0))), "has transparent pixels"),
+        (encoded(grey, transparency=200), "has transparent pixels"),
+        (encoded(np.ones((4, 4), dtype=np.int32), kind="TIFF"), "has 32 bits a pixel"),
+        (encoded(np.ones((4, 4), dtype=np.float32), kind="TIFF"), "has 32 bits a pixel"),
+        (encoded(clear[..., :3])[:-40], "is no picture"),
+    ):
+        if match is None:
+            assert read_picture(content).shape == (4, 4, 3)
+            continue
+        with pytest.raises(PlumblineError, match=f"a file {match}"):
+            read_picture(content, where="a file")
+
+
+def test_pictures_above_the_limit_of_pillow(monkeypatch):
+    from PIL import Image
+
+    content = encoded(np.zeros((20, 30, 3), dtype=np.uint8))
+    for limit in (500, 200):  # Pillow warns of the first, and refuses the second
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(PlumblineError, match=f"a file is above Pillow's limit of {limit} pixels"):
+            read_picture(content, 8, where="a file")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    with pytest.raises(PlumblineError, match="3 x 300 pixels is too long to be resized"):
+        read_picture(encoded(np.zeros((300, 3), dtype=np.uint8)), 64)
+    with pytest.raises(PlumblineError, match="resized to 8 pixels holds no crop of 9"):
+        read_picture(content, 9, resize=8)
+
+
+@pytest.mark.parametrize("size", [None, 16])
+@pytest.mark.parametrize("dataset", ["imagenet", "cifar10"])
+def test_a_bad_picture_or_label_in_a_parquet_file_names_its_row(tmp_path, dataset, size):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name, column = {"imagenet": ("validation", "image"), "cifar10": ("test", "img")}[dataset]
+    block = {"size": size} if dataset == "imagenet" else {}
+    (tmp_path / dataset).mkdir()
+    good = encoded(np.full((32, 32, 3), 7, dtype=np.uint8))
+    bad = encoded(np.full((32, 32, 4), 7, dtype=np.uint8))
+    for second, labels, match in (
+        ({"bytes": good[:50]}, [1, 2], "row 1 of .* is no picture"),
+        ({"bytes": bad}, [1, 2], "row 1 of .* has transparent pixels"),
+        ({"bytes": None}, [1, 2], "row 1 of .* holds no picture"),
+        ({"bytes": good}, ["1", "cat"], "column 'label' of .* not whole numbers"),
+        ({"bytes": good}, [1, None], "row 1 of .* has no label"),
+        ({"bytes": good}, [1, 1000], "row 1 of .* has the label 1000"),
+    ):
+        table = pa.table({column: [{"bytes": good}, second], "label": labels})
+        pq.write_table(table, tmp_path / dataset / f"{name}.parquet")
+        with pytest.raises(PlumblineError, match=match):
+            load(dataset, "test", {"source": "hub", **block}, downloads=tmp_path)
+
+
+def test_mnist_of_unlike_files(tmp_path):
+    import gzip
+
+    from plumbline.datasets.mnist import NAMES
+
+    def idx(*shape):
+        head = b"\0\0\x08" + bytes([len(shape)]) + b"".join(side.to_bytes(4, "big") for side in shape)
+        return gzip.compress(head + bytes(int(np.prod(shape))))
+
+    (tmp_path / "mnist").mkdir()
+    for images, labels, match in (
+        ((3, 28, 28), (2,), "has 3 images, .* 2 labels"),
+        ((2,), (2, 28, 28), "is it the other file"),
+    ):
+        (tmp_path / "mnist" / NAMES["test_images"]).write_bytes(idx(*images))
+        (tmp_path / "mnist" / NAMES["test_labels"]).write_bytes(idx(*labels))
+        with pytest.raises(PlumblineError, match=match):
+            load("mnist", "test", {"source": "url"}, downloads=tmp_path)
+    for content in (b"\0\0\x08", b"\0\0\x08\x03\0\0"):
+        (tmp_path / "x.gz").write_bytes(gzip.compress(content))
+        with pytest.raises(PlumblineError, match="is no IDX file"):
+            read_idx(tmp_path / "x.gz")
+
+
+@needs_mirror
+def test_class_names_are_those_of_the_mirror():
+    from plumbline.datasets import DATASETS
+
+    lines = (Path(MIRROR) / "imagenet_samples/imagenet1k_classes.tsv").read_text().splitlines()[1:]
+    names = tuple(line.split("\t")[2] for line in lines)
+    assert len(names) == 1000
+    assert DATASETS["imagenet"].label_names == DATASETS["imagenet_samples"].label_names == names
+
+
+def test_photographs_need_to_be_cut():
+    facts = {"network": {"image_size": 8}, **IMAGENET}
+    with pytest.raises(PlumblineError, match="an image of 12 x 9 pixels has to be cut .* `resize`"):
+        prepared(np.zeros((2, 9, 12, 3), dtype=np.uint8), facts)
+    with pytest.raises(PlumblineError, match="has to be cut to a square"):
+        prepared([np.zeros((9, 9, 3), dtype=np.uint8), np.zeros((8, 8, 3), dtype=np.uint8)], facts)
+
+
+def test_a_checkpoint_must_reach_its_published_accuracy(trained, monkeypatch, tmp_path):
+    """The upper end of Wilson's interval at 99.8%, by its own formula, must reach what is published."""
+    from plumbline.models import image_models, published
+
+    correct, total = 660, 1000
+    z, share = 3.0902323, correct / total
+    upper = (share + z * z / 2 / total + z * np.sqrt(share * (1 - share) / total + z * z / 4 / total**2)) / (
+        1 + z * z / total
+    )
+    assert 0.04 < upper - share < 0.05
+    published.reach_published(correct, total, upper - 1e-6, "x")
+    published.reach_published(correct, total, None, "x")
+    with pytest.raises(PlumblineError, match="x: accuracy 0.660 on 1000 examples .* but 0.710 is published"):
+        published.reach_published(correct, total, 0.71, "x")
+    torch.save(
+        {"model": small_vim(image_size=16, patch_size=4, classes=10).float().state_dict()},
+        tmp_path / "vim.pth",
+    )
+    block = BLOCK | {"source": "hub", "depth": 3, "d_state": 3, "published_accuracy": 0.761}
+    monkeypatch.setattr(image_models, "IMAGENET", {"mean": [0.5], "std": [0.5]})
+    files = {"weights": tmp_path / "w", "architecture": tmp_path / "a", "metrics": tmp_path / "m"}
+    about = {
+        "dataset": "digits",
+        "model": "vim",
+        "seed": 0,
+        "labels": True,
+        "checkpoint": tmp_path / "vim.pth",
+    }
+    with pytest.raises(
+        PlumblineError, match="vim on digits: accuracy .* but 0.761 is published: check revision"
+    ):
+        train_job(**about, block=block, files={"test": trained / "test.parquet"}, outputs=files)
+    assert not files["metrics"].exists()
+    train_job(
+        **about,
+        block=block | {"published_accuracy": None},
+        files={"test": trained / "test.parquet"},
+        outputs=files,
+    )
+    assert read_json(files["metrics"])["published_accuracy"] is None
+
+
+def test_channels_must_fit():
     facts = {"network": {"image_size": 8}, "mean": [0.5], "std": [0.5]}
     frame = frame_of(np.zeros((1, 8, 8, 3), dtype=np.uint8), [0])
     with pytest.raises(PlumblineError, match="the images have 3 channels, the model reads 1"):

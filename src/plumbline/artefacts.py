@@ -101,7 +101,7 @@ def _arrow_type(text):
     if inner:
         return pa.list_(_arrow_type(inner[1]))
     return {"int64": pa.int64(), "int32": pa.int32(), "int8": pa.int8(), "uint8": pa.uint8(), "float32": pa.float32(),
-            "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}[text]  # fmt: skip
+            "float64": pa.float64(), "string": pa.string(), "binary": pa.binary(), "bool": pa.bool_()}[text]  # fmt: skip
 
 
 def _column(description, name):
@@ -238,12 +238,32 @@ def stream_records(path, columns=None, *, start=0, stop=None):
         first = last
 
 
-def open_rows(path):
+def stream_tables(path, size, columns=None, *, start=0, stop=None):
+    """The rows start:stop of a Parquet artefact as pyarrow tables of `size` rows, the last one of fewer.
+
+    No more rows than these are in memory, whatever a row group has: for rows that are large, such as images.
+    """
+    import pyarrow as pa
+
+    file = open_rows(path, buffer_size=2**20)
+    stop = file.metadata.num_rows if stop is None else stop
+    first = 0
+    with _readable(path):
+        for batch in file.iter_batches(size, columns=columns):
+            here, end = max(start - first, 0), min(stop - first, len(batch))
+            first += len(batch)
+            if here < end:
+                yield pa.Table.from_batches([batch.slice(here, end - here)])
+            if first >= stop:
+                return
+
+
+def open_rows(path, **settings):
     """A Parquet artefact as a pyarrow.parquet.ParquetFile, for `metadata.num_rows` and `schema_arrow.names`."""
     import pyarrow.parquet as pq
 
     with _readable(path):
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(path, page_checksum_verification=True, **settings)
 
 
 def _read(file, path, columns=None, group=None):

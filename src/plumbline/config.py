@@ -187,6 +187,16 @@ def _check_images(config):
             raise PlumblineError(
                 f"{place}: a {block['architecture']} comes from source {' or '.join(map(repr, legal))}, not '{block['source']}'"
             )
+        if (
+            block["resize"] is not None
+            and block["source"] != "mirror"
+            and block["resize"] < block["image_size"]
+        ):
+            raise PlumblineError(f"{place}.resize is smaller than its image_size, which is cut out of it")
+        if block["published_accuracy"] is not None and block["source"] != "hub":
+            raise PlumblineError(
+                f"{place}.published_accuracy is not for source '{block['source']}': remove it"
+            )
         if block["architecture"] == "vim" and block["image_size"] % block["patch_size"]:
             raise PlumblineError(f"{place}.image_size is no multiple of its patch_size")
     if not config[DIFFUSION]:

@@ -1,4 +1,4 @@
-"""The maps stage's file: every map of one image model, one score a patch.
+"""The maps stage's file: every map of one image model, one score a patch, signed.
 
 One forward and backward pass of an image gives what all of its maps need, so they are one job. `MAPS` says what there is;
 no torch is imported for it.
@@ -27,6 +27,11 @@ class Map:
     diffused: bool = False
     post_hoc: bool = False
 
+    @property
+    def readout(self):
+        """Whether it can be the best of a table: no control, and no published twin of a map."""
+        return not self.control and not self.published
+
 
 _VIM = ("vim",)
 MAPS = {
@@ -35,7 +40,7 @@ MAPS = {
     "rollout": Map("Rollout"),
     "rollout_published": Map("Rollout, as published", _VIM, published=True),
     "attribution": Map("Attribution"),
-    "attribution_published": Map("Attribution, as published", _VIM, published=True),
+    "attribution_published": Map("Attribution, as published", published=True),
     "rollout_normalised": Map("Rollout, normalised alone"),
     "rollout_normalised_published": Map("Rollout, normalised alone, as published", _VIM, published=True),
     "attribution_normalised": Map("Attribution, normalised alone"),
@@ -134,7 +139,9 @@ def _vim_maps(trace, gradients, settings, alpha):
     broadcast = rows.mean(2)[:, :, None].expand(-1, -1, tokens, -1) + torch.eye(tokens, device=rows.device)
     for name, kind in (("normalised", "identity"), ("diffused", "network_enhancement")):
         transform = diffusion.diffusion(kind, alpha)
-        found[f"rollout_{name}_published"] = rolled_map(broadcast, **settings, transform=transform)
+        found[f"rollout_{name}_published"] = rolled_map(
+            broadcast, **settings, transform=transform, clamped=True
+        )
     return matrices, found | _diffused(matrices, weighted_by_gradient(matrices, gradients), settings, alpha)
 
 
@@ -147,18 +154,22 @@ def _vit_maps(trace, gradients, settings, alpha):
 
 
 def transformer_maps(mean, weighted, *, start_layer, class_position):
-    """raw, rollout (Abnar & Zuidema 2020) and attribution (Chefer et al. 2021, arXiv 2012.09838, without its LRP part) of a
-    Vision Transformer: a dict of (batch, tokens - 1).
+    """raw, rollout (Abnar & Zuidema 2020) and attribution (Chefer et al. 2021, arXiv 2012.09838, without its relevance
+    propagation) of a Vision Transformer: a dict of (batch, tokens - 1).
 
     mean: attention, mean over heads; weighted: mean over heads of (gradient of the explained logit * attention)^+; both
-    (layers, batch, tokens, tokens). raw: the class token's row, mean over layers; attribution: rollout of weighted.
+    (layers, batch, tokens, tokens). raw: the class token's row, mean over layers. attribution: that of the product of the
+    layers' I + weighted (equations 13 and 14), whose rows are not divided by their sums. attribution_published: without the
+    first layer, as the evaluation behind the published numbers has it (start_layer 1), whatever start_layer is here.
     """
     from .mamba import rolled_map, row_map
 
+    second = min(1, len(weighted) - 1)
     return {
         "raw": row_map(mean[start_layer:, :, class_position].mean(0), class_position),
         "rollout": rolled_map(mean, start_layer, class_position),
-        "attribution": rolled_map(weighted, start_layer, class_position),
+        "attribution": rolled_map(weighted, start_layer, class_position, divided=False),
+        "attribution_published": rolled_map(weighted, second, class_position, divided=False),
     }
 
 

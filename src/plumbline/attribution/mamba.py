@@ -1,7 +1,9 @@
 """Maps of Vision Mamba: raw hidden attention, its rollout, Mamba-attribution (Ali, Zimerman & Wolf 2024, arXiv 2403.01590).
 
 `mamba_maps` takes the class token's row alone and gives it to every token, as the reference does (specs: thesis, section 2);
-`mamba_maps_full` takes true matrices. `transform` takes the place of each layer's matrix before its rollout: network
+`mamba_maps_full` takes true matrices. Published maps are clamped at zero, which ties most of their patches; the others keep
+their sign, and whoever draws them clamps. The gradient of attribution is taken at the residual stream, as the reference's code
+does; the paper has it at the gated output of the scan. `transform` takes the place of each layer's matrix before its rollout: network
 diffusion (`diffusion.py`).
 """
 
@@ -15,12 +17,13 @@ GUARD = 1e-3
 
 
 def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
-    """raw, rollout and attribution: a dict of (batch, tokens - 1), the class token left out, at least zero.
+    """raw, rollout and attribution: a dict of (batch, tokens - 1), the class token left out.
 
     hidden              the class token's row by channel, signed, (layers, batch, channels, tokens).
     residual_gradients  of the explained logit, at what enters each block's norm, (layers, batch, tokens, features).
     start_layer         the first layer that counts; class_position: the class token's index.
-    published           as HiddenMambaAttn; False guards row sums near zero, which signed rows can have.
+    published           as HiddenMambaAttn, maps clamped at zero; False keeps signs and guards row sums near zero, which signed
+                        rows can have.
 
     raw: min-max over channels and positions, mean over channels and layers. rollout: product of the layers' I + row,
     rows divided by their sums. attribution: the same of max_features(gradient^+), min-max, times the row's positive part,
@@ -32,12 +35,12 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
     scaled = min_max(hidden, (2, 3)).mean(2)
     signed = hidden.mean(2)
     positive = min_max(hidden.clamp(min=0), (2, 3)).mean(2) * gradient_shares(residual_gradients)
-    settings = {"guarded": not published, "transform": transform}
+    settings = {"guarded": not published, "transform": transform, "clamped": published}
     rolled = [
         rolled_map(rows[:, :, None].expand(-1, -1, tokens, -1), start_layer, class_position, **settings)
         for rows in (signed, positive)
     ]
-    return _maps(scaled[start_layer:].mean(0), *rolled, class_position)
+    return _maps(scaled[start_layer:].mean(0), *rolled, class_position, published)
 
 
 def mamba_maps_full(
@@ -46,7 +49,7 @@ def mamba_maps_full(
     """As `mamba_maps`, of true matrices, signed, (layers, batch, tokens, tokens), rows attend to columns.
 
     raw is the class token's row, min-max by layer; in attribution each matrix's positive part, min-max, has its columns
-    weighted by the gradient. Row sums are guarded unless `published`.
+    weighted by the gradient. Row sums are guarded, and signs kept, unless `published`.
     """
     _check(matrices, residual_gradients, start_layer, class_position)
     if matrices.shape[2] != matrices.shape[3]:
@@ -55,13 +58,13 @@ def mamba_maps_full(
         )
     rows = min_max(matrices[:, :, class_position], (2,))
     weighted = weighted_by_gradient(matrices, residual_gradients)
-    settings = {"guarded": not published, "transform": transform}
+    settings = {"guarded": not published, "transform": transform, "clamped": published}
     rolled = [rolled_map(stack, start_layer, class_position, **settings) for stack in (matrices, weighted)]
-    return _maps(rows[start_layer:].mean(0), *rolled, class_position)
+    return _maps(rows[start_layer:].mean(0), *rolled, class_position, published)
 
 
-def _maps(raw, rolled, attributed, class_position):
-    return {"raw": row_map(raw, class_position), "rollout": rolled, "attribution": attributed}
+def _maps(raw, rolled, attributed, class_position, clamped):
+    return {"raw": row_map(raw, class_position, clamped), "rollout": rolled, "attribution": attributed}
 
 
 def _check(hidden, gradients, start_layer, class_position):
@@ -86,14 +89,15 @@ def _check(hidden, gradients, start_layer, class_position):
         )
 
 
-def row_map(row, class_position):
-    """The class token's row (..., tokens) as a map: without its own place, at least zero, (..., tokens - 1)."""
-    return torch.cat([row[..., :class_position], row[..., class_position + 1 :]], dim=-1).clamp(min=0)
+def row_map(row, class_position, clamped=False):
+    """The class token's row (..., tokens) as a map: without its own place, (..., tokens - 1); clamped: at least zero."""
+    found = torch.cat([row[..., :class_position], row[..., class_position + 1 :]], dim=-1)
+    return found.clamp(min=0) if clamped else found
 
 
-def rolled_map(matrices, start_layer, class_position, **settings):
-    """The class token's row of `rollout` as a map, (batch, tokens - 1); settings: guarded, transform."""
-    return row_map(rollout(matrices, start_layer, **settings)[:, class_position], class_position)
+def rolled_map(matrices, start_layer, class_position, *, clamped=False, **settings):
+    """The class token's row of `rollout` as a map, (batch, tokens - 1); settings: guarded, transform, divided."""
+    return row_map(rollout(matrices, start_layer, **settings)[:, class_position], class_position, clamped)
 
 
 def min_max(values, dims):
@@ -113,20 +117,22 @@ def weighted_by_gradient(matrices, residual_gradients):
     return min_max(matrices.clamp(min=0), (2, 3)) * gradient_shares(residual_gradients)[:, :, None]
 
 
-def rollout(matrices, start_layer, *, guarded=True, transform=None):
+def rollout(matrices, start_layer, *, guarded=True, transform=None, divided=True):
     """Product over layers, the later on the left, of I + matrix with rows divided by their sums.
 
     matrices: (batch, tokens, tokens) a layer; those before start_layer do not count. guarded: a sum nearer to zero than
-    GUARD counts as GUARD with its sign. transform: a function of a layer's matrix that replaces it first.
+    GUARD counts as GUARD with its sign. transform: a function of a layer's matrix that replaces it first. divided: False
+    leaves the rows as they are.
     """
     product = None
     for matrix in matrices[start_layer:]:
         if transform is not None:
             matrix = transform(matrix)
         mixed = matrix + torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-        sums = mixed.sum(-1, keepdim=True)
-        if guarded:
-            sums = torch.where(sums.abs() < GUARD, torch.where(sums < 0, -GUARD, GUARD).to(sums), sums)
-        mixed = mixed / sums
+        if divided:
+            sums = mixed.sum(-1, keepdim=True)
+            if guarded:
+                sums = torch.where(sums.abs() < GUARD, torch.where(sums < 0, -GUARD, GUARD).to(sums), sums)
+            mixed = mixed / sums
         product = mixed if product is None else mixed @ product
     return product

@@ -45,7 +45,7 @@ def settings(dataset, block):
             continue
         if key in CHOICES and value not in CHOICES[key]:
             raise unknown(f"{key} of dataset '{dataset}'", value, CHOICES[key])
-        if key in (*entry.splits, "seed") and (type(value) is not int or value < (key != "seed")):
+        if key in (*entry.splits, "seed", "size") and (type(value) is not int or value < (key != "seed")):
             raise PlumblineError(
                 f"datasets.{dataset}.{key} is {value!r}: expected a whole number"
                 f", {int(key != 'seed')} or more"

@@ -1,8 +1,5 @@
 """CIFAR-10: 50,000 and 10,000 photographs of 32 x 32 pixels in ten classes; validation is carved from the former."""
 
-import io
-
-from ..errors import PlumblineError
 from ..registry import Dataset
 from . import images, raw
 
@@ -32,16 +29,9 @@ ENTRY = Dataset(
 
 def rows(split, block, files):
     """Pixels and label of a split: a DataFrame in the source's order."""
-    import numpy as np
-
     path = files("test.parquet" if split == "test" else "train.parquet")
     frame = raw.read_parquet(path, {"img": "image", "label": "label"}, integers={"label": (0, 9)})
     if split != "test":
         frame = images.carve(frame, split, block, "cifar10")
     frame = raw.limit(frame, split, block, "cifar10")
-    pictures = []
-    for number, item in zip(frame.index, frame["image"], strict=True):
-        if not isinstance(item, dict) or not item.get("bytes"):
-            raise PlumblineError(f"row {number} of {path} holds no picture")
-        pictures.append(images.read_picture(io.BytesIO(item["bytes"]), SIZE))
-    return images.frame_of(np.stack(pictures), frame["label"].to_numpy())
+    return images.photographs(images.parquet_pictures(frame, path), frame["label"].to_numpy(), SIZE)

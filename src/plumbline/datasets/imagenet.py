@@ -1,16 +1,14 @@
 """ImageNet's validation photographs, as the hub keeps them (gated: accept its terms there and set HF_TOKEN)."""
 
-import io
-
-from ..errors import PlumblineError
 from ..registry import Dataset
 from . import images, raw
+from .imagenet_names import NAMES
 
 ENTRY = Dataset(
     id="imagenet",
     label="ImageNet",
     task="images",
-    label_names=(),
+    label_names=NAMES,
     splits=("test",),
     licence="ImageNet's terms: non-commercial research and education; pictures belong to their owners",
     citation="Russakovsky et al. 2015, IJCV",
@@ -25,21 +23,14 @@ ENTRY = Dataset(
             }
         }
     },
-    parameters={"test": None, "order": "source", "seed": 0, "revision": None, "size": 224},
+    parameters={"test": None, "order": "source", "seed": 0, "revision": None} | images.PHOTOGRAPHS,
     order=83,
 )
 
 
 def rows(split, block, files):
-    """Pixels and class index of the first photographs, the shorter side resized to `size`, middle cut out."""
-    import numpy as np
-
+    """The first photographs and their class index, as they are or cut to squares of `size`."""
     path = files("validation.parquet")
     frame = raw.read_parquet(path, {"image": "image", "label": "label"}, integers={"label": (0, 999)})
     frame = raw.limit(frame, split, block, "imagenet")
-    pictures = []
-    for number, item in enumerate(frame["image"]):
-        if not isinstance(item, dict) or not item.get("bytes"):
-            raise PlumblineError(f"row {number} of {path} holds no picture")
-        pictures.append(images.read_picture(io.BytesIO(item["bytes"]), block["size"]))
-    return images.frame_of(np.stack(pictures), frame["label"].to_numpy())
+    return images.photographs(images.parquet_pictures(frame, path), frame["label"].to_numpy(), block["size"])

@@ -2,31 +2,32 @@
 
 from ..registry import Dataset
 from . import images, raw
+from .imagenet_names import NAMES
 
 ENTRY = Dataset(
     id="imagenet_samples",
     label="ImageNet samples",
     task="images",
-    label_names=(),
+    label_names=NAMES,
     splits=("test",),
     licence="ImageNet's terms: non-commercial research and education; pictures belong to their owners",
     citation="Deng et al. 2009, CVPR; Russakovsky et al. 2015, IJCV",
     sources={"mirror": {"labels": "imagenet_samples/labels.tsv"}},
-    parameters={"test": None, "order": "source", "seed": 0, "size": 224},
+    parameters={"test": None, "order": "source", "seed": 0} | images.PHOTOGRAPHS,
     order=82,
 )
 
 
 def rows(split, block, files):
-    """Pixels, class (index among ImageNet's 1,000) and class name, the shorter side resized to `size`, middle cut out."""
-    import numpy as np
-
+    """Photographs, class index and class name, as they are or cut to squares of `size`."""
     table = raw.read_tsv(
         files("labels"), ["file", "class_index", "class_name"],
         filled=["file", "class_name"], integers={"class_index": (0, 999)},
     )  # fmt: skip
-    pictures = [
-        images.read_picture(files(f"imagenet_samples/images/{name}"), block["size"]) for name in table["file"]
+    table = raw.limit(table, split, block, "imagenet_samples")
+    items = [
+        (path, str(path)) for path in (files(f"imagenet_samples/images/{name}") for name in table["file"])
     ]
-    frame = images.frame_of(np.stack(pictures), table["class_index"], table["class_name"])
-    return raw.limit(frame, split, block, "imagenet_samples")
+    return images.photographs(
+        items, table["class_index"].to_numpy(), block["size"], table["class_name"].to_numpy()
+    )

@@ -1,10 +1,8 @@
-"""What image data sets share: rows of pixels, IDX files, JPEG files, and the rows that a config block asks for.
+"""What image data sets share: rows of pixels, IDX files, pictures, and the rows that a config block asks for.
 
-A row has `pixels` (uint8, row-major, channels last), `height`, `width`, `channels`, `label`, and where it comes from a file
-its `name`.
+A row has `height`, `width`, `channels`, `label`, and either `pixels` (uint8, row-major, channels last) or, of a photograph that
+is kept as it is, `encoded` (the bytes of its file); where it comes from a file its `name`.
 """
-
-import math
 
 from ..errors import PlumblineError
 from . import raw
@@ -12,12 +10,25 @@ from . import raw
 PARAMETERS = {
     name: raw.PARAMETERS[name] for name in ("train", "validation", "test", "order", "seed", "revision")
 }
+# Of photographs: pixels of a side at which they are kept; None: as they are, and the model's own preparation cuts them.
+PHOTOGRAPHS = {"size": None}
 
 
 def frame_of(images, labels, names=None):
-    """A DataFrame of images, uint8 (rows, height, width) or (rows, height, width, channels), and their labels."""
+    """A DataFrame of images, uint8 (rows, height, width) or (rows, height, width, channels), and their labels.
+
+    Raises PlumblineError where images and labels differ in number or in shape.
+    """
+    import numpy as np
     import pandas as pd
 
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim not in (3, 4) or labels.ndim != 1:
+        raise PlumblineError(
+            f"images have {images.ndim} dimensions and labels {labels.ndim}; expected 3 or 4, and 1: are the files exchanged?"
+        )
+    if len(images) != len(labels):
+        raise PlumblineError(f"{len(images)} images have {len(labels)} labels: copy both files again")
     images = images[..., None] if images.ndim == 3 else images
     height, width, channels = images.shape[1:]
     frame = pd.DataFrame({"label": labels, "height": height, "width": width, "channels": channels})
@@ -29,16 +40,27 @@ def array(row):
     """The image uint8 (height, width, channels) of a row, as read from Parquet."""
     import numpy as np
 
+    if getattr(row, "encoded", None) is not None:
+        return np.asarray(_decoded(row.encoded, f"image {row.id}"))
     return np.asarray(row.pixels, dtype=np.uint8).reshape(row.height, row.width, row.channels)
 
 
 def arrays(frame):
-    """(images uint8 (rows, height, width, channels), labels int64 (rows,)) of rows of one size, as read from Parquet."""
+    """(images, labels int64 (rows,)) of rows as read from Parquet; images: uint8 (rows, height, width, channels), or a list
+    of uint8 (height, width, channels) where they differ in size."""
     import numpy as np
 
-    first = frame.iloc[0]
-    shape = (len(frame), int(first["height"]), int(first["width"]), int(first["channels"]))
-    return np.stack(frame["pixels"].to_numpy()).reshape(shape), frame["label"].to_numpy(dtype=np.int64)
+    images = [array(row) for row in frame.itertuples()]
+    same = len({image.shape for image in images}) == 1
+    return np.stack(images) if same else images, frame["label"].to_numpy(dtype=np.int64)
+
+
+def stream_images(path, size, *, start=0, stop=None):
+    """`arrays` of the rows start:stop of a Parquet file of images, `size` rows at a time: no more are in memory."""
+    from ..artefacts import stream_tables
+
+    for table in stream_tables(path, size, start=start, stop=stop):
+        yield arrays(table.to_pandas())
 
 
 def read_idx(path):
@@ -48,6 +70,8 @@ def read_idx(path):
     """
     import gzip
     import zlib
+
+    import math
 
     import numpy as np
 
@@ -68,24 +92,137 @@ def read_idx(path):
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def read_picture(file, size):
-    """A JPEG or PNG (path or binary file) as uint8 (size, size, 3): shorter side resized (bilinear), middle cut out.
+# ---------------------------------------------------------------------------------------------------- pictures
 
-    Raises PlumblineError for what is no picture.
+
+def read_picture(file, size=None, *, resize=None, interpolation="bilinear", where=None):
+    """A picture (path, bytes or binary file; JPEG, PNG, ...) as uint8 (height, width, 3): see `fitted`; size None: as it is.
+
+    where: what a message calls it. Raises PlumblineError for what is no picture, and for one whose 8-bit colours are a matter
+    of opinion: transparent pixels, 32 bits a pixel and channel. 16-bit grey is divided by 257: white is 255.
     """
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+
+    picture = _decoded(
+        file, where or getattr(file, "name", None) or (file if isinstance(file, str) else None) or str(file)
+    )
+    return np.asarray(picture) if size is None else fitted(picture, size, resize, interpolation)
+
+
+def fitted(picture, size, resize=None, interpolation="bilinear"):
+    """What torchvision's Resize(resize), CenterCrop(size) make of a picture, to the bit: uint8 (size, size, channels).
+
+    picture        of Pillow, or uint8 (height, width, channels).
+    resize         of the shorter side, `size` where None; the longer one becomes int(resize * long / short).
+    interpolation  bilinear or bicubic, with antialiasing, on 8-bit pixels.
+
+    Raises PlumblineError where resize is smaller than size, or the resized picture would be above Pillow's limit.
+    """
+    import numpy as np
+    from PIL import Image
+
+    resize = size if resize is None else resize
+    if resize < size:
+        raise PlumblineError(f"a side resized to {resize} pixels holds no crop of {size}: raise `resize`")
+    if not isinstance(picture, Image.Image):
+        pixels = np.asarray(picture, dtype=np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    width, height = picture.size
+    short, long = min(width, height), int(resize * max(width, height) / min(width, height))
+    width, height = (resize, long) if width == short else (long, resize)
+    if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
+        raise PlumblineError(
+            f"a picture of {picture.size[0]} x {picture.size[1]} pixels is too long to be resized: cut it"
+        )
+    picture = picture.resize((width, height), Image.Resampling[interpolation.upper()])
+    left, top = (int(round((side - size) / 2.0)) for side in (width, height))
+    found = np.asarray(picture.crop((left, top, left + size, top + size)))
+    return found.reshape(size, size, -1)
+
+
+def photographs(items, labels, size, names=None):
+    """A DataFrame of photographs; items: (their file: path or bytes, what a message calls it) each; size: see PHOTOGRAPHS."""
+    import numpy as np
+    import pandas as pd
+
+    if size is not None:
+        pixels = [read_picture(file, size, where=where) for file, where in items]
+        return frame_of(np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.uint8), labels, names)
+    rows = []
+    for file, where in items:
+        height, width, channels = np.asarray(_decoded(file, where)).shape
+        content = file if isinstance(file, bytes) else _bytes(file)
+        rows.append({"height": height, "width": width, "channels": channels, "encoded": content})
+    frame = pd.DataFrame(rows, columns=["height", "width", "channels", "encoded"]).assign(label=labels)
+    return frame if names is None else frame.assign(name=names)
+
+
+def parquet_pictures(frame, path):
+    """The column `image` of a hub's image data set as `photographs` takes it: bytes, and the row of the file in words."""
+    for number, item in zip(frame.index, frame["image"], strict=True):
+        where = f"row {number} of {path}"
+        if not isinstance(item, dict) or not isinstance(item.get("bytes"), bytes) or not item["bytes"]:
+            raise PlumblineError(f"{where} holds no picture")
+        yield item["bytes"], where
+
+
+def _bytes(path):
+    from pathlib import Path
+
+    return Path(path).read_bytes()
+
+
+def _decoded(file, where):
+    """A picture of Pillow, RGB, of a path, bytes or a binary file."""
+    import io
+    import struct
+    import warnings
+    import zlib
+
+    from PIL import Image
 
     try:
-        with Image.open(file) as picture:
-            picture = picture.convert("RGB")
-    except (UnidentifiedImageError, OSError) as fault:
-        raise PlumblineError(f"{getattr(file, 'name', file)} is no picture: {fault}") from fault
-    scale = size / min(picture.size)
-    width, height = (max(size, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(picture.crop((left, top, left + size, top + size)))
+        with warnings.catch_warnings():
+            # Above its limit Pillow warns, above twice that it refuses.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+                return _rgb(picture, where)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
+        raise PlumblineError(
+            f"{where} is above Pillow's limit of {Image.MAX_IMAGE_PIXELS} pixels: make it smaller"
+        ) from fault
+    # What Pillow's readers raise for damaged files.
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        struct.error,
+        zlib.error,
+    ) as fault:
+        raise PlumblineError(f"{where} is no picture: {fault}") from fault
+
+
+def _rgb(picture, where):
+    import numpy as np
+    from PIL import Image
+
+    mode = picture.mode
+    if mode.startswith("I;16"):
+        if "transparency" in picture.info:
+            raise PlumblineError(f"{where} has a transparent grey: put it on a background first")
+        grey = np.asarray(picture).astype(np.uint16) // 257
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if mode in ("I", "F"):
+        raise PlumblineError(
+            f"{where} has 32 bits a pixel (mode {mode}), of which none says what is white: save it with 8 or 16"
+        )
+    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise PlumblineError(f"{where} has transparent pixels (mode {mode}): put it on a background first")
+    return picture.convert("RGB")
 
 
 def carve(frame, split, block, dataset):

@@ -1,6 +1,6 @@
 """Image classifiers: made from their configuration, trained or taken from a checkpoint, and read back.
 
-A model's folder holds model.safetensors, config.json ({architecture, network, mean, std, labels:
+A model's folder holds model.safetensors, config.json ({architecture, network, mean, std, resize, interpolation, labels:
 names of the classes, empty where they have none}) and metrics.json.
 """
 
@@ -15,12 +15,13 @@ import torch
 from .. import __version__
 from ..artefacts import atomic, load_weights, read_json, read_rows, write_json
 from ..datasets import DATASETS
-from ..datasets.images import arrays
+from ..datasets.images import arrays, fitted, stream_images
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
 from .labels import TRAINED
 from .lenet import LeNet
+from .published import reach_published
 from .resnet import ResNet
 from .runtime import prepare
 from .vim import VisionMamba
@@ -47,12 +48,28 @@ def load(folder, device="cpu"):
 
 
 def prepared(images, facts):
-    """uint8 (rows, height, width, channels) as the model reads them: resized (bilinear), scaled, float32
-    (rows, channels, image_size, image_size). Raises PlumblineError where channels differ."""
-    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 255
+    """Images as the model reads them: float32 (rows, channels, image_size, image_size).
+
+    images  uint8 (rows, height, width, channels), or a list of (height, width, channels) where they differ in size.
+    facts   config.json: with `resize`, the shorter side becomes so long and the middle is cut out, as torchvision does it, on
+            8-bit pixels (`plumbline.datasets.images.fitted`); without, square images are scaled to image_size, bilinear, in
+            float32. Then pixels in [0, 1], less `mean`, over `std`.
+
+    Raises PlumblineError where channels differ, or an image is not square and nothing says how it is to be cut.
+    """
     size, channels = facts["network"]["image_size"], len(facts["mean"])
-    if pixels.shape[1] != channels:
-        raise PlumblineError(f"the images have {pixels.shape[1]} channels, the model reads {channels}")
+    for image in images:
+        if image.shape[-1] != channels:
+            raise PlumblineError(f"the images have {image.shape[-1]} channels, the model reads {channels}")
+    if facts.get("resize"):
+        images = [fitted(image, size, facts["resize"], facts["interpolation"]) for image in images]
+    shapes = {image.shape[:2] for image in images}
+    if len(shapes) > 1 or any(height != width for height, width in shapes):
+        height, width = next(shape for shape in shapes if shape[0] != shape[1] or len(shapes) > 1)
+        raise PlumblineError(
+            f"an image of {width} x {height} pixels has to be cut to a square: set the image model's `resize`"
+        )
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     if pixels.shape[2:] != (size, size):
         pixels = torch.nn.functional.interpolate(
             pixels, size=(size, size), mode="bilinear", antialias=pixels.shape[-1] > size
@@ -67,7 +84,8 @@ def train_job(
     """Make one model folder: weights, architecture (config.json), metrics -> path of outputs.
 
     block       the model's part of the configuration (schemas/config.schema.yaml, `image_model`).
-    labels      whether the data's classes are the model's, so that an accuracy can be measured.
+    labels      whether the data's classes are the model's, so that an accuracy can be measured. A checkpoint whose accuracy
+                is published has to reach it (`plumbline.models.published.reach_published`).
     files       test, and where the model is trained train -> Parquet file; checkpoint: file of source 'hub' or 'mirror'.
 
     Raises PlumblineError for a checkpoint that does not fit, or a loss that is not finite.
@@ -77,6 +95,7 @@ def train_job(
     device = prepare(device, threads)
     torch.manual_seed(seed_of("initial weights", dataset, model, seed))
     training = block["training"] if block["source"] == "scratch" else None
+    preparation = {"resize": block.get("resize"), "interpolation": block.get("interpolation", "bilinear")}
     curve, count = [], 0
     if training:
         images, classes = arrays(read_rows(files["train"]))
@@ -84,19 +103,23 @@ def train_job(
             "architecture": block["architecture"],
             "network": network_of(block),
             **_scaling(block["architecture"], images),
+            **preparation,
         }
         network, count = build(facts).to(device), len(images)
         draw = np.random.default_rng(seed_of("training", dataset, model, seed))
         curve = fit(network, images, torch.from_numpy(classes), facts, training, draw)
     else:
         network, facts = taken(block, checkpoint)
+        facts |= preparation
         network.to(device)
     facts.setdefault("labels", list(DATASETS[dataset].label_names))
-    correct, total = None, 0
-    if labels:
-        images, classes = arrays(read_rows(files["test"]))
-        correct, total = correct_of(network, images, classes, facts), len(images)
+    correct, total = 0, 0
+    for images, classes in stream_images(files["test"], BATCH) if labels else ():
+        correct += correct_of(network, images, classes, facts)
+        total += len(images)
     lower, upper = wilson_interval(correct, total) if labels else (None, None)
+    published = published_accuracy(block)
+    reach_published(correct, total, published, f"{model} on {dataset}")
     with atomic(outputs["weights"]) as temporary:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(weights, temporary, metadata={"format": "pt"})
@@ -107,6 +130,7 @@ def train_job(
             "dataset": dataset, "model": model, "architecture": facts["architecture"], "seed": seed, "task": "images",
             "source": block["source"], "repo": block["repo"], "split": "test", "examples": total,
             "accuracy": correct / total if labels else None, "accuracy_lower": lower, "accuracy_upper": upper,
+            "published_accuracy": published,
             "loss_curve": curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
             "parameters": sum(weight.numel() for weight in network.parameters()),
             "versions": {"plumbline": __version__, "torch": torch.__version__},
@@ -118,6 +142,13 @@ def network_of(block):
     """The sizes in a model's block, as the architecture's class takes them."""
     names = ("image_size", "channels", "classes", *SIZES.get(block["architecture"], ()))
     return {name: block[name] for name in names}
+
+
+def published_accuracy(block):
+    """The accuracy that is published of the checkpoint in a model's block, a share; None where none is known."""
+    if block["source"] == "mirror":
+        return RELEASED[block["released"]]["accuracy"]
+    return block.get("published_accuracy") if block["source"] == "hub" else None
 
 
 def _scaling(architecture, images):

@@ -18,6 +18,7 @@ from ..stats import wilson_interval
 from . import agreement_head
 from .encoders import at_position, class_of, forward, is_multi_label, max_tokens, predicted_class, segments
 from .inference import Passes
+from .published import reach_published
 from .runtime import prepare, release_memory
 from .tokenisation import padded, tokenise, train_tokenizer
 
@@ -33,8 +34,8 @@ def train_job(
     checkpoint  folder of a downloaded checkpoint, for source 'hub'.
     outputs     weights, architecture, tokenizer, tokenizer_config, metrics -> path.
 
-    Raises PlumblineError for a missing checkpoint, a loss that is not finite, or an accuracy far below chance
-    (the label order contradicts the data).
+    Raises PlumblineError for a missing checkpoint, a loss that is not finite, an accuracy far below chance (the label
+    order contradicts the data), or below what is published of the checkpoint (`published.reach_published`).
     """
     device = prepare(device, threads)
     rows = read_records(train) if train else None
@@ -57,6 +58,8 @@ def train_job(
             f"{model} on {dataset}: accuracy {correct / count:.3f} on {count} examples of '{split}' is far below "
             f"chance ({1 / classes:.2f}): the checkpoint's label order contradicts the data, set `label_order`"
         )
+    published = None if train else block.get("published_accuracy")
+    reach_published(correct, count, published, f"{model} on {dataset}")
     facts = {
         "dataset": dataset,
         "model": model,
@@ -70,6 +73,7 @@ def train_job(
         "accuracy": correct / count,
         "accuracy_lower": lower,
         "accuracy_upper": upper,
+        "published_accuracy": published,
         "loss_curve": curve,
         "train_examples": 0 if rows is None else len(rows),
         "epochs": block["training"]["epochs"] if train else 0,
