@@ -63,6 +63,6 @@ rule gather_attributions:
         "../envs/plumbline.yaml"
     params:
         code=code_of("gather"),
-        kind="attributions",
+        kinds={"rows": "attributions"},
     script:
         "../scripts/gather.py"

@@ -247,6 +247,11 @@ def runs_in_shards(sharded):
     return of_runs(jobs(config), lambda run: (run["shards"] > 1) == sharded)
 
 
+def image_runs_in_shards(sharded):
+    """As `runs_in_shards`, of the runs of the study of network diffusion."""
+    return of_runs(image_jobs(config), lambda run: (run["shards"] > 1) == sharded)
+
+
 def of_runs(found, wanted):
     """A pattern for the wildcard `dataset` that matches in paths of those of `found` (job, run) whose run is wanted."""
     chosen = [job for job, run in found if wanted(run)]
@@ -255,14 +260,14 @@ def of_runs(found, wanted):
     return "|".join(f"{job['dataset']}(?=/{job['model']}/seed{job['seed']}/)" for job in chosen) or one_of([])
 
 
-def shards(kind, **names):
-    """A function of wildcards: the files of all shards of a method."""
-    return lambda wc: shard_files(kind, run_at(wc), **names, **dict(wc.items()), scale=config["scale"])
+def shards(kind, of=run_at, **names):
+    """A function of wildcards: the files of all shards of a method, or of an image model's maps (of=image_run)."""
+    return lambda wc: shard_files(kind, of(wc), **names, **dict(wc.items()), scale=config["scale"])
 
 
-def shard(wc):
+def shard(wc, of=run_at):
     """(number, number of shards) of a job."""
-    return [int(wc.shard), run_at(wc)["shards"]]
+    return [int(wc.shard), of(wc)["shards"]]
 
 
 def causal_graphs(wc):

@@ -66,6 +66,6 @@ rule gather_faithfulness:
         "../envs/plumbline.yaml"
     params:
         code=code_of("gather"),
-        kind="faithfulness",
+        kinds={"rows": "faithfulness"},
     script:
         "../scripts/gather.py"

@@ -1,7 +1,20 @@
 # INPUTS   results/{scale}/data/{dataset}/test.parquet, an image model's files
 # OUTPUTS  results/{scale}/attributions/{dataset}/{model}/seed{seed}/{maps,spectra}.parquet, one score a patch and map;
 #          results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet, perturbation curves and ink metrics
-# STEPS    maps, patch_faithfulness
+# STEPS    maps, patch_faithfulness; of a run with several `shards`: maps_shard, gather_maps, patch_faithfulness_shard,
+#          gather_patch_faithfulness
+
+
+def map_options(wc):
+    return {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")} | {
+        "alpha": config[DIFFUSION]["alpha"]
+    }
+
+
+def patch_options(wc):
+    return {"images": image_run(wc)["perturbed"]} | {
+        key: image_run(wc)[key] for key in ("protocols", "fills", "ink")
+    }
 
 
 rule maps:
@@ -18,6 +31,7 @@ rule maps:
         at("map_benchmarks", stage="attributions")
     wildcard_constraints:
         model=one_of(config["image_models"]),
+        dataset=image_runs_in_shards(False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -27,10 +41,49 @@ rule maps:
         gpu=gpus(),
     params:
         code=code_of("maps", "attribution.image_maps"),
-        options=lambda wc: {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")}
-        | {"alpha": config[DIFFUSION]["alpha"]},
+        options=map_options,
     script:
         "../scripts/maps.py"
+
+
+use rule maps as maps_shard with:
+    output:
+        maps=at("map_shards"),
+        spectra=at("spectra_shards"),
+    log:
+        log_of("attributions", "{dataset}/{model}/seed{seed}/maps/{shard}"),
+    benchmark:
+        at("map_benchmark_shards", stage="attributions")
+    wildcard_constraints:
+        model=one_of(config["image_models"]),
+        dataset=image_runs_in_shards(True),
+        shard="[0-9]+",
+    params:
+        code=code_of("maps", "attribution.image_maps"),
+        options=lambda wc: map_options(wc) | {"shard": shard(wc, image_run)},
+
+
+rule gather_maps:
+    input:
+        maps=shards("map_shards", image_run),
+        spectra=shards("spectra_shards", image_run),
+        benchmarks=shards("map_benchmark_shards", image_run, stage="attributions"),
+    output:
+        maps=at("maps"),
+        spectra=at("spectra"),
+        benchmark=at("map_benchmarks", stage="attributions"),
+    log:
+        log_of("attributions", "{dataset}/{model}/seed{seed}/maps"),
+    wildcard_constraints:
+        model=one_of(config["image_models"]),
+        dataset=image_runs_in_shards(True),
+    conda:
+        "../envs/plumbline.yaml"
+    params:
+        code=code_of("gather"),
+        kinds={"maps": "maps", "spectra": "spectra"},
+    script:
+        "../scripts/gather.py"
 
 
 rule patch_faithfulness:
@@ -47,6 +100,7 @@ rule patch_faithfulness:
         at("map_benchmarks", stage="faithfulness")
     wildcard_constraints:
         model=one_of(config["image_models"]),
+        dataset=image_runs_in_shards(False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -56,7 +110,36 @@ rule patch_faithfulness:
         gpu=gpus(),
     params:
         code=code_of("patch_faithfulness", "faithfulness.patches"),
-        options=lambda wc: {"images": image_run(wc)["perturbed"]}
-        | {key: image_run(wc)[key] for key in ("fills", "ink")},
+        options=patch_options,
     script:
         "../scripts/patch_faithfulness.py"
+
+
+use rule patch_faithfulness as patch_faithfulness_shard with:
+    output:
+        at("patch_shards"),
+    log:
+        log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps/{shard}"),
+    benchmark:
+        at("map_benchmark_shards", stage="faithfulness")
+    wildcard_constraints:
+        model=one_of(config["image_models"]),
+        dataset=image_runs_in_shards(True),
+        shard="[0-9]+",
+    params:
+        code=code_of("patch_faithfulness", "faithfulness.patches"),
+        options=lambda wc: patch_options(wc) | {"shard": shard(wc, image_run)},
+
+
+use rule gather_maps as gather_patch_faithfulness with:
+    input:
+        rows=shards("patch_shards", image_run),
+        benchmarks=shards("map_benchmark_shards", image_run, stage="faithfulness"),
+    output:
+        rows=at("patch_faithfulness"),
+        benchmark=at("map_benchmarks", stage="faithfulness"),
+    log:
+        log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
+    params:
+        code=code_of("gather"),
+        kinds={"rows": "patch_faithfulness"},

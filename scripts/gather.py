@@ -1,6 +1,8 @@
-"""The shards of one method as one file: the same bytes as if the run had not been split; their costs added up.
+"""The shards of one method, or of an image model's maps, as one file: the same bytes as if the run had not been split; their
+costs added up.
 
-Rows: columns of schemas/artefacts/{attributions,faithfulness}.yaml. Beside the benchmarks: seconds and MB of all shards.
+params.kinds: name of an output and of the input whose shards it is -> its schema in schemas/artefacts/. Beside them the
+benchmarks: seconds and MB of all shards.
 """
 
 from plumbline.errors import one_line_errors
@@ -9,7 +11,8 @@ with one_line_errors(snakemake.log[0]):
     from plumbline.artefacts import gather_rows
     from plumbline.work import add_benchmarks, add_works
 
-    gather_rows(snakemake.output.rows, snakemake.input.rows, kind=snakemake.params.kind)
+    for name, kind in snakemake.params.kinds.items():
+        gather_rows(snakemake.output[name], snakemake.input[name], kind=kind)
     add_benchmarks(snakemake.output.benchmark, snakemake.input.benchmarks)
-    if snakemake.params.kind == "faithfulness":
+    if snakemake.output.get("work"):
         add_works(snakemake.output.work, snakemake.input.work)

@@ -200,10 +200,10 @@ def test_golden_maps(published, own):
     found = mamba_maps(hidden, gradients, start_layer=1, class_position=98)
     for name, key in (("raw", "raw"), ("rollout", "rollout"), ("attribution", "mamba_attr")):
         torch.testing.assert_close(found[name], wanted[key], rtol=0, atol=1e-5)
-    guarded = mamba_maps(hidden, gradients, start_layer=1, class_position=98, published=False)
-    torch.testing.assert_close(
-        guarded["rollout"], wanted["rollout"], rtol=0, atol=1e-5
-    )  # no sum is near zero
+    guarded = mamba_maps(hidden, gradients, start_layer=1, class_position=98, published=False)["rollout"]
+    # No sum is near zero. Signs are kept: the published map has the positive scores alone.
+    torch.testing.assert_close(guarded.clamp(min=0), wanted["rollout"], rtol=0, atol=1e-5)
+    assert (guarded < 0).any()
 
 
 def test_golden_hidden_attention():
@@ -275,6 +275,21 @@ def test_maps_of_a_true_matrix_that_is_a_broadcast_row():
         assert values.shape == (2, 8) and (values >= 0).all()
 
 
+def test_corrected_maps_keep_their_sign():
+    """One layer: the class token's row of (I + M) / sums, by hand, has negative scores; clamped, they would all be equal."""
+    draw = torch.Generator().manual_seed(8)
+    matrix = torch.randn(1, 1, 9, 9, generator=draw, dtype=torch.float64)
+    gradients = torch.rand(1, 1, 9, 5, generator=draw, dtype=torch.float64)
+    keys = {"start_layer": 0, "class_position": 4}
+    row = matrix[0, 0, 4] + torch.eye(9, dtype=torch.float64)[4]
+    wanted = torch.cat([row[:4], row[5:]]) / row.sum()
+    found = mamba_maps_full(matrix, gradients, **keys)["rollout"][0]
+    torch.testing.assert_close(found, wanted)
+    assert 1 < (found < 0).sum() < 8
+    published = mamba_maps_full(matrix, gradients, published=True, **keys)["rollout"][0]
+    torch.testing.assert_close(published, wanted.clamp(min=0))
+
+
 def test_wrong_shapes_of_maps():
     hidden, gradients = torch.rand(3, 2, 4, 9), torch.rand(3, 2, 8, 5)
     with pytest.raises(PlumblineError, match=r"gradients are \(3, 2, 8, 5\), expected .* \(3, 2, 9\) first"):
@@ -326,6 +341,52 @@ def test_singular_values_are_the_fixed_point_of_the_bipartite_diffusion():
     torch.testing.assert_close(spread[:5, 5:], diffusion.diffused(matrix), rtol=0, atol=1e-9)
 
 
+def test_network_enhancement_by_the_published_program():
+    """A port of Network_Enhancement.m (Wang et al. 2018) to NumPy, step by step; alpha .9 as in the paper, now .8 there."""
+    eps = np.finfo(np.float64).eps
+
+    def averaged(weights):
+        weights = weights * len(weights)
+        return weights / (np.abs(weights).sum(1, keepdims=True) + eps)
+
+    def enhanced(given, alpha, order=2):
+        neighbours = min(20, int(np.ceil(len(given) / 10)))
+        linked = np.flatnonzero(np.abs(given * (1 - np.eye(len(given)))).sum(0) > 0)
+        within = given[np.ix_(linked, linked)]
+        weights = averaged(within)
+        weights = (weights + weights.T) / 2
+        degrees = np.abs(within).sum(0)
+        kept = np.zeros_like(weights)
+        for row, values in enumerate(np.abs(weights)):
+            for place in np.argsort(-values, kind="stable")[: min(neighbours, len(weights) - 1)]:
+                kept[row, place] = values[place]
+        kept = (kept + kept.T) / 2 * np.sign(weights)
+        kept = kept + np.eye(len(kept)) + np.diag(np.abs(kept.T).sum(0))
+        fields = averaged(kept * len(kept))
+        fields = fields / np.sqrt(np.abs(fields).sum(0) + eps)
+        values, vectors = np.linalg.eigh(fields @ fields.T)
+        values = values + eps
+        values = (1 - alpha) * values / (1 - alpha * values**order)
+        result = (vectors * values) @ vectors.T
+        result = result * (1 - np.eye(len(result))) / (1 - np.diag(result))[:, None]
+        result = np.diag(degrees) @ result
+        result[result < 0] = 0
+        whole = np.zeros_like(given)
+        whole[np.ix_(linked, linked)] = (result + result.T) / 2
+        return whole
+
+    attention = golden("network_diffusion_RECONSTRUCTION")
+    reference = attention["network_enhancement"]
+    for matrix, expected in zip(attention["att"], reference, strict=True):
+        found = enhanced(matrix.double().numpy(), 0.9)
+        np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-12)
+    draw = torch.Generator().manual_seed(2)
+    for alpha in (0.8, 0.9):
+        matrix = torch.rand(30, 30, generator=draw, dtype=torch.float64)
+        found = diffusion.network_enhancement(matrix, alpha).numpy()
+        np.testing.assert_allclose(found, enhanced(matrix.numpy(), alpha), rtol=0, atol=1e-12)
+
+
 def test_unknown_diffusion():
     with pytest.raises(PlumblineError, match="unknown diffusion 'haet': did you mean 'heat'"):
         diffusion.diffused(torch.eye(3), "haet")
@@ -358,20 +419,38 @@ def small_vit(**sizes):
 
 
 def test_transformer_maps_rederived():
-    model, trace = small_vit(), []
-    logits = model(torch.randn(2, 1, 28, 28), trace)
+    """Chefer et al. 2021, equations 13 and 14 without relevance: C = A1 ... AB with A = I + mean over heads of (gradient x
+    attention)^+, rows as they are; their evaluation leaves the first layer out. In NumPy, double precision."""
+    model, trace = small_vit(depth=4).double(), []
+    logits = model(torch.randn(2, 1, 28, 28, dtype=torch.float64), trace)
     attentions = [attention for _, attention in trace]
     gradients = torch.autograd.grad(logits.max(1).values.sum(), attentions)
     stacked, slopes = torch.stack(attentions).detach(), torch.stack(gradients)
     found = image_maps.transformer_maps(
         stacked.mean(2), (slopes * stacked).clamp(min=0).mean(2), start_layer=0, class_position=0
     )
-    eye = torch.eye(17)
-    product = eye
-    for attention, gradient in zip(attentions, gradients, strict=True):
-        layer = (attention * gradient).clamp(min=0).mean(1) + eye
-        product = layer / layer.sum(-1, keepdim=True) @ product
-    torch.testing.assert_close(found["attribution"], product[:, 0, 1:].detach())
+    layers = [
+        np.maximum(attention.detach().numpy() * gradient.numpy(), 0).mean(1) + np.eye(17)
+        for attention, gradient in zip(attentions, gradients, strict=True)
+    ]
+    for name, chosen in (("attribution", layers), ("attribution_published", layers[1:])):
+        for image in range(2):
+            row = np.eye(17)[0]
+            for layer in reversed(chosen):
+                row = row @ layer[image]
+            np.testing.assert_allclose(found[name][image].numpy(), row[1:], rtol=1e-10)
+    divided = np.eye(17)
+    for layer in layers:
+        divided = layer[0] / layer[0].sum(-1, keepdims=True) @ divided
+    order = np.argsort(-divided[0, 1:])
+    assert list(order) != list(
+        np.argsort(-found["attribution"][0].numpy())
+    )  # the division changes the ranking
+    product = np.eye(17)
+    for attention in attentions:
+        mean = attention[0].detach().numpy().mean(0) + np.eye(17)
+        product = mean / mean.sum(-1, keepdims=True) @ product
+    np.testing.assert_allclose(found["rollout"][0].numpy(), product[0, 1:], rtol=1e-10)
     torch.testing.assert_close(found["raw"], torch.stack(attentions).mean((0, 2))[:, 0, 1:].detach())
 
 
@@ -385,11 +464,67 @@ def test_released_transformers():
     from plumbline.models.image_models import correct_of
 
     assert correct_of(model, pictures, labels, facts) / 1000 >= 0.95
-    entry = RELEASED["vit_cifar10"]
-    cifar = VisionTransformer(**entry["network"])
-    cifar.load_state_dict(released_weights("vit_cifar10", Path(MIRROR) / entry["file"]))
     with pytest.raises(PlumblineError, match="unknown released Vision Transformer 'vit'"):
         released_weights("vit", Path(MIRROR) / entry["file"])
+
+
+def numpy_vit(arrays, image, heads):
+    """vit_cifar10's forward pass in NumPy from its own names, by the mirror's vit_cifar10.config.json: attention and logits."""
+    from scipy.special import erf, softmax
+
+    def normed(x, name):
+        scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return scaled * arrays[f"{name}.weight"] + arrays[f"{name}.bias"]
+
+    def linear(x, name):
+        return x @ arrays[f"{name}.weight"].T + arrays[f"{name}.bias"]
+
+    kernel, patches = arrays["patch_embedding.embed.weight"], []
+    for top in range(0, 32, 4):
+        for left in range(0, 32, 4):
+            window = image[:, top : top + 4, left : left + 4]
+            patches.append((kernel * window).sum((1, 2, 3)) + arrays["patch_embedding.embed.bias"])
+    x = np.concatenate([arrays["cls_token"][0], patches]) + arrays["pos_embed"][0]
+    for layer in range(4):
+        name, attended = f"transformer_layers.{layer}", []
+        read = normed(x, f"{name}.norm1") @ arrays[f"{name}.attention.in_proj_weight"].T
+        read = read + arrays[f"{name}.attention.in_proj_bias"]
+        query, key, value = np.split(read, 3, axis=-1)
+        for head in range(heads):
+            part = slice(16 * head, 16 * head + 16)
+            attention = softmax(query[:, part] @ key[:, part].T / 4, axis=-1)
+            attended.append(attention @ value[:, part])
+        x = x + linear(np.concatenate(attended, -1), f"{name}.attention.out_proj")
+        hidden = linear(normed(x, f"{name}.norm2"), f"{name}.mlp.0")
+        x = x + linear(hidden * (1 + erf(hidden / np.sqrt(2))) / 2, f"{name}.mlp.2")
+    return attention, linear(normed(x[0], "out_head.0"), "out_head.1")
+
+
+@needs_mirror
+def test_vit_cifar10_is_run(tmp_path):
+    """On photographs: logits and the last layer's attention are those of a forward pass written apart, and its maps exist."""
+    entry, path = RELEASED["vit_cifar10"], Path(MIRROR) / RELEASED["vit_cifar10"]["file"]
+    model = VisionTransformer(**entry["network"]).eval().requires_grad_(False)
+    model.load_state_dict(released_weights("vit_cifar10", path))
+    facts = {name: entry[name] for name in ("network", "mean", "std")} | {
+        "resize": 32,
+        "interpolation": "bilinear",
+    }
+    rows = load("imagenet_samples", "test", {"test": 3}, mirror=MIRROR)
+    ready = prepared(arrays(rows)[0], facts)
+    trace = []
+    found = model(ready, trace)
+    with np.load(path) as arrays_of:
+        weights = {name: arrays_of[name].astype(np.float64) for name in arrays_of.files}
+    for image in range(3):
+        attention, wanted = numpy_vit(weights, ready[image].double().numpy(), heads=4)
+        np.testing.assert_allclose(found[image].numpy(), wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(trace[-1][1][image, -1].numpy(), attention, atol=1e-5)
+    about, maps, _ = image_maps.compute(model, ready, start_layer=0, alpha=0.9, seeds=[0, 1, 2])
+    assert about["target"].tolist() == found.argmax(1).tolist()
+    assert set(maps) == set(image_maps.maps_of("vit")) and all(
+        values.isfinite().all() for values in maps.values()
+    )
 
 
 # ------------------------------------------------------------------------------------------------ checkpoints
@@ -448,14 +583,14 @@ def make(root, name="a", **changes):
     return folder
 
 
-def explain(folder, data, images=20, **changes):
+def explain(folder, data, images=20, shard=None, maps=None):
     image_maps.write_maps(
         dataset="digits", model=folder, data=data, output=folder / "maps.parquet", spectra=folder / "spectra.parquet",
-        images=images, gallery=3, start_layer=None, alpha=0.9, name="vim/seed0",
+        images=images, gallery=3, start_layer=None, alpha=0.9, name="vim/seed0", shard=shard,
     )  # fmt: skip
     patches.write_patch_faithfulness(
-        model=folder, maps=folder / "maps.parquet", data=data, output=folder / "patches.parquet", images=images - 5,
-        fills=["black", "mean"], ink=True, **changes,
+        model=folder, maps=maps or folder / "maps.parquet", data=data, output=folder / "patches.parquet", images=images - 2,
+        fills=["black", "mean"], ink=True, shard=shard,
     )  # fmt: skip
 
 
@@ -496,11 +631,13 @@ def test_perturbation_is_what_a_plain_loop_gives(trained):
     model, facts = load_model(trained / "a")
     maps = read_rows(trained / "a" / "maps.parquet").iloc[2]
     found = read_rows(trained / "a" / "patches.parquet")
-    row = found[(found["id"] == 2) & (found["map"] == "rollout") & (found["fill"] == "black")].iloc[0]
+    row = found[(found["id"] == 2) & (found["map"] == "rollout") & (found["fill"] == "black")]
+    row = row[row["protocol"] == "patches"].iloc[0]
+    assert row["tied"] == 0 and min(maps["scores_rollout"]) < 0  # signed scores are in one order alone
     pictures, labels = arrays(read_rows(trained / "test.parquet"))
     ready = prepared(pictures[2:3], facts) * facts["std"][0] + facts["mean"][0]
-    order = sorted(range(16), key=lambda patch: (-maps["scores_rollout"][patch], patch))
-    for point, share in enumerate(patches.SHARES):
+    order = sorted(range(16), key=lambda patch: -maps["scores_rollout"][patch])
+    for point, share in enumerate(np.arange(10) / 10):
         pixels = ready.clone()
         for patch in order[: round(share * 16)]:
             top, left = 4 * (patch // 4), 4 * (patch % 4)
@@ -512,12 +649,109 @@ def test_perturbation_is_what_a_plain_loop_gives(trained):
     assert row["positive_auc"] == pytest.approx(np.trapezoid(row["positive_correct"], dx=1 / 9))
 
 
+def bilinear(scores, size):
+    """A map enlarged by hand: pixel centres among patch centres, beyond the last ones constant."""
+    grid = int(len(scores) ** 0.5)
+    places = np.clip((np.arange(size) + 0.5) * grid / size - 0.5, 0, grid - 1)
+    low = np.minimum(places.astype(int), grid - 2)
+    weight = places - low
+    values = np.asarray(scores, dtype=np.float64).reshape(grid, grid)
+    rows = values[low] * (1 - weight)[:, None] + values[low + 1] * weight[:, None]
+    return rows[:, low] * (1 - weight) + rows[:, low + 1] * weight
+
+
+@pytest.mark.parametrize("name", ["rollout", "gradient_x_input", "random"])
+def test_chefers_protocol_is_what_a_plain_loop_gives(trained, name):
+    """Pixels of the enlarged map are 0 before normalisation, at shares .1 to .9; wherever no tie is cut."""
+    from plumbline.models.image_models import load as load_model
+
+    model, facts = load_model(trained / "a")
+    maps = read_rows(trained / "a" / "maps.parquet").iloc[2]
+    found = read_rows(trained / "a" / "patches.parquet")
+    row = found[(found["id"] == 2) & (found["map"] == name) & (found["protocol"] == "chefer")].iloc[0]
+    assert row["fill"] == "black" and len(row["positive_correct"]) == 9
+    pictures, labels = arrays(read_rows(trained / "test.parquet"))
+    pixels = prepared(pictures[2:3], facts) * facts["std"][0] + facts["mean"][0]
+    enlarged = bilinear(maps[f"scores_{name}"], 16).ravel()
+    np.testing.assert_allclose(patches.enlarged(maps[f"scores_{name}"], 16), enlarged, rtol=1e-5, atol=1e-7)
+    compared = 0
+    for kind, sign in (("positive", -1), ("negative", 1)):
+        order = np.argsort(sign * enlarged, kind="stable")
+        for point in range(9):
+            count = int(256 * (point + 1) / 10)
+            if np.isclose(enlarged[order[count - 1]], enlarged[order[count]], rtol=1e-4):
+                continue
+            black = pixels.clone()
+            black.view(-1)[torch.from_numpy(order[:count].copy())] = 0
+            with torch.no_grad():
+                answer = model((black - facts["mean"][0]) / facts["std"][0]).softmax(-1)[0]
+            assert row[f"{kind}_correct"][point] == (int(answer.argmax()) == labels[2])
+            assert row[f"{kind}_probability"][point] == pytest.approx(answer[maps["target"]].item(), abs=1e-5)
+            compared += 1
+        # Over its range: .1 to .9.
+        area = np.trapezoid(row[f"{kind}_correct"], dx=0.1)
+        assert row[f"{kind}_auc"] == pytest.approx(area / 0.8)
+    assert compared >= 9
+
+
+def test_tied_patches_go_in_random_orders(trained):
+    """A published map is clamped; the mean over orders drawn apart is what stands in the file, and the share of ties."""
+    maps = read_rows(trained / "a" / "maps.parquet")
+    found = read_rows(trained / "a" / "patches.parquet").set_index(["id", "map", "protocol", "fill"])
+    names = [name for name in image_maps.maps_of("vim") if f"scores_{name}" in maps]
+    for row in maps.head(5).itertuples():
+        for name in names:
+            scores = list(getattr(row, f"scores_{name}"))
+            tied = np.mean([scores.count(score) > 1 for score in scores])
+            assert found.loc[(row.Index, name, "patches", "mean"), "tied"] == pytest.approx(tied)
+    clamped = [name for name in names if (np.stack(maps[f"scores_{name}"]) == 0).sum(1).max() > 1]
+    assert clamped and all(name.endswith("_published") for name in clamped)
+
+
+def test_ties_have_no_silent_order():
+    """Of equal scores every patch goes first equally often, whatever the direction; before, patch 0 went first in both."""
+    found = {kind: [] for kind in patches.KINDS}
+    for seed in range(400):
+        for kind, order in patches.orders(np.zeros(8), seed=seed).items():
+            found[kind].append(order[0, 0])
+    for firsts in found.values():
+        assert np.bincount(firsts, minlength=8).min() > 25  # 50 on average
+    again = patches.orders(np.zeros(8), seed=3, draws=3)
+    assert again["positive"].shape == (3, 8) and len({tuple(order) for order in again["positive"]}) == 3
+    np.testing.assert_array_equal(again["positive"], patches.orders(np.zeros(8), seed=3, draws=3)["positive"])
+
+
 def test_auc_and_masks():
     assert patches.auc([1, 1, 1]) == 1 and patches.auc([1, 0]) == 0.5
-    order = patches.orders(np.array([0.1, 0.7, 0.7, 0.2]))
-    assert list(order["positive"]) == [1, 2, 3, 0] and list(order["negative"]) == [0, 3, 1, 2]
-    gone = patches.masks(order["positive"])
+    order = patches.orders(np.array([0.1, 0.8, 0.7, 0.2]), seed=0)
+    assert order["positive"].tolist() == [[1, 2, 3, 0]] and order["negative"].tolist() == [[0, 3, 2, 1]]
+    gone = patches.masks(order["positive"][0])
     assert gone.shape == (10, 4) and not gone[0].any() and list(gone[5]) == [False, True, True, False]
+    gone = patches.masks(np.arange(784), "chefer")
+    assert gone.sum(1).tolist() == [78, 156, 235, 313, 392, 470, 548, 627, 705]
+    assert patches.shares("chefer") == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def test_shards_change_no_byte_and_a_block_is_in_memory(trained, tmp_path, monkeypatch):
+    from plumbline.artefacts import gather_rows
+    from plumbline.models import image_models
+
+    seen = []
+    monkeypatch.setattr(
+        image_models, "prepared", lambda images, facts: seen.append(len(images)) or prepared(images, facts)
+    )
+    for number in (0, 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_bytes((trained / "a" / name).read_bytes())
+        explain(folder, trained / "test.parquet", shard=(number, 2), maps=trained / "a" / "maps.parquet")
+    assert 0 < max(seen) <= image_maps.BLOCK
+    for name, kind in (("maps", "maps"), ("spectra", "spectra"), ("patches", "patch_faithfulness")):
+        gather_rows(tmp_path / "whole", [tmp_path / number / f"{name}.parquet" for number in "01"], kind=kind)
+        assert (tmp_path / "whole").read_bytes() == (trained / "a" / f"{name}.parquet").read_bytes(), name
+    with pytest.raises(PlumblineError, match="20 examples, in blocks of 16, are too few for 3 shards"):
+        explain(folder, trained / "test.parquet", shard=(0, 3))
 
 
 def test_ink_metrics():

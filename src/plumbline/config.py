@@ -54,6 +54,10 @@ PATHS = {
     "spectra": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
     "patch_faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
     "map_benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps.tsv",
+    "map_shards": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
+    "spectra_shards": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra/{shard}.parquet",
+    "patch_shards": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
+    "map_benchmark_shards": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps/{shard}.tsv",
     "causal_graphs": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.json",
     "causal_graphml": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.graphml",
     "stability": "results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet",
@@ -173,6 +177,8 @@ def _check_attention_meets_xai(config):
 
 def _check_images(config):
     """Image models, and the runs of the study of network diffusion."""
+    from .attribution.image_maps import BLOCK
+
     for name, block in config["image_models"].items():
         place = f"image_models.{name}"
         if not re.fullmatch(r"[a-z0-9_]+", name) or name == "multihead" or name in config["models"]:
@@ -211,6 +217,11 @@ def _check_images(config):
             )
         if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
             raise PlumblineError(f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})")
+        blocks = -(-(run["perturbed"] or run["images"]) // BLOCK)
+        if run["shards"] > blocks:
+            raise PlumblineError(
+                f"{place}: {run['shards']} shards of {blocks} blocks of {BLOCK} images: set `shards` to {blocks} or less"
+            )
 
 
 def _check_image_run(config, run, place, seen):

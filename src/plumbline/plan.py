@@ -27,6 +27,7 @@ STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotro
           "causal_graphs", "stability", "pruning", "explanations", "nodes", "explanation_metrics")  # fmt: skip
 # Kinds of the files of shards that can be asked for.
 SHARDED = ("attribution_shards", "faithfulness_shards", "work_shards")
+IMAGE_SHARDED = ("map_shards", "spectra_shards", "patch_shards")
 # Stages of the multi-head classifier, which no run has a part in.
 XAI_STAGES = STAGES[STAGES.index("classifier") : STAGES.index("images")]
 # Stages of image models, which the runs of the studies of network diffusion and of causal graphs name.
@@ -444,6 +445,9 @@ def targets(config):
         found += [path(kind, **job) for kind in ("weights", "architecture")]
         stages = [stage for stage in IMAGE_STAGES[1:] if stage not in CAUSAL_STAGES]
         found += [file for stage in stages for file in _image_files(stage, job, run)]
+        if run["shards"] > 1:
+            kinds = IMAGE_SHARDED if run["perturbed"] else IMAGE_SHARDED[:2]
+            found += [file for kind in kinds for file in shard_files(kind, run, **job)]
     for job, run in image_jobs(config, EXPLAINN):
         found += [path(kind, **job) for kind in ("weights", "architecture", "metrics")]
         found += [

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..seeds import seed_of
 
+# Images of a block: batches never cross one, so that sharding by whole blocks changes no byte.
+BLOCK = 16
 RECONSTRUCTION = "reconstruction: the thesis's diffusion was never released"
 
 
@@ -50,7 +52,8 @@ MAPS = {
     "rollout_pagerank": Map("Rollout, PageRank", diffused=True),
     "rollout_heat": Map("Rollout, heat kernel", diffused=True),
     "rollout_enhanced": Map("Rollout, full Network Enhancement", diffused=True),
-    "gradient_x_input": Map("Gradient × input", post_hoc=True),
+    "gradient_x_input": Map("|Gradient × input|", post_hoc=True),
+    "gradient_x_input_signed": Map("Gradient × input, signed", post_hoc=True),
     "random": Map("Random", control=True),
     "centre": Map("Nearness to the centre", control=True),
 }
@@ -88,7 +91,8 @@ def compute(model, images, *, start_layer, alpha, seeds):
         settings = {"start_layer": start_layer, "class_position": model.class_position}
         of = _vim_maps if vim else _vit_maps
         matrices, found = of(trace, torch.stack(gradients), settings, alpha)
-        found["gradient_x_input"] = _patches((to_images * images).sum(1), model.grid).abs()
+        found["gradient_x_input_signed"] = _patches((to_images * images).sum(1), model.grid)
+        found["gradient_x_input"] = found["gradient_x_input_signed"].abs()
         found["random"] = torch.stack(
             [
                 torch.from_numpy(np.random.default_rng(seed).random(model.grid**2, dtype=np.float32))
@@ -191,11 +195,11 @@ def batch_size(model, facts):
     """Images of one pass, such that what the scan's matrices take stays under some 100 MB."""
     network = facts["network"]
     states = 2 * network["embed_dim"] * network.get("d_state", network.get("heads", 1))
-    return max(1, min(32, 3_000_000 // (states * (model.grid**2 + 1))))
+    return max(1, min(BLOCK, 3_000_000 // (states * (model.grid**2 + 1))))
 
 
 def write_maps(
-    *, dataset, model, data, output, spectra, images, gallery, start_layer, alpha, name="", device="cpu", threads=1
+    *, dataset, model, data, output, spectra, images, gallery, start_layer, alpha, name="", shard=None, device="cpu", threads=1
 ):  # fmt: skip
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet beside it.
 
@@ -203,48 +207,62 @@ def write_maps(
     images   the split's first ones are explained; gallery: of as many, spectra are kept too.
     start_layer, alpha: see `first_layer` (None) and `plumbline.attribution.diffusion`.
     name     model and training seed, part of the seed of the random control.
+    shard    (its number, the number of shards): the images of that shard alone.
+
+    One block of images is in memory at a time.
     """
-    from ..artefacts import read_rows, write_rows
+    from ..artefacts import open_rows, rows_writer, stream_tables
     from ..datasets.images import arrays
     from ..models.image_models import load, prepared
     from ..models.runtime import fitting, in_memory, prepare
+    from ..models.tokenisation import block_range
 
     device = prepare(device, threads)
     network, facts = load(model, device)
-    rows = read_rows(data).head(images)
-    pictures, _ = arrays(rows)
     if start_layer is None:
         start_layer = first_layer(facts["architecture"], facts["network"]["depth"])
+    rows = min(images, open_rows(data).metadata.num_rows)
+    first, last = block_range(rows, shard, data, BLOCK)
+    with rows_writer(output, kind="maps") as write, rows_writer(spectra, kind="spectra") as keep:
+        for table in stream_tables(data, BLOCK, start=first, stop=last):
+            block = table.to_pandas()
+            pictures, _ = arrays(block)
 
-    def computed():
-        columns, kept = {}, {}
-        size = fitting(batch_size(network, facts))
-        for start in range(0, len(rows), size):
-            part = rows.iloc[start : start + size]
-            seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
-            about, found, values = compute(
-                network, prepared(pictures[start : start + size], facts).to(device),
-                start_layer=start_layer, alpha=alpha, seeds=seeds,
-            )  # fmt: skip
-            block = {"id": part["id"], "label": part["label"], "height": network.grid, "width": network.grid}
-            block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
-            block |= {key: value.cpu().numpy() for key, value in about.items()}
-            block |= {f"scores_{key}": list(value.float().cpu().numpy()) for key, value in found.items()}
-            for key, value in block.items():
-                columns.setdefault(key, []).extend(value)
-            _keep_spectra(kept, part["id"].tolist(), values, gallery - start)
-        return columns, kept
+            def computed(block=block, pictures=pictures):
+                columns, kept = {}, {}
+                size = fitting(batch_size(network, facts))
+                for start in range(0, len(block), size):
+                    part = block.iloc[start : start + size]
+                    seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
+                    about, found, values = compute(
+                        network, prepared(pictures[start : start + size], facts).to(device),
+                        start_layer=start_layer, alpha=alpha, seeds=seeds,
+                    )  # fmt: skip
+                    for key, value in _columns(part, network.grid, about, found).items():
+                        columns.setdefault(key, []).extend(value)
+                    _keep_spectra(kept, part["id"].tolist(), values, gallery)
+                return columns, kept
 
-    columns, kept = in_memory(computed, f"maps of {dataset}")
-    write_rows(output, columns, kind="maps")
-    write_rows(spectra, kept, kind="spectra")
+            columns, kept = in_memory(computed, f"maps of {dataset}")
+            write(columns)
+            keep(kept)
 
 
-def _keep_spectra(kept, ids, values, most):
-    layers = values["before"].shape[1]
-    for row in range(min(len(ids), most)):
-        for layer in range(layers):
-            cells = {"id": ids[row], "layer": layer}
+def _columns(part, grid, about, found):
+    """Columns of the maps of a batch."""
+    block = {"id": part["id"], "label": part["label"], "height": grid, "width": grid}
+    block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
+    block |= {key: value.cpu().numpy() for key, value in about.items()}
+    return block | {f"scores_{key}": list(value.float().cpu().numpy()) for key, value in found.items()}
+
+
+def _keep_spectra(kept, ids, values, gallery):
+    """Add the spectra of the images below number `gallery`; the columns are there without any image, too."""
+    for key in ("id", "layer", *values):
+        kept.setdefault(key, [])
+    for row, number in enumerate(ids):
+        for layer in range(values["before"].shape[1] if number < gallery else 0):
+            cells = {"id": number, "layer": layer}
             cells |= {key: value[row, layer].float().cpu().numpy() for key, value in values.items()}
             for key, value in cells.items():
-                kept.setdefault(key, []).append(value)
+                kept[key].append(value)

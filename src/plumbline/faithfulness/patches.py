@@ -1,34 +1,66 @@
-"""Perturbation of images patch by patch, and how well maps meet the ink (specs: thesis, section 2; Chefer et al. 2021).
+"""Perturbation of images by their maps, and how well maps meet the ink (specs: thesis, section 2; Chefer et al. 2021).
 
-positive: the most relevant patches go first, and a faithful map's accuracy falls soon; negative: the least relevant go
-first, and it stays. 0, 10, ..., 90% of the patches are replaced by `fill`: the mean of the training images (0 after
-normalisation, as published) or black. AUC: area under the curve by the trapezoidal rule over the range, in [0, 1].
+positive: the most relevant go first, and a faithful map's accuracy falls soon; negative: the least relevant go first, and it
+stays. Two protocols (`PROTOCOLS`):
+
+    patches  0, 10, ..., 90% of the patches are replaced by a fill: the mean of the training images (0 after normalisation) or
+             black (0 before it).
+    chefer   10, ..., 90% of the pixels, by the map enlarged to the image (bilinear), are set to 0 before normalisation. So the
+             public evaluation of Chefer, Gur & Wolf 2021 (arXiv 2012.09838), after which such tables are made, has it.
+
+Scores are ranked with their sign; tied patches go in a random order, seeded by the image, and numbers are means over `DRAWS` of
+them (`plumbline.faithfulness.ranking`). AUC: area under the curve by the trapezoidal rule, divided by the range of the shares,
+in [0, 1].
 """
 
 import numpy as np
 
-from ..artefacts import read_rows, write_rows
-from ..attribution.image_maps import maps_of
-from ..datasets.images import arrays
+from ..artefacts import open_rows, rows_writer, stream_tables
+from ..attribution.image_maps import BLOCK, MAPS, maps_of
+from ..datasets.images import stream_images
+from ..seeds import seed_of
+from .ranking import ranked, tied_share
 
-SHARES = tuple(step / 10 for step in range(10))
-KINDS = {"positive": -1, "negative": 1}  # sign by which patches are sorted
+# Protocol -> tenths that are gone.
+PROTOCOLS = {"patches": tuple(range(10)), "chefer": tuple(range(1, 10))}
+KINDS = ("positive", "negative")
 FILLS = ("mean", "black")
+DRAWS = 3  # orders of tied patches; of a control one, as its patches have no right order at all
 INK = 0.2  # a patch counts as ink where its mean intensity is above this share of white
-BATCH = 128
+BATCH_VALUES = 2**21  # pixels and channels of the images of one pass
 
 
-def orders(scores):
-    """Kind -> patches in the order in which they go; ties: the lower number first."""
-    return {kind: np.argsort(sign * scores, kind="stable") for kind, sign in KINDS.items()}
+def shares(protocol):
+    """The shares of patches or pixels that are gone at a protocol's points."""
+    return tuple(tenth / 10 for tenth in PROTOCOLS[protocol])
 
 
-def masks(order):
-    """bool (shares, patches): what is gone at each share."""
-    gone = np.zeros((len(SHARES), len(order)), dtype=bool)
-    for row, share in enumerate(SHARES):
-        gone[row, order[: round(share * len(order))]] = True
+def orders(scores, *, seed, draws=1):
+    """Kind -> candidates in the order in which they go, int64 (draws, candidates); ties: see `ranking.ranked`."""
+    found = ranked(scores, seed=seed, draws=draws)
+    return {"positive": found, "negative": found[:, ::-1]}
+
+
+def masks(order, protocol="patches"):
+    """bool (points, candidates): what is gone at each point of a protocol, of one order (candidates,).
+
+    patches: the nearest whole number of them; chefer: the whole pixels below the share, as there.
+    """
+    gone = np.zeros((len(PROTOCOLS[protocol]), len(order)), dtype=bool)
+    for row, tenth in enumerate(PROTOCOLS[protocol]):
+        count = round(tenth * len(order) / 10) if protocol == "patches" else tenth * len(order) // 10
+        gone[row, order[:count]] = True
     return gone
+
+
+def enlarged(scores, size):
+    """A map (patches,) as pixels, float32 (size * size,): bilinear, the corners of patches and pixels aligned."""
+    import torch
+
+    grid = round(len(scores) ** 0.5)
+    small = torch.tensor(np.asarray(scores), dtype=torch.float32).view(1, 1, grid, grid)
+    large = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)
+    return large.flatten().numpy()
 
 
 def auc(values):
@@ -37,10 +69,14 @@ def auc(values):
     return float((values.sum() - (values[0] + values[-1]) / 2) / (len(values) - 1))
 
 
-def filled(images, gone, grid, value):
-    """Prepared images (rows, channels, size, size) with the patches `gone`, bool (rows, grid^2), set to value (channels,)."""
+def filled(images, gone, value):
+    """Prepared images (rows, channels, size, size) with the cells `gone` set to value (channels,).
+
+    gone: bool (rows, cells), cells a square number: patches or pixels, row by row.
+    """
     import torch
 
+    grid = round(gone.shape[1] ** 0.5)
     size = images.shape[-1] // grid
     mask = torch.from_numpy(gone).view(-1, 1, grid, grid).to(images.device)
     mask = mask.repeat_interleave(size, 2).repeat_interleave(size, 3)
@@ -63,7 +99,7 @@ def ink_of(images, grid):
 
 def ink_metrics(scores, ink):
     """How scores (patches,) meet the ink, bool (patches,): average precision, share of the positive score on it, whether
-    the highest score is on it. None each where all or no patches are ink."""
+    the highest score is on it (of several the share that is). None each where all or no patches are ink."""
     from sklearn.metrics import average_precision_score
 
     if ink.all() or not ink.any():
@@ -73,77 +109,125 @@ def ink_metrics(scores, ink):
     return {
         "ink_precision": float(average_precision_score(ink, scores)),
         "ink_mass": float(positive[ink].sum() / total) if total > 0 else float(ink.mean()),
-        "ink_pointing": float(ink[np.argmax(scores)]),
+        "ink_pointing": float(ink[scores == scores.max()].mean()),
     }
 
 
-def write_patch_faithfulness(*, model, maps, data, output, images, fills, ink, device="cpu", threads=1):
-    """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet, a row an image, map and fill.
+def write_patch_faithfulness(
+    *, model, maps, data, output, images, fills, ink, protocols=tuple(PROTOCOLS), shard=None, device="cpu", threads=1
+):  # fmt: skip
+    """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet: a row an image, map, protocol and fill.
 
-    model  a folder that the image_model stage wrote; maps: its maps.parquet; data: Parquet file of the split.
-    images the first ones are perturbed; fills: of FILLS; ink: whether bright pixels are what is to be seen.
+    model, maps  what the stages before have written; data: Parquet file of the split.
+    images       the first ones are perturbed; fills: of FILLS, for the patches; ink: whether bright pixels are what is to be
+                 seen; protocols: of PROTOCOLS.
+    shard        (its number, the number of shards): the images of that shard alone.
 
-    All inputs of an image go through the model together, equal ones once.
+    One block of images is in memory at a time, one image's inputs go through the model together, equal ones once.
     """
-    from ..models.image_models import load, prepared
+    from ..models.image_models import load
     from ..models.runtime import prepare
+    from ..models.tokenisation import block_range
 
     device = prepare(device, threads)
     network, facts = load(model, device)
-    explained = read_rows(maps).head(images)
-    pictures, _ = arrays(read_rows(data).head(len(explained)))
-    names = [name for name in maps_of(facts["architecture"]) if f"scores_{name}" in explained]
-    ready = prepared(pictures, facts)
-    bright = None
-    if ink:
-        mean, std = facts["mean"][0], facts["std"][0]
-        bright = ink_of((ready[:, 0] * std + mean).numpy(), network.grid) > INK
-    columns = {}
-    for row, picture in zip(explained.itertuples(), ready.to(device), strict=True):
-        ranked = {name: orders(getattr(row, f"scores_{name}")) for name in names}
-        wanted = {
-            (name, kind): masks(order) for name, kinds in ranked.items() for kind, order in kinds.items()
-        }
-        place = explained.index.get_loc(row.Index)
-        inked = {name: {} for name in names}
-        if ink:
-            inked = {name: ink_metrics(getattr(row, f"scores_{name}"), bright[place]) for name in names}
-            inked = {
-                name: found | {"ink_share": float(bright[place].mean())} for name, found in inked.items()
-            }
-        for fill in fills:
-            answers = _answers(network, picture, wanted, fill_value(fill, facts))
-            for name in names:
-                cells = {"id": row.id, "map": name, "fill": fill, **inked[name]}
-                for kind in KINDS:
-                    logits = answers[name, kind]
-                    right = (logits.argmax(1) == row.label).astype(np.int8)
-                    shifted = np.exp(logits - logits.max(1, keepdims=True))
-                    probability = shifted[:, row.target] / shifted.sum(1)
-                    cells |= {f"{kind}_correct": right, f"{kind}_probability": probability}
-                    cells |= {f"{kind}_auc": auc(right), f"{kind}_probability_auc": auc(probability)}
+    rows = min(images, open_rows(maps).metadata.num_rows)
+    first, last = block_range(rows, shard, maps, BLOCK)
+    blocks = zip(
+        stream_tables(maps, BLOCK, start=first, stop=last),
+        stream_images(data, BLOCK, start=first, stop=last),
+        strict=True,
+    )
+    wanted = [("patches", fill) for fill in fills if "patches" in protocols]
+    wanted += [("chefer", "black")] if "chefer" in protocols else []
+    with rows_writer(output, kind="patch_faithfulness") as write:
+        for explained, (pictures, _) in blocks:
+            columns = {}
+            for cells in _measured(network, facts, explained.to_pandas(), pictures, wanted, ink):
                 for key, value in cells.items():
                     columns.setdefault(key, []).append(value)
-    write_rows(output, columns, kind="patch_faithfulness")
+            write(columns)
 
 
-def _answers(network, picture, wanted, value):
-    """key -> logits (shares, classes) for key -> masks (shares, patches); every distinct mask goes through once."""
+def _measured(network, facts, explained, pictures, wanted, ink):
+    """The rows of a block of images."""
+    from ..models.image_models import prepared
+
+    names = [name for name in maps_of(facts["architecture"]) if f"scores_{name}" in explained]
+    ready = prepared(pictures, facts)
+    mean, std = facts["mean"][0], facts["std"][0]
+    bright = ink_of((ready[:, 0] * std + mean).numpy(), network.grid) > INK
+    for row, picture, light in zip(explained.itertuples(), ready, bright, strict=True):
+        scores = {name: np.asarray(getattr(row, f"scores_{name}")) for name in names}
+        tied = {name: tied_share(values) for name, values in scores.items()}
+        inked = {name: {} for name in names}
+        if ink:
+            share = float(light.mean())
+            inked = {name: {"ink_share": share, **ink_metrics(scores[name], light)} for name in names}
+        for protocol, fill in wanted:
+            gone = {
+                name: _gone(scores[name], protocol, picture.shape[-1], row.id, _draws(name, tied[name]))
+                for name in names
+            }
+            answers = _answers(network, picture, gone, fill_value(fill, facts))
+            for name in names:
+                cells = {
+                    "id": row.id,
+                    "map": name,
+                    "protocol": protocol,
+                    "fill": fill,
+                    "tied": tied[name],
+                    **inked[name],
+                }
+                for kind, logits in zip(KINDS, answers[name], strict=True):
+                    right = (logits.argmax(-1) == row.label).mean(0)
+                    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+                    probability = (shifted[..., row.target] / shifted.sum(-1)).mean(0)
+                    cells |= {f"{kind}_correct": right, f"{kind}_probability": probability}
+                    cells |= {f"{kind}_auc": auc(right), f"{kind}_probability_auc": auc(probability)}
+                yield cells
+
+
+def _draws(name, tied):
+    return DRAWS if tied and not MAPS[name].control else 1
+
+
+def _gone(scores, protocol, size, image, draws):
+    """bool (kinds, draws, points, cells): what is gone of one image by one map.
+
+    At the image's edge all enlarged maps have equal pixels, within one patch: patches alone decide how many orders are drawn.
+    """
+    ranks = enlarged(scores, size) if protocol == "chefer" else scores
+    found = orders(ranks, seed=seed_of("ties", protocol, image), draws=draws)
+    return np.stack([[masks(order, protocol) for order in found[kind]] for kind in KINDS])
+
+
+def _answers(network, picture, gone, value):
+    """key -> logits (..., classes) for key -> bool (..., cells); every distinct input goes through the network once."""
     import torch
 
     from ..models.runtime import fitting, in_memory
 
-    stacked = np.concatenate(list(wanted.values()))
-    distinct, places = np.unique(stacked, axis=0, return_inverse=True)
+    places, distinct = {}, []
+    for key, stack in gone.items():
+        rows = stack.reshape(-1, stack.shape[-1])
+        keys = [row.tobytes() for row in np.packbits(rows, axis=1)]
+        for packed, row in zip(keys, rows, strict=True):
+            if packed not in places:
+                places[packed] = len(distinct)
+                distinct.append(row)
+        gone[key] = np.array([places[packed] for packed in keys]).reshape(stack.shape[:-1])
+    distinct = np.stack(distinct)
+    picture = picture.to(next(network.parameters()).device)
 
     def computed():
-        found, size = [], fitting(BATCH)
+        found, size = [], fitting(max(1, min(128, BATCH_VALUES // picture.numel())))
         with torch.inference_mode():
             for start in range(0, len(distinct), size):
-                gone = distinct[start : start + size]
-                inputs = picture.expand(len(gone), -1, -1, -1)
-                found.append(network(filled(inputs, gone, network.grid, value)).float().cpu().numpy())
+                part = distinct[start : start + size]
+                inputs = picture.expand(len(part), -1, -1, -1)
+                found.append(network(filled(inputs, part, value)).float().cpu().numpy())
         return np.concatenate(found)
 
-    found = in_memory(computed, "perturbed patches")[places.reshape(-1)]
-    return dict(zip(wanted, found.reshape(len(wanted), len(SHARES), -1), strict=True))
+    logits = in_memory(computed, "perturbed images")
+    return {key: logits[numbers] for key, numbers in gone.items()}

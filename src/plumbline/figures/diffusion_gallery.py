@@ -5,12 +5,14 @@ corrected ones. Maps are min-max scaled, enlarged (bilinear) and laid over the i
 plus image, divided by the largest value (specs: thesis, section 4.3).
 """
 
+import textwrap
+
 import numpy as np
 
 from ..artefacts import read_json, read_rows
 from ..attribution.image_maps import MAPS
 from ..collect import provenance, title
-from ..datasets.images import array
+from ..datasets.images import array, fitted
 from ..registry import Output
 from . import maps
 from .style import figure, foot, styled
@@ -42,14 +44,14 @@ def draw(inputs, options):
     drawn = figure(0.72 * (len(columns) + 1) + 1.0, 0.74 * len(explained) + 0.42)
     panels = drawn.subplots(len(explained), len(columns) + 1, squeeze=False)
     for line, row, picture in zip(panels, explained.itertuples(), pictures.itertuples(), strict=True):
-        pixels = _pixels(picture, facts["network"]["image_size"])
+        pixels = _pixels(picture, facts)
         line[0].imshow(pixels)
         line[0].set_ylabel(
             _name(row, picture, options, facts), fontsize=5.5, labelpad=3, rotation=0, ha="right", va="center"
         )
         for axes, name in zip(line[1:], columns, strict=True):
             scores = getattr(row, f"scores_{name}").reshape(row.height, row.width)
-            axes.imshow(overlay(pixels, scores))
+            axes.imshow(overlay(pixels, scores.clip(min=0)))
         for axes in line:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
@@ -65,19 +67,34 @@ def draw(inputs, options):
     where = title(options["dataset"], options["model"])
     foot(
         drawn,
-        f"{where}. {text} Single images: no interval. Each map from its lowest (blue) to its highest score (red). {maps.NOTE}{dagger}",
+        f"{where}. {text} Single images: no interval. Each map from its lowest (blue) to its highest score (red), negative "
+        f"scores as 0. {_domain(options, facts)}{maps.NOTE}{dagger}",
     )
     return drawn
 
 
-def _pixels(picture, size):
-    """An image as the model sees it, resized: float (size, size, 3) in [0, 1]."""
+def _domain(options, facts):
+    """The sentence for a model that was trained on other classes than these images'."""
+    from ..datasets import DATASETS
+
+    names = DATASETS[options["dataset"]].label_names
+    if not facts["labels"] or list(names) == facts["labels"]:
+        return ""
+    known = ", ".join(facts["labels"])
+    return f"Outside the model's domain: it knows {known} alone, so what it says of these images is wrong by necessity. "
+
+
+def _pixels(picture, facts):
+    """An image as the model sees it, cut and resized: float (size, size, 3) in [0, 1]."""
     from PIL import Image
 
-    values = array(picture)
-    values = np.broadcast_to(values, (*values.shape[:2], 3))
-    shown = max(size, 64)  # small ones would be drawn coarsely
-    return np.asarray(Image.fromarray(values.copy()).resize((shown, shown), Image.Resampling.BILINEAR)) / 255
+    values, size = array(picture), facts["network"]["image_size"]
+    values = np.broadcast_to(values, (*values.shape[:2], 3)).copy()
+    finer = -(-64 // size)  # small ones would be drawn coarsely
+    if facts.get("resize"):
+        return fitted(values, finer * size, finer * facts["resize"], facts["interpolation"]) / 255
+    shown = max(size, 64)
+    return np.asarray(Image.fromarray(values).resize((shown, shown), Image.Resampling.BILINEAR)) / 255
 
 
 def overlay(pixels, scores):
@@ -100,4 +117,4 @@ def _name(row, picture, options, facts):
     names = DATASETS[options["dataset"]].label_names
     true = names[row.label] if names else getattr(picture, "name", f"class {row.label}")
     said = facts["labels"][row.target] if facts["labels"] else f"class {row.target}"
-    return f"{true}\n{said}\n{row.probability:.2f}" if names else f"{true}:\n{said} {row.probability:.2f}"
+    return "\n".join(textwrap.fill(part, 14) for part in (true, f"→ {said}", f"{row.probability:.2f}"))

@@ -4,6 +4,7 @@ from ..attribution.image_maps import MAPS, RECONSTRUCTION
 from .style import DASHES, SHADES
 
 FORMATS = ("pdf", "png")
+CELLS = {"patches": "patches", "chefer": "pixels"}  # what goes, by protocol
 STUDY = "network_diffusion"
 NOTE = f"Diffused: {RECONSTRUCTION}."
 _COLORS = {"raw": "#029e73", "rollout": "#0173b2", "attribution": "#cc78bc"}
@@ -29,4 +30,4 @@ def short(label):
     return label.replace(", as published", "†")
 
 
-DAGGER = "† as published: broadcast rows, one factor missing."
+DAGGER = "† as published: of Vision Mamba, broadcast rows, one factor missing, clamped at zero; of a transformer, without the first layer."

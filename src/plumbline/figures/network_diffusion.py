@@ -1,13 +1,13 @@
 """Every map's perturbation AUC and how it meets the ink, before and after network diffusion, with controls.
 
-inputs: table network_diffusion. A row of panels a data set, model and fill; a point is the mean over images, a line its
+inputs: table network_diffusion. A row of panels a data set, model, protocol and fill; a point is the mean over images, a line its
 interval; hollow: as published. The vertical line is the random control.
 """
 
 from ..attribution.image_maps import MAPS
-from ..collect import interval_text, provenance, table_rows, title
+from ..collect import provenance, table_rows, title
 from ..registry import Output
-from ..tables.network_diffusion import METRICS, SHOWN
+from ..tables.network_diffusion import KEYS, METRICS, SHOWN
 from . import maps
 from .style import figure, foot, styled
 
@@ -25,7 +25,7 @@ ENTRY = Output(
 def draw(inputs, options):
     """The figure."""
     frame = table_rows(inputs["tables"], "network_diffusion")
-    groups = list(frame.groupby(["dataset", "model", "fill"], sort=False))
+    groups = list(frame.groupby(KEYS, sort=False))
     shown = [metric for metric in SHOWN if metric in set(frame["metric"])]
     heights = [0.17 * part["map"].nunique() + 0.75 for _, part in groups]
     drawn = figure(2.0 + 1.75 * len(shown), sum(heights))
@@ -37,15 +37,18 @@ def draw(inputs, options):
             arrow = "↑" if METRICS[metric][1] > 0 else "↓"
             axes.set_xlabel(f"{METRICS[metric][0]} {arrow}", fontsize=7.5)
         line[0].set_yticks(range(len(names)), [maps.short(MAPS[name].label) for name in names], fontsize=7)
-        dataset, model, fill = key
+        dataset, model, protocol, fill = key
         line[0].set_title(
-            title(dataset, model, f"patches set to {fill}"), loc="left", fontsize=8.5, weight="bold"
+            title(dataset, model, f"{maps.CELLS[protocol]} set to {fill}"),
+            loc="left",
+            fontsize=8.5,
+            weight="bold",
         )
     drawn.tight_layout()
     text = provenance(options, examples=frame["examples"], seeds=str(frame["seeds"].iloc[0]), interval=False)
     foot(
         drawn,
-        f"{text} Lines: intervals, {interval_text(options)}. {maps.NOTE} {maps.DAGGER} Dashed line: random control.",
+        f"{text} Lines: intervals, {frame['interval'].iloc[0]}. {maps.NOTE} {maps.DAGGER} Dashed line: random control.",
     )
     return drawn
 

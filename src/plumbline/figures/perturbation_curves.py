@@ -1,18 +1,19 @@
-"""Accuracy while patches go: the most relevant first (left), the least relevant first (right), a row a model and fill.
+"""Accuracy while patches or pixels go: the most relevant first (left), the least relevant first (right), a row a model, protocol
+and fill.
 
 inputs: patch_faithfulness. A line is the mean over images and seeds; the band of diffused rollout and of the random control
-is its interval, a bootstrap over images.
+is its interval, over images and, from two on, seeds.
 """
 
 import numpy as np
 
-from ..artefacts import read_rows
 from ..attribution.image_maps import MAPS
-from ..collect import by_model, interval_text, provenance, seeds_of, title
-from ..faithfulness.patches import KINDS, SHARES
+from ..collect import by_model, provenance, seed_rows, seeds_of, title
+from ..faithfulness.patches import KINDS, shares
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
+from ..stats import mean_interval
+from ..tables.network_diffusion import interval_text
 from . import maps
 from .style import figure, foot, styled
 
@@ -32,23 +33,23 @@ BANDS = ("rollout_diffused", "random")
 @styled
 def draw(inputs, options):
     """The figure."""
-    import pandas as pd
-
     groups = []
     for key, items in by_model(inputs["patch_faithfulness"]).items():
-        frame = pd.concat([read_rows(item["path"]) for item in items])
-        groups += [((*key, fill), part, items) for fill, part in frame.groupby("fill", sort=False)]
+        parts = seed_rows(items).groupby(["protocol", "fill"], sort=False)
+        groups += [((*key, *protocol), part, items) for protocol, part in parts]
     drawn = figure(7.4, 0.3 + 2.45 * len(groups))
     panels = drawn.subplots(len(groups), 2, squeeze=False, sharex=True)
-    for line, ((dataset, model, fill), part, _) in zip(panels, groups, strict=True):
+    for line, (names, part, _) in zip(panels, groups, strict=True):
+        dataset, model, protocol, fill = names
+        cells = maps.CELLS[protocol]
         for axes, kind in zip(line, KINDS, strict=True):
-            _panel(axes, part, kind, options, (dataset, model, fill))
+            _panel(axes, part, kind, options, names)
             first = "the most relevant" if kind == "positive" else "the least relevant"
-            heading = title(dataset, model, f"patches set to {fill}") if kind == "positive" else ""
-            axes.set_title(f"{heading}\n{first} patches first", loc="left", fontsize=8)
+            heading = title(dataset, model, f"{cells} set to {fill}") if kind == "positive" else ""
+            axes.set_title(f"{heading}\n{first} {cells} first", loc="left", fontsize=8)
         line[0].set_ylabel("Accuracy")
     for axes in panels[-1]:
-        axes.set_xlabel("Share of the patches that are gone")
+        axes.set_xlabel("Share that is gone")
     handles = {}
     for axes in panels.flatten():
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -57,8 +58,10 @@ def draw(inputs, options):
         handles.values(), handles, loc="center left", bbox_to_anchor=(0.785, 0.5), fontsize=7, handlelength=3
     )
     counts = [part["id"].nunique() for _, part, _ in groups]
-    text = provenance(options, examples=counts, seeds=seeds_of(groups[0][2]), interval=False)
-    foot(drawn, f"{text} Bands: intervals, {interval_text(options)}. {maps.NOTE} {maps.DAGGER}")
+    seeds = seeds_of(groups[0][2])
+    text = provenance(options, examples=counts, seeds=seeds, interval=False)
+    bands = interval_text(options["bootstrap"]["level"], seeds)
+    foot(drawn, f"{text} Bands: intervals, {bands}. {maps.NOTE} {maps.DAGGER}")
     return drawn
 
 
@@ -66,18 +69,15 @@ def _panel(axes, part, kind, options, names):
     present = set(part["map"])
     for name in (name for name in SHOWN if name in present):
         own = part[part["map"] == name]
-        curves = np.stack([_mean(rows[f"{kind}_correct"]) for _, rows in own.groupby("id")])
+        curves = np.stack(
+            [np.stack(rows[f"{kind}_correct"]) for _, rows in own.sort_values("id").groupby("seed")]
+        )
+        points = shares(names[2])
         mark = maps.look(name)
         line = {"color": mark["color"], "linestyle": mark["linestyle"], "linewidth": 1.3}
-        axes.plot(SHARES, curves.mean(0), label=maps.short(MAPS[name].label), **line)
+        axes.plot(points, curves.mean((0, 1)), label=maps.short(MAPS[name].label), **line)
         if name in BANDS:
-            lower, upper = bootstrap_interval(
-                curves, **options["bootstrap"], seed=seed_of(ENTRY.id, *names, name)
-            )
-            axes.fill_between(SHARES, lower, upper, color=mark["color"], alpha=0.15, linewidth=0)
+            lower, upper = mean_interval(curves, **options["bootstrap"], seed=seed_of(ENTRY.id, *names, name))
+            axes.fill_between(points, lower, upper, color=mark["color"], alpha=0.15, linewidth=0)
     axes.set_ylim(-0.03, 1.03)
     axes.tick_params(labelsize=7.5)
-
-
-def _mean(values):
-    return np.mean(np.stack(values.to_numpy()), axis=0)

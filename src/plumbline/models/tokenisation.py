@@ -208,22 +208,22 @@ def blocks(examples, size=BLOCK):
         yield block
 
 
-def block_range(examples, shard, where):
+def block_range(examples, shard, where, size=BLOCK):
     """(first, past the last) of the examples of one shard: whole blocks, and nearly as many as another shard has.
 
     examples    how many there are; shard: (its number, the number of shards), None: all are one's own.
-    where       named in the message.
+    where       named in the message; size: examples of a block.
 
     Raises PlumblineError where there are more shards than blocks.
     """
     number, shards = shard or (0, 1)
-    count = -(-examples // BLOCK)
+    count = -(-examples // size)
     if shards > max(count, 1):
         raise PlumblineError(
-            f"{where}: {examples} examples, in blocks of {BLOCK}, are too few for {shards} shards: set the run's `shards` to "
+            f"{where}: {examples} examples, in blocks of {size}, are too few for {shards} shards: set the run's `shards` to "
             f"{max(count, 1)} or less"
         )
-    first, last = (count * part // shards * BLOCK for part in (number, number + 1))
+    first, last = (count * part // shards * size for part in (number, number + 1))
     return first, min(last, examples)
 
 

@@ -1,7 +1,8 @@
 """Test accuracy of every image model, and its mean over training seeds.
 
 inputs: image_models (metrics.json of each). One seed: Wilson's interval over images; mean: Student's t over seeds. Unit:
-share of images, in [0, 1]. A model whose classes are not the data's has no accuracy.
+share of images, in [0, 1]. A model whose classes are not the data's has no accuracy. published_accuracy: of a checkpoint of
+others, which it has to reach (plumbline.models.published).
 """
 
 from ..collect import by_model, dataset_label, metrics_of
@@ -27,6 +28,7 @@ def rows(inputs, options):
         facts = [metrics_of(item) for item in sorted(items, key=lambda item: int(item["seed"]))]
         about = {"scale": options["scale"], "dataset": dataset, "model": model}
         about |= {key: facts[0][key] for key in ("architecture", "source", "parameters", "epochs")}
+        about["published_accuracy"] = facts[0].get("published_accuracy")
         if facts[0]["accuracy"] is None:
             seed = str(facts[0]["seed"])
             found.append(
@@ -35,7 +37,7 @@ def rows(inputs, options):
         else:
             found += [about | numbers for numbers in accuracies(facts, options["bootstrap"]["level"])]
     frame = pd.DataFrame(found)
-    for name in ("accuracy", "lower", "upper"):
+    for name in ("accuracy", "lower", "upper", "published_accuracy"):
         frame[name] = frame[name].astype(float) if name in frame else float("nan")
     return frame
 
@@ -46,7 +48,7 @@ def latex(frame, options, entry=ENTRY):
         [
             tex.escape(dataset_label(row.dataset)), tex.escape(row.model), tex.escape(row.architecture),
             tex.escape(row.source), str(row.parameters), row.seed, str(row.examples) if row.examples else "--",
-            tex.number(row.accuracy, row.lower, row.upper),
+            tex.number(row.accuracy, row.lower, row.upper), tex.number(row.published_accuracy),
         ]
         for row in frame.itertuples()
     ]  # fmt: skip
@@ -54,7 +56,7 @@ def latex(frame, options, entry=ENTRY):
     table = tex.table(
         caption=f"{entry.label}.",
         label=f"tab:{entry.id}",
-        columns=["Data", "Model", "Architecture", "Source", "Parameters", "Seed", "N", f"Accuracy {tex.ARROWS[1]}"],
+        columns=["Data", "Model", "Architecture", "Source", "Parameters", "Seed", "N", f"Accuracy {tex.ARROWS[1]}", "in print"],
         sections=[lines],
         notes=[
             tex.escape(f"Scale: {options['scale']}; N: test images; index and exponent: intervals, {intervals}."),

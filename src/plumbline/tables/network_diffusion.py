@@ -1,18 +1,23 @@
 """How good the maps of image models are, before and after network diffusion, with controls: perturbation curves and ink.
 
-inputs: patch_faithfulness (one file a seed), image_models. Each image is averaged over seeds first; the interval is a
-bootstrap over images. `difference` is the paired difference from another map (`against`): of a diffused map the
-same steps without the diffusion (`_normalised`), of the others the random control; its interval is a bootstrap over the same images. Unit of all metrics: a share, in
-[0, 1]; what they are stands in plumbline.faithfulness.patches. The diffusion is a reconstruction.
+inputs: patch_faithfulness (one file a seed), image_models. The interval is over images and, from two on, seeds. `difference` is the paired
+difference from another map (`against`): of a diffused map the same steps without the diffusion (`_normalised`), of the others
+the random control; `verdict` says whether it is better, worse or not told apart, after Holm's correction over the maps of one
+metric. `best` marks the maps that are not told apart from the one with the best mean, controls and published twins left out.
+Unit of all metrics: a share, in [0, 1]; what they are stands in plumbline.faithfulness.patches; `area`: not divided by the range
+of the shares. The diffusion is a reconstruction.
 """
 
+import numpy as np
+
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
-from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seed_rows, seeds_of
+from ..collect import by_model, dataset_label, metrics_of, provenance, seed_rows, seeds_of
+from ..faithfulness.patches import shares
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
+from ..stats import all_pairs, mean_interval, paired_differences, told_apart, verdict
 from . import latex as tex
-from .published import entries_of
+from .published import entries_of, in_print
 
 ENTRY = Output(
     id="network_diffusion",
@@ -32,6 +37,11 @@ METRICS = {
     "ink_pointing": ("highest score on ink", 1),
 }
 SHOWN = ("positive_auc", "negative_auc", "ink_precision", "ink_pointing")
+KEYS = ["dataset", "model", "protocol", "fill"]
+PROTOCOLS = {
+    "patches": "patches set to {fill}, 0 to 90% of them",
+    "chefer": "pixels set to black, 10 to 90% of them",
+}
 
 
 def against(name):
@@ -42,8 +52,14 @@ def against(name):
     return "random"
 
 
+def interval_text(level, seeds):
+    """How intervals were made."""
+    over = "images and seeds" if len(seeds.split()) > 1 else "images"
+    return f"{100 * level:g}% over {over}"
+
+
 def rows(inputs, options):
-    """One row a data set, model, fill, map and metric; options: scale, bootstrap."""
+    """One row a data set, model, protocol, fill, map and metric; options: scale, bootstrap."""
     import pandas as pd
 
     models = by_model(inputs["image_models"])
@@ -53,139 +69,174 @@ def rows(inputs, options):
         frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": interval_text(options),
+            "seeds": seeds_of(items), "interval": interval_text(options["bootstrap"]["level"], seeds_of(items)),
         }  # fmt: skip
         published = entries_of(ENTRY.id, dataset, facts)
-        for fill, part in frame.groupby("fill", sort=False):
+        for (protocol, fill), part in frame.groupby(["protocol", "fill"], sort=False):
             for metric in METRICS:
                 if metric in part and part[metric].notna().any():
                     found += [
-                        {**about, "fill": fill, "metric": metric, **row, **_published(published, metric, row["map"])}
-                        for row in _metric(part, metric, options, (dataset, model, fill))
+                        {
+                            **about, "protocol": protocol, "fill": fill, "metric": metric, **row,
+                            **_published(published, protocol, metric, row["map"]),
+                        }
+                        for row in _metric(part, metric, options, (dataset, model, protocol, fill))
                     ]  # fmt: skip
     return pd.DataFrame(found)
 
 
+def cells_of(part, value, names):
+    """Cells (seeds, images, maps) of a column, in double precision, of the images that all seeds and maps have."""
+    wide = part.astype({value: float}).pivot(index=["seed", "id"], columns="map", values=value)[names]
+    cells = np.stack([group.to_numpy() for _, group in wide.groupby(level="seed")])
+    return cells[:, ~np.isnan(cells).any(axis=(0, 2))]
+
+
 def _metric(part, metric, options, names):
     """One row a map of one metric."""
-    # In double precision: single would be summed in single.
-    values = part.astype({metric: float}).pivot_table(index="id", columns="map", values=metric)
-    order = [name for name in MAPS if name in values]
-    values = values[order].dropna()
+    level = options["bootstrap"]["level"]
+    present = set(part["map"])
+    order = [name for name in MAPS if name in present]
+    cells = cells_of(part, metric, order)
+    means = cells.mean((0, 1))
     # One seed for all metrics: the same images are drawn.
-    settings = {**options["bootstrap"], "seed": seed_of(ENTRY.id, *names)}
-    lower, upper = bootstrap_interval(values.to_numpy(), **settings)
+    lower, upper = mean_interval(cells, **options["bootstrap"], seed=seed_of(ENTRY.id, *names))
     twins = [against(name) for name in order]
-    gaps = values.to_numpy() - values[twins].to_numpy()
-    gap_lower, gap_upper = bootstrap_interval(gaps, **settings)
+    gaps = cells - cells[..., [order.index(name) for name in twins]]
+    # Each beside nothing: so all comparisons are one family.
+    found = paired_differences(
+        np.concatenate([np.zeros_like(gaps[..., :1]), gaps], -1), reference=0, level=level
+    )
     _, direction = METRICS[metric]
-    best = max((direction * values[name].mean() for name in order if not MAPS[name].control), default=None)
+    competing = [place for place, name in enumerate(order) if MAPS[name].readout]
+    best = _not_worse(direction * cells[..., competing], level)
+    best = {order[competing[place]] for place in best}
+    tied = part.groupby("map")["tied"].mean()
+    points = shares(names[2])
     for place, name in enumerate(order):
-        entry = MAPS[name]
-        mean = values[name].mean()
+        entry, own = MAPS[name], twins[place] == name
+        ends = (found.lower[place + 1], found.upper[place + 1])
+        apart = found.adjusted[place + 1] <= 1 - level
+        signed = sorted(direction * end for end in ends) if apart else (np.nan, np.nan)
         yield {
             "map": name, "label": entry.label, "control": entry.control, "published_definition": entry.published,
-            "reconstruction": entry.diffused, "mean": mean, "lower": lower[place], "upper": upper[place],
-            "direction": "higher" if direction > 0 else "lower", "examples": len(values),
-            "best": not entry.control and direction * mean == best,
-            "against": twins[place] if twins[place] != name else None,
-            "difference": gaps[:, place].mean(), "difference_lower": gap_lower[place],
-            "difference_upper": gap_upper[place],
+            "reconstruction": entry.diffused, "tied": tied[name], "mean": means[place], "lower": lower[place],
+            "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
+            "area": means[place] * (points[-1] - points[0]) if metric.endswith("_auc") else np.nan,
+            "examples": cells.shape[1], "best": name in best, "against": None if own else twins[place],
+            "difference": np.nan if own else gaps[..., place].mean(),
+            "difference_lower": np.nan if own else ends[0], "difference_upper": np.nan if own else ends[1],
+            "adjusted_p": np.nan if own else found.adjusted[place + 1],
+            "verdict": None if own else verdict(*signed),
         }  # fmt: skip
 
 
-def _published(entries, metric, name):
-    """The published number of a metric and map, a share; None where there is none."""
+def _not_worse(cells, level):
+    """Places of the columns that are not told apart from the one with the highest mean."""
+    best = int(cells.mean((0, 1)).argmax())
+    if cells.shape[2] == 1 or cells.shape[1] < 2:
+        return {best}
+    apart = told_apart(all_pairs(cells, level=level), level=level)
+    return {place for place in range(cells.shape[2]) if place == best or apart[best, place] == 0}
+
+
+def _published(entries, protocol, metric, name):
+    """The published number of a metric and map, a share, and what it is worth beside ours; None where there is none."""
+    nothing = dict.fromkeys(
+        ("published_value", "published_checkpoint", "published_verdict", "published_why", "published_source")
+    )
+    if metric not in ("positive_auc", "negative_auc"):
+        return nothing
     for entry in entries:
-        pair = entry["values"].get(name)
-        if pair and metric in ("positive_auc", "negative_auc"):
-            value = pair[metric == "negative_auc"] / 100
-            return {"published_value": value, "published_source": entry["source"]}
-    return {"published_value": None, "published_source": None}
+        if entry["protocol"] != protocol or name not in entry["values"]:
+            continue
+        reasons = ["another checkpoint"] if entry["checkpoint"] == "other" else []
+        return {
+            "published_value": entry["values"][name][metric == "negative_auc"] / 100,
+            "published_checkpoint": entry["checkpoint"],
+            "published_verdict": "not comparable",
+            "published_why": "; ".join([*reasons, entry["unknown"]]),
+            "published_source": entry["source"],
+        }
+    return nothing
 
 
 def summary(frame):
-    """What the numbers say of the claim that diffusion makes better maps, in plain words, a model and fill after the other."""
+    """What the numbers say of the claim that diffusion makes better maps, in plain words, a model and protocol after the other."""
     said = []
-    for (dataset, model, fill), part in frame.groupby(["dataset", "model", "fill"], sort=False):
+    for (dataset, model, protocol, fill), part in frame.groupby(KEYS, sort=False):
         cells = part.set_index(["map", "metric"])
         positive, negative = (
-            _verdict(cells.loc[("rollout_diffused", metric)]) for metric in ("positive_auc", "negative_auc")
+            _said(cells.loc[("rollout_diffused", metric)]) for metric in ("positive_auc", "negative_auc")
         )
         said.append(
-            f"{dataset_label(dataset)}, {model}, patches set to {fill}: beside the same steps without it, the diffusion of the "
-            f"rollout {positive} with the relevant patches first and {negative} with the irrelevant ones first."
+            f"{dataset_label(dataset)}, {model}, {PROTOCOLS[protocol].format(fill=fill)}: beside the same steps without it, the "
+            f"diffusion of the rollout is {positive} with the relevant ones first and {negative} with the irrelevant ones first."
         )
-        rivals = [
-            MAPS[name].label.lower()
-            for name in ("rollout_normalised", "gradient_x_input", "centre")
-            if _ahead(cells, name, "rollout_diffused")
-        ]
-        if rivals:
-            said.append(
-                f"Without diffusion, with better means than diffused rollout both ways: {', '.join(rivals)}."
-            )
+        worse = [
+            MAPS[name].label
+            for name in dict.fromkeys(part["map"])
+            if MAPS[name].readout and cells.loc[(name, "positive_auc"), "against"] == "random"
+            and cells.loc[(name, "positive_auc"), "verdict"] == "worse"
+        ]  # fmt: skip
+        if worse:
+            said.append(f"Worse than random with the relevant ones first: {', '.join(worse)}.")
     return " ".join(said)
 
 
-def _verdict(row):
-    """How a paired difference is to be read."""
-    text = f"({row['difference']:+.3f} [{row['difference_lower']:+.3f}, {row['difference_upper']:+.3f}])"
-    if row["difference_lower"] <= 0 <= row["difference_upper"]:
-        return f"makes no difference that these images show {text}"
-    helps = (row["difference"] > 0) == (row["direction"] == "higher")
-    return f"{'helps' if helps else 'harms'} {text}"
-
-
-def _ahead(cells, name, other):
-    """Whether one map's means beat another's in both directions."""
-    gap = {
-        metric: cells.loc[(name, metric), "mean"] - cells.loc[(other, metric), "mean"]
-        for metric in ("positive_auc", "negative_auc")
-    }
-    return gap["positive_auc"] < 0 < gap["negative_auc"]
+def _said(row):
+    """A paired difference in words, with its interval."""
+    ends = f"{row['difference']:+.3f} [{row['difference_lower']:+.3f}, {row['difference_upper']:+.3f}]"
+    return f"{row['verdict']} ({ends})"
 
 
 def latex(frame, options):
-    """The table as LaTeX, one a data set, model and fill; the plain summary stands in the caption."""
-    tables = [
-        _table(key, part, options) for key, part in frame.groupby(["dataset", "model", "fill"], sort=False)
-    ]
+    """The table as LaTeX, one a data set, model, protocol and fill; the plain summary stands in the caption."""
+    tables = [_table(key, part, options) for key, part in frame.groupby(KEYS, sort=False)]
     return tex.document(ENTRY.label, tables, options)
 
 
 def _table(key, part, options):
-    dataset, model, fill = key
+    dataset, model, protocol, fill = key
     cells = part.set_index(["map", "metric"])
     shown = [metric for metric in SHOWN if metric in set(part["metric"])]
     printed = bool(part["published_value"].notna().any())
     sections = [[], [], []]
     for name in dict.fromkeys(part["map"]):
         entry = MAPS[name]
-        line = [tex.escape(entry.label)]
+        line = [tex.escape(entry.label), tex.number(cells.loc[(name, shown[0]), "tied"], digits=2)]
         for metric in shown:
             row = cells.loc[(name, metric)]
             line.append(tex.number(row["mean"], row["lower"], row["upper"], bold=row["best"]))
             if printed and metric in SHOWN[:2]:
                 line.append(tex.number(row["published_value"]))
         sections[2 if entry.control else int(entry.diffused)].append(line)
-    columns = ["Map"]
+    columns = ["Map", "tied"]
     for metric in shown:
         heading, direction = METRICS[metric]
         columns.append(f"{heading} {tex.ARROWS[direction]}")
         columns += ["in print"] * (printed and metric in SHOWN[:2])
+    described = PROTOCOLS[protocol].format(fill=fill)
+    points = shares(protocol)
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-        f"Patches set to {tex.escape(fill)}, 0 to 90\\% of them; bold: the best that is no control. Second part: "
-        f"{tex.escape(RECONSTRUCTION)}. Index and exponent: the interval's ends.",
+        tex.escape(
+            provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0], interval=False)
+        ),
+        tex.escape(
+            f"Intervals: {part['interval'].iloc[0]}, as index and exponent. Protocol {protocol}: {described}; "
+        )
+        + f"AUC: area over the range of the shares; not divided by it, {points[-1] - points[0]:.1f} times that. "
+        + "Bold: not told apart from the best (paired, Holm), controls and published definitions left out; tied: share of "
+        f"patches whose score another has. Second part: {tex.escape(RECONSTRUCTION)}.",
         tex.command_note(options),
     ]
     if printed:
-        notes.insert(2, tex.escape(f"In print: {part['published_source'].dropna().iloc[0]}."))
+        rows_ = part.dropna(subset="published_value")
+        notes.insert(2, tex.escape(f"{in_print(rows_)} {rows_['published_why'].iloc[0]}."))
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}. In plain words: "
         + tex.escape(summary(part)),
-        label=f"tab:{ENTRY.id}:{dataset}:{model}:{fill}",
+        label=f"tab:{ENTRY.id}:{dataset}:{model}:{protocol}:{fill}",
         columns=columns,
         sections=[section for section in sections if section],
         notes=notes,
