@@ -439,13 +439,6 @@ def test_transformer_maps_rederived():
             for layer in reversed(chosen):
                 row = row @ layer[image]
             np.testing.assert_allclose(found[name][image].numpy(), row[1:], rtol=1e-10)
-    divided = np.eye(17)
-    for layer in layers:
-        divided = layer[0] / layer[0].sum(-1, keepdims=True) @ divided
-    order = np.argsort(-divided[0, 1:])
-    assert list(order) != list(
-        np.argsort(-found["attribution"][0].numpy())
-    )  # the division changes the ranking
     product = np.eye(17)
     for attention in attentions:
         mean = attention[0].detach().numpy().mean(0) + np.eye(17)
@@ -518,8 +511,8 @@ def test_vit_cifar10_is_run(tmp_path):
         weights = {name: arrays_of[name].astype(np.float64) for name in arrays_of.files}
     for image in range(3):
         attention, wanted = numpy_vit(weights, ready[image].double().numpy(), heads=4)
-        np.testing.assert_allclose(found[image].numpy(), wanted, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(trace[-1][1][image, -1].numpy(), attention, atol=1e-5)
+        np.testing.assert_allclose(found[image].detach().numpy(), wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(trace[-1][1][image, -1].detach().numpy(), attention, atol=1e-5)
     about, maps, _ = image_maps.compute(model, ready, start_layer=0, alpha=0.9, seeds=[0, 1, 2])
     assert about["target"].tolist() == found.argmax(1).tolist()
     assert set(maps) == set(image_maps.maps_of("vit")) and all(
@@ -705,7 +698,7 @@ def test_tied_patches_go_in_random_orders(trained):
             tied = np.mean([scores.count(score) > 1 for score in scores])
             assert found.loc[(row.Index, name, "patches", "mean"), "tied"] == pytest.approx(tied)
     clamped = [name for name in names if (np.stack(maps[f"scores_{name}"]) == 0).sum(1).max() > 1]
-    assert clamped and all(name.endswith("_published") for name in clamped)
+    assert "rollout_published" in clamped and "rollout" not in clamped
 
 
 def test_ties_have_no_silent_order():

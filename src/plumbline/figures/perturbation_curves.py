@@ -78,6 +78,7 @@ def _panel(axes, part, kind, options, names):
         axes.plot(points, curves.mean((0, 1)), label=maps.short(MAPS[name].label), **line)
         if name in BANDS:
             lower, upper = mean_interval(curves, **options["bootstrap"], seed=seed_of(ENTRY.id, *names, name))
+            lower, upper = np.clip(lower, 0, 1), np.clip(upper, 0, 1)
             axes.fill_between(points, lower, upper, color=mark["color"], alpha=0.15, linewidth=0)
     axes.set_ylim(-0.03, 1.03)
     axes.tick_params(labelsize=7.5)

@@ -101,6 +101,7 @@ def _metric(part, metric, options, names):
     means = cells.mean((0, 1))
     # One seed for all metrics: the same images are drawn.
     lower, upper = mean_interval(cells, **options["bootstrap"], seed=seed_of(ENTRY.id, *names))
+    lower, upper = np.clip(lower, 0, 1), np.clip(upper, 0, 1)  # Student's t knows no bounds; a share has some
     twins = [against(name) for name in order]
     gaps = cells - cells[..., [order.index(name) for name in twins]]
     # Each beside nothing: so all comparisons are one family.
