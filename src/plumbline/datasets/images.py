@@ -69,9 +69,8 @@ def read_idx(path):
     Raises PlumblineError for a file of another kind, or of another length than its header says.
     """
     import gzip
-    import zlib
-
     import math
+    import zlib
 
     import numpy as np
 

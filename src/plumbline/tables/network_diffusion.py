@@ -15,7 +15,7 @@ from ..collect import by_model, dataset_label, metrics_of, provenance, seed_rows
 from ..faithfulness.patches import shares
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import all_pairs, mean_interval, paired_differences, told_apart, verdict
+from ..stats import holm, mean_interval, paired_differences, verdict
 from . import latex as tex
 from .published import entries_of, in_print
 
@@ -137,8 +137,14 @@ def _not_worse(cells, level):
     best = int(cells.mean((0, 1)).argmax())
     if cells.shape[2] == 1 or cells.shape[1] < 2:
         return {best}
-    apart = told_apart(all_pairs(cells, level=level), level=level)
-    return {place for place in range(cells.shape[2]) if place == best or apart[best, place] == 0}
+    columns = range(cells.shape[2])
+    p = np.stack([paired_differences(cells, reference=place, level=level).p for place in columns])
+    # The best is chosen by these numbers, so the correction is over all pairs.
+    pairs = np.triu_indices(len(columns), 1)
+    adjusted = np.ones_like(p)
+    adjusted[pairs] = holm(p[pairs])
+    apart = np.minimum(adjusted, adjusted.T) <= 1 - level
+    return {place for place in columns if not apart[best, place]}
 
 
 def _published(entries, protocol, metric, name):
