@@ -85,7 +85,9 @@ def test_sigmoid_models_have_gradients(kind, target):
 
 
 @pytest.mark.parametrize(("kind", "target"), CASES)
-def test_sigmoid_models_have_blank_outs(kind, target):
+def test_sigmoid_models_have_blank_outs_and_curves(kind, target):
+    from plumbline.faithfulness import curves
+
     model, probability = sigmoid_model(kind)
     ids, _, _ = small_batch("bert", lengths=(8,))
 
@@ -102,6 +104,19 @@ def test_sigmoid_models_have_blank_outs(kind, target):
         found = scores_of(model, ids, None, readout, target=target)
         np.testing.assert_allclose(found[0], want, atol=1e-6)
     assert max(want) > 1e-3
+    scores = torch.tensor([[0, 6, 5, 4, 3, 2, 1, 0]])
+    (curve,) = curves(
+        model,
+        ids,
+        None,
+        scores,
+        protocol="published_steps",
+        kind="comp",
+        tokenizer_ids=TOKENIZER_IDS,
+        target=target,
+    )
+    deleted = [chance(torch.cat([ids[:, :1], ids[:, 1 + count :]], 1)) for count in range(7)]
+    np.testing.assert_allclose(curve, np.minimum.accumulate(deleted), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["one_logit", "multi_label"])
@@ -343,7 +358,7 @@ OUT_OF_RANGE = [
 ]
 
 
-@pytest.mark.parametrize("what", ["attribute"])
+@pytest.mark.parametrize("what", ["attribute", "curves"])
 @pytest.mark.parametrize(("change", "text"), OUT_OF_RANGE)
 def test_arguments_out_of_range(what, change, text):
     from plumbline.faithfulness import curves
@@ -384,6 +399,8 @@ def test_agreement_has_two_targets():
         ("selective_rollout", {"threshold": -1}, "threshold"),
         ("selective_rollout", {"threshold": float("nan")}, "threshold"),
         ("selective_rollout_scaled", {"scaled_threshold": "half"}, "scaled_threshold"),
+        ("ig_mean", {"steps": 0}, "steps"),
+        ("ig_mean", {"steps": "many"}, "steps"),
         ("alti", {"ddof": 0.5}, "ddof"),
         ("alti", {"ddof": 2}, "ddof"),
         ("oracle", {"rationale": torch.ones(1, 3)}, "rationale"),
@@ -627,3 +644,94 @@ def test_models_of_one_segment(architecture):
     torch.testing.assert_close(
         attribute(model, **none), attribute(model, pairs["input_ids"], pairs["attention_mask"])
     )
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["comp", "suff"])
+@pytest.mark.parametrize("known", [True, False])
+def test_curves_of_pairs(architecture, kind, known):
+    """By hand: separators stay, token types go with their tokens."""
+    from plumbline.faithfulness import curves
+
+    more = {"type_vocab_size": 1} if architecture == "roberta" else {}
+    model, pairs = small_model(architecture, layers=2, **more), small_pairs(architecture)
+    if architecture == "roberta":
+        pairs["token_type_ids"] = torch.zeros_like(pairs["token_type_ids"])
+    scores = torch.tensor([[9, 1, 5, 3, 9, 4, 2, 9], [9, 2, 9, 3, 1, 9, 0, 0]], dtype=torch.bfloat16)
+    found = curves(
+        model, **pairs, scores=scores, protocol="standard", kind=kind, target=[1, 0],
+        tokenizer_ids=special_ids_of(architecture) if known else None,
+    )  # fmt: skip
+    for row, (places, target) in enumerate((([2, 5, 3, 6, 1], 1), ([3, 1, 4], 0))):
+        length = int(pairs["attention_mask"][row].sum())
+        want = []
+        for share in (0, 0.01, 0.05, 0.1, 0.2, 0.5):
+            count = int(np.ceil(share * len(places)))
+            gone = places[:count] if kind == "comp" else places[count:]
+            kept = [place for place in range(length) if place not in gone]
+            text = {name: pairs[name][row : row + 1, kept] for name in ("input_ids", "token_type_ids")}
+            with torch.no_grad():
+                want.append(model(**text).logits.softmax(-1)[0, target].item())
+        np.testing.assert_allclose(found[row], want, atol=1e-5)
+
+
+def test_masking_curves_of_pairs_keep_their_segments():
+    from plumbline.faithfulness import curves
+
+    model, pairs = small_model("bert", layers=2), small_pairs()
+    (curve, _) = curves(
+        model,
+        **pairs,
+        scores=torch.rand(2, 8),
+        protocol="mask",
+        kind="suff",
+        target=1,
+        tokenizer_ids=TOKENIZER_IDS,
+    )
+    text = {name: pairs[name][:1].clone() for name in pairs}
+    text["input_ids"][0, [1, 2, 3, 5, 6]] = TOKENIZER_IDS["mask"]
+    with torch.no_grad():
+        assert curve[0].item() == pytest.approx(model(**text).logits.softmax(-1)[0, 1].item(), abs=1e-6)
+
+
+def test_comp_and_suff_have_their_own_full_probability():
+    from plumbline.faithfulness import comp_suff, curves
+
+    model, (ids, mask, _) = small_model("bert", layers=2), small_batch("bert", lengths=(9, 12, 5))
+    scores = torch.from_numpy(np.random.default_rng(0).random(ids.shape))
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    full = logits.softmax(-1).max(-1).values
+    for protocol, points in (("standard", 5), ("mask", 9)):
+        comp, suff = comp_suff(model, ids, mask, scores, protocol=protocol, tokenizer_ids=TOKENIZER_IDS)
+        for kind, values in (("comp", comp), ("suff", suff)):
+            found = curves(
+                model, ids, mask, scores, protocol=protocol, kind=kind, tokenizer_ids=TOKENIZER_IDS
+            )
+            want = [(p - curve[1:]).sum() / points for p, curve in zip(full, found, strict=True)]
+            torch.testing.assert_close(values, torch.stack(want), rtol=1e-4, atol=1e-6)
+    assert comp_suff(model, ids, mask, scores).suff.shape == (3,)
+    refused(comp_suff, model, ids, mask, scores, protocol="published_steps", match="curve only")
+    refused(comp_suff, model, ids, mask, scores, protocol="mask", match="'mask' token: give tokenizer_ids")
+    refused(comp_suff, model, ids, mask, scores, protocol="standrad", match="did you mean 'standard'")
+
+
+@pytest.mark.parametrize(
+    ("curves", "full", "text"),
+    [
+        ([[0.9, 0.5]], [0.9, 0.8], "one to one"),
+        ([], [], "row of probabilities|one to one"),
+        ([[0.9, float("nan")]], [0.9], "curve 0 is not finite"),
+        ([[0.9, 1.5]], [0.9], "from 0 to 1"),
+        ([[0.9, 0.5]], [7], "from 0 to 1"),
+        ([[0.9]], [0.9], "not finite"),
+        ([0.9], [0.9], "row of probabilities"),
+        ("curves", [0.9], "list of them"),
+        (None, [0.9], "list of them"),
+        ([[0.9, 0.5]], None, "full_probability must hold numbers"),
+    ],
+)
+def test_areas_of_what_is_no_curve(curves, full, text):
+    from plumbline.faithfulness import aopc
+
+    refused(aopc, curves, full, "standard", match=text)

@@ -179,6 +179,17 @@ class Batch:
         return self._tokenizer_ids[name]
 
     @property
+    def pad(self):
+        """The id of padding: the one given, else the model's own."""
+        own = getattr(self.model.config, "pad_token_id", None)
+        return self._tokenizer_ids.get("pad", 0 if own is None else own)
+
+    @property
+    def class_and_separator(self):
+        """The ids of the class token and of the separator, as far as they are given."""
+        return {self._tokenizer_ids[name] for name in ("cls", "sep") if name in self._tokenizer_ids}
+
+    @property
     def seed(self):
         """int64 (batch,), one seed an example."""
         if self._seed is None:

@@ -41,7 +41,7 @@ def compute(batch, readouts):
             masked[place] = batch.special("mask")
             variants.append(passes.add(masked, position, types))
         numbers.append(variants)
-    logits = passes.run(batch.model, batch.special("pad"))
+    logits = passes.run(batch.model, batch.pad)
     rows = {readout: [] for readout in readouts}
     for variants, target in zip(numbers, batch.target.tolist(), strict=True):
         read, classes = logits[variants], torch.full((len(variants),), target)

@@ -6,6 +6,7 @@ the published protocols: Ferrando et al. 2022, reference code (specs: ALTI, sect
 """
 
 import importlib
+from typing import NamedTuple
 
 from ..errors import PlumblineError
 from ..registry import discover
@@ -27,7 +28,8 @@ def curves(
     *,
     protocol,
     kind,
-    tokenizer_ids,
+    tokenizer_ids=None,
+    token_type_ids=None,
     position=None,
     target=None,
     cap=30,
@@ -35,11 +37,12 @@ def curves(
 ):
     """Perturbation curves, one an example.
 
-    model, input_ids, attention_mask, position, target: see `plumbline.attribution.attribute`.
+    model, input_ids, attention_mask, token_type_ids, position, target: see `plumbline.attribution.attribute`.
     scores         real numbers (batch, n), higher = more important. Tied tokens are taken in a random order, and the curve is
-                   the mean over `ranking.DRAWS` such orders.
+                   the mean over `ranking.DRAWS` such orders. Special tokens (`ranking.special`) are no candidates.
     protocol       an id of `PROTOCOLS`; kind 'comp' or 'suff'.
-    tokenizer_ids  mapping with pad and, for the mask protocol, mask.
+    tokenizer_ids  mapping with mask for a protocol that masks; cls and sep say which tokens are special, None: the first and
+                   the last one's ids; pad: the model's own where it is left out.
     cap            published_steps: number of points at most.
     seed           of those orders: one number, or int64 (batch,), one an example; None: from the example's token ids alone,
                    so that neither the batch nor the time of the call changes anything.
@@ -48,66 +51,143 @@ def curves(
     for comp, the special tokens alone for suff. Raises PlumblineError as `attribute` does, and for scores of another
     shape or that are not finite real numbers.
     """
+    _check_kind(kind)
+    return _perturbed(
+        model, input_ids, attention_mask, scores, protocol, [kind], cap, token_type_ids=token_type_ids,
+        tokenizer_ids=tokenizer_ids, position=position, target=target, seed=seed,
+    )[0][kind]  # fmt: skip
+
+
+class CompSuff(NamedTuple):
+    """Comprehensiveness and sufficiency of every example, float32 (batch,): higher, respectively lower, is better."""
+
+    comp: object
+    suff: object
+
+
+def comp_suff(
+    model,
+    input_ids,
+    attention_mask,
+    scores,
+    *,
+    protocol="standard",
+    tokenizer_ids=None,
+    token_type_ids=None,
+    position=None,
+    target=None,
+    seed=None,
+):
+    """Comprehensiveness and sufficiency (DeYoung et al. 2020, eqs. 1-3), one of each an example.
+
+    Both are areas between the example's own probability on the full text and a curve, `aopc`; the full text's is not what a
+    suff curve begins with. The arguments are those of `curves`. Returns a `CompSuff`, (comp, suff). Raises PlumblineError as
+    `curves` does, and for a protocol without a score.
+    """
+    if not PROTOCOLS[protocol].scored:
+        raise _no_score(protocol)
+    found, full = _perturbed(
+        model, input_ids, attention_mask, scores, protocol, KINDS, 30, token_type_ids=token_type_ids,
+        tokenizer_ids=tokenizer_ids, position=position, target=target, seed=seed,
+    )  # fmt: skip
+    return CompSuff(*(aopc(found[kind], full, protocol) for kind in KINDS))
+
+
+def _perturbed(model, input_ids, attention_mask, scores, protocol, kinds, cap, *, seed, **inputs):
+    """(kind -> curves of the examples, probability of the explained class on the full texts (batch,))."""
+    import torch
+
+    from ..arrays import whole
     from ..attribution.batch import Batch
+    from ..models.encoders import predicted_class
     from ..models.inference import Passes
     from ..seeds import seed_of
     from .perturbation import Request, orders, probabilities
-    from .ranking import real
+    from .ranking import real, special
 
-    batch = Batch(
-        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
-    )  # fmt: skip
-    _check_kind(kind)
+    entry = PROTOCOLS[protocol]  # an unknown one is said first
+    cap = whole(cap, "cap", low=1)
     scores = real(scores)
-    if scores.shape != tuple(input_ids.shape):
-        raise PlumblineError(
-            f"scores are {scores.shape}, input_ids {tuple(input_ids.shape)}: give one score a token"
-        )
-    protocol_module(protocol)  # an unknown one is said first
-    passes, requests = Passes(PROTOCOLS[protocol].precision), []
-    positions = batch.position.tolist()
-    sequences = batch.sequences()
-    seeds = [seed_of("ties", *ids) for ids in sequences] if seed is None else batch.seed.tolist()
-    for ids, row, place, draw in zip(sequences, scores, positions, seeds, strict=True):
-        about = {"position": place, "agreement": batch.agreement}
-        request = Request(
-            ids, orders(row[: len(ids)], **about, seed=draw)[0], protocol, kind, **about,
-            mask_id=tokenizer_ids.get("mask"), cap=cap,
-        )  # fmt: skip
-        requests.append(request.add_to(passes))
-    targets = batch.target.tolist() if target is not None else None
-    full = None
-    if targets is None:
-        full = [passes.add(ids, place) for ids, place in zip(sequences, positions, strict=True)]
-    logits = passes.run(model, tokenizer_ids["pad"])
-    if targets is None:
-        targets = [_predicted(logits[number]) for number in full]
-    return [
-        request.curve(probabilities(logits[request.numbers], target))
-        for request, target in zip(requests, targets, strict=True)
-    ]
+    with torch.inference_mode(False):
+        batch = Batch(model, input_ids, attention_mask, seed=seed, **inputs)
+        if scores.shape != tuple(batch.input_ids.shape):
+            raise PlumblineError(
+                f"scores are {scores.shape}, input_ids {tuple(batch.input_ids.shape)}: give one score a token"
+            )
+        mask_id = batch.special("mask") if entry.removal == "mask" else None
+        passes, requests, full = Passes(entry.precision), {kind: [] for kind in kinds}, []
+        sequences = batch.sequences()
+        seeds = [seed_of("ties", *ids) for ids in sequences] if seed is None else batch.seed.tolist()
+        examples = zip(sequences, batch.segments(), scores, batch.position.tolist(), seeds, strict=True)
+        for ids, types, row, place, draw in examples:
+            about = {"position": place, "agreement": batch.agreement}
+            fixed = special(ids, batch.class_and_separator)
+            found, _ = orders(row[: len(ids)], **about, fixed=fixed, seed=draw)
+            full.append(passes.add(ids, place, types))
+            for kind in kinds:
+                request = Request(ids, found, protocol, kind, **about, types=types, mask_id=mask_id, cap=cap)
+                requests[kind].append(request.add_to(passes))
+        logits = passes.run(model, batch.pad)
+        targets = predicted_class(logits[full]) if inputs["target"] is None else batch.target.cpu()
 
+        def chances(numbers, target):
+            return probabilities(logits[numbers], int(target), multi_label=batch.multi_label)
 
-def _predicted(logits):
-    """argmax over classes; one logit (agreement): 1 when its sigmoid is at least 0.5."""
-    return int(logits[0] >= 0) if len(logits) == 1 else int(logits.argmax())
+        return {
+            kind: [
+                request.curve(chances(request.numbers, target))
+                for request, target in zip(requests[kind], targets, strict=True)
+            ]
+            for kind in kinds
+        }, torch.cat([chances([number], target) for number, target in zip(full, targets, strict=True)])
 
 
 def _check_kind(kind):
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise PlumblineError(f"unknown kind '{kind}': 'comp' or 'suff'")
 
 
 def aopc(curves, full_probability, protocol):
     """Area over the perturbation curve, one score an example: float32 (examples,).
 
-    curves: as returned by `curves`; full_probability (examples,): probability on the full text. The same sign
+    curves: as returned by `curves`; full_probability (examples,): probability on the full text, which a suff curve does not hold
+    (`comp_suff` takes both together). The same sign
     for both kinds: comp higher is better, suff lower is better. PlumblineError for a protocol without score.
     """
     import torch
 
-    module = protocol_module(protocol)
-    if not PROTOCOLS[protocol].scored:
-        raise PlumblineError(f"protocol '{protocol}' is a curve only: it has no score")
-    full = torch.as_tensor(full_probability, dtype=torch.float32)
-    return torch.stack([module.score(p - curve[1:]) for curve, p in zip(curves, full, strict=True)])
+    from ..arrays import floating
+
+    entry, module = PROTOCOLS[protocol], protocol_module(protocol)
+    if not entry.scored:
+        raise _no_score(protocol)
+    if isinstance(curves, str | bytes) or not hasattr(curves, "__len__"):
+        raise PlumblineError(
+            f"curves must be a list of them, as `curves` returns, not a {type(curves).__name__}"
+        )
+    curves = [_chances(curve, f"curve {row}") for row, curve in enumerate(curves)]
+    full = _chances(full_probability, "full_probability")
+    if len(full) != len(curves) or not len(curves):
+        raise PlumblineError(
+            f"full_probability has {len(full)} examples, curves have {len(curves)}: give one to one"
+        )
+    found = torch.stack([module.score(p - curve[1:]) for curve, p in zip(curves, full, strict=True)])
+    return floating(found, f"the score by protocol '{protocol}' of a curve of one point")
+
+
+def _chances(values, name):
+    """Probabilities as a float32 tensor (n,)."""
+    from ..arrays import finite
+
+    found = finite(values, name).float()
+    if found.dim() != 1 or not len(found):
+        raise PlumblineError(f"{name} must be a row of probabilities, not of shape {tuple(found.shape)}")
+    if (found < 0).any() or (found > 1 + 1e-6).any():
+        raise PlumblineError(
+            f"{name} holds {found[(found < 0) | (found > 1)][0].item():g}: a probability is from 0 to 1"
+        )
+    return found
+
+
+def _no_score(protocol):
+    return PlumblineError(f"protocol '{protocol}' is a curve only: it has no score")

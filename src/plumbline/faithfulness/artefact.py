@@ -6,13 +6,13 @@ from dataclasses import asdict
 import numpy as np
 
 from ..artefacts import open_rows, rows_writer, stream_records, write_json
-from ..models.encoders import is_agreement, load
+from ..models.encoders import is_agreement, is_multi_label, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
 from ..models.tokenisation import block_range, blocks, special_ids
 from ..seeds import seed_of
 from ..work import Work
-from . import KINDS, PROTOCOLS, aopc
+from . import KINDS, PROTOCOLS, aopc, ranking
 from .perturbation import Request, orders, probabilities
 
 
@@ -53,6 +53,8 @@ def write_faithfulness(
     uncut = sum(not row["cut"] for row in stream_records(attributions, ["cut"], stop=first))
     wanted = sorted({f"scores_{readout}" for entry in protocols for readout in entry["readouts"]})
     names = ["id", "input_ids", "target", "position", "cut", *wanted]
+    if "token_type_ids" in open_rows(attributions).schema_arrow.names:  # of pairs
+        names.append("token_type_ids")
     precisions = sorted({_precision(entry) for entry in protocols})
     done = Work()
     with rows_writer(output, kind="faithfulness") as write:
@@ -63,13 +65,16 @@ def write_faithfulness(
                 number = math.inf if row["cut"] else uncut
                 uncut += not row["cut"]
                 ids = np.array(row["input_ids"], dtype=np.int64)
-                full = {precision: passes[precision].add(ids, row["position"]) for precision in precisions}
+                types = np.array(row["token_type_ids"], dtype=np.int64) if "token_type_ids" in row else None
+                full = {
+                    precision: passes[precision].add(ids, row["position"], types) for precision in precisions
+                }
                 requests += [
                     (row, full, readout, entry["protocol"], tied, request.add_to(passes[_precision(entry)]))
                     for entry in protocols
                     if entry["examples"] is None or number < entry["examples"]
                     for readout, tied, request in _requests(
-                        row, ids, entry, is_agreement(network), special, (dataset, name)
+                        row, ids, types, entry, is_agreement(network), special, (dataset, name)
                     )
                 ]
             logits = {
@@ -77,7 +82,7 @@ def write_faithfulness(
                 for precision in precisions
             }
             done = sum((found.work for found in passes.values()), done)
-            write(_curves(requests, logits))
+            write(_curves(requests, logits, is_multi_label(network)))
     if work:
         write_json(work, asdict(done))
 
@@ -86,17 +91,21 @@ def _precision(entry):
     return PROTOCOLS[entry["protocol"]].precision
 
 
-def _curves(requests, logits):
+def _curves(requests, logits, multi_label):
     """Column -> values of the curves of a block, a row a request. logits: by the precision of the passes."""
+
+    def chances(found, target):
+        return probabilities(found, target, multi_label=multi_label)
+
     names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score", "tied")
     columns = {name: [] for name in names}
     for row, full, readout, protocol, tied, request in requests:
         precision = PROTOCOLS[protocol].precision
         found = logits[precision]
-        curve = request.curve(probabilities(found[request.numbers], row["target"]))
+        curve = request.curve(chances(found[request.numbers], row["target"]))
         score = None
         if PROTOCOLS[protocol].scored:
-            score = aopc([curve], probabilities(found[[full[precision]]], row["target"]), protocol)[0].item()
+            score = aopc([curve], chances(found[[full[precision]]], row["target"]), protocol)[0].item()
         values = (
             row["id"],
             row["cut"],
@@ -113,14 +122,23 @@ def _curves(requests, logits):
     return columns
 
 
-def _requests(row, ids, entry, agreement, special, names):
+def _requests(row, ids, types, entry, agreement, special, names):
     """(readout, tied share, request) of one example and protocol entry; comp and suff share the ranking."""
     about = {"position": row["position"], "agreement": agreement}
+    known = {special[name] for name in ("cls", "sep")} - {None}
+    fixed = ranking.special(ids, known)
     for readout in entry["readouts"]:
         scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
-        found, tied = orders(scores, **about, seed=seed_of("ties", *names, row["id"], readout))
+        found, tied = orders(scores, **about, fixed=fixed, seed=seed_of("ties", *names, row["id"], readout))
         for kind in KINDS:
             request = Request(
-                ids, found, entry["protocol"], kind, **about, mask_id=special["mask"], cap=entry["cap"]
+                ids,
+                found,
+                entry["protocol"],
+                kind,
+                **about,
+                types=types,
+                mask_id=special["mask"],
+                cap=entry["cap"],
             )
             yield readout, tied, request

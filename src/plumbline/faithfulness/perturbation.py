@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..models.encoders import explained_probability
 from . import PROTOCOLS, protocol_module
 from .ranking import DRAWS, candidates, ranked, real, tied_share
 
@@ -21,33 +22,31 @@ def envelope(values, kind):
     return torch.cummax(values.clamp(min=0), 0).values
 
 
-def orders(scores, *, position, agreement, seed):
+def orders(scores, *, position, agreement, seed, fixed=None):
     """Candidate positions, most important first: int64 (draws, candidates), and the share of them that are tied.
 
-    Candidates are all tokens but the first and the last and, for agreement, the mask. One draw where no two scores are
-    equal, else `DRAWS`. Errors: see `ranking.ranked`.
+    Candidates are all tokens but the first and the last, those that are `fixed` (bool (n,), see `ranking.special`) and, for
+    agreement, the mask. One draw where no two scores are equal, else `DRAWS`. Errors: see `ranking.ranked`.
     """
-    places = candidates(len(scores), position if agreement else None)
+    places = candidates(len(scores), position if agreement else None, fixed)
     found = real(scores)[places]
     tied = tied_share(found)
     return places[ranked(found, seed=seed, draws=DRAWS if tied else 1)], tied
 
 
-def probabilities(logits, target):
-    """Probability of `target` for rows of logits (points, classes); one column: agreement's sigmoid. (points,)"""
-    if logits.shape[1] == 1:
-        return (logits[:, 0] if target == 1 else -logits[:, 0]).sigmoid()
-    return logits.softmax(-1)[:, target]
+def probabilities(logits, target, *, multi_label=False):
+    """`explained_probability` of one target for rows of logits (points, classes): (points,)."""
+    return explained_probability(logits, torch.full((len(logits),), target), multi_label=multi_label)
 
 
 class Request:
     """One curve: the perturbed inputs that it needs and the protocol that reads them.
 
-    ids: int array without padding; orders: int64 (draws, candidates), see `orders`; removed: tokens removed at each point.
+    ids: int array without padding; types: token types like ids, None where all are 0; orders: int64 (draws, candidates), see `orders`; removed: tokens removed at each point.
     """
 
-    def __init__(self, ids, orders, protocol, kind, *, position, agreement, mask_id, cap=30):
-        self.ids, self.kind, self.position, self.orders = ids, kind, position, orders
+    def __init__(self, ids, orders, protocol, kind, *, position, agreement, mask_id, types=None, cap=30):
+        self.ids, self.types, self.kind, self.position, self.orders = ids, types, kind, position, orders
         self.entry, self.module, self.mask_id = PROTOCOLS[protocol], protocol_module(protocol), mask_id
         self.counts = self.module.counts(orders.shape[1], agreement=agreement, cap=cap)
         self.numbers = None
@@ -66,16 +65,17 @@ class Request:
         return self
 
     def perturbed(self, order, count):
-        """Token ids with the first `count` of an order gone (suff: with them alone left), and what is read there."""
+        """With the first `count` of an order gone (suff: with them alone left): token ids, what is read there, token types."""
         gone = order[:count] if self.kind == "comp" else order[count:]
         if self.entry.removal == "mask":
             ids = self.ids.copy()
             ids[gone] = self.mask_id
-            return ids, self.position
+            return ids, self.position, self.types
         keep = np.ones(len(self.ids), dtype=bool)
         keep[gone] = False
         # Positions shift: what is read moves with the tokens deleted before it.
-        return self.ids[keep], int(keep[: self.position].sum())
+        types = None if self.types is None else self.types[keep]
+        return self.ids[keep], int(keep[: self.position].sum()), types
 
     def curve(self, values):
         """The recorded curve, 1-D float32, mean over the draws, from the probabilities of the inputs, as numbered."""

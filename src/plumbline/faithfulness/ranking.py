@@ -22,10 +22,15 @@ def real(scores):
     """
     if hasattr(scores, "detach"):  # a tensor; NumPy has no bfloat16, and double holds every float of torch's
         scores = scores.detach().cpu().resolve_conj()
-        scores = (scores.double() if scores.is_floating_point() else scores).numpy()
+        scores = scores.double() if scores.is_floating_point() else scores
+    elif isinstance(scores, list | tuple):
+        scores = [
+            real(part) if isinstance(part, list | tuple) or hasattr(part, "detach") else part
+            for part in scores
+        ]
     try:
         found = np.asarray(scores)
-    except ValueError as fault:
+    except (TypeError, ValueError, RuntimeError) as fault:
         raise PlumblineError(f"scores must be an array of real numbers: {fault}") from None
     if found.dtype.kind not in "biuf":
         raise PlumblineError(f"scores must be real numbers, not of dtype {found.dtype}")
@@ -79,10 +84,23 @@ def tied_share(scores):
     return float(counts[counts > 1].sum() / max(1, len(found)))
 
 
-def candidates(tokens, position=None):
-    """Positions that a ranking of `tokens` tokens holds, int64: all but the first, the last and `position`, which is read."""
+def candidates(tokens, position=None, fixed=None):
+    """Positions that a ranking of `tokens` tokens holds, int64: all but the first, the last, `position`, which is read, and
+    those that are `fixed`, bool (tokens,): see `special`."""
     places = np.arange(1, tokens - 1)
+    if fixed is not None:
+        places = places[~fixed[places]]
     return places if position is None else places[places != position]
+
+
+def special(tokens, known=()):
+    """Which tokens are special, as the [SEP] between the sentences of a pair is: bool (n,).
+
+    tokens: ids or names, (n,); known: those of the class token and the separator; where empty, the first and the last
+    token are taken for them.
+    """
+    tokens = np.asarray(tokens)
+    return np.isin(tokens, list(known) or [tokens[0], tokens[-1]])
 
 
 def top_chances(scores, count):

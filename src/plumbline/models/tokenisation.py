@@ -67,7 +67,10 @@ def train_tokenizer(architecture, texts, vocabulary):
     )
     names = {f"{name}_token": token for name, token in special.items()}
     names |= {"cls_token": first, "sep_token": last}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+    inputs = ["input_ids", *["token_type_ids"] * (architecture in SEGMENTED), "attention_mask"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=512, model_input_names=inputs, **names
+    )
 
 
 def _continuing(tokenizer, texts):
@@ -123,17 +126,19 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
     """
     most = min(limit, max_tokens or limit)
     for row in rows:
-        if not all((row[name] or "").strip() for name in ("text", "text_pair") if name in row):
+        if not all((text or "").strip() for text in texts_of(row)):
             raise PlumblineError(
                 f"{where}: the text of example {row['id']} is empty: remove the row from the source"
             )
-    texts = [
-        (row["text"].replace(MASK_WORD, tokenizer.mask_token or MASK_WORD), *_second(row)) for row in rows
-    ]
+    mask = tokenizer.mask_token or MASK_WORD
+    texts = [tuple(text.replace(MASK_WORD, mask) for text in texts_of(row)) for row in rows]
+    typed = segments > 1 and any(len(text) > 1 for text in texts)
     encoded = tokenizer(
-        *(list(column) for column in zip(*texts, strict=True)), return_offsets_mapping=True, verbose=False
+        *(list(column) for column in zip(*texts, strict=True)),
+        return_offsets_mapping=True,
+        return_token_type_ids=typed,
+        verbose=False,
     )
-    typed = segments > 1 and "token_type_ids" in encoded and any(len(text) > 1 for text in texts)
     found = []
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
         ids, offsets = encoded["input_ids"][index], encoded["offset_mapping"][index]
@@ -166,14 +171,14 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
             position = int(places[0])
         if rationale is not None:
             rationale = token_rationale(text, rationale, offsets, which)
-        types = types and np.array(types, dtype=np.int64)
+        types = np.array(types, dtype=np.int64) if types and any(types) else None
         found.append(Tokenised(row["id"], ids, position, row["label"], rationale, cut, types))
     return found
 
 
-def _second(row):
-    """The second text of a pair, in a tuple of it alone; an empty one of a single text."""
-    return (row["text_pair"],) if "text_pair" in row else ()
+def texts_of(row):
+    """The texts of a row of data, in a tuple: two of a pair."""
+    return tuple(row[name] for name in ("text", "text_pair") if name in row)
 
 
 def token_rationale(texts, flags, offsets, which):

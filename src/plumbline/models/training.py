@@ -20,7 +20,7 @@ from .encoders import at_position, class_of, forward, is_multi_label, max_tokens
 from .inference import Passes
 from .published import reach_published
 from .runtime import prepare, release_memory
-from .tokenisation import padded, tokenise, train_tokenizer
+from .tokenisation import padded, texts_of, tokenise, train_tokenizer
 
 
 def train_job(
@@ -167,7 +167,7 @@ def _scratch(block, task, classes, rows):
     import transformers
 
     kind = block["architecture"].replace("_", "-")
-    tokenizer = train_tokenizer(kind, [row["text"] for row in rows], block["vocabulary"])
+    tokenizer = train_tokenizer(kind, [text for row in rows for text in texts_of(row)], block["vocabulary"])
     made = class_of(kind, task)
     names = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "num_labels": classes}
     names["max_position_embeddings"] = POSITIONS

@@ -24,7 +24,7 @@ from ..collect import (
     whole_texts,
 )
 from ..errors import PlumblineError
-from ..faithfulness.ranking import candidates, top_chances
+from ..faithfulness.ranking import candidates, special, top_chances
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import bootstrap_interval
@@ -117,7 +117,8 @@ def _measure(files):
     }
     found = []
     for index, (example, position) in enumerate(oracle["position"].items()):
-        places = candidates(len(columns["oracle"][index]), position)
+        tokens = oracle["tokens"][example]
+        places = candidates(len(tokens), position, special(tokens))
         truth = columns["oracle"][index][places] > 0
         if not truth.any():
             continue
