@@ -6,7 +6,9 @@ names the place, what is wrong and the nearest legal name.
 
 import copy
 import functools
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import PlumblineError, unknown
@@ -133,6 +135,9 @@ def validate(config):
     """A copy of the configuration with every default filled in; PlumblineError for the first fault."""
     import jsonschema
 
+    if not isinstance(config, Mapping):
+        raise PlumblineError(f"the configuration is a {type(config).__name__}: it must be a mapping of keys")
+    _check_plain(config, ())
     config = copy.deepcopy(dict(config))
     faults = jsonschema.Draft202012Validator(schema()).iter_errors(config)
     for fault in sorted(
@@ -163,6 +168,21 @@ def validate(config):
                 raise PlumblineError(f"{kind}: '{name}' belongs to the study {study}, which this configuration has not: "
                                      f"set `{study}:` or remove it")  # fmt: skip
     return config
+
+
+def _check_plain(node, path):
+    """Text for keys and finite numbers everywhere: what a schema cannot say of YAML's integers, `no` and .nan."""
+    place = _place(path) or "configuration"
+    if isinstance(node, Mapping):
+        for key, child in node.items():
+            if not isinstance(key, str):
+                raise PlumblineError(f"{place}: the key {key!r} is no text: put it in quotes")
+            _check_plain(child, (*path, key))
+    elif isinstance(node, list | tuple):
+        for index, child in enumerate(node):
+            _check_plain(child, (*path, index))
+    elif isinstance(node, float) and not math.isfinite(node):
+        raise PlumblineError(f"{place} is {node}: a number must be finite")
 
 
 def _check_attention_meets_xai(config):
@@ -385,6 +405,8 @@ def _check_parameters(config):
                     raise PlumblineError(
                         f"{place}.{parameter} is {value!r}: expected {expected}, such as {default!r}"
                     )
+            if key == "datasets":
+                dataset_config(config, name)  # checks choices and numbers of rows
 
 
 def _same_type(value, default):

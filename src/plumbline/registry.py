@@ -89,6 +89,19 @@ def whole(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def between(low, high):
+    """A function that says whether a value is a number from `low` to `high`."""
+
+    def holds(value):
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+    return holds
+
+
+# What a standard deviation's divisor leaves out of the number of features.
+DDOF = Legal("0 or 1", lambda value: type(value) is int and value in (0, 1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One computation: one module, one job, one file; its readouts are that file's columns.

@@ -1,6 +1,6 @@
 """ALTI: how much closer a source token's transformed vector brings the layer's result (Ferrando et al. 2022)."""
 
-from ..registry import Method, Readout
+from ..registry import DDOF, Method, Readout
 
 ENTRY = Method(
     id="alti",
@@ -9,6 +9,7 @@ ENTRY = Method(
     order=30,
     needs=("attention",),
     parameters={"ddof": 0},
+    legal={"ddof": DDOF},
     citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212, eqs. 9-13",
     readouts=(
         Readout(id="alti", label="ALTI", layered=True, reference="ours"),
@@ -54,10 +55,7 @@ def layer_matrices(readouts, *, ddof=0):
     alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; each `_published`: with the
     Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
     """
-    from ..arrays import whole
     from .decomposition import normalise_rows
-
-    ddof = whole(ddof, "ddof", high=1)
 
     closeness = {
         "alti": lambda example: example.first(ddof).l1_closeness(),

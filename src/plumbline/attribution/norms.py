@@ -1,6 +1,6 @@
 """Norms of transformed vectors: Norm Rollout (Kobayashi et al. 2021) and GlobEnc (Modarressi et al. 2022)."""
 
-from ..registry import Method, Readout
+from ..registry import DDOF, Method, Readout
 
 ENTRY = Method(
     id="norms",
@@ -9,6 +9,7 @@ ENTRY = Method(
     order=20,
     needs=("attention",),
     parameters={"ddof": 0},
+    legal={"ddof": DDOF},
     citation="Kobayashi et al. 2021 (Attn-Res-LN norms); Modarressi et al. 2022, arXiv 2205.03286",
     readouts=(
         Readout(id="norm_rollout", label="Norm Rollout", layered=True, reference="norm"),
@@ -37,10 +38,7 @@ def layer_matrices(readouts, *, ddof=0):
     norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
     LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference.
     """
-    from ..arrays import whole
     from .decomposition import normalise_rows
-
-    ddof = whole(ddof, "ddof", high=1)
 
     def matrices(example):
         found = {}

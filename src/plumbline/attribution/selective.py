@@ -8,7 +8,7 @@ that all of them come of one forward pass.
 from ..arrays import attention as weights
 from ..arrays import is_number, is_whole
 from ..errors import PlumblineError
-from ..registry import Method, Readout
+from ..registry import Legal, Method, Readout, between
 
 ENTRY = Method(
     id="selective",
@@ -19,6 +19,10 @@ ENTRY = Method(
     needs=("attention",),
     # threshold: of the published experiment; scaled_threshold: a share of the largest distance possible.
     parameters={"threshold": 1.0, "scaled_threshold": 0.2},
+    legal={
+        "threshold": Legal("a number, at least 0", between(0, float("inf"))),
+        "scaled_threshold": Legal("a number from 0 to 1", between(0, 1)),
+    },
     citation="Improving Explainability of Transformer Models, 4_01_experiments.py (specs: thesis, section 1.3)",
     readouts=(
         Readout(id="selective_rollout", label="Selective rollout"),
@@ -37,8 +41,6 @@ def compute(batch, readouts, *, threshold, scaled_threshold):
     selective_rollout: threshold as it is; `_scaled`: scaled_threshold * `largest_distance(n)`; first_layer: the first
     layer's matrix, without any product.
     """
-    check_threshold(threshold)
-    check_threshold(scaled_threshold, "scaled_threshold")
     layers = batch.attentions()
     found = {readout: [] for readout in readouts}
     for row, length in enumerate(batch.lengths):
@@ -107,11 +109,11 @@ def rollout_relevance(attention, threshold, residual=True, position=None):
     return restore(read_out(products, position)), used
 
 
-def check_threshold(value, name="threshold"):
+def check_threshold(value):
     """PlumblineError for what is no distance."""
     if not is_number(value) or value < 0:
         raise PlumblineError(
-            f"{name} is {value!r}: a distance is a number, never negative, 0 uses every layer"
+            f"threshold is {value!r}: a distance is a number, never negative, 0 uses every layer"
         )
 
 

@@ -1,0 +1,375 @@
+"""300 malformed calls and 300 malformed configurations: each ends in one line, or the call was legal and is answered soundly."""
+
+import copy
+import functools
+import itertools
+import math
+import numbers
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plumbline import config as configuration
+from plumbline.attribution import attention_flow, attribute, mamba_maps, selective_rollout
+from plumbline.errors import PlumblineError
+from plumbline.faithfulness import aopc, comp_suff, curves
+from plumbline.faithfulness.ranking import ranked, tied_share
+from tests.small_models import TOKENIZER_IDS, small_model
+
+CALLS = settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+# ------------------------------------------------------------------------------------------------------------ junk
+
+SCALARS = [
+    None, True, False, -1, 0, 1, 3, 10**30, 0.5, -2.5, math.nan, math.inf, -math.inf, 1j, "", "text", b"bytes", object(),
+    np.float32(0.25), np.int16(-7), np.bool_(True), np.datetime64("2020-01-01"), torch.tensor(2), torch.tensor(math.nan),
+]  # fmt: skip
+CONTAINERS = [
+    [], (), {}, {"pad": 0}, {1: 2}, [[]], [None], ["a", "b"], [[1], [1, 2]], [0.5, math.nan], {1, 2}, range(3), iter([1]),
+    np.zeros(0), np.zeros((0, 4)), np.zeros((2, 0)), np.ones(3), np.ones((3, 3)), np.ones((2, 2, 2, 2)), np.full((2, 4), np.nan),
+    np.full((2, 4), -1), np.full((2, 4), 10**6), np.array([["a"]]), np.array([1j]), np.array([object()]), np.array(None),
+    torch.zeros(0), torch.ones(2, 4), torch.ones(2, 4, dtype=torch.bool), torch.full((2, 4), math.inf), torch.ones(2, 4, 1),
+    torch.ones(1, 3, dtype=torch.int64), torch.eye(4).to_sparse(), torch.ones(2, 4, requires_grad=True),
+    [torch.ones(2), torch.ones(3)], [torch.ones(2, requires_grad=True)] * 2, torch.complex(torch.ones(2), torch.ones(2)),
+]  # fmt: skip
+JUNK = [*SCALARS, *CONTAINERS]
+
+# ----------------------------------------------------------------------------------------------------- what is legal
+
+
+def array(value):
+    """The value as an array of real numbers, None where it is none."""
+    try:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().to_dense().resolve_conj().numpy()
+        elif isinstance(value, list | tuple) and any(isinstance(part, torch.Tensor) for part in value):
+            value = [part.detach().numpy() for part in value]
+        found = np.asarray(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found.dtype.kind in "biuf" else None
+
+
+def whole(value, low, high=None):
+    found = array(value)
+    return (
+        found is not None and found.ndim == 0 and found.dtype.kind in "iu" and found >= low and (high is None or found <= high)
+    )  # fmt: skip
+
+
+def integers(low, high, shapes):
+    def legal(value):
+        found = array(value)
+        if found is None or found.dtype.kind not in "iu" or found.shape not in shapes:
+            return False
+        return bool(((found >= low) & (found <= high)).all())
+
+    return legal
+
+
+def real(shape, low=-math.inf, high=math.inf):
+    def legal(value):
+        found = array(value)
+        if found is None or found.shape != shape:
+            return False
+        return bool(np.isfinite(found).all() and (found >= low).all() and (found <= high).all())
+
+    return legal
+
+
+def number(low, high=math.inf):
+    def legal(value):
+        found = array(value)
+        return found is not None and found.ndim == 0 and found.dtype.kind in "iuf" and bool(
+            np.isfinite(found) and low <= found <= high
+        )  # fmt: skip
+
+    return legal
+
+
+def either(*legal):
+    return lambda value: any(one(value) for one in legal)
+
+
+def nothing(value):
+    return value is None
+
+
+def one_of(*names):
+    return lambda value: isinstance(value, str) and value in names
+
+
+def never(value):
+    return False
+
+
+def some_ids(value):
+    return isinstance(value, dict) and all(whole(item, 0, 59) for item in value.values() if item is not None)
+
+
+# ------------------------------------------------------------------------------------------------------ the functions
+
+IDS = np.array([[2, 7, 8, 3], [2, 9, 3, 0]])
+MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+SCORES = np.array([[0.1, 0.7, 0.3, 0.0], [0.2, 0.5, 0.1, 0.0]])
+ATTENTION = np.full((3, 2, 4, 4), 0.25)
+
+
+def a_mask(value):
+    found = array(value)
+    return nothing(value) or (found is not None and found.shape == (2, 4) and bool(np.isin(found, (0, 1)).all()) and found[:, 0].all()
+                              and bool((np.diff(found.astype(float), axis=1) <= 0).all()))  # fmt: skip
+
+
+INPUTS = {
+    "input_ids": (IDS, integers(0, 59, [(2, 4)])),
+    "attention_mask": (MASK, a_mask),
+    "token_type_ids": (None, either(nothing, integers(0, 1, [(2, 4)]))),
+    "target": (None, either(nothing, integers(0, 1, [(), (2,)]))),
+    "position": (None, either(nothing, integers(0, 2, [(), (2,)]))),
+    "tokenizer_ids": (TOKENIZER_IDS, either(nothing, some_ids)),
+    "seed": ([1, 2], either(nothing, integers(0, 2**63 - 1, [(), (2,)]))),
+}
+PROTOCOLS = ("standard", "mask", "published_bins", "standard_bfloat16")
+
+
+@functools.cache
+def model():
+    return small_model("bert", layers=1)
+
+
+def of_model(function, *names, **more):
+    """A call of a function of a model, with scores where it takes them; more: name -> (value, what is legal)."""
+    taken = (
+        {name: INPUTS[name] for name in (*names, *INPUTS)[: len(names) or None]} if names else dict(INPUTS)
+    )
+    return (lambda **given: function(model(), **given)), taken | more
+
+
+def known_readouts(value):
+    from plumbline.attribution import METHODS, READOUTS
+
+    return isinstance(value, str) and (value in READOUTS or (value in METHODS and METHODS[value].principal))
+
+
+def lime(**given):
+    from plumbline.theory import MultiHeadClassifier, lime_coefficients
+
+    torch.manual_seed(0)
+    return lime_coefficients(MultiHeadClassifier(30, 8, 4, 4, 2, 8), **given)
+
+
+def graph(**given):
+    from plumbline.causal import learn_graph
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(2 * 16, 2)
+    )
+    return learn_graph(network, **given)
+
+
+def stats(name):
+    def call(**given):
+        from plumbline import stats as module
+
+        return getattr(module, name)(**given)
+
+    return call
+
+
+LEVEL = {"level": (0.95, lambda value: number(0, 1)(value) and 0 < float(value) < 1)}
+DRAWS = {"resamples": (20, lambda value: whole(value, 1)), "seed": (0, lambda value: whole(value, 0))}
+
+FUNCTIONS = {
+    "attribute": of_model(attribute, method=("grad_l2", known_readouts)),
+    "random": of_model(functools.partial(attribute, method="random")),
+    "ig": of_model(functools.partial(attribute, method="ig"), steps=(4, lambda value: whole(value, 1, 10**4) or value == "auto")),
+    "curves": of_model(
+        curves, scores=(SCORES, real((2, 4))), protocol=("standard", one_of(*PROTOCOLS, "published_steps")),
+        kind=("comp", one_of("comp", "suff")), cap=(30, lambda value: whole(value, 1)),
+    ),
+    "comp_suff": of_model(comp_suff, scores=(SCORES, real((2, 4))), protocol=("mask", one_of(*PROTOCOLS))),
+    "aopc": (aopc, {
+        "curves": ([[0.9, 0.5, 0.4]] * 2, never), "full_probability": ([0.9, 0.8], real((2,), 0, 1)),
+        "protocol": ("standard", one_of(*PROTOCOLS)),
+    }),
+    "selective_rollout": (selective_rollout, {
+        "attention": (ATTENTION, never), "threshold": (1.0, number(0)), "residual": (True, lambda value: value is True or value is False),
+        "position": (0, either(nothing, lambda value: whole(value, 0, 3))),
+    }),
+    "attention_flow": (attention_flow, {
+        "attention": (ATTENTION, never), "layer": (1, lambda value: whole(value, 0, 2)),
+        "position": (0, either(nothing, lambda value: whole(value, 0, 3))),
+    }),
+    "mamba_maps": (mamba_maps, {
+        "hidden": (np.ones((2, 1, 3, 4)), never), "residual_gradients": (np.ones((2, 1, 4, 3)), never),
+        "start_layer": (0, lambda value: whole(value, 0, 1)), "class_position": (2, lambda value: whole(value, 0, 3)),
+    }),
+    "ranked": (ranked, {
+        "scores": ([0.5, 0.1, 0.5], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
+        "seed": (0, lambda value: whole(value, 0)), "draws": (2, lambda value: whole(value, 1, 10**6)),
+    }),
+    "tied_share": (tied_share, {
+        "scores": ([0.5, 0.1], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
+    }),
+}  # fmt: skip
+
+
+def calls():
+    return [(name, argument) for name, (_, taken) in FUNCTIONS.items() for argument in taken]
+
+
+def finite(found):
+    """Whether an answer holds finite numbers alone."""
+    if isinstance(found, dict):
+        return all(map(finite, found.values()))
+    if isinstance(found, list | tuple):
+        return all(map(finite, found))
+    if isinstance(found, torch.Tensor | np.ndarray):
+        return bool(
+            np.isfinite(np.asarray(found.detach() if isinstance(found, torch.Tensor) else found)).all()
+        )
+    return isinstance(found, numbers.Real) and math.isfinite(found)
+
+
+@CALLS
+@given(call=st.sampled_from(calls()), junk=st.integers(0, len(JUNK) - 1))
+def test_malformed_calls(call, junk):
+    name, argument = call
+    function, taken = FUNCTIONS[name]
+    arguments = {key: copy.deepcopy(value) for key, (value, _) in taken.items()} | {argument: JUNK[junk]}
+    legal = taken[argument][1](JUNK[junk])
+    try:
+        found = function(**arguments)
+    except PlumblineError as fault:
+        assert "\n" not in str(fault)
+        return  # what is legal alone may not be with the other arguments
+    assert legal, f"{name}({argument}={JUNK[junk]!r}) is answered by {found}"
+    assert finite(found), f"{name}({argument}={JUNK[junk]!r}) gives {found}"
+
+
+def test_well_formed_calls_are_answered():
+    """The calls that the fuzz spoils are legal, so that what it sees is refused for the one argument's sake."""
+    for name, (function, taken) in FUNCTIONS.items():
+        assert finite(function(**{key: value for key, (value, _) in taken.items()})), name
+
+
+# ---------------------------------------------------------------------------------------------------- configurations
+
+
+@functools.cache
+def full_config():
+    """config.yaml, every default filled in."""
+    return configuration.validate(
+        yaml.safe_load((configuration.ROOT / "config.yaml").read_text(encoding="utf-8"))
+    )
+
+
+def places(instance, node, path=()):
+    """(path, schema node) of everything in a configuration that the schema names."""
+    while "$ref" in node:
+        node = node | configuration.schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        node.pop("$ref")
+    if "oneOf" in node and isinstance(instance, dict):
+        yield path, node
+        node = node["oneOf"][0]
+        while "$ref" in node:
+            node = configuration.schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    elif path:
+        yield path, node
+    if isinstance(instance, dict):
+        for name, value in instance.items():
+            child = node.get("properties", {}).get(name, node.get("additionalProperties"))
+            if isinstance(child, dict):
+                yield from places(value, child, (*path, name))
+    elif isinstance(instance, list) and "items" in node:
+        for index, value in enumerate(instance):
+            yield from places(value, node["items"], (*path, index))
+
+
+TYPES = {
+    "object": {"no": "object"}, "array": ["no", "array"], "string": "no such text ?!", "integer": 3, "number": 0.25,
+    "boolean": True, "null": None,
+}  # fmt: skip
+
+
+def spoils(node, value):
+    """Values that are illegal in a place, by its schema."""
+    kinds = node.get("type", "object")
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    for kind, example in TYPES.items():
+        if kind not in kinds and not (kind == "integer" and "number" in kinds):
+            yield example
+    if kinds & {"integer", "number"}:
+        yield from (math.nan, math.inf, -math.inf)
+        for end, step in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0), ("exclusiveMaximum", 0)):
+            if end in node:
+                yield node[end] + step
+        if "integer" in kinds:
+            yield 0.5
+    if "enum" in node:
+        yield "no such choice"
+    if "pattern" in node:
+        yield "No Such Id!"
+    if isinstance(value, dict) and node.get("additionalProperties") is False or "properties" in node:
+        yield from (value | {key: 1} for key in ("no_such_key", 7, None, True, 1.5, (1, 2)))
+    elif isinstance(value, dict):
+        yield from (value | {key: {}} for key in (2024, False, None, "No Such Id!"))
+    if isinstance(value, list):
+        yield [*value, {"nested": [{"junk": math.nan}]}]
+        yield [*value, None]
+        if node.get("uniqueItems") and value:
+            yield [*value, value[0]]
+
+
+@functools.cache
+def spoilt_places():
+    found = []
+    for path, node in places(full_config(), configuration.schema()):
+        value = functools.reduce(lambda held, key: held[key], path, full_config())
+        found += [(path, spoil) for spoil in spoils(node, value)]
+    for spoil in (None, [], "text", 3, {1: 2}, {"no_such_key": 1}):
+        found.append(((), spoil))
+    return found
+
+
+# Free-form in the schema: registry entries say what is legal there.
+BY_REGISTRY = [
+    (("methods", "ig"), {"steps": 0}), (("methods", "ig"), {"steps": "many"}), (("methods", "ig"), {"steps": math.nan}),
+    (("methods", "ig"), {"bound": 1}), (("methods", "no such"), {}), (("methods", "alti"), {"ddof": 7}),
+    (("methods", "selective"), {"threshold": -1.0}), (("methods", "selective"), {"threshold": math.nan}),
+    (("methods", "selective"), {"scaled_threshold": 7}), (("methods", "alti"), None), (("methods", "alti"), {3: 4}),
+    (("datasets", "sentiment"), {"train": -5}), (("datasets", "sentiment"), {"train": 0}), (("datasets", "sentiment"), {"seed": -1}),
+    (("datasets", "sentiment"), {"train": 1.5}), (("datasets", "sentiment"), {"source": "no such"}),
+    (("datasets", "sentiment"), {"source": 3}), (("datasets", "sentiment"), {"no_such_key": 1}), (("datasets", "no such"), {}),
+    (("datasets", "sentiment"), {"train": [1]}), (("datasets", 3), {}),
+]  # fmt: skip
+
+
+@settings(parent=CALLS)
+@given(data=st.data())
+def test_malformed_configurations(data):
+    path, spoil = data.draw(st.sampled_from([*spoilt_places(), *BY_REGISTRY * 3]))
+    config = copy.deepcopy(full_config())
+    if not path:
+        config = spoil
+    else:
+        functools.reduce(lambda held, key: held[key], path[:-1], config)[path[-1]] = spoil
+    with pytest.raises(PlumblineError) as caught:
+        configuration.validate(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_spoilt_configuration_is_legal():
+    assert configuration.validate(full_config()) == full_config()
+    kinds = {type(spoil).__name__ for _, spoil in spoilt_places()}
+    assert len(spoilt_places()) > 1000
+    assert {"NoneType", "float", "str", "dict", "list", "int"} <= kinds
+    assert len(set(itertools.chain.from_iterable(path for path, _ in spoilt_places()))) > 50
