@@ -56,11 +56,9 @@ def array(value):
     return found if found.dtype.kind in "biuf" else None
 
 
-def whole(value, low, high=None):
-    found = array(value)
-    return (
-        found is not None and found.ndim == 0 and found.dtype.kind in "iu" and found >= low and (high is None or found <= high)
-    )  # fmt: skip
+def whole(value, low, high=math.inf):
+    value = value.item() if isinstance(value, np.generic | torch.Tensor) and value.shape == () else value
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def integers(low, high, shapes):
@@ -85,10 +83,13 @@ def real(shape, low=-math.inf, high=math.inf):
 
 def number(low, high=math.inf):
     def legal(value):
-        found = array(value)
-        return found is not None and found.ndim == 0 and found.dtype.kind in "iuf" and bool(
-            np.isfinite(found) and low <= found <= high
-        )  # fmt: skip
+        value = value.item() if isinstance(value, np.generic | torch.Tensor) and value.shape == () else value
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and low <= value <= high
+        )
 
     return legal
 
@@ -114,6 +115,17 @@ def some_ids(value):
 
 
 # ------------------------------------------------------------------------------------------------------ the functions
+
+
+def two_curves(value):
+    found = array(value)
+    return (
+        found is not None
+        and found.ndim == 2
+        and len(found) == 2
+        and bool(((found >= 0) & (found <= 1)).all())
+    )
+
 
 IDS = np.array([[2, 7, 8, 3], [2, 9, 3, 0]])
 MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -197,7 +209,7 @@ FUNCTIONS = {
     ),
     "comp_suff": of_model(comp_suff, scores=(SCORES, real((2, 4))), protocol=("mask", one_of(*PROTOCOLS))),
     "aopc": (aopc, {
-        "curves": ([[0.9, 0.5, 0.4]] * 2, never), "full_probability": ([0.9, 0.8], real((2,), 0, 1)),
+        "curves": ([[0.9, 0.5, 0.4]] * 2, two_curves), "full_probability": ([0.9, 0.8], real((2,), 0, 1)),
         "protocol": ("standard", one_of(*PROTOCOLS)),
     }),
     "selective_rollout": (selective_rollout, {

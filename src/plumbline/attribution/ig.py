@@ -11,7 +11,10 @@ ENTRY = Method(
     needs=("gradient",),
     parameters={"steps": "auto", "gap": 0.01, "max_steps": 3200},
     legal={
-        "steps": Legal("'auto' or a whole number, at least 1", lambda value: value == "auto" or whole(value)),
+        "steps": Legal(
+            "'auto' or a whole number, at least 1",
+            lambda value: (isinstance(value, str) and value == "auto") or whole(value),
+        ),
         "gap": Legal("a number above 0", lambda value: type(value) in (int, float) and value > 0),
         "max_steps": Legal("a whole number, at least 1", whole),
     },

@@ -161,7 +161,11 @@ def aopc(curves, full_probability, protocol):
     entry, module = PROTOCOLS[protocol], protocol_module(protocol)
     if not entry.scored:
         raise _no_score(protocol)
-    if isinstance(curves, str | bytes) or not hasattr(curves, "__len__"):
+    if (
+        isinstance(curves, str | bytes)
+        or not hasattr(curves, "__len__")
+        or getattr(curves, "shape", None) == ()
+    ):
         raise PlumblineError(
             f"curves must be a list of them, as `curves` returns, not a {type(curves).__name__}"
         )
