@@ -7,8 +7,9 @@
 # make pins       write constraints.txt anew from .venv
 # make clean      remove the results of the default scale; make distclean: everything that was made
 #
-# Variables: PYTHON (3.11 or newer), CORES, INDEX (another package index), TORCH_INDEX (where torch alone comes
-# from; on Linux without a GPU: https://download.pytorch.org/whl/cpu, or pip fetches the CUDA build).
+# Variables: PYTHON (3.11 or newer), CORES, VENV (the virtual environment, by a path without blanks), INDEX (another package
+# index), TORCH_INDEX (where torch alone comes from; on Linux without a GPU: https://download.pytorch.org/whl/cpu, or pip
+# fetches the CUDA build).
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 INDEX ?=
@@ -32,6 +33,8 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "plumbline: error: $(PYTHON) is older than Python 3.11: make PYTHON=python3.11" >&2; exit 1; }
+	@case '$(VENV)' in /*) place='$(VENV)' ;; *) place="$$PWD/$(VENV)" ;; esac; case "$$place" in *[[:space:]\"\'\$$\&\;\(\)]*) \
+	  echo "plumbline: error: Snakemake does not quote the path of Python, and $$place has a blank or a sign of the shell: make VENV=/path/of/venv" >&2; exit 1 ;; esac
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	  { test "$$(id -u)" = 0 && apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); } || \
 	  { rm -rf $(VENV); echo "plumbline: error: no virtual environment: install python3-venv (Debian: apt-get install python3-venv)" >&2; exit 1; }

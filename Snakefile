@@ -1,18 +1,21 @@
 # Plumbline: from data to figures and tables. `snakemake`: the small scale, nothing is downloaded; real data from a mirror:
 # `--configfile config.local.yaml`; the published data and checkpoints: `--configfile config.paper.yaml`.
 # Each file of rules/ opens with its inputs, outputs and steps; docs/dag.md draws them.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config.yaml"
+configfile: Path(workflow.basedir) / "config.yaml"
 
 
 include: "rules/common.smk"
 
 
 config = validated(config)
+check_folders()
 say(scale_line())
 
 

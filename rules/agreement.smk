@@ -13,7 +13,7 @@ rule agreement:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=agreement_code(),
+        code=metrics_code("agreement"),
         readouts=lambda wc: {name: readouts_of(run_at(wc), name) for name in methods_of(run_at(wc))},
         bootstrap=config["bootstrap"],
     script:

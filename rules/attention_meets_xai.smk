@@ -24,7 +24,7 @@ rule multihead:
     resources:
         torch_threads=config["torch_threads"],
     params:
-        code=code_of("multihead", "models.multihead_training"),
+        code=code_of("multihead"),
         network=lambda wc: config[XAI]["network"],
         training=lambda wc: config[XAI]["training"],
     script:
@@ -50,7 +50,7 @@ rule theory:
     resources:
         torch_threads=config["torch_threads"],
     params:
-        code=lambda wc: code_of("theory", "theory.experiments", f"theory.{EXPERIMENTS[wc.experiment]}"),
+        code=lambda wc: code_of("theory", f"theory.{EXPERIMENTS[wc.experiment]}"),
         options=experiment_options,
     script:
         "../scripts/theory.py"
@@ -70,7 +70,7 @@ rule shown:
     resources:
         torch_threads=config["torch_threads"],
     params:
-        code=code_of("shown", "theory.shown"),
+        code=code_of("shown"),
         options=lambda wc: {
             "sentence": config[XAI]["sentence"],
             "document_text": config[XAI]["document"],

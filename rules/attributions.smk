@@ -62,7 +62,7 @@ rule gather_attributions:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("gather"),
+        code=code_of("gather", "schemas/attributions"),
         kinds={"rows": "attributions"},
     script:
         "../scripts/gather.py"

@@ -2,6 +2,7 @@
 import atexit
 import functools
 import gc
+import hashlib
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ os.environ.update(
 )
 
 from plumbline.agreement import METRICS
+from plumbline.artefacts import sweep
 from plumbline.causal.registry import BASELINES, EXPLANATIONS
 from plumbline.config import (
     DIFFUSION,
@@ -36,6 +38,7 @@ from plumbline.config import (
     XAI,
     choice_of,
     dataset_config,
+    expanded,
     layered_methods,
     method_config,
     methods_of,
@@ -47,11 +50,12 @@ from plumbline.config import (
     scored_split,
     validate,
 )
-from plumbline.datasets import multiberts, raw_files
+from plumbline.datasets import multiberts, raw_files, schema_of
 from plumbline.datasets.sources import sha256_of
 from plumbline.errors import PlumblineError
+from plumbline.models.checkpoint import checkpoint_folder
 from plumbline.models.labels import TRAINED
-from plumbline.modules import module_files
+from plumbline.modules import job_files, registries_of
 from plumbline.plan import (
     PAPER_COMMAND,
     check_target,
@@ -85,7 +89,7 @@ def scale_line():
 def at_start():
     """What holds for a run and not for its plan.
 
-    Garbage is looked for again. Snakemake's default limit of job starts is lifted: to keep it, Snakemake 9 looks at all ready
+    Garbage is looked for again. What killed jobs have left is swept. Snakemake's default limit of job starts is lifted: to keep it, Snakemake 9 looks at all ready
     jobs once a second for every job that has ended, a third of a core after 250 jobs. The default, 100 starts a second, binds
     no run of ours; another limit is the user's, and stays. The scale is named once more in the run's last line, below
     Snakemake's own.
@@ -96,6 +100,8 @@ def at_start():
     if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
     atexit.register(lambda: say(scale_line()))
+    if swept := sweep(os.path.join("results", config["scale"])):
+        say(f"removed {len(swept)} temporary files of jobs that were killed, such as {swept[0]}")
 
 
 def stop(fault):
@@ -110,9 +116,28 @@ def validated(config):
         config = validate(config)
     except PlumblineError as fault:
         stop(fault)
-    if config["mirror"]:
-        os.environ.update(PLUMBLINE_MIRROR=str(Path(config["mirror"]).resolve()))
     return config
+
+
+def check_folders():
+    """Refuse an interpreter, a mirror or a checkpoint that no job could use, before anything runs."""
+    # Snakemake writes the interpreter into a shell command as it is, but for conda environments and containers.
+    if (
+        re.search(r"[\s'\"$`\\|&;<>()*?\[\]{}#~!]", sys.executable)
+        and not workflow.deployment_settings.deployment_method
+    ):
+        stop(
+            f"the path of Python, {sys.executable}, has a blank or a sign of the shell, which Snakemake does not quote: move the "
+            "checkout, or make the virtual environment elsewhere (make VENV=/path/of/venv)"
+        )
+    try:
+        if mirror := config["mirror"] or os.environ.get("PLUMBLINE_MIRROR"):
+            os.environ.update(PLUMBLINE_MIRROR=str(Path(expanded(mirror, "PLUMBLINE_MIRROR")).resolve()))
+        for name in dict.fromkeys(run["model"] for run in config["runs"]):
+            if config["models"][name]["source"] == "directory":
+                checkpoint_folder(config["models"][name])
+    except PlumblineError as fault:
+        stop(fault)
 
 
 def stop_at_unknown_targets():
@@ -125,6 +150,10 @@ def stop_at_unknown_targets():
     try:
         for target in parse_args(sys.argv[1:])[1].targets:
             check_target(config, target, rules)
+            if target == "mirror" and re.search("[{}]", mirror_folder()):
+                stop(
+                    f"Snakemake reads the braces of {mirror_folder()} as wildcards: name another folder in PLUMBLINE_MIRROR"
+                )
     except PlumblineError as fault:
         stop(fault)
 
@@ -151,12 +180,40 @@ def log_of(stage, job):
 def code_of(script, *names):
     """A job's code: its script and each source file of the package that it hangs on, with a digest of its content.
 
+    names: what a name known at run time alone stands for, see plumbline.modules.job_files.
     A parameter, not inputs: every input of every job is a node to be looked at, and a dozen of them a job cost half as much
     again as all else in planning a large grid (docs/scaling.md). Relative paths: moving the checkout makes nothing stale.
     The script too: Snakemake would compare its time stamp, which every checkout sets anew (profiles/default).
     """
-    files = [os.path.join(workflow.basedir, "scripts", f"{script}.py"), *module_files(*names)]
-    return [f"{os.path.relpath(file, SRC)} {digest_of(file)}" for file in files]
+    return [
+        f"{os.path.relpath(file, SRC)} {digest_of(file)}" for file in job_files(script_file(script), *names)
+    ]
+
+
+@functools.cache
+def output_code(script, *names):
+    """As `code_of`, of a table or figure: with the registries that it looks into, whose order decides on colours and rows."""
+    packages = {"methods": "attribution", "protocols": "faithfulness"}
+    entries = {packages.get(kind, kind): found for kind, found in registries().items() if kind != "metrics"}
+    entries["agreement"] = METRICS
+    looked_into = registries_of(script_file(script), *names)
+    return code_of(script, *names) + [
+        f"registry {package} {entries_digest(entries[package])}" for package in looked_into
+    ]
+
+
+def entries_digest(registry):
+    """A digest of a registry's entries in their order."""
+    return hashlib.sha256(repr(list(registry.values())).encode()).hexdigest()[:16]
+
+
+def download_code(script):
+    """The code of a job that fetches: its script alone, as a checksum says what it has to bring."""
+    return [f"{script}.py {digest_of(script_file(script))}"]
+
+
+def script_file(script):
+    return os.path.join(workflow.basedir, "scripts", f"{script}.py")
 
 
 @functools.cache
@@ -349,6 +406,16 @@ def mirror_folder():
     return os.environ.get("PLUMBLINE_MIRROR", "mirror").rstrip("/")
 
 
+def mirror_manifest():
+    """What `snakemake mirror` makes; of a folder with braces, which are wildcards to Snakemake, a name that nobody asks for."""
+    return f"{re.sub('[{}]', '_', mirror_folder())}/manifest.json"
+
+
+def of_checkout(file):
+    """A file of the checkout, seen from the working directory: as it is in the usual one, so that moving both changes nothing."""
+    return os.path.relpath(os.path.join(workflow.basedir, file))
+
+
 def mirror_items():
     """What `plumbline.datasets.sources.fetch` takes, with its licence, of every file that this configuration downloads."""
     items = []
@@ -362,32 +429,22 @@ def mirror_items():
 
 
 def attribution_code(wc):
-    return code_of("attributions", "attribution", "attribution.artefact", f"attribution.{wc.method}")
+    return code_of("attributions", f"attribution.{wc.method}")
 
 
 def contributions_code(wc):
     names = layered_methods(config, run_at(wc))
-    return code_of(
-        "contributions",
-        "attribution",
-        "attribution.contributions",
-        *(f"attribution.{name}" for name in names),
-    )
+    return code_of("contributions", *(f"attribution.{name}" for name in names))
 
 
 def faithfulness_code(wc):
     names = sorted({entry["protocol"] for entry in protocols_of(config, run_at(wc), wc.method)})
-    return code_of(
-        "faithfulness", "faithfulness", "faithfulness.artefact", *(f"faithfulness.{name}" for name in names)
-    )
+    return code_of("faithfulness", *(f"faithfulness.{name}" for name in names))
 
 
-def agreement_code():
-    return code_of("agreement", "agreement", *(f"agreement.{name}" for name in METRICS))
-
-
-def consistency_code(script, *names):
-    return code_of(script, "agreement", *(f"agreement.{name}" for name in (*METRICS, "consistency", *names)))
+def metrics_code(script):
+    """The code of a job that goes through all agreement metrics."""
+    return code_of(script, *(f"agreement.{name}" for name in METRICS))
 
 
 def compared(kind, wc):
@@ -399,7 +456,7 @@ def released_inputs():
     """What the released seeds are read from, as far as it lies in the checkout or is downloaded."""
     if config["released_seeds"] == "url":
         return {"downloads": [at("released_downloads", file=name) for name in multiberts.downloads()]}
-    return {"matrices": multiberts.MATRICES} if config["released_seeds"] == "matrices" else {}
+    return {"matrices": of_checkout(multiberts.MATRICES)} if config["released_seeds"] == "matrices" else {}
 
 
 def rollouts_options():

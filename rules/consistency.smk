@@ -17,7 +17,7 @@ rule seed_consistency:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=consistency_code("consistency"),
+        code=metrics_code("consistency"),
         groups=lambda wc: compared("seed_consistency", wc)["groups"],
         readouts=lambda wc: compared("seed_consistency", wc)["readouts"],
         bootstrap=config["bootstrap"],
@@ -35,7 +35,7 @@ use rule seed_consistency as model_consistency with:
     wildcard_constraints:
         other=one_of(config["models"]),
     params:
-        code=consistency_code("consistency"),
+        code=metrics_code("consistency"),
         groups=lambda wc: compared("model_consistency", wc)["groups"],
         readouts=lambda wc: compared("model_consistency", wc)["readouts"],
         bootstrap=config["bootstrap"],
@@ -49,7 +49,7 @@ use rule download_dataset as download_released with:
     wildcard_constraints:
         file=one_of(multiberts.downloads()),
     params:
-        code=code_of("download_dataset"),
+        code=download_code("download_dataset"),
         item=lambda wc: multiberts.downloads()[wc.file],
 
 
@@ -63,7 +63,7 @@ rule released_seeds:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=consistency_code("released_seeds", "released"),
+        code=metrics_code("released_seeds"),
         source=config["released_seeds"],
         # The matrices hold means alone.
         bootstrap=None if config["released_seeds"] == "matrices" else config["bootstrap"],

@@ -17,7 +17,7 @@ rule download_dataset:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("download_dataset"),
+        code=download_code("download_dataset"),
         item=lambda wc: download_items(wc.dataset)[wc.file],
     script:
         "../scripts/download_dataset.py"
@@ -33,7 +33,7 @@ rule data:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: code_of("data", f"datasets.{wc.dataset}"),
+        code=lambda wc: code_of("data", f"datasets.{wc.dataset}", f"schemas/{schema_of(wc.dataset)}"),
         block=lambda wc: dataset_config(config, wc.dataset),
     script:
         "../scripts/data.py"
@@ -41,14 +41,14 @@ rule data:
 
 rule mirror:
     output:
-        update(f"{mirror_folder()}/manifest.json"),
+        update(mirror_manifest()),
     log:
         log_of("downloads", "mirror"),
     localrule: True
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("mirror"),
+        code=download_code("mirror"),
         files=mirror_items(),
         checkpoints=sorted(hub_checkpoints().values(), key=str),
     script:

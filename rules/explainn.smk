@@ -34,7 +34,7 @@ rule causal_graph:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("causal_graph", "causal.learn"),
+        code=code_of("causal_graph"),
         options=lambda wc: {
             key: causal_run(wc)[key] for key in ("samples", "soft", "test", "correction", "cap")
         },
@@ -64,7 +64,7 @@ rule causal_stability:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("causal_stability", "causal.stability"),
+        code=code_of("causal_stability"),
         options=lambda wc: causal_run(wc)["stability"],
         cap=lambda wc: causal_run(wc)["cap"],
     script:
@@ -93,7 +93,7 @@ rule causal_pruning:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("causal_pruning", "causal.pruning"),
+        code=code_of("causal_pruning"),
         draws=lambda wc: causal_run(wc)["pruning"]["draws"],
     script:
         "../scripts/causal_pruning.py"
@@ -122,7 +122,7 @@ rule explanations:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("explanations", "causal.explanations"),
+        code=code_of("explanations"),
         options=lambda wc: causal_run(wc)["attributions"],
         methods=lambda wc: explanations_of(wc),
     script:
@@ -152,7 +152,7 @@ rule explanation_metrics:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("explanation_metrics", "causal.evaluation"),
+        code=code_of("explanation_metrics"),
         layer=lambda wc: causal_run(wc)["attributions"]["layer"],
         methods=lambda wc: explanations_of(wc),
         metrics=lambda wc: causal_run(wc)["metrics"],

@@ -65,7 +65,7 @@ rule gather_faithfulness:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("gather"),
+        code=code_of("gather", "schemas/faithfulness"),
         kinds={"rows": "faithfulness"},
     script:
         "../scripts/gather.py"

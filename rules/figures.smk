@@ -22,7 +22,7 @@ rule figure:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: code_of("figure", f"figures.{output_id(wc.name)}"),
+        code=lambda wc: output_code("figure", f"figures.{output_id(wc.name)}"),
         options=lambda wc: output_options(config, "figures", wc.name),
     script:
         "../scripts/figure.py"

@@ -17,7 +17,7 @@ rule download_image_model:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("download_dataset"),
+        code=download_code("download_dataset"),
         item=lambda wc: image_checkpoints()[wc.repo, wc.file],
     script:
         "../scripts/download_dataset.py"
@@ -45,7 +45,7 @@ rule image_model:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("image_model", "models.image_models"),
+        code=lambda wc: code_of("image_model", f"datasets.{wc.dataset}"),
         block=lambda wc: config["image_models"][wc.model],
         labels=lambda wc: labels_fit(wc),
     script:

@@ -19,7 +19,7 @@ rule isotropy:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("isotropy", "attribution.isotropy"),
+        code=code_of("isotropy"),
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/isotropy.py"

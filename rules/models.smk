@@ -19,7 +19,7 @@ rule download_model:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("download_model"),
+        code=download_code("download_model"),
         repo=lambda wc: hub_checkpoints()[wc.repo][0],
         revision=lambda wc: hub_checkpoints()[wc.repo][1],
     script:
@@ -48,8 +48,9 @@ rule model:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("model", "models.training"),
+        code=code_of("model"),
         block=lambda wc: model_config(config, wc.dataset, wc.model, wc.seed),
         split=lambda wc: scored_split(config, run_at(wc)),
+        label_names=lambda wc: list(registries()["datasets"][wc.dataset].label_names),
     script:
         "../scripts/model.py"

@@ -40,7 +40,7 @@ rule maps:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("maps", "attribution.image_maps"),
+        code=code_of("maps"),
         options=map_options,
     script:
         "../scripts/maps.py"
@@ -59,7 +59,7 @@ use rule maps as maps_shard with:
         dataset=image_runs_in_shards(True),
         shard="[0-9]+",
     params:
-        code=code_of("maps", "attribution.image_maps"),
+        code=code_of("maps"),
         options=lambda wc: map_options(wc) | {"shard": shard(wc, image_run)},
 
 
@@ -109,7 +109,7 @@ rule patch_faithfulness:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("patch_faithfulness", "faithfulness.patches"),
+        code=code_of("patch_faithfulness"),
         options=patch_options,
     script:
         "../scripts/patch_faithfulness.py"
@@ -127,7 +127,7 @@ use rule patch_faithfulness as patch_faithfulness_shard with:
         dataset=image_runs_in_shards(True),
         shard="[0-9]+",
     params:
-        code=code_of("patch_faithfulness", "faithfulness.patches"),
+        code=code_of("patch_faithfulness"),
         options=lambda wc: patch_options(wc) | {"shard": shard(wc, image_run)},
 
 

@@ -20,7 +20,7 @@ rule rollouts:
         device=config["device"],
         gpu=gpus(),
     params:
-        code=code_of("rollouts", "agreement.rollouts"),
+        code=code_of("rollouts"),
         choice=lambda wc: choice_of(config, run_at(wc)),
         options=rollouts_options(),
     script:

@@ -8,7 +8,7 @@
 rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
-        published="resources/published.yaml",
+        published=of_checkout("resources/published.yaml"),
     output:
         csv=report(
             at("tables", format="csv"),
@@ -25,7 +25,7 @@ rule table:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: code_of("table", f"tables.{output_id(wc.name)}"),
+        code=lambda wc: output_code("table", f"tables.{output_id(wc.name)}"),
         options=lambda wc: output_options(config, "tables", wc.name),
     script:
         "../scripts/table.py"

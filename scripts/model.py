@@ -16,6 +16,7 @@ with one_line_errors(snakemake.log[0]):
         model=snakemake.wildcards.model,
         seed=int(snakemake.wildcards.seed),
         block=snakemake.params.block,
+        label_names=snakemake.params.label_names,
         train=snakemake.input.get("train"),
         evaluation=snakemake.input.evaluation,
         split=snakemake.params.split,

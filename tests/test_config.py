@@ -144,6 +144,58 @@ def test_model_blocks(small, block, said):
     assert said in fault(small, models={"m": {"architecture": "bert", **block}}, runs=[])
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: {2024: {}}", "models: YAML reads the key 2024 as int, not as text"),
+        ("models: {no: {}}", "models: YAML reads the key False as bool"),
+        ("models: {m: {architecture: bert, source: hub, checkpoints: {1: {repo: a/b}}}}", "models.m.checkpoints: YAML reads the key 1"),
+        ("datasets: {null: {}}", "datasets: YAML reads the key None"),
+        ("methods: {1.5: {}}", "methods: YAML reads the key 1.5 as float"),
+        ("runs: [{yes: 1}]", "runs[0]: YAML reads the key True"),
+        ("2024: 1", "configuration: YAML reads the key 2024"),
+        ("models: {'2024': {}}", "models.2024: 'architecture' is missing"),
+    ],
+)  # fmt: skip
+def test_keys_that_yaml_does_not_read_as_text(small, text, said):
+    assert said in fault({**small, **yaml.safe_load(text)})
+
+
+def test_lists_of_the_command_line_hint_at_a_file(small):
+    """`--config heatmap_examples=[0]` hands on the text '0'."""
+    assert "'0' is not of type integer (--config hands on" in fault(small, heatmap_examples=["0"])
+    assert "--configfile" not in fault(small, heatmap_examples=["first"])
+
+
+def test_paths_are_expanded(small, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("DATA", "/data")
+    model = {"architecture": "bert", "source": "directory", "directory": "${DATA}/bert"}
+    changed = {**small, "mirror": "~/m", "models": {**small["models"], "mine": model}}
+    config = configuration.validate(changed)
+    assert (config["mirror"], config["models"]["mine"]["directory"]) == ("/home/ada/m", "/data/bert")
+    assert configuration.validate({**small, "mirror": "$HOME/m{1}"})["mirror"] == "/home/ada/m{1}"
+    assert configuration.validate({**small, "mirror": "m"})["mirror"] == "m"
+    monkeypatch.delenv("DATA")
+    said = fault(changed)
+    assert "models.mine.directory: the environment has no ${DATA}, which ${DATA}/bert names" in said
+    assert "no home folder is known" in fault(small, mirror="~nobody_of_that_name/m")
+
+
+def test_a_directory_holds_a_finished_model_unless_training_is_given(small):
+    model = {"architecture": "bert", "source": "directory", "directory": "/x"}
+    for given, kept in (
+        ({}, None),
+        ({"training": None}, None),
+        ({"training": {}}, 3),
+        ({"training": {"epochs": 1}}, 1),
+    ):
+        config = configuration.validate({**small, "models": {**small["models"], "mine": model | given}})
+        training = config["models"]["mine"]["training"]
+        assert (training and training["epochs"]) == kept
+        assert configuration.validate(config) == config
+
+
 def test_overlaying_another_source_on_a_model_is_refused(small):
     """Dictionaries merge, so a hub model under a scratch model's id would keep its layers."""
     models = {**small["models"], "bert": {**small["models"]["bert"], "source": "hub"}}

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from plumbline import modules
 from plumbline.theory import landed
 from tests import workflow
 
@@ -255,6 +256,66 @@ def test_touch_does_nothing(fresh):
     for pattern in ("src/**/*.py", "scripts/*.py", "rules/*.smk", *results):
         for path in fresh.glob(pattern):
             os.utime(path)
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
+
+
+def test_results_travel_with_what_snakemake_remembers(finished, tmp_path):
+    """docs/dag.md: beside .snakemake a fresh checkout makes nothing again; without it time stamps decide, and --touch accepts."""
+    again = workflow.checkout(tmp_path / "again")
+    for name in ("results/tiny", ".snakemake"):
+        shutil.copytree(finished / name, again / name)
+    assert workflow.planned(again, "--configfile", workflow.TINY) == []
+    bare = workflow.checkout(tmp_path / "bare")
+    shutil.copytree(
+        finished / "results/tiny", bare / "results/tiny", copy_function=shutil.copy
+    )  # new time stamps
+    before = workflow.files(bare / "results/tiny")
+    assert workflow.planned(bare, "--configfile", workflow.TINY)
+    done = workflow.snakemake(bare, "--touch", "--cores", "1", "--configfile", workflow.TINY)
+    assert done.returncode == 0, done.stdout
+    assert workflow.planned(bare, "--configfile", workflow.TINY) == []
+    assert workflow.files(bare / "results/tiny") == before
+
+
+def test_an_edit_of_what_draws_reruns_what_is_drawn(fresh):
+    append(fresh / "src/plumbline/seeds.py", "\n# A remark.\n")
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert set(at("attributions", "random")) | set(AGREEMENT) <= set(found)
+    assert "results/tiny/models/sentiment/tiny/seed0/model.safetensors" in found
+
+
+def test_an_edit_of_digits_remakes_tables(fresh):
+    append(fresh / "src/plumbline/tables/__init__.py", "\n# A remark.\n")
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert set(tables("comp_suff", "agreement")) <= set(found)
+    assert not [
+        path for path in found if "/tables/" not in path and "/figures/" not in path and path not in COST
+    ]
+
+
+def test_an_edit_of_an_artefacts_schema_reruns_what_writes_it(fresh):
+    append(fresh / "schemas/artefacts/agreement.yaml", "\n# A remark.\n")
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert set(AGREEMENT) <= set(found)
+    assert not [
+        path for path in found if "/attributions/" in path or "/models/" in path or "/faithfulness/" in path
+    ]
+
+
+def test_a_new_method_remakes_what_shows_methods_and_computes_nothing(fresh):
+    """Colours and rows go by the registry's order."""
+    entry = fresh / "src/plumbline/attribution/uniform.py"
+    (fresh / "src/plumbline/attribution/aaa.py").write_text(
+        entry.read_text().replace('id="uniform"', 'id="aaa"').replace("control=True", "control=False")
+    )
+    found = workflow.planned(fresh, "--configfile", workflow.TINY)
+    assert set(figures("deletion_curves", "token_heatmap")) <= set(found)
+    assert all("/figures/" in path or "/tables/" in path or path in COST for path in found), found
+
+
+def test_an_edit_of_an_error_reruns_nothing(fresh):
+    for name in modules.UNTRACKED:
+        append(fresh / f"src/plumbline/{name.replace('.', '/')}.py", "\n# A remark.\n")
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
 
 

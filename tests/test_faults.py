@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 import yaml
 
+from plumbline import artefacts
 from tests import workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -49,6 +51,78 @@ def test_mistyped_configuration_stops_at_parse_time(plain, tmp_path, change, sai
     done = workflow.snakemake(plain, "-n", "--configfile", str(tmp_path / "overlay.yaml"))
     only_error(done, f"'{said}'", f"did you mean '{nearest}'?")
     assert "Building DAG" not in done.stdout
+
+
+def test_a_checkpoint_folder_is_looked_for_at_parse_time(plain, tmp_path):
+    model = {"architecture": "bert", "source": "directory", "directory": str(tmp_path / "nowhere")}
+    run = {"dataset": "sentiment", "model": "mine", "methods": ["alti"]}
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump({"models": {"mine": model}, "runs": [run]}))
+    done = workflow.snakemake(plain, "-n", "--configfile", str(tmp_path / "overlay.yaml"))
+    only_error(done, f"no checkpoint in {tmp_path / 'nowhere'}: config.json is missing there")
+
+
+# ------------------------------------------------------------------------------------------- places
+
+
+def test_an_interpreter_that_snakemake_does_not_quote(plain, tmp_path):
+    """A blank in the path of the virtual environment: one line, where every job would end in a shell's error."""
+    folder = tmp_path / "my work"
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", folder / ".venv"],
+        check=True,
+    )
+    places = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    done = subprocess.run(
+        [folder / ".venv/bin/python", "-m", "snakemake", "-n"], cwd=plain, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=workflow.environment(PYTHONPATH=places),
+    )  # fmt: skip
+    only_error(done, "my work/.venv/bin/python, has a blank", "make VENV=")
+
+
+def test_make_says_so_before_it_installs(tmp_path):
+    folder = tmp_path / "my work"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(workflow.ROOT / name, folder)
+    call = {"cwd": folder, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(["make", "install"], **call)
+    assert done.returncode and not (folder / ".venv").exists()
+    (line,) = workflow.error_lines(done.stdout)
+    assert "my work/.venv has a blank" in line and "make VENV=/path/of/venv" in line
+
+
+def test_from_any_working_directory(plain, tmp_path):
+    """`-s` and `--directory`: the files of the checkout are found, results go where one stands, and a job runs."""
+    target = "results/tiny/data/digits/test.parquet"
+    overlay = ["--configfile", str(plain / workflow.TINY), "--"]
+    for place, *how in (("a", "-s", str(plain / "Snakefile")), ("b", "--directory", str(tmp_path / "b"))):
+        (tmp_path / place).mkdir()
+        start = tmp_path / place if place == "a" else plain
+        done = workflow.snakemake(start, "-n", *how, *overlay, "all")
+        assert done.returncode == 0, done.stdout
+        assert "comp_suff.csv" in done.stdout
+        done = workflow.snakemake(start, "--cores", "1", *how, *overlay, target)
+        assert done.returncode == 0, done.stdout
+        assert (tmp_path / place / target).is_file()
+    assert not (plain / "results/tiny/data").exists()
+
+
+def test_paths_of_the_mirror(empty, mirror, tmp_path):
+    """`~` and variables are filled in; braces are no wildcards, but for the target that would fill the folder."""
+    braces = tmp_path / "m{dataset}"
+    mirror.rename(braces)
+    assert get(empty, PLUMBLINE_MIRROR=str(braces)).returncode == 0
+    (empty / VALIDATION).unlink()
+    assert (
+        get(
+            empty, HOME=str(tmp_path), PLUMBLINE_MIRROR="~/m{dataset}", XDG_CACHE_HOME=str(tmp_path)
+        ).returncode
+        == 0
+    )
+    (empty / VALIDATION).unlink()
+    assert get(empty, DATA=str(tmp_path), PLUMBLINE_MIRROR="$DATA/m{dataset}").returncode == 0
+    only_error(get(empty, PLUMBLINE_MIRROR="$NOWHERE/m"), "the environment has no $NOWHERE")
+    only_error(get(empty, target="mirror", PLUMBLINE_MIRROR=str(braces)), "reads the braces of")
 
 
 # ------------------------------------------------------------------------------------------- sources
@@ -239,6 +313,58 @@ def test_weights_that_are_not_finite(fresh):
     only_error(done, "not finite")
 
 
+def test_what_killed_jobs_leave_is_swept(plain, tmp_path):
+    """Of dead processes of this machine and, after two days, of others; never of a live one, nor any other file."""
+    name = artefacts.temporary_prefix("graph.pdf")
+    machine = name.removeprefix(".graph.pdf.").removesuffix(f".{os.getpid()}.")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    now, long_ago = time.time(), time.time() - 3600 * (artefacts.LEFT_BEHIND + 1)
+
+    def temporary(target, host, process, changed=now, folder=False):
+        path = tmp_path / "results" / "figures" / f".{target}.{host}.{process}.abcd_123"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.mkdir if folder else path.touch)()
+        if folder:
+            (path / "weights").touch()
+        os.utime(path, (changed, changed))
+        return path
+
+    gone = [
+        temporary("graph.pdf", machine, dead.pid),
+        temporary("saving", machine, dead.pid, folder=True),
+        temporary(
+            "b.parquet", machine, os.getpid(), changed=long_ago
+        ),  # the number of a process that has started since
+        temporary("c.parquet", "another-7", os.getpid(), changed=long_ago),
+        temporary(
+            "d.parquet", f"{machine}9", 1, changed=long_ago, folder=True
+        ),  # another container's numbers
+    ]
+    kept = [
+        temporary("a.parquet", machine, os.getpid()),
+        temporary("c.csv", "another-7", dead.pid),
+        *(
+            tmp_path / "results" / "figures" / other
+            for other in ("graph.pdf", ".hidden", ".graph.pdf.abcd_123", "x.1.abcdefgh")
+        ),
+    ]
+    for path in kept:
+        path.touch(exist_ok=True)
+        os.utime(
+            path, (long_ago, long_ago)
+        ) if machine not in path.name and "another" not in path.name else None
+    assert sorted(artefacts.sweep(tmp_path / "results")) == sorted(gone)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+
+
+def test_a_temporary_file_says_whose_it_is(tmp_path):
+    with artefacts.atomic(tmp_path / "a.json") as temporary:
+        assert artefacts.TEMPORARY.fullmatch(os.path.basename(temporary))[3] == str(os.getpid())
+        assert artefacts.sweep(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def children(process):
     return [child for child in psutil.Process(process.pid).children(recursive=True) if child.is_running()]
 
@@ -266,9 +392,17 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim.pid, signal.SIGKILL)
     process.wait()
+    left = folder / f"results/tiny/figures/{artefacts.temporary_prefix('x.pdf')}abcdefgh".replace(
+        f".{os.getpid()}.", f".{process.pid}."
+    )
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.touch()
     assert workflow.snakemake(folder, "--unlock", "--configfile", workflow.TINY).returncode == 0
     done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY)
     assert done.returncode == 0, done.stdout
+    assert not [path for path in (folder / "results").rglob(".*") if path.name != ".gitkeep"], (
+        "temporary files are left"
+    )
     undisturbed = workflow.files(finished / "results/tiny")
     again = workflow.files(folder / "results/tiny")
     assert again.keys() == undisturbed.keys()

@@ -1,6 +1,5 @@
 """Models: packed layers, tokenised examples, training on a toy task, and what ends in an error."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -15,7 +14,7 @@ from plumbline.models import training as training_module
 from plumbline.models.encoders import layers_of, load, undisturbed
 from plumbline.models.packed import available, packed_linears
 from plumbline.models.tokenisation import MASK_WORD, special_ids, tokenise, train_tokenizer
-from plumbline.models.training import checkpoint_tokenizer, reorder_labels, train_job
+from plumbline.models.training import reorder_labels, train_job
 from tests.small_models import small_batch, small_model
 
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
@@ -49,13 +48,14 @@ def toy(path, task="classification", flipped=False, rows=160):
     return path
 
 
-def train(folder, data, evaluation=None, block=SMALL, training=TRAINING):
+def train(folder, data, evaluation=None, block=SMALL, training=TRAINING, label_names=("no", "yes")):
     outputs = {name: str(folder / file) for name, file in zip(NAMES, FILES, strict=True)}
     train_job(
         dataset="toy",
         model="small",
         seed=0,
         block=block | {"training": training},
+        label_names=label_names,
         train=data,
         evaluation=evaluation or data,
         split="test",
@@ -105,15 +105,6 @@ def test_shared_layers_train_and_load(task, tmp_path):
         assert text == read_rows(data)["text"][row.id].replace(" ", "")
         assert sum(row.scores_alti) == pytest.approx(1, abs=1e-4)
     assert tokenizer("place 3 is good .").input_ids[0] == tokenizer.cls_token_id
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("sentencepiece") is not None, reason="sentencepiece is installed"
-)
-def test_a_sentencepiece_file_alone_is_an_error(tmp_path):
-    (tmp_path / "spiece.model").write_bytes(b"a")
-    with pytest.raises(PlumblineError, match="pip install sentencepiece"):
-        checkpoint_tokenizer(tmp_path)
 
 
 def test_artefacts_of_a_trained_model(trained, tmp_path):
@@ -174,13 +165,19 @@ def test_label_order(tmp_path):
     assert not (tmp_path / "none").exists()
     train(tmp_path / "flipped", wrong)
     block = {"architecture": "bert", "source": "directory", "directory": str(tmp_path / "flipped")}
+    config = json.loads((tmp_path / "flipped/config.json").read_text())
+    config |= {"id2label": {"0": "POS", "1": "NEG"}, "label2id": {"POS": 0, "NEG": 1}}
+    (tmp_path / "flipped/config.json").write_text(json.dumps(config))
     mended = train_as_it_is(tmp_path / "mended", right, block | {"label_order": [1, 0]})
     assert mended["accuracy"] == 1
+    # What a pipeline of transformers calls the classes goes with the outputs.
+    config = json.loads((tmp_path / "mended/config.json").read_text())
+    assert (config["id2label"], config["label2id"]) == ({"0": "NEG", "1": "POS"}, {"NEG": 0, "POS": 1})
 
 
-def train_as_it_is(folder, data, block):
+def train_as_it_is(folder, data, block, label_names=("no", "yes")):
     outputs = {name: str(folder / file) for name, file in zip(NAMES, FILES, strict=True)}
-    train_job(dataset="toy", model="small", seed=0, block=block | {"training": None}, train=None, evaluation=data,
+    train_job(dataset="toy", model="small", seed=0, block=block | {"training": None}, label_names=label_names, train=None, evaluation=data,
               split="test", checkpoint=None, outputs=outputs)  # fmt: skip
     return json.loads((folder / "metrics.json").read_text())
 

@@ -1,6 +1,7 @@
 """Reading and writing artefacts: Parquet for rows, JSON for facts, each checked against its schema file.
 
-Every file is written beside its target and renamed, so a killed job leaves nothing half-written. Bytes
+Every file is written beside its target and renamed, so a killed job leaves nothing half-written; its temporary file is swept
+when a run starts. Bytes
 depend on the content alone: no time stamp, no machine name, no pandas metadata.
 """
 
@@ -8,7 +9,10 @@ import contextlib
 import json
 import os
 import re
+import shutil
+import socket
 import tempfile
+import time
 from pathlib import Path
 
 from .errors import PlumblineError
@@ -18,12 +22,73 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "artefacts"
 ROW_GROUP = 4096
 
 
+# Hours without a change after which a temporary file of another machine's process counts as left behind.
+LEFT_BEHIND = 48
+
+
+def temporary_prefix(name):
+    """How the name of a temporary file beside `name` begins: it says which process, on which machine, writes it."""
+    return f".{name}.{_here()}.{os.getpid()}."
+
+
+def _here():
+    """This machine, and on Linux its space of process numbers: in a container they are not the host's."""
+    space = Path("/proc/self/ns/pid")
+    number = f"-{space.stat().st_ino}" if space.exists() else ""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) + number
+
+
+# Target, machine, process, and what tempfile adds.
+TEMPORARY = re.compile(r"\.(.+)\.([A-Za-z0-9-]+)\.(\d+)\.([a-z0-9_]{8})")
+
+
+def sweep(folder):
+    """Remove the temporary files and folders of `temporary_prefix` under `folder` whose process is gone; the removed paths.
+
+    A process of this machine is asked for by its number, and by its start: the number may have been given anew. Whether one of
+    another machine lives is not known here: its files go when nothing has changed them for LEFT_BEHIND hours.
+    """
+    here, removed = _here(), []
+    for place, folders, files in os.walk(folder):
+        for name in [name for name in (*folders, *files) if name.startswith(".")]:
+            path = Path(place, name)
+            found = TEMPORARY.fullmatch(name)
+            with contextlib.suppress(
+                OSError
+            ):  # another run may sweep it, or its process may finish it, in this moment
+                if not found or not _abandoned(path, int(found[3]) if found[2] == here else None):
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                    folders.remove(name)
+                else:
+                    path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _abandoned(path, process):
+    """Whether no process writes a temporary file any more. process: its number on this machine, None of another's."""
+    changed = path.lstat().st_mtime
+    if process is None:
+        return time.time() - changed > 3600 * LEFT_BEHIND
+    import psutil
+
+    try:
+        # Started after the last change, it is another one; clocks of file systems differ by less than a minute.
+        return psutil.Process(process).create_time() > changed + 60
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
 @contextlib.contextmanager
 def atomic(path):
     """Yield a path beside `path`; rename it to `path` if the block succeeds, remove it if not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path.name))
     os.close(handle)
     try:
         yield temporary

@@ -7,6 +7,7 @@ names the place, what is wrong and the nearest legal name.
 import copy
 import functools
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,7 +147,11 @@ def validate(config):
         raise _schema_error(_deepest(fault))
     for name, block in config.get("models", {}).items():
         _check_model(name, block)
+        if block["source"] == "directory":
+            # A folder holds a finished model, unless it is said how it is trained.
+            block.setdefault("training", None)
     _fill(config, schema())
+    _expand_paths(config)
     for block in config["models"].values():
         for key in _foreign(block["source"]):
             block.pop(key, None)
@@ -176,13 +181,36 @@ def _check_plain(node, path):
     if isinstance(node, Mapping):
         for key, child in node.items():
             if not isinstance(key, str):
-                raise PlumblineError(f"{place}: the key {key!r} is no text: put it in quotes")
+                raise PlumblineError(
+                    f"{place}: YAML reads the key {key!r} as {type(key).__name__}, not as text: choose another name, or put it in quotes"
+                )
             _check_plain(child, (*path, key))
     elif isinstance(node, list | tuple):
         for index, child in enumerate(node):
             _check_plain(child, (*path, index))
     elif isinstance(node, float) and not math.isfinite(node):
         raise PlumblineError(f"{place} is {node}: a number must be finite")
+
+
+def _expand_paths(config):
+    """Fill in `~` and environment variables in the keys that are paths."""
+    places = [(config, "mirror", "mirror")]
+    places += [(block, "directory", f"models.{name}.directory") for name, block in config["models"].items()]
+    for block, key, place in places:
+        if block[key] is not None:
+            block[key] = expanded(block[key], place)
+
+
+def expanded(text, place):
+    """A path with `~`, `$NAME` and `${NAME}` filled in; PlumblineError for a variable or user that is not known."""
+    found = os.path.expanduser(os.path.expandvars(text))
+    if unset := re.search(r"\$\w+|\$\{\w+\}", found):
+        raise PlumblineError(
+            f"{place}: the environment has no {unset[0]}, which {text} names: set it or write the path"
+        )
+    if found.startswith("~"):
+        raise PlumblineError(f"{place}: no home folder is known for {text}: write the path")
+    return found
 
 
 def _check_attention_meets_xai(config):
@@ -329,8 +357,21 @@ def _schema_error(fault):
         hint = ""
         if isinstance(fault.instance, str) and re.fullmatch(r"[0-9]+[eE][-+]?[0-9]+", fault.instance):
             hint = " (YAML reads 5e-5 as text: write 5.0e-5)"
+        elif isinstance(fault.instance, str) and _meant(fault.instance, kinds):
+            hint = " (--config hands on what stands inside brackets as text: write it into a file for --configfile)"
         return PlumblineError(f"{place}: {fault.instance!r} is not of type {' or '.join(kinds)}{hint}")
     return PlumblineError(f"{place}: {fault.message}")
+
+
+def _meant(text, kinds):
+    """Whether YAML reads a text as one of these JSON types."""
+    import jsonschema
+    import yaml
+
+    try:
+        return jsonschema.Draft202012Validator({"type": kinds}).is_valid(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return False
 
 
 def _resolve(node):

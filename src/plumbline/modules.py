@@ -1,4 +1,4 @@
-"""Which source files a job's result hangs on: a module and what it imports of the package, found by reading.
+"""Which source files a job's result hangs on: its script, and what it imports of the package, found by reading.
 
 Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (rules/common.smk).
 Nothing is imported here.
@@ -9,55 +9,102 @@ import functools
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+SCHEMAS = ROOT.parents[1] / "schemas" / "artefacts"
 
-# What reads, writes, checks and lists, and so shapes no number: an edit there reruns nothing (docs/dag.md).
+# What no number of a result comes from, with the reason; an edit there reruns nothing (docs/dag.md, tests/test_modules.py).
 UNTRACKED = {
-    "artefacts",
-    "config",
-    "datasets.sources",
-    "errors",
-    "modules",
-    "plan",
-    "registry",
-    "seeds",
-    "work",
+    "artefacts": "hands values through; their types stand in schemas/artefacts, which is tracked",
+    "config": "what it decides reaches a job as parameters",
+    "datasets.sources": "fetches and checks bytes, which a checksum fixes",
+    "errors": "texts of faults",
+    "modules": "this list",
+    "plan": "what it decides reaches a job as inputs and parameters",
+    "registry": "what an entry is; the entries stand in tracked modules, their order in `registries_of`",
+}
+# The registries by the names under which they are imported: these are what modules ask for, not the packages that hold them.
+REGISTRIES = {
+    "METHODS": "attribution",
+    "READOUTS": "attribution",
+    "method_of": "attribution",  # a readout's entry in METHODS
+    "PROTOCOLS": "faithfulness",
+    "METRICS": "agreement",
+    "DATASETS": "datasets",
+    "TABLES": "tables",
+    "FIGURES": "figures",
 }
 
 
-def module_files(*names):
-    """Sorted paths of modules (dotted, below the package) and of the tracked modules that they import.
+def job_files(script, *names):
+    """Sorted paths of what a job hangs on: its script, the modules that it imports, and the schemas of what it writes.
 
-    A package's __init__ holds its registry and entry points and counts as ground unless it is named.
+    script  path of the script.
+    names   what a name known at run time alone stands for: modules that are imported (dotted, below the package), schemas of
+            artefacts that are written (`schemas/<kind>`).
     """
-    found, waiting = set(), list(names)
+    return sorted({str(script), *map(str, _reached(Path(script), *map(_path, names))[0])})
+
+
+def registries_of(script, *names):
+    """The packages whose registries a job's modules look into; see `job_files`."""
+    return sorted({REGISTRIES[name] for name in _reached(Path(script), *map(_path, names))[1]})
+
+
+@functools.cache
+def _reached(*starts):
+    """(files, names of registries) that files hang on, themselves included."""
+    files, read, registries = set(), set(), set()
+    waiting = [(path, True) for path in starts]
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _imports(name)
-    return sorted(str(_path(name)) for name in found)
+        path, whole = waiting.pop()
+        files.add(path)
+        if not whole or path in read or path.suffix != ".py":
+            continue
+        read.add(path)
+        found, looked_into = _imports(path)
+        waiting += found
+        registries |= looked_into
+    return files, registries
 
 
 def _path(name):
+    if name.startswith("schemas/"):
+        return SCHEMAS / f"{name.removeprefix('schemas/')}.yaml"
     base = ROOT.joinpath(*name.split("."))
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
+def _tracked(target):
+    """The file of a module, as parts below the package, unless it is untracked or there is none."""
+    path = _path(".".join(target)) if target else ROOT / "__init__.py"
+    return path if path.is_file() and ".".join(target) not in UNTRACKED else None
+
+
 @functools.cache
-def _imports(name):
-    """Dotted names of the tracked modules that a module imports, at its top or inside a function."""
-    path = _path(name)
-    package = path.parent.relative_to(ROOT).parts
-    found = set()
+def _imports(path):
+    """([(file, whether its own imports count)], names of registries) that a file imports, at its top or inside a function."""
+    files, registries = [], set()
+    package = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            target = (*base, *(node.module or "").split(".")) if node.module else base
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == ROOT.name:
-            target = tuple(node.module.split("."))[1:]
-        else:
-            continue
-        found |= {".".join(target), *(".".join((*target, alias.name)) for alias in node.names)}
-    return sorted(
-        item for item in found - UNTRACKED if item and (ROOT / f"{item.replace('.', '/')}.py").is_file()
-    )
+        if isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            files += [(_tracked(tuple(part[1:])), True) for part in parts if part[0] == ROOT.name]
+        elif isinstance(node, ast.ImportFrom) and (
+            node.level or (node.module or "").split(".")[0] == ROOT.name
+        ):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            target = (*base, *(node.module or "").split(".")[0 if node.level else 1 :])
+            target = tuple(part for part in target if part)
+            for alias in node.names:
+                inner = (*target, alias.name)
+                if _path(".".join(inner)).is_file():
+                    files.append((_tracked(inner), True))
+                elif REGISTRIES.get(alias.name) == ".".join(target):
+                    registries.add(alias.name)
+                elif alias.name == "__version__":
+                    continue  # a fact beside the numbers
+                else:
+                    # A constant comes from the file itself, a function also from what that imports.
+                    files.append((_tracked(target), not alias.name.isupper()))
+        elif isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant):
+            files.append((SCHEMAS / f"{node.value.value}.yaml", False))
+    return [(file, whole) for file, whole in files if file and file.is_file()], registries

@@ -25,10 +25,11 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..artefacts import atomic, read_json, write_json
+from ..artefacts import atomic, read_json, temporary_prefix, write_json
 from ..errors import PlumblineError
 
-LOCK = "resources/lock.json"
+ROOT = Path(__file__).resolve().parents[3]
+LOCK = ROOT / "resources" / "lock.json"
 TIMEOUT = 10, 60  # seconds: to connect, between two bytes
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SUMS = "SHA256SUMS"
@@ -201,7 +202,7 @@ def download_hub(repo, filename, destination, *, repo_type="model", revision=Non
     key = f"{repo_type}/{repo}@{revision or 'main'}"
     what = f"{filename} of {repo_type} {repo} at {_host(endpoint())}"
     commit, _ = head_hub(repo, filename, repo_type=repo_type, revision=revision, lock=lock)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".download-") as folder:
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=temporary_prefix("download")) as folder:
         with _hub_faults(what):
             path = hf_hub_download(repo, filename, repo_type=repo_type, revision=commit, local_dir=folder,
                                    endpoint=endpoint())  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from ..artefacts import open_rows, rows_writer, stream_records, write_json
+from ..errors import PlumblineError
 from ..models.encoders import is_agreement, is_multi_label, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
@@ -48,6 +49,13 @@ def write_faithfulness(
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
     special = special_ids(tokenizer)
+    if special["mask"] is None and (
+        masks := [e["protocol"] for e in protocols if PROTOCOLS[e["protocol"]].removal == "mask"]
+    ):
+        raise PlumblineError(
+            f"the tokeniser in {model} has no mask token, which protocol '{masks[0]}' puts in the place of tokens: leave that "
+            "protocol out for this model's data sets (`faithfulness`, `datasets`)"
+        )
     first, last = block_range(open_rows(attributions).metadata.num_rows, shard, attributions)
     # How many uncut examples stand before a row: protocols count them.
     uncut = sum(not row["cut"] for row in stream_records(attributions, ["cut"], stop=first))

@@ -8,7 +8,6 @@ import threading
 import weakref
 from dataclasses import dataclass, replace
 
-from ..artefacts import load_weights
 from ..errors import PlumblineError, unknown
 from .packed import packed_linears
 
@@ -105,18 +104,16 @@ def class_of(model_type, task):
 
 
 def load(folder, device="cpu"):
-    """(model in evaluation mode, tokeniser) of a folder that the model stage wrote."""
-    from transformers import AutoConfig, AutoTokenizer
+    """(model in evaluation mode, tokeniser) of a folder that the model stage wrote, or of a finished checkpoint.
 
-    from .agreement_head import attach
+    Raises PlumblineError where a file or a weight is missing or does not fit.
+    """
+    from .checkpoint import check_folder, read_config, read_model, read_tokenizer
 
-    config = AutoConfig.from_pretrained(folder)
-    task = getattr(config, "plumbline_task", "classification")
-    model = class_of(config.model_type, task)(config)
-    if task == "agreement":
-        attach(model)
-    load_weights(model, f"{folder}/model.safetensors")
-    return model.to(device).eval(), AutoTokenizer.from_pretrained(folder)
+    check_folder(folder)
+    task = getattr(read_config(folder), "plumbline_task", "classification")
+    model = read_model(folder, task)
+    return model.to(device), read_tokenizer(folder, model)
 
 
 def layers_of(model):

