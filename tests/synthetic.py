@@ -10,6 +10,7 @@ from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.attribution.input_gradient import CORRELATIONS
 from plumbline.collect import PRINCIPAL
+from plumbline.datasets import DATASETS
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
 
@@ -216,6 +217,10 @@ def _scores(lengths, rng, dataset):
     return {readout: [v.astype(np.float32) for v in vectors] for readout, vectors in found.items()}
 
 
+def _classes(dataset):
+    return len(DATASETS[dataset].label_names) if dataset in DATASETS else 2
+
+
 def _tokens(n):
     return ["[CLS]", *[WORDS[i % len(WORDS)] for i in range(n - 2)], "[SEP]"]
 
@@ -232,7 +237,9 @@ def _write_contributions(path, lengths, readouts, rng, dataset, layers=3):
             product = matrix @ product
             found = (part.astype(np.float32).ravel() for part in (product, matrix))
             position = 4 if dataset == "agreement" else 0
-            rows.append((number, readout, layer, _tokens(n), position, number % 2, 0.9125, *found))
+            rows.append(
+                (number, readout, layer, _tokens(n), position, number % _classes(dataset), 0.9125, *found)
+            )
     names = (
         "id",
         "readout",
@@ -252,7 +259,7 @@ def _write_attributions(path, lengths, vectors, dataset, cut):
         "id": np.arange(len(lengths)),
         "tokens": [_tokens(n) for n in lengths],
         "input_ids": [np.arange(n, dtype=np.int32) for n in lengths],
-        "target": np.arange(len(lengths)) % 2,
+        "target": np.arange(len(lengths)) % _classes(dataset),
         "probability": np.full(len(lengths), 0.9125, dtype=np.float32),
         "position": np.full(len(lengths), 4 if dataset == "agreement" else 0),
         "cut": [50 * (index in cut) for index in range(len(lengths))],

@@ -214,6 +214,7 @@ def test_training_names_the_classes_as_the_data_does(finished, copy, tmp_path):
         tmp_path / "out",
         finished[1],
         block={"architecture": "bert", "source": "directory", "directory": str(copy)},
+        label_names=NAMES,
     )
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["id2label"] == {"0": "negative", "1": "positive"}

@@ -28,12 +28,23 @@ SOURCES = [(dataset, source) for dataset, entry in DATASETS.items() for source i
 
 
 def test_registry():
-    texts = {"sentiment", "reviews", "agreement", "sst2", "sst2_drawn", "imdb", "imdb_25k", "yelp", "sva"}
+    texts = {
+        "sentiment",
+        "reviews",
+        "agreement",
+        "sst2",
+        "sst2_drawn",
+        "sst5",
+        "imdb",
+        "imdb_25k",
+        "yelp",
+        "sva",
+    }
     images = {"digits", "digits_half", "mnist", "cifar10", "imagenet", "imagenet_samples"}
     assert set(DATASETS) == texts | images
     assert images == {name for name, entry in DATASETS.items() if entry.task == "images"}
-    with pytest.raises(PlumblineError, match="unknown dataset 'sst': did you mean 'sst2'"):
-        DATASETS["sst"]
+    with pytest.raises(PlumblineError, match="unknown dataset 'sst22': did you mean 'sst2'"):
+        DATASETS["sst22"]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -43,7 +54,11 @@ def test_entry_is_complete(dataset):
     if entry.task == "images":
         assert entry.splits[-1] == "test" and len(entry.label_names) in (0, 10)
     else:
-        assert entry.task in ("classification", "agreement") and len(entry.label_names) == 2
+        assert (
+            entry.task in ("classification", "agreement")
+            and len(set(entry.label_names)) == len(entry.label_names) >= 2
+        )
+        assert entry.task == "classification" or len(entry.label_names) == 2
         assert entry.splits == ("train", "validation", "test")
     assert set(entry.splits) | {"seed"} <= set(entry.parameters)
     assert settings(dataset, {}) == settings(dataset, {"source": None})
@@ -97,6 +112,32 @@ def test_another_revision_leaves_the_known_checksums():
 def test_another_url():
     items = raw_files("sva", {"source": "url", "url": "http://127.0.0.1/x.tsv"})
     assert [item.get("url") for item in items] == ["http://127.0.0.1/x.tsv", None]
+
+
+# ---------------------------------------------------------------- trees
+
+
+def test_the_words_of_a_tree_and_the_label_at_its_root(tmp_path):
+    trees = ["(3 (2 It) (4 (2 -LRB-) (3 (4 lovely) (2 and\\/or))))", "(0 (1 No) (2 x))"]
+    write_mirror(tmp_path, {"sst_trees/dev.tsv.gz": [("tree", "label"), (trees[0], 3), ("(0 (1 No) (2 film))", 0)],
+                            "sst_trees/test.tsv.gz": [("tree", "label"), (trees[0], 2)]})  # fmt: skip
+    frame = load("sst5", "validation", {"source": "mirror"}, mirror=tmp_path)
+    assert frame["text"].tolist() == ["It ( lovely and/or", "No film"] and frame["label"].tolist() == [3, 0]
+    with pytest.raises(PlumblineError, match="row 0 of the test split is no tree whose root has the label 2"):
+        load("sst5", "test", {"source": "mirror"}, mirror=tmp_path)
+
+
+@needs_mirror
+def test_sst5_is_the_treebank_behind_sst2():
+    """Every sentence of SST-2 is one of these, positive where the root's label is above the middle; the rest is neutral."""
+    letters = lambda text: "".join(filter(str.isalnum, text.lower()))  # noqa: E731
+    sizes = {"train": 8544, "validation": 1101, "test": 2210}
+    for split, size in sizes.items():
+        five, two = load("sst5", split, {}), load("sst2", split, {})
+        assert len(five) == size and set(five["label"]) == set(range(5))
+        labels = dict(zip(map(letters, five["text"]), five["label"], strict=True))
+        polar = [labels[letters(text)] for text in two["text"]]
+        assert 2 not in polar and [int(label > 2) for label in polar] == two["label"].tolist()
 
 
 # ---------------------------------------------------------------- a mirror of our own making

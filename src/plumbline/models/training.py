@@ -68,10 +68,14 @@ def train_job(
         )
     correct, count = accuracy(network, _tokenised(held_out, tokenizer, network, None, evaluation), tokenizer)
     lower, upper = wilson_interval(correct, count)
-    if upper < 1 / classes:
+    # A model that tells nothing apart is right as often as the class is frequent that it names.
+    chance = min(
+        1 / classes, *np.unique([row["label"] for row in held_out], return_counts=True)[1] / len(held_out)
+    )
+    if upper < chance:
         raise PlumblineError(
             f"{model} on {dataset}: accuracy {correct / count:.3f} on {count} examples of '{split}' is far below "
-            f"chance ({1 / classes:.2f}): the checkpoint's label order contradicts the data, set `label_order`"
+            f"chance ({chance:.2f}): the checkpoint's label order contradicts the data, set `label_order`"
         )
     published = None if train else block.get("published_accuracy")
     reach_published(correct, count, published, f"{model} on {dataset}")
