@@ -14,7 +14,7 @@ from plumbline.datasets import DATASETS, load
 from plumbline.faithfulness.artefact import write_faithfulness
 from plumbline.models import encoders
 from plumbline.models.training import train_job
-from tests.synthetic import OPTIONS, compare, make, merge, with_tables
+from tests.synthetic import OPTIONS, compare, make, merge, study, vision, with_tables
 
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
 FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json")
@@ -100,7 +100,7 @@ def artefacts(tmp_path_factory):
         make(root, **run, seeds=(0, 1)), make(root, **run, model="distilbert", architecture="distilbert")
     )
     found |= compare(root, found, ("sst5", "bert", "distilbert"))
-    return with_tables(root, found)
+    return with_tables(root, found | study(root) | vision(root))
 
 
 TEXT_STUDIES = ("alti", "selective_rollout")
