@@ -136,7 +136,7 @@ def check_folders():
         for name in dict.fromkeys(run["model"] for run in config["runs"]):
             if config["models"][name]["source"] == "directory":
                 checkpoint_folder(config["models"][name])
-    except PlumblineError as fault:
+    except (PlumblineError, OSError) as fault:
         stop(fault)
 
 

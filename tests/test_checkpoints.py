@@ -5,15 +5,24 @@ import importlib.util
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from plumbline.errors import PlumblineError
-from plumbline.models.checkpoint import check_folder, read_model, read_tokenizer, to_safetensors
+from plumbline.models.checkpoint import (
+    check_folder,
+    checkpoint_folder,
+    read_model,
+    read_tokenizer,
+    to_safetensors,
+)
 from plumbline.models.encoders import load
+from plumbline.models.image_models import published_weights
 from plumbline.models.tokenisation import tokenise
 from plumbline.models.training import initial
+from plumbline.models.vit import released_weights
 from tests.small_models import ARCHITECTURES, small_model
 from tests.test_models import SMALL, toy, train, train_as_it_is
 
@@ -302,3 +311,31 @@ def test_a_model_of_another_kind_is_named(copy):
     block = {"architecture": "roberta", "source": "directory", "directory": str(copy), "training": None}
     with pytest.raises(PlumblineError, match="is a 'bert', the config says 'roberta'"):
         initial(block, "classification", NAMES, None, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {"model": []}, {"model": {"a": None}}, {"model": {"a": {"b": torch.ones(1)}}}, {"state_dict": {}}],
+)
+def test_image_checkpoints_that_hold_something_else(tmp_path, content):
+    torch.save(content, tmp_path / "vim.pth")
+    with pytest.raises(PlumblineError, match="no checkpoint of Vim"):
+        published_weights(tmp_path / "vim.pth")
+
+
+def test_image_checkpoints_that_are_damaged(tmp_path):
+    for text in (POINTER, ""):
+        (tmp_path / "file").write_text(text)
+        with pytest.raises(PlumblineError, match="is not read"):
+            published_weights(tmp_path / "file")
+        with pytest.raises(PlumblineError, match="no file of plain arrays"):
+            released_weights("vit_mnist", tmp_path / "file")
+    np.savez(tmp_path / "other.npz", a=np.ones(1))
+    with pytest.raises(PlumblineError, match="no Vision Transformer"):
+        released_weights("vit_mnist", tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("package", ["no_such_package", "json.no_such_part", "this", "a b", ""])
+def test_packages_that_carry_no_checkpoint(package):
+    with pytest.raises(PlumblineError, match="is not installed"):
+        checkpoint_folder({"source": "package", "package": package, "subfolder": ""})

@@ -55,8 +55,11 @@ def check_folder(folder):
 def checkpoint_folder(block, checkpoint=None):
     """The folder of a model's checkpoint: downloaded (`checkpoint`), given, or inside an installed package; see `check_folder`."""
     if block["source"] == "package":
-        package = importlib.util.find_spec(block["package"])
-        if package is None:
+        try:
+            package = importlib.util.find_spec(block["package"])
+        except (ImportError, ValueError):  # a part of a package that is not there; a name that is none
+            package = None
+        if package is None or not package.submodule_search_locations:
             raise PlumblineError(
                 f"the Python package '{block['package']}' is not installed: pip install {block['package'].replace('_', '-')}"
             )

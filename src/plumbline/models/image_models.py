@@ -190,13 +190,16 @@ def published_weights(path):
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError) as fault:
-        reason = str(fault).splitlines()[0]
+        reason = (str(fault) or type(fault).__name__).splitlines()[0]
         raise PlumblineError(
             f"{path} is not read: it holds more than tensors, or is damaged ({reason})"
         ) from None
     if not isinstance(content, dict) or "model" not in content:
         raise PlumblineError(f"{path} has no 'model': it is no checkpoint of Vim")
-    return content["model"]
+    weights = content["model"]
+    if not isinstance(weights, dict) or not all(torch.is_tensor(tensor) for tensor in weights.values()):
+        raise PlumblineError(f"'model' in {path} does not hold weights by name: it is no checkpoint of Vim")
+    return weights
 
 
 def fit(network, images, labels, facts, training, draw):

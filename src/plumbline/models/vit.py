@@ -116,6 +116,8 @@ def released_weights(name, path):
 
     path: its .npz, read without pickle. Raises PlumblineError for an unknown name or a tensor of no known name.
     """
+    import zipfile
+
     import numpy as np
 
     if name not in RELEASED:
@@ -125,8 +127,15 @@ def released_weights(name, path):
         with np.load(path, allow_pickle=False) as arrays:
             for old in arrays.files:
                 found[_renamed(old, RELEASED[name]["names"])] = torch.from_numpy(arrays[old])
-    except ValueError as fault:
+    except (
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        AttributeError,
+    ) as fault:  # the last: one array, no archive
         raise PlumblineError(f"{path} is no file of plain arrays: {fault}") from None
+    if "patch_embed.weight" not in found:
+        raise PlumblineError(f"{path} is no Vision Transformer: it has no embedding of patches")
     weight = found["patch_embed.weight"]
     found["patch_embed.weight"] = weight.flatten(1)  # of a convolution: (d, channels, patch, patch)
     return found
