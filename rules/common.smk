@@ -193,18 +193,18 @@ def code_of(script, *names):
 @functools.cache
 def output_code(script, *names):
     """As `code_of`, of a table or figure: with the registries that it looks into, whose order decides on colours and rows."""
-    packages = {"methods": "attribution", "protocols": "faithfulness"}
-    entries = {packages.get(kind, kind): found for kind, found in registries().items() if kind != "metrics"}
-    entries["agreement"] = METRICS
     looked_into = registries_of(script_file(script), *names)
     return code_of(script, *names) + [
-        f"registry {package} {entries_digest(entries[package])}" for package in looked_into
+        f"registry {package} {entries_digest(package)}" for package in looked_into
     ]
 
 
-def entries_digest(registry):
-    """A digest of a registry's entries in their order."""
-    return hashlib.sha256(repr(list(registry.values())).encode()).hexdigest()[:16]
+@functools.cache
+def entries_digest(package):
+    """A digest of the entries of a package's registry in their order."""
+    kind = {"attribution": "methods", "faithfulness": "protocols"}.get(package, package)
+    entries = METRICS if package == "agreement" else registries()[kind]
+    return hashlib.sha256(repr(list(entries.values())).encode()).hexdigest()[:16]
 
 
 def download_code(script):

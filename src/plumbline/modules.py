@@ -6,6 +6,7 @@ Nothing is imported here.
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -84,7 +85,9 @@ def _imports(path):
     """([(file, whether its own imports count)], names of registries) that a file imports, at its top or inside a function."""
     files, registries = [], set()
     package = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    files += [(SCHEMAS / f"{kind}.yaml", False) for kind in re.findall(r'\bkind="(\w+)"', text)]
+    for node in _statements(ast.parse(text).body):
         if isinstance(node, ast.Import):
             parts = [alias.name.split(".") for alias in node.names]
             files += [(_tracked(tuple(part[1:])), True) for part in parts if part[0] == ROOT.name]
@@ -105,6 +108,14 @@ def _imports(path):
                 else:
                     # A constant comes from the file itself, a function also from what that imports.
                     files.append((_tracked(target), not alias.name.isupper()))
-        elif isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant):
-            files.append((SCHEMAS / f"{node.value.value}.yaml", False))
     return [(file, whole) for file, whole in files if file and file.is_file()], registries
+
+
+def _statements(body):
+    """All statements of a block and of those inside it; expressions, most of a tree, are not entered."""
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, part, ())
