@@ -80,7 +80,7 @@ rule gather_maps:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=code_of("gather"),
+        code=code_of("gather", "schemas/maps", "schemas/spectra"),
         kinds={"maps": "maps", "spectra": "spectra"},
     script:
         "../scripts/gather.py"
@@ -141,5 +141,5 @@ use rule gather_maps as gather_patch_faithfulness with:
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
     params:
-        code=code_of("gather"),
+        code=code_of("gather", "schemas/patch_faithfulness"),
         kinds={"rows": "patch_faithfulness"},
