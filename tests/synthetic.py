@@ -264,6 +264,10 @@ def _write_attributions(path, lengths, vectors, dataset, cut):
         "position": np.full(len(lengths), 4 if dataset == "agreement" else 0),
         "cut": [50 * (index in cut) for index in range(len(lengths))],
     }
+    if any(readout.startswith("ig_") for readout in vectors):
+        # The first example is the worst one.
+        columns["completeness_gap"] = [0.3 / (1 + index) ** 2 for index in range(len(lengths))]
+        columns["steps"] = [800 if index == 0 else 50 for index in range(len(lengths))]
     write_rows(path, columns | {f"scores_{r}": v for r, v in vectors.items()}, kind="attributions")
 
 

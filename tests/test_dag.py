@@ -164,15 +164,15 @@ def causal_jobs(models, graphs):
 
 def test_small_plan(plain):
     """4 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods (one has 4 more, for selective
-    rollout) and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 10
+    rollout) and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 11
     tables a study of text encoders; 3 figures and 2 tables of selective rollout, 4 and 2 of network diffusion; 10 causal graphs,
     with 9 figures and 5 tables."""
     assert workflow.counts(plain) == {
         "data": 7 + 2 + 2, "model": 11, "attributions": 2 * 12 + 4 + 9 * 9, "faithfulness": 2 * 12 + 4 + 9 * 9, "agreement": 11,
         "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1, "rollouts": 1,
-        "table": 9 + 10 + 6 + 2 + 2 + 5, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4 + 9, "all": 1,
+        "table": 9 + 11 + 6 + 2 + 2 + 5, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4 + 9, "all": 1,
         "multihead": 3, "theory": 4, "shown": 1, "image_model": 2, "maps": 1, "patch_faithfulness": 1, **causal_jobs(1, 10),
-        "total": 423,
+        "total": 424,
     }  # fmt: skip
 
 
@@ -182,9 +182,9 @@ def test_local_plan_without_a_mirror(plain):
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
         "data": 8 + 3 + 3 + 2, "model": 6, "attributions": 6 * 11 + 3 * 4, "faithfulness": 6 * 11 + 3 * 4, "agreement": 6,
         "isotropy": 6, "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "rollouts": 3,
-        "table": 4 + 8 + 6 + 2 + 2 + 5, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6 + 5 + 2 * 4, "all": 1,
+        "table": 4 + 9 + 6 + 2 + 2 + 5, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6 + 5 + 2 * 4, "all": 1,
         "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1, "image_model": 3 + 6, "maps": 3, "patch_faithfulness": 2,
-        **causal_jobs(6, 60), "total": 421,
+        **causal_jobs(6, 60), "total": 422,
     }  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def test_paper_plan(plain):
     assert found == {
         "download_model": 21, "data": found["data"], "model": 26, "attributions": methods, "faithfulness": methods,
         "agreement": 26, "isotropy": 26, "contributions": 17, "download_released": 11, "released_seeds": 1, "rollouts": 2,
-        "seed_consistency": 1, "model_consistency": 7, "table": 17 + 9 + 6 + 2 + 2 + 5, "html_table": 17, "cost": 1,
+        "seed_consistency": 1, "model_consistency": 7, "table": 17 + 10 + 6 + 2 + 2 + 5, "html_table": 17, "cost": 1,
         "figure": 5 * 17 + 6 + 8 + 3 + 5 + 5 + 3 * 4, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
         "download_image_model": 2, "image_model": 2 + 9, "maps": 2, "patch_faithfulness": 2, **causal_jobs(9, 90),
     }  # fmt: skip

@@ -23,6 +23,7 @@ from plumbline.tables import (
     comp_suff,
     cost,
     deletion_curves,
+    ig_gaps,
     latex,
     precision,
     published,
@@ -519,3 +520,18 @@ def test_csv_has_six_significant_digits(inputs, tmp_path):
     tables.write("comp_suff", inputs, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
     frame = pd.read_csv(io.StringIO((tmp_path / "a.csv").read_text()), dtype=str)
     assert max(len(value.lstrip("-0.").replace(".", "")) for value in frame["mean"]) <= 6
+
+
+def test_gaps_of_integrated_gradients(tmp_path):
+    """Of gaps .3, .075, .0333, ..., .3 / k^2; the first example's steps are 800, the others' 50."""
+    found = make(tmp_path, examples=10)
+    frame = ig_gaps.rows(found, OPTIONS)
+    row = frame[(frame["dataset"] == "sentiment") & (frame["method"] == "ig")].iloc[0]
+    assert row["gap_max"] == pytest.approx(0.3)
+    # Two seeds of ten examples: ten of twenty gaps do not exceed the fifth smallest of ten, eighteen not the second largest.
+    assert row["gap_median"] == pytest.approx(0.3 / 6**2)
+    assert row["gap_q90"] == pytest.approx(0.3 / 2**2)
+    assert (row["above_01"], row["above_05"]) == (0.5, 0.2)
+    assert (row["steps_median"], row["steps_max"]) == (50, 800)
+    assert row["examples"] == 10
+    assert set(frame["method"]) == {"ig", "ig_published"}

@@ -169,4 +169,7 @@ def provenance(options, *, examples, seeds, interval=True):
     return text + (f"; intervals: {interval_text(options)}." if interval else ".")
 
 
-DAGGER = "† as published: the definition behind published numbers, where it differs from the correct one."
+DAGGER = (
+    "† as published: the definition behind published numbers, where it differs from the correct one. How exact integrated "
+    "gradients (IG) are: table ig_gaps."
+)
