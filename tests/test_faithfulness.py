@@ -227,6 +227,43 @@ def test_bin_counts(candidates):
     assert candidates == 0 or counts[1] >= 1
 
 
+@pytest.mark.parametrize("length", [4, 9, 25])
+def test_comp_and_suff_by_hand(length):
+    """The equations of docs/definitions.md, f one forward pass a text: falls over five bins, divided by 5 or, published, 6."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(length,))
+    scores = torch.from_numpy(np.random.default_rng(length).permutation(length).astype(float))[None]
+    text, inner = ids[0].tolist(), range(1, length - 1)
+
+    def f(kept):
+        with torch.no_grad():
+            row = torch.tensor(
+                [[token for place, token in enumerate(text) if place in {0, length - 1, *kept}]]
+            )
+            return model(input_ids=row).logits.softmax(-1)[0, 1].item()
+
+    def best(count):
+        return {
+            place for place in inner if sum(scores[0, other] > scores[0, place] for other in inner) < count
+        }
+
+    tops = [best(math.ceil(share * len(inner))) for share in (0.01, 0.05, 0.1, 0.2, 0.5)]
+    left = {"comp": [f(set(inner) - top) for top in tops], "suff": [f(top) for top in tops]}
+    for kind, start, running in (("comp", f(inner), min), ("suff", f(()), max)):
+        falls = {
+            "standard": [f(inner) - value for value in left[kind]],
+            "published_bins": [
+                f(inner) - value for value in itertools.accumulate([start, *left[kind]], running)
+            ][1:],
+        }
+        for protocol, divisor in (("standard", 5), ("published_bins", 6)):
+            found = curves(
+                model, ids, mask, scores, protocol=protocol, kind=kind, tokenizer_ids=special, target=1
+            )
+            score = aopc(found, [f(inner)], protocol).item()
+            assert score == pytest.approx(sum(falls[protocol]) / divisor, abs=1e-6)
+
+
 # ------------------------------------------------------------------------------------------- ranks and ties
 
 KINDS_OF_NUMBERS = {

@@ -24,6 +24,7 @@ from plumbline.figures import (
     style,
     token_heatmap,
 )
+from plumbline.tables import comp_suff
 from tests.synthetic import (
     CONTROLS,
     IMAGE_RUN,
@@ -96,6 +97,13 @@ def test_deletion_curves_show_the_mean_over_seeds_and_examples(inputs):
         assert y[step] == pytest.approx(
             np.mean([p[step] for p in rows["probability"] if len(p) > step]), abs=1e-6
         )
+
+
+def test_deletion_curves_say_which_way_a_probability_is_better(inputs):
+    """Low where comp is high, and comp is better high: the words and the tables' arrows agree."""
+    titles = [panel.get_title() for panel in deletion_curves.draw(inputs, HERE).axes]
+    assert comp_suff.KINDS == {"comp": 1, "suff": -1}
+    assert titles == ["Deletion: a lower curve is better", "Insertion: a higher curve is better"]
 
 
 def test_principal_readouts_differ_without_colour():

@@ -31,5 +31,6 @@ def record(values, kind):
 
 
 def score(falls):
-    """Sum over the bins divided by six: DeYoung et al.'s AOPC with |B| + 1."""
+    """Sum over the five bins divided by six, the |B| + 1 of DeYoung et al. (2020, eq. 3), whose sixth term, without removal,
+    is taken for 0: a convention, 5/6 of the mean over the bins."""
     return falls.sum() / 6

@@ -1,4 +1,4 @@
-"""Deletion in bins of 1, 5, 10, 20 and 50%, raw probabilities, mean over the five bins."""
+"""Deletion in bins of 1, 5, 10, 20 and 50%, raw probabilities, mean over the five bins (docs/definitions.md, Equations)."""
 
 from ..registry import Protocol
 
@@ -7,7 +7,7 @@ ENTRY = Protocol(
     label="standard",
     removal="delete",
     order=20,
-    citation="DeYoung et al. 2020, arXiv 1911.03429, eqs. 1-3",
+    citation="DeYoung et al. 2020, arXiv 1911.03429, eqs. 1 and 2; mean over the bins as in their code",
 )
 
 

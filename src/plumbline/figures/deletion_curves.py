@@ -1,7 +1,8 @@
 """Deletion curves of one model: the explained probability as tokens go one by one.
 
 inputs: tables (deletion_curves.csv of the model, whose module says how it is averaged and what the band is). Two
-panels: comp (the top tokens go) and suff (the top tokens alone stay). Shown: the ten readouts of the published
+panels: comp (the top tokens go) and suff (the top tokens alone stay). Shown is the probability, of which the tables' comp and
+suff are falls: where comp is high, the curve is low. Shown: the ten readouts of the published
 evaluation where they are there (else all), controls in grey.
 """
 
@@ -21,8 +22,9 @@ ENTRY = Output(
 )
 
 PANELS = {
-    "comp": ("Comprehensiveness: lower is better", "Most relevant tokens removed"),
-    "suff": ("Sufficiency: higher is better", "Most relevant tokens kept"),
+    # The probability itself; comp and suff of the tables are its falls, so their arrows point the other way.
+    "comp": ("Deletion: a lower curve is better", "Most relevant tokens removed"),
+    "suff": ("Insertion: a higher curve is better", "Most relevant tokens kept"),
 }
 
 

@@ -41,7 +41,9 @@ def rows(inputs, options):
             frame = pd.concat(frames, ignore_index=True)
             row = {"dataset": dataset, "model": model, "method": method}
             for column, name in (("completeness_gap", "gap"), ("steps", "steps")):
-                ends = np.quantile(frame[column].to_numpy(float), list(QUANTILES.values()), method="inverted_cdf")
+                ends = np.quantile(
+                    frame[column].to_numpy(float), list(QUANTILES.values()), method="inverted_cdf"
+                )
                 row |= {f"{name}_{key}": value for key, value in zip(QUANTILES, ends, strict=True)}
             row |= {name: float((frame["completeness_gap"] > bound).mean()) for name, bound in SHARES.items()}
             found.append(row | {"examples": len(frame) // len(own), "seeds": seeds_of(own)})
