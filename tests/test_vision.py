@@ -743,8 +743,8 @@ def test_shards_change_no_byte_and_a_block_is_in_memory(trained, tmp_path, monke
     for name, kind in (("maps", "maps"), ("spectra", "spectra"), ("patches", "patch_faithfulness")):
         gather_rows(tmp_path / "whole", [tmp_path / number / f"{name}.parquet" for number in "01"], kind=kind)
         assert (tmp_path / "whole").read_bytes() == (trained / "a" / f"{name}.parquet").read_bytes(), name
-    with pytest.raises(PlumblineError, match="20 examples, in blocks of 16, are too few for 3 shards"):
-        explain(folder, trained / "test.parquet", shard=(0, 3))
+    with pytest.raises(PlumblineError, match="20 examples, in blocks of 8, are too few for 4 shards"):
+        explain(folder, trained / "test.parquet", shard=(0, 4))
 
 
 def test_ink_metrics():

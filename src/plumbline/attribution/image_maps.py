@@ -11,7 +11,7 @@ import numpy as np
 from ..seeds import seed_of
 
 # Images of a block: batches never cross one, so that sharding by whole blocks changes no byte.
-BLOCK = 16
+BLOCK = 8
 RECONSTRUCTION = "reconstruction: the thesis's diffusion was never released"
 
 
