@@ -329,11 +329,14 @@ def test_image_runs_are_checked(small):
         ({"dataset": "sentiment"}, "has no images"),
         ({"model": "bert"}, "unknown image model 'bert'"),
         ({"perturbed": 200}, r"`perturbed` and `gallery` are among `images` \(100\)"),
+        ({"shards": 9}, "9 shards of 8 blocks of 8 images: set `shards` to 8 or less"),
         ({"seeds": [0, 0]}, "non-unique"),
     ]:
         assert re.search(said, fault(small, network_diffusion=block | {"runs": [run | changes]}))
     model = small["image_models"]["vim"]
     for changes, said in [
+        ({"resize": 16}, "resize is smaller than its image_size"),
+        ({"published_accuracy": 0.9}, "published_accuracy is not for source 'scratch'"),
         ({"patch_size": 5}, "no multiple of its patch_size"),
         ({"source": "hub"}, "has source 'hub' but no 'repo'"),
         ({"architecture": "vit"}, "a vit comes from source 'mirror'"),

@@ -202,7 +202,8 @@ def test_paper_plan(plain):
         "agreement": 26, "isotropy": 26, "contributions": 17, "download_released": 11, "released_seeds": 1, "rollouts": 2,
         "seed_consistency": 1, "model_consistency": 7, "table": 17 + 10 + 6 + 2 + 2 + 5, "html_table": 17, "cost": 1,
         "figure": 5 * 17 + 6 + 8 + 3 + 5 + 5 + 3 * 4, "all": 1, "multihead": 3, "theory": 10 + 10 + 2 + 10, "shown": 1,
-        "download_image_model": 2, "image_model": 2 + 9, "maps": 2, "patch_faithfulness": 2, **causal_jobs(9, 90),
+        "download_image_model": 2, "image_model": 2 + 9, "maps_shard": 2 * 64, "gather_maps": 2,
+        "patch_faithfulness_shard": 2 * 64, "gather_patch_faithfulness": 2, **causal_jobs(9, 90),
     }  # fmt: skip
 
 

@@ -230,7 +230,7 @@ def test_vision_mamba_from_the_hub(tmp_path):
     paper["datasets"]["imagenet"]["test"] = 3
     sizes = {"file": "vim.pth", "embed_dim": 16, "depth": 4, "classes": 10}
     paper["image_models"] = {"vim_tiny": paper["image_models"]["vim_tiny"] | sizes}
-    run = paper["network_diffusion"]["runs"][0] | {"images": 2, "perturbed": 2, "gallery": 2}
+    run = paper["network_diffusion"]["runs"][0] | {"images": 2, "perturbed": 2, "gallery": 2, "shards": 1}
     paper["network_diffusion"]["runs"], paper["explainn"]["runs"] = [run], []
     (folder / "overlay.yaml").write_text(yaml.safe_dump(paper))
     wanted = [
