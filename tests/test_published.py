@@ -5,13 +5,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from plumbline import tables
 from plumbline.attribution import READOUTS
-from plumbline.tables import published_vs_reproduced
-from plumbline.tables.published import all_entries
+from plumbline.datasets import settings
+from plumbline.tables import published, published_vs_reproduced
+from plumbline.tables.published import PUBLISHED, Ours, all_entries, judge, judge_seed, same_sample
 from tests.synthetic import OPTIONS, make
 
 RELEASED = Path(__file__).resolve().parents[2] / "shared" / "published"
@@ -77,60 +80,317 @@ def test_seed_consistency_and_curve_are_copied_right():
         assert entry["values"][readout] == pytest.approx([float(row[name]) for row in rows], abs=1e-9)
 
 
-def test_every_published_number_has_its_definition_and_source():
-    for table in published_vs_reproduced.TABLES:
-        for entry in all_entries(table):
-            assert entry["source"] and entry["measured"] and entry["checkpoint"]
-            for target in published_vs_reproduced.targets(table, entry):
-                assert target["readout"] in READOUTS or table == "isotropy"
+TEXTS = published_vs_reproduced.JUDGED
+EVERY = [key for key in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")) if key != "samples"]
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_every_published_number_says_what_it_is(key):
+    for entry in all_entries(key):
+        assert entry["source"] and entry["measured"] and entry["checkpoint"] and entry["values"]
+        assert set(entry["sample"]) >= {"texts", "size", "block"} and entry["sample"]["texts"]
+        assert entry["digits"] >= 0 and entry["tolerance"] >= 0
+        # An equivalence margin must leave room beside the rounding; a ratio has none.
+        assert entry.get("margin") is None or entry["margin"] > 0.5 * 10 ** -entry["digits"]
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_every_published_number_stands_beside_its_own_definition(key):
+    """What the references computed otherwise than they say is set beside the definitions `as published`, never others."""
+    seen = 0
+    for entry in all_entries(key):
+        for target in published_vs_reproduced.targets(key, entry):
+            seen += 1
+            where, readout = target["where"], target["readout"]
+            assert readout in READOUTS or key == "isotropy"
+            if f"{readout}_published" in READOUTS:
+                # Released arrays of ALTI alone were made with ddof = 0.
+                assert readout in ("alti", "alti_l2", "alti_ln2") and "released arrays" in entry["source"] + entry["checkpoint"] + entry["sample"]["texts"] or "arrays released" in entry["checkpoint"]  # fmt: skip
+                assert readout in entry["corrected"]
+            assert where.get("protocol", "published_bins") == "published_bins"
+            assert where.get("metric", "spearman_dense") in ("spearman_dense", "top_k_overlap")
+            assert where.get("definition", "published") == "published"
+            assert where.get("reference", "grad_l2_published").endswith("_published")
+    assert seen
+
+
+def test_samples_are_those_that_the_specification_names():
+    """36 correlations of 500 drawn sentences (and 24 of agreement sentences), 49 ranks and consistencies; positions at random."""
+    counts = {}
+    for key in TEXTS:
+        for entry in all_entries(key):
+            numbers = sum(
+                target["published"] is not None for target in published_vs_reproduced.targets(key, entry)
+            )
+            name = (key, entry["dataset"], entry["sample"]["texts"].split(",")[0].split(";")[0])
+            counts[name] = counts.get(name, 0) + numbers
+    drawn = "500 of the hub's test split"
+    assert counts["agreement", "sst2", drawn] == 9 * 4
+    assert counts["special_tokens", "sst2", drawn] + counts["model_consistency", "sst2", drawn] == 8 * 5 + 9
+    assert counts["isotropy", "sst2", "first 500"] == 25 + 13 + 25
+    assert ("agreement", "sva", "500 drawn with random.sample and seed 10") in counts
+    assert all(entry["sample"]["block"] is None for entry in all_entries("isotropy"))
+
+
+# ---------------------------------------------------------------------------------------------------- the rule
+
+ENTRY = {
+    "digits": 3,
+    "tolerance": 0.0005,
+    "margin": 0.02,
+    "sample": {"texts": "t", "size": 400, "block": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.269, "same"), (0.26999, "same"), (0.26801, "same"), (0.27001, "differs"), (0.26799, "differs"), (0.3, "differs")],
+)  # fmt: skip
+def test_of_the_same_texts_rounding_and_tolerance_decide_and_no_interval(value, verdict):
+    for lower, upper in ((0.0, 1.0), (value, value), (np.nan, np.nan)):
+        ours = Ours(value, lower, upper, 0.95, 400)
+        assert judge(ours, 0.269, ENTRY, determined=True)[0] == verdict
+    assert judge(ours, 0.269, ENTRY, determined=True, reasons=["r"]) == ("not comparable", "r")
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "shown"),
+    # 100 texts with a standard error of .005, so .0025 for 400: the difference has .00559, its 95% interval +- .01096, to which
+    # the rounding adds .0005; the two one-sided tests pass up to .02 - .0005 - 1.645 * .00559 = .0103.
+    [
+        (0.1, "within sampling error", "equivalent"),
+        (0.1102, "within sampling error", "equivalent"),
+        (0.1104, "within sampling error", "not shown"),
+        (0.1114, "within sampling error", "not shown"),
+        (0.0886, "within sampling error", "not shown"),
+        (0.1116, "differs", "not shown"),
+        (0.0884, "differs", "not shown"),
+    ],
+)
+def test_of_other_texts_the_difference_of_two_samples_decides(value, verdict, shown):
+    half = 1.959964 * 0.005
+    ours = Ours(value, value - half, value + half, 0.95, 100)
+    found, why = judge(ours, 0.1, ENTRY, determined=False)
+    assert found == verdict
+    assert f", {shown}" in why and "within 0.02" in why
+    # The spread in print takes the place of ours: .05 / sqrt(400) is the same .0025.
+    assert judge(ours, 0.1, ENTRY, determined=False, sd=0.05)[0] == verdict
+    assert judge(ours, 0.1, ENTRY, determined=False, sd=5.0)[0] == "within sampling error"
+
+
+def test_what_cannot_be_compared():
+    nothing = Ours(0.1, np.nan, np.nan, 0.95, 100)
+    assert judge(nothing, 0.1, ENTRY, determined=False)[0] == "not comparable"
+    undefined = Ours(np.nan, np.nan, np.nan, 0.95, 100)
+    assert judge(undefined, 0.1, ENTRY, determined=True) == ("not comparable", "ours is not defined")
+    unknown = {**ENTRY, "sample": {"size": None}}
+    assert judge(Ours(0.1, 0, 0.2, 0.95, 100), 0.1, unknown, determined=False)[0] == "not comparable"
+
+
+@pytest.mark.parametrize("printed_sd", [True, False])
+@pytest.mark.parametrize(("ours", "theirs"), [(1000, 500), (200, 1000)])
+def test_two_samples_of_one_population_seldom_differ(ours, theirs, printed_sd):
+    """2,000 simulations of skewed scores: 'differs' in about 5%; a difference of six standard errors is nearly always found."""
+    draw = np.random.default_rng(7)
+    entry = {**ENTRY, "digits": 6, "sample": {"size": theirs}}
+    counts = {0: 0, 6: 0}
+    for _ in range(2000):
+        first, second = draw.gamma(2, 0.1, ours), draw.gamma(2, 0.1, theirs)
+        error = first.std(ddof=1) / ours**0.5
+        for shift in counts:
+            mean = first.mean() + shift * 0.1414 * (1 / ours + 1 / theirs) ** 0.5
+            number = Ours(mean, mean - 1.96 * error, mean + 1.96 * error, 0.95, ours)
+            sd = second.std() if printed_sd else None
+            counts[shift] += judge(number, second.mean(), entry, determined=False, sd=sd)[0] == "differs"
+    assert 0.035 < counts[0] / 2000 < 0.065
+    assert counts[6] / 2000 > 0.99
+
+
+def test_one_more_training_seed():
+    # sd .01, t(2) = 4.3027: +- 4.3027 * .01 * sqrt(4 / 3) = .04968.
+    seeds = [0.79, 0.80, 0.81]
+    assert judge_seed(seeds, 0.8496, {"digits": 5}, level=0.95)[0] == "within sampling error"
+    assert judge_seed(seeds, 0.8498, {"digits": 5}, level=0.95)[0] == "differs"
+    assert judge_seed(seeds, 0.7502, {"digits": 5}, level=0.95)[0] == "differs"
+    assert judge_seed(seeds[:1], 0.79, {"digits": 5}, level=0.95)[0] == "not comparable"
+
+
+def test_one_more_training_seed_seldom_differs():
+    values = np.random.default_rng(3).normal(size=(4000, 4))
+    found = [judge_seed(row[:3], row[3], {"digits": 9}, level=0.95)[0] == "differs" for row in values]
+    assert 0.04 < np.mean(found) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("changes", "run", "same"),
+    [
+        ({}, {}, True),
+        ({"source": "mirror"}, {}, False),
+        ({"order": "shuffled"}, {}, False),
+        ({"test": 1000}, {"examples": None}, True),
+        ({"test": 600}, {}, False),
+        ({}, {"examples": None}, False),
+        ({}, {"examples": 999}, False),
+        ({}, {"split": "validation"}, False),
+        ({}, {"within": 1000}, False),
+    ],
+)
+def test_which_runs_take_the_published_sample(changes, run, same):
+    entry = all_entries("comp_suff")[0]
+    block = settings("sst2", {"source": "hub", **changes})
+    run = {"split": "test", "examples": 1000, "within": None, **run}
+    assert same_sample(entry, "sst2", block, run) is same
+    # The 500 drawn sentences are a data set of their own.
+    drawn = all_entries("agreement")[0]
+    assert not same_sample(drawn, "sst2", block, run | {"examples": 500})
+    own = settings("sst2_drawn", {"source": "hub"})
+    assert same_sample(drawn, "sst2_drawn", own, {"split": "test", "examples": None, "within": None})
+    mirrored = settings("sst2_drawn", {"source": "mirror"})
+    assert not same_sample(drawn, "sst2_drawn", mirrored, {"split": "test", "examples": None, "within": None})
+
+
+# ---------------------------------------------------------------------------------------------------- the table
+
+HUB = {"source": "hub", "repo": "textattack/roberta-base-SST-2", "epochs": 0}
 
 
 @pytest.fixture
 def beside(tmp_path):
-    """(rows of the table for a model that is the published checkpoint, the tables it read)."""
+    """Rows of the table for a model of 12 examples, as if these were all 1,000; `changed` may alter a table's CSV first."""
 
-    def run(**model):
-        found = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, **model)
+    def run(changed=None, examples=1000, dataset="sst2", **model):
+        found = make(
+            tmp_path, dataset=dataset, model="roberta", architecture="roberta", oracle=False, **model
+        )
         found["tables"] = []
-        for table in ("comp_suff", "special_tokens"):
+        for table in ("comp_suff", "special_tokens", "agreement"):
             paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
             tables.write(table, found, OPTIONS, *paths)
+            if changed:
+                changed(pd.read_csv(paths[0], dtype={"seeds": str})).to_csv(paths[0], index=False)
             found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
-        options = {**OPTIONS, "tables": ["comp_suff", "special_tokens"],
-                   "runs": [{"dataset": "sst2", "model": "roberta", "split": "test"}]}  # fmt: skip
-        return published_vs_reproduced.rows(found, options), pd.read_csv(tmp_path / "comp_suff.csv")
+        options = {**OPTIONS, "tables": ["comp_suff", "special_tokens", "agreement"], "faithfulness": [],
+                   "datasets": {dataset: {"source": "hub"}},
+                   "runs": [{"dataset": dataset, "model": "roberta", "split": "test", "examples": examples, "within": None}]}  # fmt: skip
+        frame = published_vs_reproduced.rows(found, options)
+        assert "Within sampling error" in published_vs_reproduced.latex(frame, options)
+        return frame
 
     return run
 
 
-def test_published_beside_reproduced(beside):
-    frame, ours = beside(source="hub", repo="textattack/roberta-base-SST-2", epochs=0)
-    total = sum(len(published_vs_reproduced.targets(table, entry)) for table in published_vs_reproduced.TABLES
-                for entry in all_entries(table))  # fmt: skip
-    assert len(frame) == total
-    here = frame[
-        (frame["table"] == "comp_suff") & (frame["dataset"] == "sst2") & (frame["architecture"] == "roberta")
+def of(frame, table="comp_suff"):
+    """Rows of RoBERTa on SST-2."""
+    return frame[
+        (frame["table"] == table) & (frame["dataset"] == "sst2") & (frame["architecture"] == "roberta")
     ]
-    assert set(here["verdict"]) <= {"same", "differs"}
+
+
+def as_if_printed(monkeypatch, ours):
+    """Our own numbers of a comp_suff CSV in print, rounded to three digits; returns the entries."""
+    entries = {key: all_entries(key) for key in EVERY}
+    cells = ours[(ours["protocol"] == "published_bins") & (ours["texts"] == "whole")]
+    cells = cells.set_index(["readout", "kind"])["mean"]
+    (entry,) = (e for e in entries["comp_suff"] if (e["dataset"], e["architecture"]) == ("sst2", "roberta"))
+    entry["values"] = {
+        readout: [round(cells[readout, kind], 3) for kind in ("comp", "suff")] for readout in entry["values"]
+    }
+    monkeypatch.setattr(published_vs_reproduced, "all_entries", lambda key: entries[key])
+    return entry
+
+
+def test_published_beside_reproduced(beside, tmp_path):
+    frame = beside(**HUB)
+    ours = pd.read_csv(tmp_path / "comp_suff.csv")
+    numbers = sum(len(published_vs_reproduced.targets(key, entry)) for key in published_vs_reproduced.TABLES for entry in all_entries(key))  # fmt: skip
+    classifier = 1 + 2 + 7 * 7 + 5 + 10 * 2
+    assert len(frame) == numbers + classifier
+    assert set(frame["verdict"]) <= set(published.VERDICTS)
+    here = of(frame)
     row = here[(here["readout"] == "alti_published") & here["quantity"].str.startswith("comp")].iloc[0]
     wanted = ours.query(
         "readout == 'alti_published' and protocol == 'published_bins' and kind == 'comp'"
     ).iloc[0]
     assert row["published"] == 0.269
     assert (row["ours"], row["lower"], row["upper"]) == (wanted["mean"], wanted["lower"], wanted["upper"])
-    inside = (here["lower"] <= here["published"]) & (here["published"] <= here["upper"])
-    assert (here["verdict"] == "same").tolist() == inside.tolist()
+    assert (
+        row["sample"].startswith("first 1,000") and row["our_sample"] == "SST-2: first 1000 of the test split"
+    )
+    assert (row["published_checkpoint"], row["published_model"]) == ("same", "textattack/roberta-base-SST-2")
+    # Made-up scores are far from the published ones, and within wide intervals of 12 examples all the same.
+    assert set(here["verdict"]) == {"differs"}
+    assert set(of(frame, "agreement")["verdict"]) <= {"within sampling error", "differs"}
     why = frame[frame["verdict"] == "not run"].groupby("table")["why"].unique()
     assert any("this scale has no IMDb" in reason for reason in why["comp_suff"])
-    assert why["isotropy"].tolist() == ["table isotropy is not in `tables` of this configuration"]
-    assert frame["published_source"].notna().all()
+    for table in ("isotropy", "network_diffusion", "causal_graphs", "xai_published"):
+        assert why[table].tolist() == [f"table {table} is not in `tables` of this configuration"]
+    assert frame[["published_source", "sample", "why"]].notna().all(axis=None)
+
+
+def test_our_own_numbers_in_print_are_the_same(beside, monkeypatch, tmp_path):
+    beside(**HUB)
+    as_if_printed(monkeypatch, pd.read_csv(tmp_path / "comp_suff.csv"))
+    assert of(beside(**HUB))["verdict"].eq("same").all()
+    # Fewer texts, or texts of another source, are another sample.
+    assert of(beside(examples=900, **HUB))["verdict"].eq("within sampling error").all()
+
+
+TWINS = ["grad_l2", "ig_l2", "ig_mean_abs", "gxi_l2", "gxi_mean_abs", "globenc", "alti_l2", "alti"]
+
+
+def test_a_corrected_number_in_the_published_ones_place_is_never_the_same(beside, monkeypatch, tmp_path):
+    """Every case: the number of each corrected readout, and of the corrected score, where the published one belongs."""
+    beside(**HUB)
+    entry = as_if_printed(monkeypatch, pd.read_csv(tmp_path / "comp_suff.csv"))
+    twins = [readout for readout in entry["values"] if readout.removesuffix("_published") in TWINS]
+    assert len(twins) == len(TWINS)
+
+    def readouts(frame):
+        """Each published twin gets the corrected readout's numbers."""
+        if "protocol" not in frame:
+            return frame
+        names = frame["readout"].where(~frame["readout"].isin(TWINS), frame["readout"] + "_published")
+        return frame[~frame["readout"].isin(twins)].assign(readout=names)
+
+    verdicts = of(beside(changed=readouts, **HUB)).set_index(["readout", "quantity"])["verdict"]
+    assert len(verdicts.loc[twins]) == 2 * len(TWINS)
+    assert verdicts.loc[twins].eq("differs").all()
+    assert verdicts.drop(twins, level="readout").eq("same").all()
+
+    def scores(frame):
+        """The raw probabilities' mean over five bins under the name of the published score."""
+        if "protocol" not in frame:
+            return frame
+        kept = frame[frame["protocol"] == "standard"]
+        return kept.assign(protocol="published_bins")
+
+    assert of(beside(changed=scores, **HUB))["verdict"].eq("differs").all()
+
+
+def test_a_corrected_readout_is_not_compared_however_near_its_number(beside, monkeypatch, tmp_path):
+    """As the code would have it if it looked up the corrected readout: the definition alone decides."""
+    beside(**HUB)
+    entry = as_if_printed(monkeypatch, pd.read_csv(tmp_path / "comp_suff.csv"))
+    ours = pd.read_csv(tmp_path / "comp_suff.csv").query("protocol == 'published_bins'").set_index(["readout", "kind"])["mean"]  # fmt: skip
+    entry["values"] = {readout: [ours[readout, kind] for kind in ("comp", "suff")] for readout in TWINS}
+    here = of(beside(**HUB))
+    assert here["verdict"].eq("not comparable").all()
+    assert here["why"].eq("the corrected definition, in print another").all()
+    entry["corrected"] = TWINS
+    assert of(beside(**HUB))["verdict"].eq("same").all()
+
+
+def test_the_drawn_sentences_are_a_sample_of_their_own(beside):
+    frame = beside(dataset="sst2_drawn", examples=None, **HUB)
+    here = of(frame, "special_tokens")
+    assert len(here) == 3 * 5
+    assert here["our_sample"].eq("SST-2 (500 drawn): all of the test split").all()
+    assert here["verdict"].eq("differs").all() and here["why"].str.startswith("the same texts").all()
+    assert of(beside(examples=1000, **HUB), "special_tokens")["why"].str.startswith("other texts").all()
 
 
 def test_another_checkpoint_is_not_compared(beside):
-    frame, _ = beside(source="package", repo=None, epochs=1)
-    here = frame[
-        (frame["table"] == "comp_suff") & (frame["dataset"] == "sst2") & (frame["architecture"] == "roberta")
-    ]
-    assert set(here["verdict"]) == {"not comparable"}
+    here = of(beside(source="package", repo=None, epochs=1))
+    assert set(here["verdict"]) == {"not comparable"} and set(here["published_checkpoint"]) == {"other"}
     assert here["ours"].notna().all()
     assert here["why"].iloc[0] == "another checkpoint (source package, trained here for 1 epochs)"

@@ -324,6 +324,36 @@ def equivalence(values, published, margin, *, level, rounding=0.0):
     return Equivalence(mean, lower, upper, p, word)
 
 
+def equivalence_of_samples(mean, error, published, published_error, margin, *, level, rounding=0.0):
+    """As `equivalence`, of two independent samples of which means and standard errors are at hand alone.
+
+    mean, published  of the two samples; error, published_error: their standard errors, known well enough for the normal
+                     distribution (hundreds of examples). One unit for all.
+    margin           as for `equivalence`; None: equivalence is not tested.
+
+    Returns Equivalence; its mean, lower and upper are those of the difference mean - published.
+    Raises PlumblineError for a margin that is not above the rounding, or a number that is not finite.
+    """
+    from scipy.stats import norm
+
+    difference, variance = mean - published, error**2 + published_error**2
+    if not np.isfinite(difference + variance) or (margin is not None and not 0 <= rounding < margin):
+        raise PlumblineError(
+            f"equivalence: means and errors must be numbers, and margin {margin} above rounding {rounding:g}"
+        )
+    lower, upper = (float(end) for end in _around(difference, variance, np.inf, level))
+    room = -np.inf if margin is None else margin - rounding - abs(difference)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = float(norm.sf(np.divide(room, variance**0.5)))
+    if p <= 1 - level:
+        word = "same"
+    elif lower > rounding or upper < -rounding:
+        word = "different"
+    else:
+        word = "undecided"
+    return Equivalence(difference, lower, upper, p, word)
+
+
 # ------------------------------------------------------------------------------- selection, and what is no mean
 
 

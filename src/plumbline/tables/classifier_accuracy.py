@@ -45,6 +45,8 @@ def rows(inputs, options):
     same = entry["dataset"] == facts[0]["dataset"]
     frame["published_value"] = [entry["values"]["accuracy"] if same else None] * len(frame)
     frame["published_source"] = entry["source"] if same else ""
+    # Never released; table xai_published has the verdict.
+    frame["published_checkpoint"] = "other" if same else ""
     return frame.astype({"published_value": float})
 
 

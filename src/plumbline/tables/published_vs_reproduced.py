@@ -1,13 +1,14 @@
-"""Every published number of the study beside ours, with a verdict and why.
+"""Every published number beside ours, with a verdict and why.
 
-inputs: models (any file of each model's folder) and the study's tables, as far as the configuration makes them. One row
-a number of resources/published.yaml and model of ours with the same data set and architecture:
+inputs: models (any file of each model's folder) and the tables that hold our numbers, as far as the configuration makes them.
+One row a number of resources/published.yaml and number of ours that may stand beside it: same data set (or the very
+sample, as a data set of its own) and architecture. What the five verdicts mean, and the rule, stands in
+plumbline.tables.published; sample and our_sample say what the two numbers are of, published_checkpoint whether the model is the
+published one.
 
-same            the published number lies inside our interval, or differs by no more than its own rounding (released
-                arrays: by no more than 5e-7)
-differs         it does not, although checkpoint, data and definition are the published ones
-not comparable  another checkpoint, or other examples; ours is shown all the same
-not run         this configuration has no such model, readout or table
+Numbers of text encoders are judged here. Those of image models, causal graphs and the multi-head classifier are judged by the
+study's own table, as no weights were published: its verdict is taken over, and one that is none of the five ('magnitude only') is
+'not comparable'.
 
 A number of ours is always of the same definition as the published one: the readouts that the reference computes
 otherwise than they are defined stand beside the readouts `<id>_published`. Units: those of the table named.
@@ -18,47 +19,94 @@ import numpy as np
 from ..collect import by_model, dataset_label, metrics_of, table_rows
 from ..registry import Output
 from . import latex as tex
-from .published import all_entries, checkpoint
+from .published import (
+    VERDICTS,
+    Ours,
+    all_entries,
+    checkpoint,
+    datasets_of,
+    is_corrected,
+    judge,
+    same_sample,
+)
 
-TABLES = (
+JUDGED = (
     "comp_suff", "agreement", "special_tokens", "isotropy", "seed_consistency", "model_consistency", "deletion_curves",
     "selective_rollout",
 )  # fmt: skip
+# Tables that judge their own numbers -> the columns of number and verdict.
+TAKEN = {
+    "network_diffusion": ("mean", "published_verdict", "published_why"),
+    "causal_graphs": ("nodes", "verdict", "why"),
+    "causal_stability": ("mean", "verdict", "why"),
+    "explanation_metrics": ("mean", "published_verdict", "published_why"),
+}
+XAI = "xai_published"  # the table of the multi-head classifier, whose rows are rows here
+TABLES = (*JUDGED, *TAKEN)
 
 ENTRY = Output(
     id="published_vs_reproduced",
     label="Published and reproduced",
     study="alti",
     # With a question mark: read where the configuration makes it.
-    needs=("models", *(f"tables/{table}?" for table in TABLES)),
-    options=("tables",),
+    needs=("models", *(f"tables/{table}?" for table in (*TABLES, XAI))),
+    options=("bootstrap", "datasets", "faithfulness", "tables"),
     order=95,
 )
 
-EXACT = 5e-7  # between what is computed from released arrays and the released results
 REFERENCE = "input_gradient_published"  # of table selective_rollout
 RELEASED = "released"  # prefix of `source` in table seed_consistency for the MultiBERTs seeds
+COLUMNS = [
+    "table", "dataset", "architecture", "readout", "quantity", "published", "published_sd", "model", "ours", "lower", "upper",
+    "difference", "examples", "seeds", "interval", "verdict", "why", "sample", "our_sample", "published_checkpoint",
+    "published_model", "published_source", "measured",
+]  # fmt: skip
 
 
 def rows(inputs, options):
-    """One row a published number and model of ours; options: scale, tables.
+    """One row a published number and number of ours; options: scale, bootstrap, tables, runs, datasets, faithfulness.
 
     published_sd, lower, upper, ours and difference (ours - published) are empty where there is none.
     """
     import pandas as pd
 
-    ours = {table: table_rows(inputs.get("tables") or [], table) for table in TABLES}
-    models = by_model(inputs["models"])
-    metrics = {key: metrics_of(items[0]) for key, items in models.items()}
+    tables = inputs.get("tables") or []
+    metrics = {key: metrics_of(items[0]) for key, items in by_model(inputs["models"]).items()}
     found = []
     for table in TABLES:
+        frame = table_rows(tables, table)
         for entry in all_entries(table):
             for target in targets(table, entry):
-                found += _beside(target, entry, ours[table], metrics, options)
-    frame = pd.DataFrame(found)
+                if table in TAKEN:
+                    beside = _taken(target, entry, frame)
+                else:
+                    beside = _judged(target, entry, frame, metrics, options)
+                about = _about(target, entry)
+                why = None if beside else _missing(target, entry, frame, metrics, options)
+                found += [about | numbers for numbers in beside or [NOTHING | {"why": why}]]
+    found += _classifier(table_rows(tables, XAI), options)
+    frame = pd.DataFrame(found)[COLUMNS]
     frame.insert(0, "scale", options["scale"])
     numbers = ["published", "published_sd", "ours", "lower", "upper", "difference"]
     return frame.astype(dict.fromkeys(numbers, float)).astype({"examples": "Int64"})
+
+
+# The columns of a number of ours where there is none.
+NOTHING = {
+    **dict.fromkeys(("ours", "lower", "upper", "difference", "examples")),
+    **dict.fromkeys(("model", "seeds", "interval", "our_sample", "published_checkpoint"), ""),
+    "verdict": "not run",
+}
+
+
+def _about(target, entry):
+    """The columns of a published number."""
+    return {
+        "table": target["table"], "dataset": entry["dataset"], "architecture": entry["architecture"],
+        "readout": target["readout"], "quantity": target["quantity"], "published": target["published"],
+        "published_sd": target["published_sd"], "sample": entry["sample"]["texts"], "published_model": entry["checkpoint"],
+        "published_source": entry["source"], "measured": entry["measured"],
+    }  # fmt: skip
 
 
 def targets(table, entry):
@@ -70,36 +118,34 @@ def targets(table, entry):
 
     def add(readout, quantity, where, value, sd=None):
         found.append({"table": table, "readout": readout, "quantity": quantity, "published": value,
-                      "published_sd": sd, "where": where | ({"readout": readout} if readout else {})})  # fmt: skip
+                      "published_sd": sd, "where": where})  # fmt: skip
 
     for name, values in entry["values"].items():
+        own = {"readout": name}
         if table == "comp_suff":
             for kind, value in zip(("comp", "suff"), values, strict=True):
-                where = {"texts": "whole", "protocol": entry["protocol"], "kind": kind}
+                where = own | {"texts": "whole", "protocol": entry["protocol"], "kind": kind}
                 add(name, f"{kind}, {entry['protocol']}", where, value)
         elif table == "agreement":
-            where = {"reference": entry["reference"], "metric": entry["metric"]}
+            where = own | {"reference": entry["reference"], "metric": entry["metric"]}
             add(name, f"{entry['metric']} with {entry['reference']}", where, *values)
         elif table == "special_tokens":
-            add(name, "dense rank / n, all tokens", {"token": "all", "definition": "published"}, *values)
+            where = own | {"token": "all", "definition": "published"}
+            add(name, "dense rank / n, all tokens", where, *values)
         elif table == "isotropy":
             for layer, value in enumerate(values):
                 where = {"vectors": name, "layer": layer, "definition": "published"}
                 add("", f"{name}, layer {layer}", where, value)
         elif table == "seed_consistency":
             for statistic, value in values.items():
-                where = {"metric": entry["metric"]}
+                where = own | {"metric": entry["metric"]}
                 add(name, f"{entry['metric']}, {statistic} over pairs", where, value)
         elif table == "model_consistency":
-            add(
-                name,
-                f"{entry['metric']} with {entry['other_architecture']}",
-                {"metric": entry["metric"]},
-                *values,
-            )
+            quantity = f"{entry['metric']} with {entry['other_architecture']}"
+            add(name, quantity, own | {"metric": entry["metric"]}, *values)
         elif table == "selective_rollout":
             for layer, pair in zip(entry["layers"], values, strict=True):
-                where = {
+                where = own | {
                     "depth": entry["depth"],
                     "layer": layer,
                     "definition": "published",
@@ -108,64 +154,69 @@ def targets(table, entry):
                 where |= {} if entry["threshold"] is None else {"threshold": entry["threshold"]}
                 add(name, f"{entry['metric']} with {REFERENCE}, {entry['statistic']}, layer {layer} of {entry['depth']}",
                     where, *pair)  # fmt: skip
-        else:
+        elif table == "deletion_curves":
             for step, value in enumerate(values):
-                add(name, f"{entry['kind']}, step {step}", {"kind": entry["kind"], "step": step}, value)
+                add(
+                    name, f"{entry['kind']}, step {step}", own | {"kind": entry["kind"], "step": step}, value
+                )
+        elif table == "network_diffusion":
+            for metric, value in zip(("positive_auc", "negative_auc"), values, strict=True):
+                add(name, metric, {"map": name, "metric": metric, "protocol": entry["protocol"]}, value / 100)
+        elif table == "causal_graphs":
+            where = {"layer": name, "class": str(entry["class"])}
+            add("", f"causes at {name}, class {entry['class']}", where, values)
+        elif table == "causal_stability":
+            for strength, value in values.items():
+                where = {"kind": "strength", "class": str(entry["class"]), "measure": name, "strength": strength}  # fmt: skip
+                add("", f"{name}, strength {strength:g}, class {entry['class']}", where, value)
+        else:
+            where = {"metric": entry["metric"], "method": name}
+            add("", f"{entry['metric']}, {name}", where, *values)
     return found
 
 
-def _beside(target, entry, frame, metrics, options):
-    """Rows of one published number: one a model of ours that has it, else one that says why there is none."""
-    about = {
-        "table": target["table"], "dataset": entry["dataset"], "architecture": entry["architecture"],
-        "readout": target["readout"], "quantity": target["quantity"],
-    }  # fmt: skip
-    published = {
-        "published": target["published"], "published_sd": target["published_sd"],
-        "published_checkpoint": entry["checkpoint"], "published_source": entry["source"], "measured": entry["measured"],
-    }  # fmt: skip
-    runs = {(run["dataset"], run["model"]): run for run in options["runs"]}
+# ----------------------------------------------------------------------------------------- numbers judged here
+
+
+def _judged(target, entry, frame, metrics, options):
+    """Rows of a published number, one a number of ours in `frame`, our table."""
     found = []
-    for row, reasons in _ours(target, entry, frame, metrics, runs):
-        numbers = _numbers(row, target)
-        verdict, why = _verdict(numbers, target, reasons)
-        found.append({**about, **numbers, **published, "verdict": verdict, "why": why})
-    if not found:
-        why = _missing(target, entry, frame, metrics, options)
-        nothing = dict.fromkeys(("ours", "lower", "upper", "difference", "examples"), None)
-        found = [
-            {
-                **about,
-                "model": "",
-                **nothing,
-                "seeds": "",
-                "interval": "",
-                **published,
-                "verdict": "not run",
-                "why": why,
-            }
-        ]
-    order = [*about, "published", "published_sd", "model", "ours", "lower", "upper", "difference", "examples", "seeds",
-             "interval", "verdict", "why", "published_checkpoint", "published_source", "measured"]  # fmt: skip
-    return [{key: row[key] for key in order} for row in found]
+    for row, facts, runs in _ours(target, entry, frame, metrics, options):
+        number = _number(row, target, options)
+        reasons = _reasons(target, entry, facts, runs)
+        sd = None if target["table"] == "special_tokens" else target["published_sd"]  # there of values, not of texts
+        determined = all(same_sample(entry, row.dataset, *_sample_of(run, target, options)) for run in runs)
+        verdict, why = judge(
+            number, target["published"], entry, determined=determined, reasons=reasons, sd=sd
+        )
+        found.append({
+            "model": row.model, "ours": number.value, "lower": number.lower, "upper": number.upper,
+            "difference": number.value - target["published"], "examples": number.examples, "seeds": row.seeds,
+            "interval": "none" if np.isnan(number.lower) else row.interval, "verdict": verdict, "why": why,
+            "our_sample": _sample_text(row, runs), "published_checkpoint": checkpoint(entry, *facts) if runs else "same",
+        })  # fmt: skip
+    return found
 
 
-def _ours(target, entry, frame, metrics, runs):
-    """[(row of our table, reasons why it is not comparable)] for a published number."""
+def _ours(target, entry, frame, metrics, options):
+    """[(row of our table, metrics.json of its models, runs of its models)] for a published number.
+
+    The released seeds are no models of ours: both lists are empty, and the number is determined.
+    """
     if frame.empty:
         return []
     kept = frame
     for column, value in target["where"].items():
         kept = kept[kept[column] == value]
     if target["table"] == "seed_consistency":
-        return [(row, []) for row in kept[kept["source"].str.startswith(RELEASED)].itertuples()]
+        return [(row, [], []) for row in kept[kept["source"].str.startswith(RELEASED)].itertuples()]
+    runs = {(run["dataset"], run["model"]): run for run in options["runs"]}
     found = []
-    for row in kept[kept["dataset"] == entry["dataset"]].itertuples():
+    for row in kept[kept["dataset"].isin(datasets_of(entry))].itertuples():
         models = [row.model, row.other] if target["table"] == "model_consistency" else [row.model]
         facts = [metrics[row.dataset, model] for model in models]
-        if facts[0]["architecture"] != entry["architecture"] or not _same_depth(target, entry, frame, row):
-            continue
-        found.append((row, _reasons(entry, facts, [runs[row.dataset, model] for model in models])))
+        if facts[0]["architecture"] == entry["architecture"] and _same_depth(target, entry, frame, row):
+            found.append((row, facts, [runs[row.dataset, model] for model in models]))
     return found
 
 
@@ -177,52 +228,109 @@ def _same_depth(target, entry, frame, row):
     return own[own["vectors"] == "transformed"]["layer"].nunique() == len(entry["values"]["transformed"])
 
 
-def _reasons(entry, models, runs):
+def _reasons(target, entry, models, runs):
     """Why numbers of `models` (metrics.json of each), explained as `runs` say, are not those of the entry."""
     reasons = []
-    if checkpoint(entry, *models) == "other":
+    if runs and checkpoint(entry, *models) == "other":
         for facts in models:
             ours = facts.get("repo") or f"source {facts['source']}"
             trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
             reasons.append(f"another checkpoint ({ours}{trained})")
-    if "sample" in entry:
-        reasons.append(f"other examples (in print {entry['sample']})")
     reasons += [f"other examples ({run['split']} split)" for run in runs if run["split"] != "test"]
+    if is_corrected(target["readout"], entry):
+        reasons.append("the corrected definition, in print another")
     return list(dict.fromkeys(reasons))
 
 
-def _numbers(row, target):
-    statistic = "median" if target["quantity"].endswith("median over pairs") else "mean"
+def _sample_of(run, target, options):
+    """(completed block of the run's data set or None, the run as far as the number's protocol takes it)."""
+    from ..datasets import settings
+
+    run = {"within": None, "examples": None, **run}
+    protocol = {"comp_suff": target["where"].get("protocol"), "deletion_curves": "published_steps"}.get(
+        target["table"]
+    )
+    for entry in options.get("faithfulness", ()):
+        if (
+            entry["protocol"] == protocol
+            and entry["examples"]
+            and run["dataset"] in (entry["datasets"] or [run["dataset"]])
+        ):
+            run["examples"] = min(entry["examples"], run["examples"] or entry["examples"])
+    blocks = options.get("datasets", {})
+    return settings(run["dataset"], blocks[run["dataset"]]) if run["dataset"] in blocks else None, run
+
+
+def _sample_text(row, runs):
+    if not runs:
+        return "the released arrays"
+    run = runs[0]
+    first = "all" if run.get("examples") is None else f"first {run['examples']}"
+    return f"{dataset_label(row.dataset)}: {first} of the {run['split']} split"
+
+
+def _number(row, target, options):
     if ", ratio, " in target["quantity"]:
-        ours, lower, upper = row.ratio, row.ratio_lower, row.ratio_upper
+        value, lower, upper = row.ratio, row.ratio_lower, row.ratio_upper
+    elif target["quantity"].endswith("median over pairs"):
+        value, lower, upper = row.median, np.nan, np.nan
     else:
-        ours = getattr(row, statistic)
-        lower, upper = (row.lower, row.upper) if statistic == "mean" else (np.nan, np.nan)
+        value, lower, upper = row.mean, row.lower, row.upper
     examples = getattr(row, "examples", None)
-    return {
-        "model": row.model, "ours": ours, "lower": lower, "upper": upper, "difference": ours - target["published"],
-        "examples": None if examples is None or np.isnan(examples) else int(examples), "seeds": row.seeds,
-        "interval": row.interval if statistic == "mean" else "none: median",
-    }  # fmt: skip
+    examples = None if examples is None or np.isnan(examples) else int(examples)
+    return Ours(value, lower, upper, options["bootstrap"]["level"], examples)
 
 
-def _verdict(numbers, target, reasons):
-    if reasons:
-        return "not comparable", "; ".join(reasons)
-    apart = abs(numbers["difference"])
-    if target["table"] == "seed_consistency":
-        if apart <= EXACT:
-            return "same", f"computed from the released seeds; within {EXACT:g}"
-        return "differs", f"computed from the released seeds; apart by {apart:.2g}"
-    if numbers["lower"] <= target["published"] <= numbers["upper"]:
-        return "same", "the published number lies inside our interval"
-    if apart <= 0.5 * 10.0 ** -_digits(target["published"]):
-        return "same", "within the rounding of the published number"
-    return "differs", "the published number lies outside our interval"
+# --------------------------------------------------------------------------- numbers judged by the study's table
 
 
-def _digits(value):
-    return len(f"{value:.7f}".rstrip("0").partition(".")[2])
+def _taken(target, entry, frame):
+    """Rows of a published number that the study's own table sets beside ours, with its verdict."""
+    number, verdict, why = TAKEN[target["table"]]
+    if frame.empty:
+        return []
+    kept = frame[frame["published_value"].notna() & (frame["published_source"] == entry["source"])]
+    for column, value in target["where"].items():
+        kept = kept[kept[column].astype(type(value)) == value]
+    found = []
+    for row in kept.to_dict("records"):
+        given = row[verdict] if row[verdict] in VERDICTS else "not comparable"
+        reason = row[why] if given == row[verdict] else f"{row[verdict]}: {row[why]}"
+        found.append({
+            "model": row["model"], "ours": row[number], "lower": row["lower"], "upper": row["upper"],
+            "difference": row[number] - target["published"], "examples": row["examples"], "seeds": row["seeds"],
+            "interval": row["interval"], "verdict": given, "why": reason, "our_sample": dataset_label(row["dataset"]),
+            "published_checkpoint": row.get("published_checkpoint", "other"),
+        })  # fmt: skip
+    return found
+
+
+def _classifier(frame, options):
+    """Rows of the study of the multi-head classifier: those of its own table, else one that says why there are none."""
+    from .xai_published import published_numbers
+
+    found = []
+    ours = {row["quantity"]: row for row in frame.to_dict("records")}
+    for quantity, value, entry in published_numbers():
+        target = {
+            "table": XAI,
+            "readout": "",
+            "quantity": quantity,
+            "published": value,
+            "published_sd": None,
+        }
+        row = ours.get(quantity)
+        if row is None:
+            numbers = NOTHING | {"why": f"table {XAI} is not in `tables` of this configuration"}
+        else:
+            kept = ("model", "ours", "lower", "upper", "difference", "examples", "seeds", "interval", "verdict", "why",
+                    "published_checkpoint")  # fmt: skip
+            numbers = {key: row[key] for key in kept} | {"our_sample": dataset_label(row["dataset"])}
+        found.append(_about(target, entry) | numbers)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- numbers not run
 
 
 def _missing(target, entry, frame, metrics, options):
@@ -234,21 +342,26 @@ def _missing(target, entry, frame, metrics, options):
         if frame.empty or not frame["source"].str.startswith(RELEASED).any():
             return "released_seeds is not set in this configuration"
         return "not among the released matrices; released_seeds: mirror or url has all readouts"
+    if table in TAKEN:
+        return f"this scale has no such {entry['architecture']} on {dataset_label(entry['dataset'])}, or not this number of it"
     datasets = {dataset for dataset, _ in metrics}
-    if entry["dataset"] not in datasets:
-        return f"this scale has no {dataset_label(entry['dataset'])} (it has: {', '.join(sorted(datasets))})"
+    if not datasets_of(entry) & datasets:
+        return (
+            f"this scale has no {dataset_label(entry['dataset'])} (it has: {', '.join(sorted(datasets))})"
+        )
     here = [model for (dataset, model), facts in metrics.items()
-            if (dataset, facts["architecture"]) == (entry["dataset"], entry["architecture"])]  # fmt: skip
+            if dataset in datasets_of(entry) and facts["architecture"] == entry["architecture"]]  # fmt: skip
     if not here:
         return f"this scale has no {entry['architecture']} on {dataset_label(entry['dataset'])}"
+    here = ", ".join(dict.fromkeys(here))
     if table == "isotropy":
-        return f"{', '.join(here)} has another number of layers than the published model"
+        return f"{here} has another number of layers than the published model"
     if table == "selective_rollout" and not frame.empty:
-        return f"{', '.join(here)} has another number of layers than the published model, or is no run of the study"
-    return f"not computed for {', '.join(here)} in this configuration"
+        return f"{here} has another number of layers than the published model, or is no run of the study"
+    return f"not computed for {here} in this configuration"
 
 
-ORDER = ("same", "differs", "not comparable", "not run")
+COMPARED = ("same", "within sampling error", "differs")
 
 
 def latex(frame, options):
@@ -256,26 +369,28 @@ def latex(frame, options):
     lines = []
     keys = ["table", "dataset", "architecture"]
     for key, part in frame.groupby(keys, sort=False):
-        compared = part[part["verdict"].isin(("same", "differs"))]["difference"].abs()
+        compared = part["verdict"].isin(COMPARED)
         counts = part["verdict"].value_counts()
-        why = part[~part["verdict"].isin(("same", "differs"))]["why"]
+        why = part[~compared]["why"]
         lines.append(
             [tex.escape(key[0]), tex.escape(dataset_label(key[1])), tex.escape(key[2])]
-            + [str(counts.get(verdict, 0)) for verdict in ORDER]
+            + [str(counts.get(verdict, 0)) for verdict in VERDICTS]
             + [
-                tex.number(compared.max()) if len(compared) else "--",
+                tex.number(part[compared]["difference"].abs().max()) if compared.any() else "--",
                 tex.escape(why.iloc[0] if len(why) else ""),
             ]
         )
     table = tex.table(
         caption=f"{ENTRY.label}: numbers of each published table by verdict.",
         label=f"tab:{ENTRY.id}",
-        columns=["Table", "Data", "Architecture", *ORDER, r"largest $|\Delta|$", "why not compared (first reason)"],
+        columns=["Table", "Data", "Architecture", *VERDICTS, r"largest $|\Delta|$", "why not compared (first reason)"],
         sections=[lines],
         notes=[
             tex.escape(f"Scale: {options['scale']}; N: {len(frame)} rows of {ENTRY.id}.csv, which has every number with its "
                        "source, sample count, seeds and interval."),
-            "Same: the published number lies inside our interval, or within its own rounding.",
+            "Same: of the same texts, and off by no more than the rounding in print and the stated tolerance. Within sampling "
+            "error: of other texts, and the interval of the difference of two samples holds 0; the CSV says whether the two are "
+            "shown to be equivalent within a margin.",
             tex.command_note(options),
         ],
     )  # fmt: skip
