@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from plumbline.agreement import spearman
-from plumbline.artefacts import read_rows
+from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution import flow
+from plumbline.attribution.input_gradient import CORRELATIONS
 from plumbline.tables import gradient_vs_comprehensiveness
 from plumbline.tables import selective_rollout as table
 from tests.synthetic import OPTIONS, TEN, make, merge
@@ -37,15 +38,136 @@ def test_medians_are_resampled_together(tmp_path):
         cells[key]
         for key in (("selective_rollout_max", 1.0), ("rollout_max", None), ("first_layer_max", None))
     )
-    assert chosen.ratio == pytest.approx(chosen.median / joint.median)
+    assert chosen.over_rollout == pytest.approx(chosen.median - joint.median)
     assert chosen.over_first == pytest.approx(chosen.median - first.median)
-    assert (joint.ratio_lower, joint.ratio_upper) == (1, 1)
+    assert (joint.over_rollout, joint.over_rollout_lower, joint.over_rollout_upper) == (0, 0, 0)
     assert 1 <= chosen.used <= 3
 
 
+def rewrite(rows, path):
+    """Rows of the artefact as a file."""
+    write_rows(path, rows.astype(object).where(rows.notna(), None).to_dict("list"), kind="rollouts")
+
+
+def medians(found, tmp_path, values, spread=0.05, layer=1):
+    """The table's input with the correlations of `layer` replaced: readout (or readout and threshold) -> median over texts.
+
+    Every definition and reference gets the same numbers: normal ones around the median, of each readout its own noise.
+    """
+    rows = read_rows(found["rollouts"][0]["path"])
+    draw = np.random.default_rng(5)
+    for key, value in values.items():
+        readout, threshold = key if isinstance(key, tuple) else (key, None)
+        here = (rows["readout"] == readout) & (rows["layer"] == layer)
+        here &= rows["threshold"] == threshold if threshold is not None else True
+        noise = dict(zip(sorted(rows["id"].unique()), draw.normal(size=rows["id"].nunique()), strict=True))
+        shifts = np.array(list(noise.values()))
+        numbers = rows.loc[here, "id"].map(noise) - np.median(shifts)
+        for column in CORRELATIONS:
+            rows.loc[here, column] = (value + spread * numbers).astype(np.float32)
+    path = tmp_path / "changed.parquet"
+    rewrite(rows, path)
+    return {**found, "rollouts": [{**found["rollouts"][0], "path": path}]}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "selective", "words"),
+    [
+        (-0.10, 0.30, "is better than"),
+        (-0.10, -0.40, "is worse than"),
+        (0.10, 0.40, "is better than"),
+        (0.40, 0.10, "is worse than"),
+        (0.20, 0.20, "is not told apart from"),
+        (-0.20, -0.20, "is not told apart from"),
+        (0.0, 0.0, "is not told apart from"),
+    ],
+)
+def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout, selective, words):
+    found = make(tmp_path, examples=16, methods=("selective",))
+    changed = medians(
+        found, tmp_path, {"rollout_max": rollout, "selective_rollout_max": selective, "first_layer_max": -selective}
+    )  # fmt: skip
+    frame = table.rows(changed, OPTIONS)
+    text = table.summary(frame, OPTIONS)
+    others = {"is better than", "is worse than", "is not told apart from"} - {words}
+    # As measured in print, and with each of three references.
+    assert text.count(f"{words} rollout with all layers") == 4
+    assert not any(f"{other} rollout with all layers" in text for other in others)
+    assert f"(difference of medians {selective - rollout:+.2f} [" in text
+    against_first = "is better than" if selective > 0 else "is worse than" if selective < 0 else "is not told apart from"  # fmt: skip
+    assert f"it {against_first} the first layer alone" in text
+    # A ratio needs a denominator that is surely positive.
+    row = frame.query("layer == 1 and readout == 'selective_rollout_max' and metric == 'spearman'").iloc[0]
+    if rollout > 0.05:
+        assert row["ratio"] == pytest.approx(selective / rollout, abs=1e-5)
+        assert row["ratio_lower"] <= row["ratio"] <= row["ratio_upper"]
+        assert f"a ratio of {selective / rollout:.2f} [" in text
+    else:
+        assert np.isnan([row["ratio"], row["ratio_lower"], row["ratio_upper"]]).all()
+        assert "ratio has no meaning" in text and "a ratio of" not in text
+
+
+def test_each_reference_has_a_verdict_of_its_own(tmp_path):
+    found = medians(make(tmp_path, examples=16, methods=("selective",)), tmp_path, {"rollout_max": 0.1, "selective_rollout_max": 0.1, "first_layer_max": 0})  # fmt: skip
+    rows = read_rows(found["rollouts"][0]["path"])
+    here = (rows["readout"] == "selective_rollout_max") & (rows["definition"] == "corrected")
+    rows.loc[here, "spearman_l2"] += np.float32(0.3)
+    rows.loc[here, "spearman_dot"] -= np.float32(0.3)
+    rewrite(rows, found["rollouts"][0]["path"])
+    frame = table.rows(found, OPTIONS)
+    text = table.summary(frame, OPTIONS)
+    norm, product = text.index("With the gradient's norm"), text.index("with its product with the input")
+    assert "not told apart from rollout" in text[:norm]
+    assert "it is better than rollout" in text[norm:product]
+    assert "it is worse than rollout" in text[product:]
+    assert frame.groupby("metric")["reference"].unique().map(list).to_dict() == {
+        "spearman": ["input_gradient"], "spearman_dense": ["input_gradient"], "spearman_l2": ["input_gradient_l2"],
+        "spearman_dot": ["input_gradient_dot"],
+    }  # fmt: skip
+
+
+def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_path):
+    """Two thresholds: the selected one's interval is wider than that of one chosen beforehand, and both are in the table."""
+    found = make(tmp_path, examples=16, methods=("selective",))
+    scaled = "selective_rollout_scaled_max"
+    values = {"rollout_max": 0.1, "selective_rollout_max": 0.2, "first_layer_max": 0.1, (scaled, 0.2): 0.11, (scaled, 0.4): 0.115}  # fmt: skip
+    frame = table.rows(medians(found, tmp_path, values), OPTIONS)
+    own = frame[
+        (frame["layer"] == 1) & (frame["metric"] == "spearman") & (frame["definition"] == "corrected")
+    ]
+    shares = own[own["readout"] == scaled]
+    assert (shares["over_first_lowest"] < shares["over_first_lower"]).all()
+    assert (shares["over_first_uppermost"] > shares["over_first_upper"]).all()
+    text = table.summary(frame, OPTIONS)
+    best = shares.set_index("threshold").loc[0.4]
+    ends = f"[{best['over_first_lowest']:+.2f}, {best['over_first_uppermost']:+.2f}]"
+    assert f"with the best of 2 shares (0.4, {best['used']:.1f} layers) it is" in text and ends in text
+
+
+def test_the_best_of_five_thresholds_seldom_wins_by_chance():
+    """No threshold is better than the rival: the selected one is called better in 2.5%, not in 5% and more."""
+    draw = np.random.default_rng(11)
+    columns = [
+        (0, "first_layer_max", table.NONE),
+        *((0, "selective_rollout_scaled_max", share) for share in range(5)),
+    ]
+    found = {"one": 0, "selected": 0}
+    for number in range(300):
+        shared = draw.normal(size=(80, 1))
+        values = 0.3 * shared + 0.3 * draw.normal(size=(80, 6))
+        ends = table._differences(
+            values, columns, "first_layer", {"resamples": 200, "level": 0.95, "seed": number}
+        )
+        best = ends[1:][ends[1:, 0].argmax()]
+        found["one"] += best[1] > 0
+        found["selected"] += best[3] > 0
+    assert found["selected"] <= 0.05 * 300 < found["one"]
+
+
 def test_ratio_of_fewer_examples_is_against_the_same_ones(tmp_path):
-    """Attention flow exists for the short texts alone, and its ratio takes rollout's median over these."""
+    """Attention flow exists for the short texts alone, and is compared with rollout's median over these."""
     found = make(tmp_path, examples=30)
+    found = medians(found, tmp_path, {"rollout_max": 0.3}, spread=0.1)
     frame = table.rows(found, OPTIONS)
     row = frame.query(
         "definition == 'corrected' and metric == 'spearman' and layer == 1 and readout == 'flow_max'"
@@ -55,6 +177,7 @@ def test_ratio_of_fewer_examples_is_against_the_same_ones(tmp_path):
     flowing = rows[rows["readout"] == "flow_max"]["spearman"]
     assert 0 < row["examples"] == len(flowing) < 30
     joint = rows[rows["readout"] == "rollout_max"]["spearman"][flowing.index]
+    assert row["over_rollout"] == pytest.approx(flowing.median() - joint.median(), abs=1e-6)
     assert row["ratio"] == pytest.approx(flowing.median() / joint.median(), abs=1e-6)
 
 
@@ -62,8 +185,8 @@ def test_summary_speaks_of_every_control(tmp_path):
     frame = table.rows(make(tmp_path, examples=20), OPTIONS)
     text = table.summary(frame, OPTIONS)
     for phrase in (
-        "layer 1 of 0 to 2", "rounding noise", "1e-08", "first layer alone", "largest distance", "layers used",
-        "gain over rollout",
+        "layer 1 of 0 to 2", "rounding noise", "1e-08", "first layer alone", "largest distance", "one arbitrary direction",
+        "product with the input", "best of 2 shares", "rollout with all layers",
     ):  # fmt: skip
         assert phrase in text
     assert "layer 2 of 0 to 2" in table.summary(frame, {**OPTIONS, "selective_rollout": {"layer": 2}})
@@ -78,6 +201,7 @@ def test_published_ratio_stands_beside_a_model_as_deep(tmp_path):
     assert (row.readout, row.threshold) == ("selective_rollout_max", 1)
     assert (row.published_value, row.published_checkpoint) == (6.5, "same")
     assert "in print 6.5" in table.summary(frame, OPTIONS)
+    assert frame[frame["metric"] != "spearman_dense"]["published_value"].isna().all()
     assert "Ratio in print: 6.5, layer 10" in table.latex(frame, OPTIONS)
     assert table.rows(make(tmp_path, model="small", **hub), OPTIONS)["published_value"].isna().all()
 

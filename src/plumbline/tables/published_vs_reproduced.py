@@ -156,9 +156,7 @@ def targets(table, entry):
                     where, *pair)  # fmt: skip
         elif table == "deletion_curves":
             for step, value in enumerate(values):
-                add(
-                    name, f"{entry['kind']}, step {step}", own | {"kind": entry["kind"], "step": step}, value
-                )
+                add(name, f"{entry['kind']}, step {step}", own | {"kind": entry["kind"], "step": step}, value)
         elif table == "network_diffusion":
             for metric, value in zip(("positive_auc", "negative_auc"), values, strict=True):
                 add(name, metric, {"map": name, "metric": metric, "protocol": entry["protocol"]}, value / 100)
@@ -184,7 +182,9 @@ def _judged(target, entry, frame, metrics, options):
     for row, facts, runs in _ours(target, entry, frame, metrics, options):
         number = _number(row, target, options)
         reasons = _reasons(target, entry, facts, runs)
-        sd = None if target["table"] == "special_tokens" else target["published_sd"]  # there of values, not of texts
+        sd = (
+            None if target["table"] == "special_tokens" else target["published_sd"]
+        )  # there of values, not of texts
         determined = all(same_sample(entry, row.dataset, *_sample_of(run, target, options)) for run in runs)
         verdict, why = judge(
             number, target["published"], entry, determined=determined, reasons=reasons, sd=sd
@@ -346,9 +346,7 @@ def _missing(target, entry, frame, metrics, options):
         return f"this scale has no such {entry['architecture']} on {dataset_label(entry['dataset'])}, or not this number of it"
     datasets = {dataset for dataset, _ in metrics}
     if not datasets_of(entry) & datasets:
-        return (
-            f"this scale has no {dataset_label(entry['dataset'])} (it has: {', '.join(sorted(datasets))})"
-        )
+        return f"this scale has no {dataset_label(entry['dataset'])} (it has: {', '.join(sorted(datasets))})"
     here = [model for (dataset, model), facts in metrics.items()
             if dataset in datasets_of(entry) and facts["architecture"] == entry["architecture"]]  # fmt: skip
     if not here:

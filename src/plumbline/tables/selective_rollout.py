@@ -5,10 +5,12 @@ plumbline.agreement.rollouts: Spearman's correlation over the tokens of a text, 
 published; no unit, in [-1, 1]. metric is the column of the artefact, reference the readout of the input gradient that it is
 with: `input_gradient`, |sum_d g| as in print (spearman, spearman_dense), which is the derivative along one arbitrary
 direction; `input_gradient_l2`, ||g||_2 (spearman_l2); `input_gradient_dot`, |g . x| (spearman_dot). Each example is averaged over seeds first; intervals are a bootstrap over examples, of the
-mean (lower, upper) and of the median. ratio is a readout's median over that of rollout with all layers, read out likewise,
-and over_first its median less that of the first layer alone; their intervals resample the same examples for both.
-joint_not_positive is the share of resamples whose median of rollout is not positive: where it is not near zero, a ratio
-says nothing. used: layers that selective rollout multiplied, mean over examples; left_of_sum: what summing over features
+mean (lower, upper) and of the median, for these checkpoints. over_rollout is a readout's median less that of rollout with all
+layers, read out likewise, over_first its median less that of the first layer alone; a verdict in words rests on the interval of
+this paired difference, whose resamples draw the same examples for both. lowest and uppermost are its ends for a threshold that
+was selected among all thresholds of its kind by these numbers (maximum statistic). ratio, to rollout's median, is given only
+where that median is surely positive: joint_not_positive is the share of resamples in which it is not.
+used: layers that selective rollout multiplied, mean over examples; left_of_sum: what summing over features
 leaves of the gradient, median over examples.
 """
 
@@ -28,7 +30,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval, percentiles, resampled_medians
+from ..stats import bootstrap_interval, median_differences, percentiles, resampled_medians, verdict
 from . import latex as tex
 from .published import entries_of
 
@@ -46,6 +48,9 @@ DEFINITIONS = ("corrected", "published")
 # The threshold of the published experiment.
 PUBLISHED_THRESHOLD = 1.0
 KEYS = ["layer", "readout", "threshold"]
+# Difference -> the readout that is taken off.
+RIVALS = {"over_rollout": "rollout", "over_first": "first_layer"}
+ENDS = ("", "_lower", "_upper", "_lowest", "_uppermost")
 # In an index, instead of the missing threshold of what has none.
 NONE = -1.0
 # A ratio says nothing where more of the resamples leave its denominator at zero or below.
@@ -83,10 +88,10 @@ def rows(inputs, options):
     frame["threshold"] = frame["threshold"].where(frame["threshold"] != NONE)
     first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", "reference", *KEYS]
     numbers = [
-        f"{name}{end}"
-        for name in ("", "median", "ratio", "over_first")
-        for end in ("mean" if not name else "", "_lower" if name else "lower", "_upper" if name else "upper")
-    ]
+        "mean", "lower", "upper",
+        *(f"{name}{end}" for name in ("median", "ratio") for end in ("", "_lower", "_upper")),
+        *(f"{name}{end}" for name in RIVALS for end in ENDS),
+    ]  # fmt: skip
     last = ["sd", "joint_not_positive", "used", "left_of_sum", "examples", "seeds", "interval", "published_value",
             "published_checkpoint", "published_source"]  # fmt: skip
     return frame[[*first, *numbers, *last]]
@@ -101,49 +106,65 @@ def _block(own, metric, options, seed):
     places = {readout: place for place, readout in enumerate(ordered(own["readout"].unique()))}
     means = means[sorted(means.columns, key=lambda key: (key[0], places[key[1]], key[2]))]
     values, columns = means.to_numpy(), list(means.columns)
-    lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed, ragged=True)
-    settings = options["bootstrap"]
+    settings = {**options["bootstrap"], "seed": seed}
+    lower, upper = bootstrap_interval(values, **settings, ragged=True)
     resampled = resampled_medians(values, resamples=settings["resamples"], seed=seed)
-    medians = np.nanmedian(values, axis=0)
-    joint, first = (_twins(columns, name) for name in ("rollout", "first_layer"))
-
-    def against(twins):
-        """(medians, resampled medians) of each column's twin, over the examples that the column has."""
-        others = np.where(np.isnan(values), np.nan, values[:, twins])
-        fewer = np.isnan(others).sum(axis=0) > np.isnan(values[:, twins]).sum(axis=0)
-        found = resampled[:, twins].copy()
-        found[:, fewer] = resampled_medians(others[:, fewer], resamples=settings["resamples"], seed=seed)
-        return np.nanmedian(others, axis=0), found
-
-    (over, drawn), (lowest, drawn_lowest) = against(joint), against(first)
-    found = {
-        "median": (medians, resampled),
-        "ratio": (_ratio(medians, over), _ratio(resampled, drawn)),
-        "over_first": (medians - lowest, resampled - drawn_lowest),
-    }
     block = pd.DataFrame(columns, columns=KEYS).assign(
         mean=np.nanmean(values, axis=0), lower=lower, upper=upper, sd=np.nanstd(values, axis=0),
-        joint_not_positive=(drawn <= 0).mean(axis=0), examples=(~np.isnan(values)).sum(axis=0),
+        examples=(~np.isnan(values)).sum(axis=0),
         used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(means.columns).to_numpy(),
         left_of_sum=float(own.groupby("id")["left_of_sum"].mean().median()),
     )  # fmt: skip
-    for name, (value, draws) in found.items():
+    median = np.nanmedian(values, axis=0), resampled
+    ratio, block["joint_not_positive"] = _ratios(values, columns, median, settings)
+    for name, (value, draws) in {"median": median, "ratio": ratio}.items():
         block[name] = value
         block[f"{name}_lower"], block[f"{name}_upper"] = percentiles(draws, settings["level"])
+    for name, rival in RIVALS.items():
+        block[[f"{name}{end}" for end in ENDS]] = _differences(values, columns, rival, settings)
     return block
 
 
-def _ratio(values, others):
-    """values / others, NaN where the denominator is zero."""
-    return np.divide(values, others, out=np.full_like(values, np.nan), where=others != 0)
+def _differences(values, columns, rival, settings):
+    """Each column's median less its rival's, with ENDS: float64 (columns, 5).
+
+    A column is compared with the rival of its layer, read out likewise. Ends that hold for one selected column are those of
+    the thresholds of one readout and layer together.
+    """
+    found = np.full((len(columns), len(ENDS)), np.nan)
+    families = {}
+    for place, (layer, readout, _) in enumerate(columns):
+        families.setdefault((layer, readout), []).append(place)
+    for (layer, readout), places in families.items():
+        twin = columns.index((layer, rival + "_max" * readout.endswith("_max"), NONE))
+        pair = median_differences(values[:, [twin, *places]], reference=0, **settings)
+        found[places] = np.stack(pair, axis=1)[1:]
+    return found
 
 
-def _twins(columns, name):
-    """The place, for each column (layer, readout, threshold), of readout `name` of that layer, read out likewise."""
-    return [
-        columns.index((layer, name + "_max" * readout.endswith("_max"), NONE))
-        for layer, readout, _ in columns
+def _ratios(values, columns, median, settings):
+    """((ratios to rollout's median, resampled), share of resamples whose rollout is not positive), of every column.
+
+    The rollout of a column that fewer examples have is that of these examples. NaN where it is not surely positive.
+    """
+    medians, resampled = median
+    twins = [
+        columns.index((layer, "rollout" + "_max" * name.endswith("_max"), NONE)) for layer, name, _ in columns
     ]
+    others = np.where(np.isnan(values), np.nan, values[:, twins])
+    fewer = np.isnan(others).sum(axis=0) > np.isnan(values[:, twins]).sum(axis=0)
+    drawn = resampled[:, twins].copy()
+    drawn[:, fewer] = resampled_medians(
+        others[:, fewer], resamples=settings["resamples"], seed=settings["seed"]
+    )
+    not_positive = (drawn <= 0).mean(axis=0)
+    sure = not_positive <= POSITIVE
+    # A resample without a positive rollout is left out of the few that remain.
+    rollout, drawn = (
+        np.where(sure, np.nanmedian(others, axis=0), np.nan),
+        np.where(sure & (drawn > 0), drawn, np.nan),
+    )
+    return (medians / rollout, resampled / drawn), not_positive
 
 
 def _beside(block, entries):
@@ -200,12 +221,14 @@ def _as_published(cells, threshold, layer, depth):
         f"correlation of {_median(chosen)} with the input gradient, and rollout with all layers one of {_median(joint)}: "
     )
     claimed = "" if np.isnan(chosen.published_value) else f", in print {chosen.published_value:g}"
-    if chosen.joint_not_positive > POSITIVE:
-        return text + (
+    if np.isnan(chosen.ratio):
+        ratio = (
             f"their ratio{claimed} has no meaning, since rollout's median is not positive in "
-            f"{100 * chosen.joint_not_positive:.0f}% of the resamples."
+            f"{100 * chosen.joint_not_positive:.0f}% of the resamples"
         )
-    return text + f"a ratio of {_interval(chosen, 'ratio', 2)}{claimed}."
+    else:
+        ratio = f"a ratio of {_interval(chosen, 'ratio')}{claimed}"
+    return f"{text}{ratio}. So measured selective rollout {_against(chosen, 'over_rollout')}."
 
 
 def _noise(cells):
@@ -243,44 +266,60 @@ def _scaled(cells, shares):
 
 
 def _verdict(cells, threshold, scaled):
-    chosen = cells["corrected", "spearman", "selective_rollout_max", threshold]
+    readout = "selective_rollout_max"
+    chosen, norm, product = (
+        cells["corrected", metric, readout, threshold]
+        for metric in ("spearman", "spearman_l2", "spearman_dot")
+    )
+    text = (
+        f"After the corrections selective rollout {_against(chosen, 'over_rollout')}. With the gradient's norm in the place of "
+        f"its sum, which is one arbitrary direction, it {_against(norm, 'over_rollout')}; with its product with the input it "
+        f"{_against(product, 'over_rollout')}."
+    )
+    if chosen.used < 1.05:
+        return f"{text} Selective rollout is the first layer alone here, since hardly any other passes the threshold."
     best = max(
         (cells["corrected", "spearman", "selective_rollout_scaled_max", share] for share in scaled),
         key=lambda row: row.over_first,
     )
-    text = f"After the corrections there is {'a' if chosen.ratio_lower > 1 else 'no'} gain over rollout with all layers"
-    if chosen.used < 1.05:
-        return f"{text}; selective rollout is the first layer alone here, since hardly any other passes the threshold."
-    named = [("the published threshold", chosen), (f"the best share ({best.threshold:g})", best)]
-    words = [
-        f"{_against_first(row)} with {name} ({_interval(row, 'over_first', 2)}, {row.used:.1f} layers used)"
-        for name, row in named
-    ]
-    return f"{text}; against the first layer alone selective rollout is {' and '.join(words)}."
+    return (
+        f"{text} With the published threshold, which uses {chosen.used:.1f} layers, it {_against(chosen, 'over_first')}; with "
+        f"the best of {len(scaled)} shares ({best.threshold:g}, {best.used:.1f} layers) it "
+        f"{_against(best, 'over_first', selected=True)}."
+    )
 
 
-def _against_first(row):
-    if row.over_first_lower > 0:
-        return "better"
-    return "worse" if row.over_first_upper < 0 else "not told apart"
+THAN = {"better": "is better than", "worse": "is worse than", "not told apart": "is not told apart from"}
+RIVAL_NAMES = {"over_rollout": "rollout with all layers", "over_first": "the first layer alone"}
+
+
+def _against(row, name, *, selected=False):
+    """The paired difference of medians in words; selected: the row was chosen by these numbers among its thresholds."""
+    ends = ("lowest", "uppermost") if selected else ("lower", "upper")
+    word = verdict(*(getattr(row, f"{name}_{end}") for end in ends))
+    return f"{THAN[word]} {RIVAL_NAMES[name]} (difference of medians {_interval(row, name, ends, sign='+')})"
 
 
 def _median(row):
-    return _interval(row, "median", 2)
+    return _interval(row, "median")
 
 
-def _interval(row, name, digits):
-    ends = [getattr(row, f"{name}_{end}") for end in ("lower", "upper")]
-    return f"{getattr(row, name):.{digits}f} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+def _interval(row, name, ends=("lower", "upper"), sign=""):
+    lower, upper = (getattr(row, f"{name}_{end}") for end in ends)
+    return f"{getattr(row, name):{sign}.2f} [{lower:{sign}.2f}, {upper:{sign}.2f}]"
 
 
 # ------------------------------------------------------------------------------------------------------- LaTeX
 
 HEADS = [
-    ("corrected", "spearman", "median"), ("corrected", "spearman", "over_first"), ("corrected", "spearman", "ratio"),
+    ("corrected", "spearman", "median"), ("corrected", "spearman", "over_rollout"), ("corrected", "spearman", "over_first"),
+    ("corrected", "spearman_l2", "median"), ("corrected", "spearman_l2", "over_rollout"),
+    ("corrected", "spearman_dot", "median"), ("corrected", "spearman_dot", "over_rollout"),
     ("published", "spearman_dense", "median"), ("published", "spearman_dense", "ratio"),
 ]  # fmt: skip
-NAMES = {"median": "median", "over_first": "less first layer", "ratio": "ratio to rollout"}
+NAMES = {
+    "median": "median", "over_rollout": "less rollout", "over_first": "less first layer", "ratio": "ratio to rollout",
+}  # fmt: skip
 
 
 def latex(frame, options):
@@ -314,13 +353,17 @@ def _table(key, part, options):
         + tex.escape(summary(part, options)),
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
         columns=["Readout, threshold", *(NAMES[name] for *_, name in HEADS), "layers used"],
-        groups=[("corrected", 3), ("as published", 2), ("", 1)],
+        groups=[
+            (r"$|\sum_d g|$, corrected", 3), (r"$\|g\|_2$", 2), (r"$|g \cdot x|$", 2), (r"$|\sum_d g|$, as published", 2),
+            ("", 1),
+        ],  # fmt: skip
         sections=[lines for lines in sections.values() if lines],
         notes=[
             tex.escape(provenance(options, examples=own["examples"], seeds=own["seeds"].iloc[0])),
-            "Correlation with the input gradient over the tokens of a text. First block: maximum over rows, as published; "
-            "second: the explained position's row. Scaled thresholds are shares of $\\sqrt{n/2}$. Index and exponent: the "
-            "interval's ends; \\textit{italic}: rollout's median is not surely positive, so the ratio means nothing. All "
+            "Correlation with the input gradient $g$ over the tokens of a text: with its sum over features, as in print, one "
+            "arbitrary direction; with its norm; with its product with the input $x$. First block: maximum over rows, as "
+            "published; second: the explained position's row. Scaled thresholds are shares of $\\sqrt{n/2}$. Index and exponent: "
+            "the interval's ends; no ratio where rollout's median is not surely positive. All "
             f"layers, means, deviations: {ENTRY.id}.csv.".replace("_", r"\_"),
             *_in_print(part),
             tex.command_note(options),
@@ -331,12 +374,7 @@ def _table(key, part, options):
 def _cell(row, name):
     if row is None:  # attention flow as published, which is not computed
         return "--"
-    text = tex.number(*(getattr(row, name + end) for end in ("", "_lower", "_upper")), digits=2)
-    return (
-        rf"\textit{{({text})}}"
-        if name == "ratio" and row.joint_not_positive > POSITIVE and text != "--"
-        else text
-    )
+    return tex.number(*(getattr(row, name + end) for end in ("", "_lower", "_upper")), digits=2)
 
 
 def _in_print(part):

@@ -44,7 +44,14 @@ def rows(inputs, options):
     seed = str(shown["seed"])
     frame = pd.DataFrame(
         [
-            {"seeds": seed, "interval": "none", "examples": 1, "published_checkpoint": "other", **about, **row}
+            {
+                "seeds": seed,
+                "interval": "none",
+                "examples": 1,
+                "published_checkpoint": "other",
+                **about,
+                **row,
+            }
             for row in found
         ]
     )
