@@ -27,10 +27,10 @@ def entries_of(key, dataset, metrics):
     """The entries of one key (a table's id) for a data set and a model's architecture, in the file's order.
 
     metrics: the model's metrics.json. `checkpoint` of each says whether the model is the published one: 'same' or
-    'other'; `name` is the published one's.
+    'other'.
     """
     return [
-        {**entry, "name": entry["checkpoint"], "checkpoint": checkpoint(entry, metrics)}
+        {**entry, "checkpoint": checkpoint(entry, metrics)}
         for entry in all_entries(key)
         if dataset in datasets_of(entry) and entry["architecture"] == metrics["architecture"]
     ]

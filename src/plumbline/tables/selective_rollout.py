@@ -305,8 +305,10 @@ def _median(row):
 
 
 def _interval(row, name, ends=("lower", "upper"), sign=""):
-    lower, upper = (getattr(row, f"{name}_{end}") for end in ends)
-    return f"{getattr(row, name):{sign}.2f} [{lower:{sign}.2f}, {upper:{sign}.2f}]"
+    numbers = [getattr(row, name), *(getattr(row, f"{name}_{end}") for end in ends)]
+    # Adding zero takes the sign of -0.00 away.
+    value, lower, upper = (f"{round(number, 2) + 0.0:{sign}.2f}" for number in numbers)
+    return f"{value} [{lower}, {upper}]"
 
 
 # ------------------------------------------------------------------------------------------------------- LaTeX
