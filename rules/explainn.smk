@@ -36,7 +36,7 @@ rule causal_graph:
     params:
         code=code_of("causal_graph"),
         options=lambda wc: {
-            key: causal_run(wc)[key] for key in ("samples", "soft", "test", "correction", "cap")
+            key: causal_run(wc)[key] for key in ("samples", "held_out", "soft", "test", "correction", "cap")
         },
     script:
         "../scripts/causal_graph.py"

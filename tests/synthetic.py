@@ -440,7 +440,7 @@ def causal(results):
         shared = {"model": model, "data": files["test"]}
         write_graphs(
             dataset="digits_half", seed=seed, outputs=graphs, classes=list(graphs), samples=30, soft=True, test="welch",
-            correction="none", cap=600, **shared,
+            correction="none", cap=600, held_out=0.5, **shared,
         )  # fmt: skip
         learnt = [files["json"] for files in graphs.values()]
         paths = {stage: folder / f"{stage}.parquet" for stage in ("stability", "pruning")}

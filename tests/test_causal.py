@@ -1,6 +1,7 @@
 """Causal graphs: interventions against modified copies of the model, the selection rule, files, stability, pruning, models
 and data sets of the study ExplainNN."""
 
+import contextlib
 import copy
 import hashlib
 import io
@@ -21,7 +22,15 @@ from plumbline.artefacts import check_file, read_json, read_rows, write_json, wr
 from plumbline.causal import effects as estimates
 from plumbline.causal.graph import CausalGraph, read_graph
 from plumbline.causal.interventions import CausalNetwork
-from plumbline.causal.learn import drawn, grow, learn_graph, ready, right_images, write_graphs
+from plumbline.causal.learn import (
+    drawn,
+    grow,
+    held_out_rows,
+    learn_graph,
+    ready,
+    right_images,
+    write_graphs,
+)
 from plumbline.causal.pruning import CONDITIONS, dropped_nodes, pruned_weights, quality, write_pruning
 from plumbline.causal.stability import (
     jaccard,
@@ -561,6 +570,138 @@ def test_only_rightly_classified_images_of_the_class_count():
     assert graph.layers[0].mean == pytest.approx(model(images[wanted])[:, 1].mean().item())
 
 
+def small(rows=300):
+    """`lenet` in single precision."""
+    model, images, labels = lenet(rows=rows)
+    return model.float(), images.float(), labels
+
+
+HANDED = {
+    "numpy": lambda images, labels: (images.numpy(), labels.numpy(), np.int64(1)),
+    "double": lambda images, labels: (images.double(), labels.int(), torch.tensor(1)),
+    "NumPy double, labels in a list": lambda images, labels: (images.double().numpy(), labels.tolist(), 1),
+    "with gradient": lambda images, labels: (images.clone().requires_grad_(), labels.to(torch.uint8), 1),
+    "not contiguous": lambda images, labels: (images.transpose(2, 3).contiguous().transpose(2, 3), labels, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    model, images, labels = small()
+    return model, images, labels, learn_graph(model, images, labels, 1, samples=30)
+
+
+@pytest.mark.parametrize("kind", HANDED)
+def test_a_graph_does_not_hang_on_how_its_images_are_handed_over(plain, kind):
+    model, images, labels, graph = plain
+    assert learn_graph(model, *HANDED[kind](images, labels), samples=30) == graph
+    assert graph.to_dict() == CausalGraph.from_dict(graph.to_dict()).to_dict()
+
+
+@pytest.mark.parametrize(
+    "place", ["inference mode", "autocast", "no grad", "default float64", "training mode"]
+)
+def test_a_graph_does_not_hang_on_what_is_set_around_it(plain, place):
+    model, images, labels, graph = plain
+    around = {
+        "inference mode": torch.inference_mode, "autocast": lambda: torch.autocast("cpu"), "no grad": torch.no_grad,
+    }.get(place, contextlib.nullcontext)  # fmt: skip
+    try:
+        torch.set_default_dtype(torch.float64 if place == "default float64" else torch.float32)
+        model.train(place == "training mode")
+        with around():
+            assert learn_graph(model, images, labels, 1, samples=30) == graph
+    finally:
+        torch.set_default_dtype(torch.float32)
+        model.eval()
+
+
+WRONG = {
+    "bytes": lambda x, y: ((255 * x).byte(), y, 1),
+    "bytes of NumPy": lambda x, y: ((255 * x).byte().numpy(), y, 1),
+    "whole numbers": lambda x, y: (x.long(), y, 1),
+    "not finite": lambda x, y: (x * float("nan"), y, 1),
+    "infinite": lambda x, y: (x / 0, y, 1),
+    "no channels": lambda x, y: (x[:, 0], y, 1),
+    "one image": lambda x, y: (x[0], y[:1], 1),
+    "three channels": lambda x, y: (x.expand(-1, 3, -1, -1), y, 1),
+    "channels last": lambda x, y: (x.permute(0, 2, 3, 1), y, 1),
+    "another size": lambda x, y: (x[..., :9, :9], y, 1),
+    "no images": lambda x, y: (x[:0], y[:0], 1),
+    "text": lambda x, y: ("images", y, 1),
+    "nothing": lambda x, y: (None, y, 1),
+    "fewer labels": lambda x, y: (x, y[:-1], 1),
+    "labels in a column": lambda x, y: (x, y[:, None], 1),
+    "labels with a fraction": lambda x, y: (x, y.float(), 1),
+    "truth values for labels": lambda x, y: (x, y == 1, 1),
+    "labels beyond the classes": lambda x, y: (x, y + 2, 1),
+    "labels below 0": lambda x, y: (x, y - 1, 1),
+    "names for labels": lambda x, y: (x, [str(label) for label in y.tolist()], 1),
+    "target -1": lambda x, y: (x, y, -1),
+    "target beyond the classes": lambda x, y: (x, y, 4),
+    "half a target": lambda x, y: (x, y, 0.5),
+    "a whole float": lambda x, y: (x, y, 1.0),
+    "a truth value": lambda x, y: (x, y, True),
+    "a target a row": lambda x, y: (x, y, y),
+    "a name": lambda x, y: (x, y, "1"),
+    "no target": lambda x, y: (x, y, None),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_images_labels_and_targets_that_cannot_be_are_one_line(plain, kind):
+    model, images, labels, _ = plain
+    with pytest.raises(PlumblineError) as caught:
+        learn_graph(model, *WRONG[kind](images, labels), samples=30)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_logits_is_refused():
+    images = torch.rand(20, 1, 6, 6)
+    for model in (
+        nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.ReLU(), nn.Linear(4, 1)),  # one logit
+        nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 3)),  # a map of each class
+    ):
+        with pytest.raises(PlumblineError, match=r"a graph needs logits \(rows, classes\)"):
+            learn_graph(model, images, torch.zeros(20, dtype=torch.long), 0)
+
+
+# ------------------------------------------------------------------------------------------------- held-out images
+
+
+def test_half_of_each_class_is_held_out_alike_for_all_models():
+    labels = np.repeat([0, 1, 2], [40, 11, 1])[np.random.default_rng(0).permutation(52)]
+    for share, sizes in ((0.0, [0, 0, 0]), (0.5, [20, 6, 0]), (0.9, [36, 10, 1])):
+        rows = held_out_rows(labels, share)
+        assert rows.tolist() == sorted(set(rows.tolist()))
+        # Python's rounding: of 5.5 to 6, of .5 to 0.
+        assert np.bincount(labels[rows], minlength=3).tolist() == sizes
+    assert set(held_out_rows(labels, 0.3)) <= set(held_out_rows(labels, 0.6))
+    assert held_out_rows(labels, 0.5).tolist() == held_out_rows(torch.tensor(labels), 0.5).tolist()
+    # What another class has changes nothing.
+    other = np.where(labels == 0, 5, labels)
+    kept = [
+        set(held_out_rows(given, 0.5)[given[held_out_rows(given, 0.5)] == 1]) for given in (labels, other)
+    ]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
+def test_a_graph_is_learnt_from_none_of_the_images_held_out(plain, share):
+    model, images, labels, _ = plain
+    for seed in (0, 1):
+        graph = learn_graph(model, images, labels, 1, samples=10**6, seed=seed, held_out=share)
+        held = set(held_out_rows(labels, share).tolist())
+        right = {row for row in range(len(labels)) if labels[row] == 1}
+        assert set(graph.rows) == right - held and graph.n_used == len(graph.rows)
+        assert graph.held_out == share
+        # What the images held out show changes nothing, so a score on them cannot have been learnt.
+        changed = images.clone()
+        changed[sorted(held)] = 0.5
+        again = learn_graph(model, changed, labels, 1, samples=10**6, seed=seed, held_out=share)
+        assert again == graph
+
+
 def test_layers_of_a_part():
     """The upper layers alone: the same records, and what enters the lowest of them is the input."""
     model, images, labels = lenet()
@@ -592,8 +733,13 @@ def test_faults():
     for changes, text in (
         ({"test": "welsh"}, "unknown test 'welsh': did you mean 'welch'"),
         ({"correction": "fdr"}, "unknown correction 'fdr'.*legal: bh, none"),
-        ({"samples": 1}, "samples is 1"),
-        ({"cap": 0}, "cap 0"),
+        ({"samples": 1}, "samples is 1: a graph needs 2"),
+        ({"samples": 2.5}, "samples is 2.5: expected a whole number"),
+        ({"cap": 0}, "cap is 0: a graph needs 1"),
+        ({"seed": "a"}, "seed is 'a': expected a whole number"),
+        ({"held_out": 1}, "held_out is 1: expected a share from 0 to less than 1"),
+        ({"held_out": -0.1}, "held_out is -0.1"),
+        ({"held_out": float("nan")}, "held_out is nan"),
         ({"layers": ["fc4"]}, "unknown layer 'fc4'.*legal: conv1, conv2, fc1, fc2, fc3"),
         (
             {"layers": ["fc1", "fc3"]},
@@ -609,8 +755,8 @@ def test_faults():
         PlumblineError, match=r"class 0: 1 of \d+ images are classified rightly, a graph needs 2"
     ):
         learn_graph(model, images, wrong, 0)
-    with pytest.raises(PlumblineError, match="class 9: 0 of 0 images"):
-        learn_graph(model, images, labels, 9)
+    with pytest.raises(PlumblineError, match="class 3: 0 of 0 images"):
+        learn_graph(model, images[labels != 3], labels[labels != 3], 3)
     for broken, text in (
         (nn.Sequential(nn.Flatten()), "no nn.Sequential of layers: give it an attribute `causal_layers`"),
         (
@@ -647,7 +793,8 @@ def test_a_layer_used_twice_is_refused():
 
 def test_interface():
     assert causal.learn_graph is learn_graph and causal.CausalGraph is CausalGraph
-    assert set(causal.__all__) == {"learn_graph", "CausalGraph", "LayerGraph", "NodeEffect", "Edge"}
+    names = {"learn_graph", "held_out_rows", "CausalGraph", "LayerGraph", "NodeEffect", "Edge"}
+    assert set(causal.__all__) == names and causal.held_out_rows is held_out_rows
     with pytest.raises(AttributeError, match="no attribute 'learn_graphs'"):
         _ = causal.learn_graphs
     code = "import sys, plumbline.causal.graph; print({'torch', 'pandas', 'networkx'} & set(sys.modules))"
@@ -672,7 +819,7 @@ def stage(tmp_path_factory):
     return root
 
 
-SETTINGS = {"samples": 60, "soft": True, "test": "welch", "correction": "none", "cap": 600}
+SETTINGS = {"samples": 60, "soft": True, "test": "welch", "correction": "none", "cap": 600, "held_out": 0.0}
 
 
 def graphs_of(root, name="graphs", classes=(0, 3), **changes):
@@ -738,8 +885,9 @@ def test_graph_files_that_cannot_be_read(stage):
     with pytest.raises(PlumblineError, match="missing file .*nowhere.json"):
         read_graph(stage / "nowhere.json")
     content = read_json(stage / "graphs" / "class3" / "graph.json")
-    with pytest.raises(PlumblineError, match="schema version 2, 1 is read"):
-        CausalGraph.from_dict(content | {"schema_version": 2})
+    for version in (1, 3):
+        with pytest.raises(PlumblineError, match=f"schema version {version}, 2 is read: learn it again"):
+            CausalGraph.from_dict(content | {"schema_version": version})
     with pytest.raises(PlumblineError, match="schema version None"):
         CausalGraph.from_dict([])
     for broken in (
@@ -827,13 +975,13 @@ def test_resampled_images_are_others_each_time(hard):
 def test_noise_of_nothing_and_all_images_change_nothing(hard):
     network, graph, images, right = hard
     quiet, loud = (
-        noise_rows(network, graph, images, right, noise=[sigma], repetitions=2, cap=600, std=[1.0])
+        noise_rows(network, graph, images, noise=[sigma], repetitions=2, cap=600, std=[1.0])
         for sigma in (1e-12, 1.0)
     )
     assert [row["layer"] for row in quiet] == ["fc3", "fc2", "fc1", "conv2"] * 2
     assert {row["jaccard"] for row in quiet} == {1.0} and {row["u"] for row in quiet} == {0.0}
     assert np.mean([row["jaccard"] for row in loud]) < 0.9
-    scaled = noise_rows(network, graph, images, right, noise=[1e12], repetitions=1, cap=600, std=[1e24])
+    scaled = noise_rows(network, graph, images, noise=[1e12], repetitions=1, cap=600, std=[1e24])
     assert {row["jaccard"] for row in scaled} == {1.0}
     every = grow(
         network,
@@ -961,6 +1109,36 @@ def test_pruning_is_that_of_modified_copies(stage):
         assert found["node_share"].to_numpy() == pytest.approx(nodes) and found[
             "weight_share"
         ].to_numpy() == pytest.approx(weights)
+
+
+def test_pruning_is_scored_on_the_images_held_out(stage):
+    """A graph is scored on none of its own images: against an AUC and recall of the others alone, counted here."""
+    graphs = graphs_of(stage, "halves", held_out=0.5)
+    output = stage / "halves.parquet"
+    write_pruning(
+        dataset="digits_half", model=stage / "model", seed=0, data=stage / "test.parquet", output=output, draws=2, graphs=graphs,
+    )  # fmt: skip
+    rows, model = read_rows(output), ready(stage / "model", stage / "test.parquet", "cpu", 1)
+    model, _, images, labels = model
+    for label, path in zip((0, 3), graphs, strict=True):
+        graph = read_graph(path)
+        assert 30 < graph.n_used <= 46 and graph.held_out == 0.5
+        kept = sorted(held_out_rows(labels, 0.5))
+        assert not set(kept) & set(graph.rows) and abs(len(kept) - len(labels) / 2) < 10
+        logits = model(images[kept]).numpy()
+        own = labels[kept] == label
+        wins = logits[own, label][:, None] - logits[~own, label]
+        base = rows[(rows["class"] == label) & (rows["condition"] == "base")].iloc[0]
+        assert base["recall"] == pytest.approx((logits[own].argmax(1) == label).mean())
+        assert base["auc"] == pytest.approx((wins > 0).mean() + (wins == 0).mean() / 2, abs=1e-6)
+        assert (base["images"], base["held_out"]) == (len(kept), 0.5)
+    other = replace(read_graph(graphs[0]), rows=tuple(held_out_rows(labels, 0.5)[:9].tolist()))
+    write_json(stage / "leak.json", other.to_dict())
+    with pytest.raises(PlumblineError, match="graph of class '0' was learnt from other images than these"):
+        write_pruning(
+            dataset="digits_half", model=stage / "model", seed=0, data=stage / "test.parquet", output=output, draws=2,
+            graphs=[stage / "leak.json"],
+        )  # fmt: skip
 
 
 def test_dropped_nodes():

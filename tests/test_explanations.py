@@ -2,6 +2,7 @@
 files, and Quantus beside them."""
 
 import hashlib
+import itertools
 import subprocess
 import sys
 import warnings
@@ -29,7 +30,7 @@ from plumbline.causal.attributions import (
 from plumbline.causal.evaluation import write_metrics
 from plumbline.causal.explanations import explain, image_seeds, write_explanations
 from plumbline.causal.graph import read_graph
-from plumbline.causal.learn import learn_graph, ready, right_images, write_graphs
+from plumbline.causal.learn import held_out_rows, learn_graph, ready, right_images, write_graphs
 from plumbline.causal.metrics import SETTINGS, Subjects, measure
 from plumbline.causal.registry import BASELINES, CAUSAL, EXPLANATIONS, METRICS
 from plumbline.datasets import load
@@ -64,7 +65,7 @@ def study(tmp_path_factory):
     }
     write_graphs(
         dataset="digits_half", model=folder / "model", seed=0, data=files["test"], outputs=graphs, classes=CLASSES,
-        samples=60, soft=True, test="welch", correction="none", cap=600,
+        samples=60, soft=True, test="welch", correction="none", cap=600, held_out=0.5,
     )  # fmt: skip
     return {
         "model": folder / "model",
@@ -578,21 +579,29 @@ def test_irof_by_hand(loaded):
     row, segments = 2, subjects.segments[2]
     count = segments.max() + 1
     assert set(np.unique(segments)) == set(range(count)) and count > 40
+    untied = 0
     for method, values in maps.items():
         means = [values[row][segments == number].mean() for number in range(count)]
+        if len(set(means)) < count:  # tied segments: see test_ties_go_in_every_order_alike
+            continue
+        untied += 1
         image, curve = subjects.images[row].copy(), []
         for number in sorted(range(count), key=lambda number: -unit(means)[number]):
             image[0][segments == number] = subjects.images[row].mean()
             curve.append(chance(subjects, row, image) / chance(subjects, row, subjects.images[row]))
         area = sum((left + right) / 2 for left, right in zip(curve, curve[1:], strict=False))
         assert found[method][row] == pytest.approx(count - area, rel=1e-4)
+    assert untied >= 2
 
 
 def test_pixel_flipping_by_hand(loaded):
     subjects, maps, again = subjects_of(loaded)
     found = measure("pixel_flipping", subjects, maps, again)
-    row = 0
+    row, untied = 0, 0
     for method, values in maps.items():
+        if len(np.unique(values[row])) < 1024:
+            continue
+        untied += 1
         order = sorted(range(1024), key=lambda pixel: -values[row].ravel()[pixel])
         image, curve = subjects.images[row].copy(), []
         for start in range(0, 1024, 16):
@@ -600,6 +609,45 @@ def test_pixel_flipping_by_hand(loaded):
             curve.append(chance(subjects, row, image))
         area = sum((left + right) / 2 for left, right in zip(curve, curve[1:], strict=False))
         assert found[method][row] == pytest.approx(area, rel=1e-4)
+    assert untied >= 2
+
+
+@pytest.mark.parametrize("metric", ["irof", "pixel_flipping"])
+def test_ties_go_in_every_order_alike(monkeypatch, metric):
+    """Four pixels, three of them tied: the mean over the six orders, not that of the pixels' numbers or of its reverse."""
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).requires_grad_(False)
+    model[1].weight.mul_(4)
+    image = np.array([[[[0.9, 0.2], [0.5, 0.7]]]], dtype=np.float32)
+    segments = np.arange(4).reshape(1, 2, 2)
+    subjects = Subjects(
+        model, image, np.array([1]), (("a",),), ("a",), np.zeros(1, dtype=np.float32), segments
+    )
+    maps = {"flat": np.array([[[0.0, 0.0], [3.0, 0.0]]]), "sorted": np.array([[[4.0, 3.0], [2.0, 1.0]]])}
+    fill = image.mean() if metric == "irof" else 0.0
+
+    def area(order):
+        changed, curve = image.copy().ravel(), []
+        for pixel in order:
+            changed[pixel] = fill
+            curve.append(model(torch.from_numpy(changed)[None]).softmax(-1)[0, 1].item())
+        found = sum((left + right) / 2 for left, right in zip(curve, curve[1:], strict=False))
+        whole = model(torch.from_numpy(image)).softmax(-1)[0, 1].item()
+        return 4 - found / whole if metric == "irof" else found
+
+    every = [area((2, *order)) for order in itertools.permutations((0, 1, 3))]
+    assert max(every) - min(every) > 0.02
+    monkeypatch.setattr(definitions, "ORDERS", 3000)
+    found = measure(metric, subjects, maps, None)
+    assert found["flat"][0] == pytest.approx(np.mean(every), abs=4 * np.std(every) / 3000**0.5)
+    assert found["sorted"][0] == pytest.approx(area((0, 1, 2, 3)), rel=1e-5)
+    assert definitions.ties(metric, subjects, maps) == {"flat": [0.75], "sorted": [0.0]}
+    assert definitions.ties("sparseness", subjects, maps) is None
+    # A few orders are of the same draws for all maps, and are drawn by the image's key.
+    monkeypatch.setattr(definitions, "ORDERS", 2)
+    twins = {"one": maps["flat"], "other": 7 * maps["flat"]}
+    few = measure(metric, subjects, twins, None)
+    assert few["one"] == few["other"]
 
 
 def test_steps_of_an_image_that_they_do_not_divide():
@@ -834,11 +882,14 @@ def test_explanations_of_the_first_right_images(study, written, loaded):
     model, _, images, labels = ready(study["model"], study["data"], "cpu", 1)
     predicted = model(images).argmax(1).numpy()
     data = read_rows(study["data"])
+    kept = np.isin(np.arange(len(labels)), held_out_rows(labels, 0.5))
     wanted = [
         number
         for target in CLASSES
-        for number in data["id"][(labels == target) & (predicted == target)].tolist()[:2]
+        for number in data["id"][kept & (labels == target) & (predicted == target)].tolist()[:2]
     ]
+    learnt = {row for graph in loaded[3].values() for row in graph.rows}
+    assert not learnt & {data["id"].tolist().index(number) for number in wanted}
     assert rows["id"].tolist() == wanted and rows["label"].tolist() == rows["target"].tolist()
     assert rows["label"].tolist() == [target for target in CLASSES for _ in range(2)]
     assert (rows["height"] == 32).all() and {f"scores_{name}" for name in EXPLANATIONS} < set(rows)
@@ -899,6 +950,10 @@ def test_faults_of_the_writers(study, written, tmp_path):
     with pytest.raises(PlumblineError, match="has no maps of causal, saliency: make it again"):
         write_values(study, tmp_path, output, methods=["causal", "saliency", "input"])
     rows = read_rows(output)
+    learnt = read_rows(study["data"])["id"][read_graph(study["graphs"][0]).rows[0]]
+    write_rows(output, rows.assign(id=[learnt, *rows["id"][1:]]), kind="explanations")
+    with pytest.raises(PlumblineError, match="holds images from which the graph of class '0' was learnt"):
+        write_values(study, tmp_path, output, methods=["input"])
     write_rows(output, rows.assign(id=rows["id"] + 10**6), kind="explanations")
     with pytest.raises(PlumblineError, match="holds images that are not in"):
         write_values(study, tmp_path, output, methods=["input"])

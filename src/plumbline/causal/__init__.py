@@ -1,6 +1,7 @@
 """ExplainNN: causal graphs of a network's own nodes, learnt by interventions on its weights (docs/causal.md).
 
     learn_graph   the causal graph of one class of a model
+    held_out_rows which images `learn_graph` leaves for measuring what is said of the graph
     CausalGraph   what it returns, with LayerGraph, NodeEffect and Edge inside it
 
 torch is imported when learn_graph is asked for: the workflow's own modules read this package's lists without it.
@@ -9,7 +10,7 @@ torch is imported when learn_graph is asked for: the workflow's own modules read
 import importlib
 
 _HOME = {
-    "learn_graph": "plumbline.causal.learn",
+    **dict.fromkeys(("learn_graph", "held_out_rows"), "plumbline.causal.learn"),
     **dict.fromkeys(("CausalGraph", "LayerGraph", "NodeEffect", "Edge"), "plumbline.causal.graph"),
 }
 __all__ = sorted(_HOME)

@@ -10,7 +10,7 @@ from .explanations import explain, image_seeds
 from .graph import read_graph
 from .learn import ready
 
-COLUMNS = ("id", "target", "method", "metric", "value", "settings")
+COLUMNS = ("id", "target", "method", "metric", "value", "tied", "settings")
 
 
 def write_metrics(
@@ -37,6 +37,11 @@ def write_metrics(
     if any(number not in places for number in ids):
         raise PlumblineError(f"{explanations} holds images that are not in {data}: make it again")
     rows = [places[number] for number in ids]
+    for graph in known.values():
+        if graph.held_out and set(rows) & set(graph.rows):
+            raise PlumblineError(
+                f"{explanations} holds images from which the graph of class '{graph.label}' was learnt: make it again"
+            )
     images = pictures[rows].numpy()
     mean, std = (np.array(facts[key], dtype=np.float32)[:, None, None] for key in ("mean", "std"))
     subjects = definitions.Subjects(
@@ -56,10 +61,12 @@ def write_metrics(
         return found.float().cpu().numpy()
 
     values = {metric: definitions.measure(metric, subjects, maps, again) for metric in metrics}
+    tied = {metric: definitions.ties(metric, subjects, maps) for metric in metrics}
     found = [
-        (number, target, method, metric, values[metric][method][row], definitions.SETTINGS[metric])
+        (number, target, method, metric, values[metric][method][row],
+         tied[metric] and float(tied[metric][method][row]), definitions.SETTINGS[metric])
         for row, (number, target) in enumerate(zip(ids, subjects.targets, strict=True))
         for method in methods
         for metric in metrics
-    ]
+    ]  # fmt: skip
     write_rows(output, dict(zip(COLUMNS, zip(*found, strict=True), strict=True)), kind="explanation_metrics")

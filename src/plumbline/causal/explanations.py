@@ -15,28 +15,67 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
 
     method   id of EXPLANATIONS; settings of the baselines: causal.baselines.
     model    in evaluation mode, with an nn.ReLU module for every use; frozen or not, and left as it was.
-    images   float (batch, channels, height, width) as the model reads them; targets: int64 (batch,), the explained classes.
+    images   floats (batch, channels, height, width) as the model reads them, a tensor or an array; targets: whole numbers
+             (batch,), the explained classes.
     graphs   class -> CausalGraph, for the causal methods.
     seeds    an integer an image, for what is drawn (gradient_shap, rise, random); images of the same seed get the same draws.
              None: 0 for all. Order and batches change nothing beyond rounding.
     layer    a convolution, for the causal methods and grad_cam; None: the second from the input.
 
-    Raises PlumblineError for an unknown method, a layer without maps (with the legal ones), a class without a graph, and where
-    a method has a rule for ReLU and a ReLU is no module of its own.
+    Raises PlumblineError for an unknown method, images or targets that the model cannot have, a layer without maps (with the
+    legal ones), a class without a graph, and where a method has a rule for ReLU and a ReLU is no module of its own.
     """
+    import torch
+
+    from .. import arrays
+
     if method not in EXPLANATIONS:
         raise unknown("explanation", method, EXPLANATIONS)
+    weight = next(model.parameters())
+    # What inference mode or autocast around the call would do to gradients and graphs is no part of an explanation.
+    with torch.inference_mode(False), torch.autocast(weight.device.type, enabled=False):
+        images = arrays.floating(images, "images").to(weight.device, weight.dtype)
+        targets = arrays.integers(targets, "targets").to(weight.device)
+        if images.dim() != 4 or targets.shape != images.shape[:1]:
+            raise PlumblineError(
+                f"images must be (batch, channels, height, width) and targets (batch,), not of shapes {tuple(images.shape)} "
+                f"and {tuple(targets.shape)}"
+            )
+        if not len(images):
+            return images.new_zeros(0, *images.shape[2:])
+        _check_targets(model, images, targets)
+        seeds = [0] * len(images) if seeds is None else [int(seed) for seed in seeds]
+        if len(seeds) != len(images):
+            raise PlumblineError(f"there are {len(seeds)} seeds for {len(images)} images: give one an image")
+        return _maps(method, model, images, targets, graphs or {}, seeds, layer)
+
+
+def _check_targets(model, images, targets):
+    import torch
+
+    with torch.no_grad():
+        try:
+            classes = model(images[:1]).shape[-1]
+        except RuntimeError as fault:
+            raise PlumblineError(
+                f"the model cannot read images of shape {tuple(images.shape[1:])}: {fault}"
+            ) from fault
+    if targets.max() >= classes:
+        raise PlumblineError(
+            f"a target is {int(targets.max())}: the model has the classes 0 to {classes - 1}"
+        )
+
+
+def _maps(method, model, images, targets, graphs, seeds, layer):
+    """See `explain`."""
     from . import attributions, baselines
 
     layer = layer or attributions.default_layer(model)
-    seeds = [0] * len(images) if seeds is None else [int(seed) for seed in seeds]
-    if not len(images):
-        return images.new_zeros(0, *images.shape[2:])
     if method not in CAUSAL:
         return baselines.compute(method, model, images, targets, seeds, layer)
     found = images.new_zeros(len(images), *images.shape[2:])
     for target in sorted(set(targets.tolist())):
-        if target not in (graphs or {}):
+        if target not in graphs:
             raise PlumblineError(
                 f"there is no causal graph of class {target}: learn it, or explain other images"
             )
@@ -58,7 +97,8 @@ def write_explanations(
 
     model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
     name     model and training seed, part of the seed of what is drawn; methods: ids of EXPLANATIONS.
-    layer    as in `explain`; images: the first rightly classified ones of each class that has a graph are explained.
+    layer    as in `explain`; images: the first rightly classified ones of each class that has a graph are explained, of those
+             held out from it.
     gallery  of as many of each class, the maps of single nodes are kept too, in both modes.
 
     A class whose graph ends above the layer has no causal map: its images are left out for all methods, with a warning.
@@ -70,7 +110,7 @@ def write_explanations(
     from ..artefacts import read_rows, write_rows
     from . import attributions
     from .graph import read_graph
-    from .learn import ready, right_images
+    from .learn import ready, right_images, scored_rows
 
     network, _, pictures, labels = ready(model, data, device, threads)
     layer = layer or attributions.default_layer(network)
@@ -88,7 +128,10 @@ def write_explanations(
         warnings.warn(
             f"class {target}: the graph ends above '{layer}', its images are left out", stacklevel=2
         )
-    rows = [right_images(network, pictures, labels, target)[:images] for target in reached]
+    rows = [
+        right_images(network, pictures, labels, target, scored_rows(known[target], labels))[:images]
+        for target in reached
+    ]
     shown = [row for part in rows for row in part[:gallery]]
     rows = np.concatenate(rows)
     ids = read_rows(data, ["id"])["id"].to_numpy()

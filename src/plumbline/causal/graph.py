@@ -1,4 +1,4 @@
-"""The causal graph of one class: typed records, JSON (schema version 1) and GraphML (specification §2, §3, §6). No torch.
+"""The causal graph of one class: typed records, JSON (schema version 2) and GraphML (specification §2, §3, §6). No torch.
 
 A node is an output channel of a convolution, a unit of a linear layer, or the whole input. Between two layers the graph is
 complete: every cause of a layer has an edge to every effect of it.
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from ..errors import PlumblineError, unknown
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 THRESHOLD = -1.65  # a node is a cause where its z lies below: one-sided, nominal 5 % (§3)
 FALLBACK = -0.001  # where the test finds none: mean total effect below this share of |mean logit|
 RULES = ("test", "fallback", "none", "input")
@@ -80,6 +80,8 @@ class CausalGraph:
     label       the class's name; n_used: images, all rightly classified.
     soft        whether weights were set to a small draw and not to 0; test: welch or paired; correction: none or bh.
     level       of the Benjamini-Hochberg correction; seed: of the images drawn and of u.
+    held_out    share of each class's images of which none is among those that the graph is learnt from (`held_out_rows`).
+    rows        numbers of the images that the graph is learnt from, ascending.
     truncated   whether no cause was found somewhere, so that the layers below are missing.
     """
 
@@ -91,6 +93,8 @@ class CausalGraph:
     correction: str
     level: float
     seed: int
+    held_out: float
+    rows: tuple[int, ...]
     truncated: bool
     layers: tuple[LayerGraph, ...]
     edges: tuple[Edge, ...]
@@ -125,7 +129,7 @@ class CausalGraph:
                 for layer in content["layers"]
             )
             edges = tuple(Edge(**edge) for edge in content["edges"])
-            return cls(**{**content, "layers": layers, "edges": edges})
+            return cls(**{**_tuples(content), "layers": layers, "edges": edges})
         except (KeyError, TypeError) as fault:
             raise PlumblineError(
                 f"a causal graph lacks a key or has one too many ({fault}): learn it again"

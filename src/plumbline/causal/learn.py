@@ -1,14 +1,16 @@
 """The causal graph of one class, learnt from the last layer down by path interventions (specification §2, §3; docs/causal.md)."""
 
 import copy
+import numbers
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from .. import arrays
 from ..artefacts import read_rows, write_json, write_text
-from ..datasets.images import arrays
+from ..datasets import images as pictures_of
 from ..errors import PlumblineError, unknown
 from ..models.image_models import BATCH, load, prepared
 from ..models.runtime import prepare
@@ -35,23 +37,30 @@ def learn_graph(
     seed=0,
     cap=600,
     layers=None,
+    held_out=0.0,
 ):
     """The causal graph of class `target`.
 
     model       an nn.Module: LeNet, any with `causal_layers`, or an nn.Sequential of layers (see
                 interventions.CausalNetwork). It is read in evaluation mode on a copy, and never altered.
-    images      float (rows, channels, height, width) as the model reads them, of the test split; labels: int64 (rows,).
+    images      floats (rows, channels, height, width) as the model reads them, scaled as it wants them, of any precision, of the
+                test split: a tensor, on any device, or a NumPy array. labels: whole numbers (rows,), a tensor, array or list.
+    target      a class that the model has: 0 to classes - 1.
     samples     images of the class that the model classifies rightly, drawn by `seed`; all where there are fewer.
     soft        weights become u ~ Uniform(0, 0.01), one draw a layer, and not u = 0.
     test        welch (two samples, as published) or paired; correction: none or bh (Benjamini-Hochberg at 0.05).
     cap         candidates tested a layer: those of the largest L2 norm of the weights onto all effects.
     layers      names of the upper layers to walk; None: all.
+    held_out    share of each class's images, in [0, 1), that are not learnt from; their numbers are `held_out_rows(labels,
+                held_out)`. What is said of a graph should be measured on them. 0: none, as published. `rows` of the graph
+                are the numbers of the images that it is learnt from.
 
     A candidate is a cause where z < -1.65 (or by Benjamini-Hochberg); if none is, where its mean effect lies below -0.001
     |mean logit|; if none does either, the graph ends there (`truncated`). The same seed gives the same graph.
 
-    Raises PlumblineError where the class has fewer than 2 rightly classified images, for an unknown test, correction or
-    layer, and for a model that is no chain. Warns below 30 images.
+    Raises PlumblineError where the class has fewer than 2 rightly classified images, for images, labels or a target that the
+    model cannot have, an unknown test, correction or layer, a number out of range, and for a model that is no chain. Warns
+    below 30 images.
     """
     for name, value, legal in (
         ("test", test, estimates.TESTS),
@@ -59,32 +68,98 @@ def learn_graph(
     ):
         if value not in legal:
             raise unknown(name, value, legal)
-    if samples < 2 or cap < 1:
-        raise PlumblineError(
-            f"samples is {samples}, cap {cap}: a graph needs 2 images and 1 candidate or more"
-        )
-    network = CausalNetwork(model, layers)
-    right = right_images(model, images, labels, target)
-    chosen = drawn(right, target, samples, seed)
-    if len(chosen) < FEW:
-        warnings.warn(
-            f"class {target}: {len(chosen)} images are classified rightly, a graph of so few is unsure",
-            stacklevel=2,
-        )
-    return grow(
-        network, images[chosen], target, soft=soft, test=test, correction=correction, seed=seed, cap=cap
+    samples, cap, seed = (
+        _whole(name, value, least)
+        for name, value, least in (("samples", samples, 2), ("cap", cap, 1), ("seed", seed, None))
     )
+    network = CausalNetwork(model, layers)
+    device = next(model.parameters()).device
+    with torch.autocast(device.type, enabled=False):  # or the graph would be one of rounded weights
+        images, labels, target = _checked(model, images, labels, target)
+        learnable = np.setdiff1d(np.arange(len(labels)), held_out_rows(labels, held_out))
+        right = right_images(model, images, labels, target, learnable)
+        chosen = drawn(right, target, samples, seed)
+        if len(chosen) < FEW:
+            warnings.warn(
+                f"class {target}: {len(chosen)} images are classified rightly, a graph of so few is unsure",
+                stacklevel=2,
+            )
+        graph = grow(
+            network, images[chosen], target,
+            soft=bool(soft), test=test, correction=correction, seed=seed, cap=cap,
+        )  # fmt: skip
+    return replace(graph, held_out=float(held_out), rows=tuple(sorted(chosen.tolist())))
+
+
+def _whole(name, value, least):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise PlumblineError(f"{name} is {value!r}: expected a whole number")
+    if least is not None and value < least:
+        raise PlumblineError(f"{name} is {value}: a graph needs {least} or more")
+    return int(value)
 
 
 @torch.no_grad()
-def right_images(model, images, labels, target):
+def _checked(model, images, labels, target):
+    """(images as the model's parameters are, on the CPU or where they are; labels int64 (rows,); target) of a user's."""
+    weights = next(model.parameters())
+    images = arrays.floating(images, "images")
+    labels = arrays.integers(labels, "labels").cpu().numpy()
+    target = _whole(
+        "target", target.item() if isinstance(target, torch.Tensor) and target.dim() == 0 else target, None
+    )
+    if images.dim() != 4 or labels.shape != (len(images),):
+        raise PlumblineError(
+            f"images must be (rows, channels, height, width) and labels (rows,), not of shapes {tuple(images.shape)} and "
+            f"{labels.shape}"
+        )
+    if not len(images):
+        raise PlumblineError("there are no images: a graph needs 2 or more of its class")
+    images = images.to(weights.dtype)
+    try:
+        logits = copy.deepcopy(model).eval()(images[:2].to(weights.device))
+    except RuntimeError as fault:
+        raise PlumblineError(
+            f"the model cannot read images of shape {tuple(images.shape[1:])}: {fault}"
+        ) from fault
+    if logits.dim() != 2 or logits.shape[0] != len(images[:2]) or logits.shape[1] < 2:
+        raise PlumblineError(
+            f"the model gives {tuple(logits.shape)} for {len(images[:2])} images: a graph needs logits (rows, classes) of two or more"
+        )
+    classes = logits.shape[1]
+    for name, value in (("target", target), ("a label", int(labels.max()))):
+        if not 0 <= value < classes:
+            raise PlumblineError(f"{name} is {value}: the model has the classes 0 to {classes - 1}")
+    return images, labels, target
+
+
+def held_out_rows(labels, share):
+    """Numbers of the images that `learn_graph` does not learn from where `held_out` is this share: int64, ascending.
+
+    labels: whole numbers (rows,). Of each class `share` of its images, rounded, drawn by the class and the number of its
+    images alone, so that they are the same for all models and seeds. Raises PlumblineError for a share outside [0, 1).
+    """
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < 1:
+        raise PlumblineError(f"held_out is {share!r}: expected a share from 0 to less than 1")
+    labels = np.asarray(labels)
+    found = [np.empty(0, dtype=np.int64)]
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        draw = np.random.default_rng(seed_of("causal held out", int(label)))
+        found.append(draw.permutation(rows)[: round(share * len(rows))])
+    return np.sort(np.concatenate(found))
+
+
+@torch.no_grad()
+def right_images(model, images, labels, target, among=None):
     """Numbers of the images of class `target` that the model, in evaluation mode, classifies rightly: int64, ascending.
 
-    Raises PlumblineError where there are fewer than 2.
+    among  numbers of the images that count; None: all. Raises PlumblineError where there are fewer than 2.
     """
     model = copy.deepcopy(model).eval()
     device = next(model.parameters()).device
     rows = np.flatnonzero(np.asarray(labels) == target)
+    rows = rows if among is None else np.intersect1d(rows, among)
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     found = [part[(model(images[part].to(device)).argmax(1) == target).cpu().numpy()] for part in parts]
     right = np.concatenate(found) if found else rows
@@ -111,7 +186,7 @@ def strength(soft, target, layer, seed):
 
 
 def grow(network, images, target, *, soft, test, correction, seed, cap):
-    """The graph of a CausalNetwork from exactly these images, as they enter it; see `learn_graph`."""
+    """The graph of a CausalNetwork from exactly these images, as they enter it, without their numbers; see `learn_graph`."""
     device = next(network.model.parameters()).device
     seen = network.observe(images.to(device), network.names[1:])
     layers, edges, reached = [], [], (target,)
@@ -134,7 +209,7 @@ def grow(network, images, target, *, soft, test, correction, seed, cap):
         edges += _edges(network, record)
     return CausalGraph(
         target=target, label=str(target), n_used=len(images), soft=soft, test=test, correction=correction, level=LEVEL,
-        seed=seed, truncated=not reached, layers=tuple(layers), edges=tuple(edges),
+        seed=seed, held_out=0.0, rows=(), truncated=not reached, layers=tuple(layers), edges=tuple(edges),
     )  # fmt: skip
 
 
@@ -179,6 +254,7 @@ def write_graphs(
     test,
     correction,
     cap,
+    held_out,
     device="cpu",
     threads=1,
 ):
@@ -186,7 +262,7 @@ def write_graphs(
 
     model    a folder that the image_model stage wrote; data: Parquet file of the test split.
     outputs  class index -> {"json": path, "graphml": path}; seed: of training, which the draws of images and u take too.
-    samples, soft, test, correction, cap: see `learn_graph`.
+    samples, soft, test, correction, cap, held_out: see `learn_graph`.
 
     Raises PlumblineError for a class that the model has not, and as `learn_graph`.
     """
@@ -197,7 +273,7 @@ def write_graphs(
             raise PlumblineError(f"dataset '{dataset}' has classes 0 to {len(names) - 1}, not {target}")
         graph = learn_graph(
             network, images, labels, target,
-            samples=samples, soft=soft, test=test, correction=correction, seed=seed, cap=cap,
+            samples=samples, soft=soft, test=test, correction=correction, seed=seed, cap=cap, held_out=held_out,
         )  # fmt: skip
         graph = replace(graph, label=names[target])
         write_json(outputs[target]["json"], graph.to_dict())
@@ -209,5 +285,20 @@ def ready(model, data, device, threads):
     Parquet file."""
     device = prepare(device, threads)
     network, facts = load(model, device)
-    pictures, labels = arrays(read_rows(data))
+    pictures, labels = pictures_of.arrays(read_rows(data))
     return network, facts, prepared(pictures, facts), labels
+
+
+def scored_rows(graph, labels):
+    """Numbers of the images on which a graph is scored, int64: those held out; all where none is (`held_out` 0, as published).
+
+    Raises PlumblineError where the graph was learnt from one of those held out, as of another split.
+    """
+    if not graph.held_out:
+        return np.arange(len(labels))
+    rows = held_out_rows(labels, graph.held_out)
+    if np.intersect1d(rows, graph.rows).size:
+        raise PlumblineError(
+            f"the graph of class '{graph.label}' was learnt from other images than these: learn it again"
+        )
+    return rows

@@ -22,7 +22,8 @@ parameter_randomisation
                  maps do not count.
 
 Edge cases. A map of zeros: sparseness 0 and complexity log m, as for a flat map; max_sensitivity's denominator is 1, which any
-other map's reaches. A correlation without variance on either side is 0: nothing is told; of two equal maps it is 1.
+other map's reaches. A correlation without variance on either side is 0: nothing is told; of two equal maps it is 1. Equal scores have no order:
+pixels and segments that tie go in a random one, mean over several (`ties` is their share).
 A pixel is filled in all channels. Noise is in units of the image as the model reads it.
 
 Differences from Quantus 0.6 (quantus_adapter.py): it scales maps by the maximum of a batch, IROF's fill is the mean of the batch
@@ -33,7 +34,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import arrays
 from ..errors import PlumblineError, unknown
+from ..faithfulness.ranking import DRAWS as ORDERS
+from ..faithfulness.ranking import ranked, tied_share
 from ..seeds import seed_of
 from .registry import METRICS
 
@@ -49,8 +53,8 @@ SETTINGS = {
     "lipschitz": f"{_ABSOLUTE}; {DRAWS} draws of Gaussian noise, mean {MEAN}, sd {DEVIATION}; Euclidean; largest",
     "max_sensitivity": f"{_ABSOLUTE}; {DRAWS} draws of uniform noise, radius {RADIUS}; Euclidean; largest",
     "faithfulness_correlation": f"{_SIGNED}; head logit; fill black; {RUNS} subsets of {SUBSET:.3f} of the pixels; Pearson",
-    "irof": f"{_SIGNED}; head softmax; fill mean; SLIC, {SEGMENTS} segments; area over the curve, in segments",
-    "pixel_flipping": f"{_SIGNED}; head softmax; fill black; {STEPS} steps; area under the curve, in steps",
+    "irof": f"{_SIGNED}; head softmax; fill mean; SLIC, {SEGMENTS} segments; ties: mean of {ORDERS} orders; area over the curve, in segments",
+    "pixel_flipping": f"{_SIGNED}; head softmax; fill black; {STEPS} steps; ties: mean of {ORDERS} orders; area under the curve, in steps",
     "sparseness": f"{_ABSOLUTE}; Gini index",
     "complexity": f"{_ABSOLUTE}; entropy, nats",
     "parameter_randomisation": f"{_ABSOLUTE}; layers drawn anew from the top, cascading; Spearman; mean over layers",
@@ -88,15 +92,20 @@ def measure(metric, subjects, maps, again):
         raise unknown("metric", metric, METRICS)
 
     def checked(method, *arguments):
-        found = np.asarray(again(method, *arguments), dtype=np.float64)
+        found = _numbers(again(method, *arguments), f"maps of '{method}'")
         if not np.isfinite(found).all():
             raise PlumblineError(
                 f"{metric}: '{method}' gives maps that are not finite for changed images or weights"
             )
         return found
 
-    maps = {method: np.asarray(found, dtype=np.float64) for method, found in maps.items()}
+    maps = {method: _numbers(found, f"maps of '{method}'") for method, found in maps.items()}
+    expected = len(subjects.images), *subjects.images.shape[2:]
     for method, found in maps.items():
+        if found.shape != expected:
+            raise PlumblineError(
+                f"{metric}: the maps of '{method}' are of shape {found.shape}, not {expected}"
+            )
         if not np.isfinite(found).all():
             raise PlumblineError(f"{metric}: the maps of '{method}' are not finite")
     values = _FUNCTIONS[metric](subjects, maps, checked)
@@ -105,6 +114,20 @@ def measure(metric, subjects, maps, again):
             key = subjects.keys[int(np.flatnonzero(~np.isfinite(found))[0])]
             raise PlumblineError(f"{metric} of '{method}' is not finite for {key}")
     return values
+
+
+def _numbers(values, name="maps"):
+    """What a user hands over, float64: an array, a tensor on any device or one with a gradient, lists."""
+    return arrays.tensor(values, name).double().cpu().numpy()
+
+
+def _finite(values):
+    found = _numbers(values)
+    if not np.isfinite(found).all() or not found.size:
+        raise PlumblineError(
+            f"maps must be numbers, none of them NaN or infinite; these are of shape {found.shape}"
+        )
+    return found
 
 
 def scaled(maps):
@@ -215,13 +238,56 @@ def _faithfulness_correlation(subjects, maps, again):
 
 
 def _areas(subjects, row, gone, colour):
-    """Area under each method's curve of p(target) of an image filled ever more, gone: method -> bool (steps, pixels); and p
-    of the whole image."""
+    """Area under each curve of p(target) of an image filled ever more, gone: name -> bool (steps, pixels); and p of the whole
+    image."""
     image = subjects.images[row]
     inputs = [image[None], *(filled(image, steps, colour) for steps in gone.values())]
     chances = probabilities(answers(subjects.model, np.concatenate(inputs)))[:, subjects.targets[row]]
     curves = np.split(chances[1:], np.cumsum([len(steps) for steps in gone.values()])[:-1])
-    return {method: np.trapezoid(curve) for method, curve in zip(gone, curves, strict=True)}, chances[0]
+    return {name: np.trapezoid(curve) for name, curve in zip(gone, curves, strict=True)}, chances[0]
+
+
+def _orders(subjects, row, metric, scores):
+    """Orders of candidates, the highest score first: {(method, draw): places int64 (candidates,)}, when each of them goes.
+
+    scores  method -> (candidates,). Equal scores go in a random order that the image's key draws, the same for all methods, in
+    several ones where there are any.
+    """
+    found = {}
+    for method, values in scores.items():
+        draws = ORDERS if tied_share(values) else 1
+        orders = ranked(values, seed=seed_of(*subjects.keys[row], metric, "ties"), draws=draws)
+        found |= {(method, draw): places for draw, places in enumerate(np.argsort(orders, axis=1))}
+    return found
+
+
+def _by_method(areas):
+    """Mean over draws: {(method, draw): area} -> {method: area}."""
+    found = {}
+    for (method, _), area in areas.items():
+        found.setdefault(method, []).append(area)
+    return {method: np.mean(drawn) for method, drawn in found.items()}
+
+
+def _segment_means(segments, scores):
+    """Mean score of each segment; segments int (pixels,), scores (pixels,)."""
+    return np.bincount(segments, weights=scores) / np.bincount(segments)
+
+
+def ties(metric, subjects, maps):
+    """{method: float64 (n,)}: of an image's pixels (pixel_flipping) or segments (irof) the share that another one ties with, None
+    for metrics without an order. maps: method -> (n, height, width), raw."""
+    if metric not in ("irof", "pixel_flipping"):
+        return None
+    found = {}
+    for method, scores in maps.items():
+        rows = scaled(np.asarray(scores, dtype=np.float64))
+        if metric == "irof":
+            rows = [
+                _segment_means(own.ravel(), row) for own, row in zip(subjects.segments, rows, strict=True)
+            ]
+        found[method] = np.array([tied_share(row) for row in rows])
+    return found
 
 
 def _irof(subjects, maps, again):
@@ -229,45 +295,45 @@ def _irof(subjects, maps, again):
     values = {method: np.empty(len(subjects.images)) for method in maps}
     for row, image in enumerate(subjects.images):
         segments = subjects.segments[row].ravel()
-        sizes = np.bincount(segments)
-        gone = {}
-        for method, found in maps.items():
-            means = np.bincount(segments, weights=found[row]) / sizes
-            places = np.argsort(np.argsort(-means, kind="stable"), kind="stable")  # segment -> when it goes
-            gone[method] = places[segments] <= np.arange(len(sizes))[:, None]
+        count = segments.max() + 1
+        means = {method: _segment_means(segments, found[row]) for method, found in maps.items()}
+        gone = {
+            name: places[segments] <= np.arange(count)[:, None]
+            for name, places in _orders(subjects, row, "irof", means).items()
+        }
         areas, whole = _areas(subjects, row, gone, image.mean((1, 2)))
-        for method, area in areas.items():
-            values[method][row] = len(sizes) - area / whole
+        for method, area in _by_method(areas).items():
+            values[method][row] = count - area / whole
     return values
 
 
 def _pixel_flipping(subjects, maps, again):
     maps = {method: scaled(found) for method, found in maps.items()}
     values = {method: np.empty(len(subjects.images)) for method in maps}
-    for row in range(len(subjects.images)):
-        gone = {}
-        for method, found in maps.items():
-            order = np.argsort(-found[row], kind="stable")
-            pixels = len(order)
-            step = -(-pixels // STEPS)
-            places = np.argsort(order, kind="stable")
-            gone[method] = places < np.minimum(np.arange(1, -(-pixels // step) + 1) * step, pixels)[:, None]
+    for row, image in enumerate(subjects.images):
+        pixels = image[0].size
+        step = -(-pixels // STEPS)
+        ends = np.minimum(np.arange(1, -(-pixels // step) + 1) * step, pixels)[:, None]
+        scores = {method: found[row] for method, found in maps.items()}
+        gone = {
+            name: places < ends for name, places in _orders(subjects, row, "pixel_flipping", scores).items()
+        }
         areas, _ = _areas(subjects, row, gone, subjects.black)
-        for method, area in areas.items():
+        for method, area in _by_method(areas).items():
             values[method][row] = area
     return values
 
 
 def sparseness(maps):
-    """Gini index of |maps| (n, ...): (n,); 0 for flat ones."""
-    values = np.sort(np.abs(scaled(maps)), axis=1) + 1e-7
+    """Gini index of |maps| (n, ...): (n,); 0 for flat ones. PlumblineError where they are not finite."""
+    values = np.sort(np.abs(scaled(_finite(maps))), axis=1) + 1e-7
     m = values.shape[1]
     return (values * (2 * np.arange(1, m + 1) - m - 1)).sum(1) / (m * values.sum(1))
 
 
 def complexity(maps):
-    """Entropy, nats, of the shares of |maps| (n, ...) in their sum: (n,); log m for those of zeros."""
-    values = np.abs(scaled(maps))
+    """Entropy, nats, of the shares of |maps| (n, ...) in their sum: (n,); log m for those of zeros. Errors: see `sparseness`."""
+    values = np.abs(scaled(_finite(maps)))
     values = np.where(values.any(1, keepdims=True), values, 1.0)
     shares = values / values.sum(1, keepdims=True)
     return -(shares * np.log(np.where(shares > 0, shares, 1))).sum(1)

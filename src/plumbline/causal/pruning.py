@@ -1,7 +1,7 @@
 """How far a class hangs on its causal nodes: accuracy of pruned networks, with controls (specification §7).
 
 Recall of a class alone misleads, because weights of that class alone are cut and the other logits stay: the area under the
-ROC curve of its logit over all images is the honest number.
+ROC curve of its logit over images of all classes is the honest number.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..models.image_models import BATCH
 from ..seeds import seed_of
 from .graph import read_graph
 from .interventions import CausalNetwork
-from .learn import ready
+from .learn import ready, scored_rows
 
 CONDITIONS = (
     "base",
@@ -23,7 +23,7 @@ CONDITIONS = (
     "graph_edge",
     "graph_layer",
 )
-COLUMNS = ("class", "condition", "draw", "recall", "auc", "node_share", "weight_share")
+COLUMNS = ("class", "condition", "draw", "recall", "auc", "node_share", "weight_share", "images", "held_out")
 
 
 def dropped_nodes(causes, nodes, draws, seed):
@@ -86,7 +86,8 @@ def quality(logits, labels, target):
 def pruning_rows(network, graph, seen, images, labels, *, draws, seed):
     """The rows of one class; see schemas/artefacts/pruning.yaml.
 
-    seen  Observation of all images (rows, channels, height, width) at the last layer; labels int64 (rows,).
+    seen  Observation of the images (rows, channels, height, width) at the last layer; labels int64 (rows,). None of them should
+    be one that the graph was learnt from (`learn.scored_rows`).
     """
     top, target = network.names[-1], graph.target
     base = seen.logits.cpu().numpy()
@@ -104,14 +105,15 @@ def pruning_rows(network, graph, seen, images, labels, *, draws, seed):
             for part in images.split(BATCH)
         ]
         found.append((f"graph_{scope}", 0, *quality(np.concatenate(logits), labels, target)))
-    return [dict(zip(COLUMNS, (target, *row, *share), strict=True)) for row in found]
+    images = len(labels), graph.held_out
+    return [dict(zip(COLUMNS, (target, *row, *share, *images), strict=True)) for row in found]
 
 
 def write_pruning(*, dataset, model, seed, data, graphs, output, draws, device="cpu", threads=1):
     """Write results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet; columns: schemas/artefacts/pruning.yaml.
 
     model  a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json, one a
-    class; draws: of random and of non-causal nodes.
+    class; draws: of random and of non-causal nodes. Each graph is scored on the images held out from it, if any.
     """
     loaded, _, images, labels = ready(model, data, device, threads)
     network = CausalNetwork(loaded)
@@ -120,7 +122,9 @@ def write_pruning(*, dataset, model, seed, data, graphs, output, draws, device="
     rows = []
     for path in graphs:
         graph = read_graph(path)
+        scored = scored_rows(graph, labels)
         rows += pruning_rows(
-            network, graph, seen, images, labels, draws=draws, seed=(dataset, seed, graph.target)
-        )
+            network, graph, seen.take(scored), images[scored], labels[scored],
+            draws=draws, seed=(dataset, seed, graph.target),
+        )  # fmt: skip
     write_rows(output, {name: [row[name] for row in rows] for name in COLUMNS}, kind="pruning")

@@ -25,15 +25,15 @@ def strength_rows(network, graph, images, right, layer, *, strengths, repetition
     """Rows of the graph's `layer` tested anew with u ~ Uniform(0, beta), one draw a repetition, for each beta of strengths.
 
     images, right   of the split, as the network reads them, and the numbers of those that may be drawn.
-    resample        whether `samples` images are drawn anew in each repetition (as published), or are always the same ones,
-                    those that the graph is learnt from first.
+    resample        whether `samples` images are drawn anew in each repetition (as published), or are always the same ones, of
+                    those that the graph is learnt from.
 
     The effects are the graph's. Without the layer (a graph that ends above it) there are no rows.
     """
     if layer not in [record.layer for record in graph.layers]:
         return []
     record = graph.layer(layer)
-    fixed = drawn(right, graph.target, samples, graph.seed)
+    fixed = drawn(graph.rows, graph.target, samples, graph.seed)
     pool = right if resample else fixed
     device = next(network.model.parameters()).device
     every = network.observe(images[pool].to(device), [layer])
@@ -63,12 +63,12 @@ def retested(network, seen, graph, record, u, cap):
     return [index for index, selected in zip(candidates, found["selected"], strict=True) if selected]
 
 
-def noise_rows(network, graph, images, right, *, noise, repetitions, cap, std):
+def noise_rows(network, graph, images, *, noise, repetitions, cap, std):
     """Rows of graphs learnt anew from the graph's own images with Gaussian noise of standard deviation sigma on the pixels.
 
     std  what the images' channels were divided by: sigma is in units of pixels in [0, 1]. Noisy pixels are not clipped.
     """
-    clean = images[drawn(right, graph.target, graph.n_used, graph.seed)]
+    clean = images[list(graph.rows)]
     scale = torch.tensor(std, dtype=clean.dtype)[:, None, None]
     rows = []
     for sigma in noise:
@@ -145,7 +145,7 @@ def write_stability(
             resample=resample, samples=samples or graph.n_used, cap=cap,
         )  # fmt: skip
         rows += noise_rows(
-            network, graph, images, right, noise=noise, repetitions=repetitions, cap=cap, std=facts["std"]
+            network, graph, images, noise=noise, repetitions=repetitions, cap=cap, std=facts["std"]
         )
         rows += subsample_rows(
             network, graph, images, right, subsample=subsample, repetitions=repetitions, cap=cap
