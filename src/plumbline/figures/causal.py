@@ -207,15 +207,16 @@ def bare(axes):
 
 
 def values_of(items, metric):
-    """Values of a metric, a row an image (averaged over the seeds that explain it), a column an explanation, in the registry's
-    order; None where it was not measured."""
+    """Values of a metric, a row an image that every seed explains (averaged over seeds), a column an explanation, in the
+    registry's order; None where it was not measured."""
     import pandas as pd
 
-    frame = pd.concat([read_rows(item["path"]) for item in items])
+    frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
     frame = frame[frame["metric"] == metric]
     if frame.empty:
         return None
-    table = frame.pivot_table(index="id", columns="method", values="value", sort=True)
+    table = frame.pivot_table(index=["id", "seed"], columns="method", values="value")
+    table = table.unstack("seed").dropna().stack("seed", future_stack=True).groupby("id").mean()
     return table[[name for name in EXPLANATIONS if name in table]]
 
 

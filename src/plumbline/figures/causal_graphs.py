@@ -51,9 +51,11 @@ def draw(inputs, options):
     bar.ax.tick_params(labelsize=6)
     layers = [record.layer for record in graphs[0].layers]
     counts = causal.ends([graph.n_used for graph in graphs])
+    fallen = sum(record.rule == "fallback" for graph in graphs for record in graph.layers)
+    whole = sum(record.rule != "input" for graph in graphs for record in graph.layers)
     foot(drawn, (
         f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
-        f"stands above; grey: no effect found. … : no cause was found further down. Scale: {options['scale']}; N = {counts} "
+        f"stands above; grey: no cause. In {fallen} of {whole} layers no node passed the test: coloured are those of a small effect. … : no cause was found further down. Scale: {options['scale']}; N = {counts} "
         f"images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
     ))  # fmt: skip
     return drawn

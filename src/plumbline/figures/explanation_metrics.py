@@ -5,7 +5,7 @@ axes point to the better end; a fixed random map is as robust as can be, so robu
 """
 
 from ..causal.registry import METRICS
-from ..collect import interval_text, table_rows, title
+from ..collect import table_rows, title
 from ..errors import PlumblineError
 from ..registry import Output
 from . import causal
@@ -16,6 +16,7 @@ ENTRY = Output(
     label="Robustness against faithfulness",
     study=causal.STUDY,
     needs=("tables/explanation_metrics",),
+    options=(),
     formats=causal.FORMATS,
     order=147,
 )
@@ -23,7 +24,7 @@ ENTRY = Output(
 
 @styled
 def draw(inputs, options):
-    """The figure; options: scale, bootstrap. Raises PlumblineError where no run has a metric of either kind."""
+    """The figure; options: scale. Raises PlumblineError where no run has a metric of either kind."""
     frame = table_rows(inputs["tables"], ENTRY.id)
     measured = set(frame["metric"])
     across, upwards = (
@@ -56,7 +57,7 @@ def draw(inputs, options):
     _names(drawn, list(names), 1 - 1.22 / width)
     foot(
         drawn,
-        f"{causal.about(first, options)} Lines: intervals, {interval_text(options)}. Arrows: the better end. A map that ignores the "
+        f"{causal.about(first, options)} Lines: intervals, {first['interval'].iloc[0]}. Arrows: the better end. A map that ignores the "
         f"image (Random) is perfectly stable: stability counts together with faithfulness alone. {causal.DAGGER}",
     )
     return drawn

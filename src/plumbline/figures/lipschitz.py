@@ -5,7 +5,7 @@ absolute and divided by their maximum, which the released numbers are not.
 """
 
 from ..causal.registry import METRICS
-from ..collect import interval_text, table_rows, title
+from ..collect import table_rows, title
 from ..registry import Output
 from . import causal
 from .style import figure, foot, styled
@@ -16,6 +16,7 @@ ENTRY = Output(
     label="Local Lipschitz estimates",
     study=causal.STUDY,
     needs=("explanation_metrics", "tables/explanation_metrics"),
+    options=(),
     formats=causal.FORMATS,
     order=146,
 )
@@ -23,7 +24,7 @@ ENTRY = Output(
 
 @styled
 def draw(inputs, options):
-    """The figure; options: scale, bootstrap. Raises PlumblineError where no run has the metric."""
+    """The figure; options: scale. Raises PlumblineError where no run has the metric."""
     groups = causal.measured(inputs["explanation_metrics"], METRIC)
     rows = table_rows(inputs["tables"], "explanation_metrics").query("metric == @METRIC")
     names = [name for table in groups.values() for name in table]
@@ -58,7 +59,7 @@ def draw(inputs, options):
     causal.key(drawn, names, loc="center left", bbox_to_anchor=(1 - 1.57 / width, 0.5))
     foot(
         drawn,
-        f"{causal.about(rows, options)} Lines: intervals, {interval_text(options)}. Lower is more stable; a "
+        f"{causal.about(rows, options)} Lines: intervals, {rows['interval'].iloc[0]}. Lower is more stable; a "
         f"map that ignores the image (Random) is perfectly stable. Maps absolute, divided by their maximum. {causal.DAGGER}",
     )
     return drawn

@@ -4,8 +4,9 @@ inputs: pruning, table causal_pruning. A dot is a graph (class and training seed
 section 7). Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
 """
 
-from ..collect import by_model, interval_text, seed_rows, seeds_of, table_rows, title
+from ..collect import by_model, seed_rows, seeds_of, table_rows, title
 from ..registry import Output
+from ..tables.causal import scored_on
 from ..tables.causal_pruning import CONDITIONS
 from . import causal
 from .style import figure, foot, styled
@@ -15,6 +16,7 @@ ENTRY = Output(
     label="Pruning by causal graphs",
     study=causal.STUDY,
     needs=("pruning", "tables/causal_pruning"),
+    options=(),
     formats=causal.FORMATS,
     order=148,
 )
@@ -23,7 +25,7 @@ MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 
 @styled
 def draw(inputs, options):
-    """The figure; options: scale, bootstrap."""
+    """The figure; options: scale."""
     groups = by_model(inputs["pruning"])
     rows = table_rows(inputs["tables"], "causal_pruning").query("kind == 'condition'")
     drawn = figure(7.4, 2.15 * len(groups) + 0.25)
@@ -42,15 +44,16 @@ def draw(inputs, options):
             axes.set_xlabel(f"{label} ↑", fontsize=7.5)
         line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         share = frame.drop_duplicates(["seed", "class"])
+        first = rows.query("dataset == @dataset and model == @model").iloc[0]
         notes.append(
             f"{title(dataset, model)}: N = {len(share)} graphs (class and seed), seeds {seeds_of(items).replace(' ', ', ')}, "
             f"{frame['draw'].max() + 1} random draws; graphs hold {100 * share['node_share'].mean():.0f}% of the nodes and "
-            f"{100 * share['weight_share'].mean():.0f}% of the weights."
+            f"{100 * share['weight_share'].mean():.0f}% of the weights. {scored_on(first['examples'], first['held_out'])}"
         )
     drawn.tight_layout(w_pad=1.5)
     foot(
         drawn,
-        f"Scale: {options['scale']}. {' '.join(notes)} Over all test images. Lines: intervals, {interval_text(options)}. Causal nodes: of the last "
+        f"Scale: {options['scale']}. {' '.join(notes)} Lines: intervals, {rows['interval'].iloc[0]}. Causal nodes: of the last "
         "layer; a weight to the class is cut, biases stay. The other classes are not pruned, so recall of a pruned graph is inflated.",
     )
     return drawn

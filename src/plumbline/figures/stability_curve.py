@@ -4,12 +4,12 @@ input noise and with fewer images.
 inputs: stability, table causal_stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate
 of the nodes found at least once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes
 with those of the graph.
-Bands and lines are intervals over graphs (class and seed). Released points stand in the table, where their class is learnt.
+Bands and lines are the table's intervals, over seeds and classes. Released points stand in the table, where their class is learnt.
 """
 
 import numpy as np
 
-from ..collect import by_model, interval_text, seed_rows, seeds_of, table_rows, title
+from ..collect import by_model, seed_rows, seeds_of, table_rows, title
 from ..registry import Output
 from ..tables.causal import EVERY
 from ..tables.causal_stability import rates
@@ -21,7 +21,7 @@ ENTRY = Output(
     label="Stability of causal graphs",
     study=causal.STUDY,
     needs=("stability", "tables/causal_stability"),
-    options=("bootstrap", "explainn"),
+    options=("explainn",),
     formats=causal.FORMATS,
     order=142,
 )
@@ -30,7 +30,7 @@ COLOR = "#0173b2"
 
 @styled
 def draw(inputs, options):
-    """The figure; options: scale, bootstrap, explainn."""
+    """The figure; options: scale, explainn."""
     groups = by_model(inputs["stability"])
     rows = table_rows(inputs["tables"], "causal_stability")
     drawn = figure(7.4, 0.25 + 2.75 * len(groups))
@@ -40,8 +40,13 @@ def draw(inputs, options):
         frame = seed_rows(items)
         line[0].set_title(title(dataset, model), loc="left", fontsize=8.5, weight="bold")
         own = rows.query("dataset == @dataset and model == @model")
-        _curve(line[0], frame[frame["kind"] == "strength"], own[own["measure"] == "appearance_rate"], options)
-        _alike(line[1], own[own["measure"] == "jaccard"])
+        _curve(
+            line[0],
+            frame[frame["kind"] == "strength"],
+            own[(own["kind"] == "strength") & (own["measure"] == "appearance_rate")],
+            options,
+        )
+        _alike(line[1], own[own["kind"].isin(["noise", "subsample"])])
         graphs = frame[["seed", "class"]].drop_duplicates()
         strong = frame[frame["kind"] == "strength"]
         notes.append(
@@ -50,10 +55,11 @@ def draw(inputs, options):
             f"{', '.join(strong['layer'].unique())}."
         )
     drawn.tight_layout(w_pad=2)
+    intervals = "; ".join(dict.fromkeys(rows[rows["class"] == EVERY]["interval"]))
     foot(
         drawn,
         f"Scale: {options['scale']}. {' '.join(notes)} Appearance rate: share of the repetitions in which a node was found again, mean over "
-        f"the nodes found at least once. Bands and lines: intervals, {interval_text(options)}. Crosses: released (MNIST, other weights), "
+        f"the nodes found at least once. Bands and lines: intervals, {intervals}. Crosses: released (MNIST, other weights), "
         "to be compared in shape and magnitude alone.",
     )
     return drawn

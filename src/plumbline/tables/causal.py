@@ -1,7 +1,7 @@
-"""What the tables of the study explainn share: graphs, the unit that is resampled, released numbers beside ours.
+"""What the tables of the study explainn share: graphs, intervals over seeds and classes, verdicts, released numbers beside ours.
 
-A unit is one graph, a class of one training seed. Graphs of one seed are of one network, so an interval over graphs says how
-classes and seeds differ, and is no interval over seeds.
+A graph is of a class and a training seed; those of one seed are of one network. Intervals are of the two-way layout of seeds
+and classes, for a new seed and another class (stats.mean_interval).
 """
 
 import numpy as np
@@ -9,13 +9,13 @@ import numpy as np
 from ..causal.graph import read_graph
 from ..collect import dataset_label, metrics_of, percent, seeds_of
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
+from ..stats import complete_mean, mean_interval, paired_differences
 from .published import all_entries
 
 STUDY = "explainn"
 EVERY = "all"  # of layers, classes or seeds
 SETTINGS = ("test", "correction", "intervention")
-SENSES = {"<": "<", "<=": r"\le", ">=": r"\ge"}  # of a band, and how LaTeX writes it
+SENSES = {"<=": r"\le", ">=": r"\ge"}  # of a band, and how LaTeX writes it
 NOT_COMPARABLE = "not comparable"
 # Columns of a released number where there is none.
 NOTHING = {"published_value": None, "verdict": None, "why": None, "published_source": None}
@@ -47,28 +47,83 @@ def _same(values):
     return ", ".join(dict.fromkeys(values))
 
 
-def interval_text(options):
-    """How intervals over graphs were made."""
-    settings = options["bootstrap"]
-    return f"{percent(settings['level'])} percentile bootstrap over graphs (class and seed), {settings['resamples']} resamples"
+def interval_text(options, seeds, unit="classes"):
+    """How intervals over training seeds and classes, or images, were made; seeds: how many there are."""
+    settings, level = options["bootstrap"], percent(options["bootstrap"]["level"])
+    if seeds > 1:
+        return f"{level} over training seeds and {unit} (two-way, Satterthwaite)"
+    return f"{level} percentile bootstrap over {unit} of this checkpoint alone, {settings['resamples']} resamples"
 
 
-def bands(values, options, *names):
-    """(mean, lower, upper), each float64 (columns,), of values (graphs, columns); names: for the seed.
+def cells_of(units):
+    """float64 (seeds, classes, columns) of a DataFrame with the index (seed, class, or whatever crosses seeds); NaN: none."""
+    seeds, crossed = (units.index.unique(level) for level in (0, 1))
+    whole = units.reindex([(seed, other) for seed in seeds for other in crossed])
+    return whole.to_numpy(dtype=np.float64).reshape(len(seeds), len(crossed), units.shape[1])
 
-    NaN: that graph has no such value, and the others count; a column without any is NaN.
+
+def bands(units, options, *names):
+    """(mean, lower, upper), each float64 (columns,), of a DataFrame as `cells_of` takes it; names: for the seed.
+
+    A class that some seed lacks does not count in that column; an interval needs two.
     """
-    values = np.asarray(values, dtype=np.float64)
-    lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed_of(*names), ragged=True)
-    count = (~np.isnan(values)).sum(axis=0)
-    mean = np.divide(np.nansum(values, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
-    return mean, lower, upper
+    cells = cells_of(units)
+    lower, upper = mean_interval(cells, **options["bootstrap"], seed=seed_of(*names))
+    return complete_mean(cells)[0], lower, upper
 
 
-def held(mean, sense, bound):
-    """The columns of a band: what a mean is compared with, and whether it holds; sense: a key of SENSES."""
-    holds = {"<": mean < bound, "<=": mean <= bound, ">=": mean >= bound}[sense]
-    return {"sense": sense, "bound": bound, "holds": bool(holds)}
+def differences(units, options):
+    """The columns of the verdict on each column of differences of pairs, a dict each; units: see `bands`.
+
+    `lower` and `upper` are the paired interval of the one comparison, `adjusted_p` Holm's over all columns, on which the verdict
+    rests: higher, lower or not told apart from 0.
+    """
+    level = options["bootstrap"]["level"]
+    cells = cells_of(units)
+    cells = np.concatenate([cells, np.zeros_like(cells[:, :, :1])], axis=2)
+    found = paired_differences(cells, reference=cells.shape[2] - 1, level=level)
+    return [
+        {"mean": mean, "lower": lower, "upper": upper, "adjusted_p": p, "verdict": verdict_of(mean, p, level, ("higher", "lower"))}
+        for mean, lower, upper, p in zip(found.mean[:-1], found.lower[:-1], found.upper[:-1], found.adjusted[:-1], strict=True)
+    ]  # fmt: skip
+
+
+def verdict_of(mean, adjusted, level, words=("better", "worse")):
+    """What a paired difference says after Holm's correction: words[0] above 0, words[1] below, else 'not told apart'."""
+    if not adjusted <= 1 - level:  # NaN too
+        return "not told apart"
+    return words[mean < 0]
+
+
+def held(lower, upper, sense, bound):
+    """The columns of a band: what a mean is compared with, and whether its interval holds; sense: a key of SENSES."""
+    above = sense == ">="
+    holds, fails = (lower >= bound, upper < bound) if above else (upper <= bound, lower > bound)
+    return {
+        "sense": sense,
+        "bound": bound,
+        "holds": "holds" if holds else "does not hold" if fails else "not told",
+    }
+
+
+def unheld(bands, name):
+    """What the bands say, in one or two sentences; bands: their rows, name: the column that names them."""
+    said = [
+        f"Bands that {words}: {'; '.join(part[name])}."
+        for words, part in (
+            ("do not hold", bands[bands["holds"] == "does not hold"]),
+            ("are not told, as their intervals hold the bound", bands[bands["holds"] == "not told"]),
+        )
+        if len(part)
+    ]
+    return " ".join(said) or "All bands hold."
+
+
+def scored_on(images, held_out):
+    """Which test images graphs are scored on, in words."""
+    if held_out:
+        return f"Over {images} test images that no graph was learnt from ({percent(held_out)} of each class)."
+    return f"Over all {images} test images, those that the graphs were learnt from among them, as published."
 
 
 def provenance(options, *, graphs, seeds, images):
@@ -78,7 +133,7 @@ def provenance(options, *, graphs, seeds, images):
     word = "seed" if len(seeds.split()) == 1 else "seeds"
     return (
         f"Scale: {options['scale']}; N = {graphs} {'graph' if graphs == 1 else 'graphs'} (a class of a seed each; {word} "
-        f"{', '.join(seeds.split())}), {each} images each; intervals: {interval_text(options)}."
+        f"{', '.join(seeds.split())}), {each} images each; intervals: {interval_text(options, len(seeds.split()))}."
     )
 
 

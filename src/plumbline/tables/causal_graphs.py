@@ -2,9 +2,11 @@
 
 inputs: causal_graphs (graph.json, one a class and seed), image_models. `layer` is the layer whose inputs are tested: its
 causes are the `nodes`, out of `candidates` that feed it, of which `tested` were tested; layer `all`: all of them together.
-Unit: nodes. One row is one graph and layer; seed and class `mean`: over graphs, with a bootstrap over these, the lowest and
-the highest. A layer that a truncated graph does not reach counts as 0 nodes, its rule is `not reached`.
+Unit: nodes. One row is one graph and layer; seed and class `mean`: over graphs, with an interval over seeds and classes, the
+lowest and the highest. A layer that a truncated graph does not reach counts as 0 nodes, its rule is `not reached`.
 
+    by_test     of the nodes those that passed the test; the others are of layers where none did (fallback)
+    held_out    share of each class's test images that no graph is learnt from
     rule        test, fallback (no node passes the test, but some have a small effect), none (the graph ends here)
     u           what the weights were set to
     examples    images of the graph (n_used), rightly classified all; of a mean the fewest, examples_most: the most
@@ -69,7 +71,8 @@ def _graph(seed, graph, layers, published):
         found.append({
             "seeds": str(seed), "seed": str(seed), "class": str(graph.target), "label": graph.label, "layer": layer,
             "candidates": sum(layers[name][0] for name in own), "tested": sum(layers[name][1] for name in own),
-            "nodes": sum(nodes[name] for name in own), "lower": None, "upper": None, "lowest": None, "highest": None,
+            "nodes": sum(nodes[name] for name in own), "by_test": sum(nodes[name] for name in own if rules[name] == "test"),
+            "held_out": graph.held_out, "lower": None, "upper": None, "lowest": None, "highest": None,
             "interval": "none: one graph", "rule": rules.get(layer), "u": records[layer].u if layer in records else None,
             "graphs": 1, "examples": graph.n_used, "examples_most": graph.n_used, "truncated": int(graph.truncated),
             "fallback": int(any(rules[name] == "fallback" for name in own)), "single": int(any(nodes[name] == 1 for name in own)),
@@ -80,15 +83,19 @@ def _graph(seed, graph, layers, published):
 
 def _means(single, options, names):
     """The mean over graphs, a row a layer; single: the rows of each graph, in the same order."""
-    values = [[row["nodes"] for row in part] for part in single]
-    ends = zip(*causal.bands(values, options, ENTRY.id, *names), strict=True)
+    import pandas as pd
+
+    index = pd.MultiIndex.from_tuples([(part[0]["seed"], part[0]["class"]) for part in single])
+    units = pd.DataFrame([[row["nodes"] for row in part] for part in single], index=index)
+    ends = zip(*causal.bands(units, options, ENTRY.id, *names), strict=True)
     for place, (mean, lower, upper) in enumerate(ends):
         own = [part[place] for part in single]
         sizes = [row["nodes"] for row in own]
         yield {
             "seed": MEAN, "class": MEAN, "label": MEAN, **{key: own[0][key] for key in ("layer", "candidates", "tested")},
-            "nodes": mean, "lower": lower, "upper": upper, "lowest": min(sizes), "highest": max(sizes),
-            "interval": causal.interval_text(options), "rule": None, "u": None, "graphs": len(own),
+            "nodes": mean, "by_test": sum(row["by_test"] for row in own) / len(own), "held_out": own[0]["held_out"],
+            "lower": lower, "upper": upper, "lowest": min(sizes), "highest": max(sizes),
+            "interval": causal.interval_text(options, len(index.unique(0))), "rule": None, "u": None, "graphs": len(own),
             "examples": min(row["examples"] for row in own), "examples_most": max(row["examples"] for row in own),
             **{key: sum(row[key] for row in own) for key in ("truncated", "fallback", "single")}, **causal.NOTHING,
         }  # fmt: skip
@@ -98,21 +105,24 @@ def summary(part):
     """What the sizes say, in plain words; part: the rows of one model."""
     whole = part[(part["layer"] == EVERY) & (part["class"] == MEAN)].iloc[0]
     graphs = int(whole["graphs"])
+    cut = "cut" if whole["intervention"] == "hard" else "set to almost nothing"
+    ends = "" if whole[["lower", "upper"]].isna().any() else f" [{whole['lower']:.1f}, {whole['upper']:.1f}]"
     said = [
-        f"Of {whole['candidates']:.0f} nodes that feed the tested layers, {whole['nodes']:.0f} "
-        f"[{whole['lower']:.0f}, {whole['upper']:.0f}] ({100 * whole['nodes'] / whole['candidates']:.0f}%) are causes of a class, on "
-        "average: where their connections to the part of the graph above them are set to almost nothing, the class's logit falls by "
-        "more than the test allows for chance."
+        f"Of {whole['candidates']:.0f} nodes that feed the tested layers, {whole['nodes']:.1f}{ends} "
+        f"({100 * whole['nodes'] / whole['candidates']:.0f}%) are causes of a class, on average. {whole['by_test']:.1f} of them passed the "
+        f"test: where their connections to the part of the graph above them are {cut}, the class's logit falls by more than the "
+        "test allows for chance."
     ]
-    if whole["intervention"] == "hard":
-        said[0] = said[0].replace("set to almost nothing", "cut")
+    fallback = int(whole["fallback"])
+    if fallback:
+        said.append(
+            f"The other {whole['nodes'] - whole['by_test']:.1f} did not: in {causal.some(fallback, graphs)} some layer has no node that "
+            "passes, and those whose mean effect is below -0.1% of the mean logit are taken instead (the fallback)."
+        )
     if whole["single"]:
         said.append(f"In {causal.some(int(whole['single']), graphs)}, some layer has one cause alone.")
     ended = causal.some(int(whole["truncated"]), graphs)
-    said.append(
-        f"{ended[0].upper()}{ended[1:]} ended early for want of a cause; {causal.some(int(whole['fallback']), graphs)} needed the "
-        "fallback somewhere."
-    )
+    said.append(f"{ended[0].upper()}{ended[1:]} ended early for want of a cause.")
     if whole["test"] == "welch":
         said.append(
             "The published test compares two independent samples although the same images are measured twice, so it misses small "
@@ -155,7 +165,7 @@ def _table(key, part, options):
             tex.escape(
                 f"Nodes that feed a layer and are causes of the class, of all that feed it. {causal.made(whole)} Index and exponent: of a "
                 "class the lowest and the highest seed, of the mean the interval. N: images, the fewest; *: truncated, what it does not reach counts as 0; "
-                "+: fallback."
+                "+: fallback, no node passed the test."
             ),
             *([tex.escape(causal.released_note(beside))] if len(beside) else []),
             tex.command_note(options),

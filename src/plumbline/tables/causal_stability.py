@@ -7,19 +7,24 @@ inputs: stability, causal_graphs, image_models. `kind`:
                 `nonempty` (percent of the repetitions that find any). An empty run counts as an empty set, a graph without any node
                 at a strength as a rate of 0.
     noise, subsample    the graph learnt anew: `jaccard` of a layer's causes with the graph's own, in [0, 1].
-    band        what we expect of the appearance rate, calibrated on digits: `mean` beside `bound`, and whether it `holds`, by training
-                `seed` and for all.
+    difference  of pairs: the appearance rate at the last strength less that at the first; the Jaccard index with the fewest images less
+                that under the strongest noise, mean over layers. `verdict` (higher, lower, not told apart) by `adjusted_p`, Holm over
+                both.
+    band        what we expect of the appearance rate, calibrated on digits: `mean` beside `bound`, and whether it `holds`, does not
+                hold, or is not told (the interval holds the bound), by training `seed` and for all.
 
-A row is a mean over graphs (class and seed) with a bootstrap over these; class other than `all`: over its seeds alone, beside the
-released number of that class.
+A row is a mean over graphs with an interval over seeds and classes (stats.mean_interval; by seed over classes); class other than
+`all`: over its seeds alone (Student's t), beside the released number of that class. Images are drawn of all rightly classified
+ones of the class, also of those that no graph is learnt from.
 """
 
 import itertools
 
 import numpy as np
 
-from ..collect import by_model, seed_rows, title
+from ..collect import by_model, percent, seed_rows, title
 from ..registry import Output
+from ..stats import t_interval
 from . import causal
 from . import latex as tex
 from .causal import EVERY
@@ -40,7 +45,7 @@ WEAK, STRONG = 0.1, 0.4  # strengths up to, and from, which the appearance rates
 FIRST = {True: 70.0, False: 100.0}  # least appearance rate at strength 0, by whether images are drawn anew
 # The bands.
 AT_ZERO = "appearance rate (%) at strength 0"
-FALLS = f"appearance rate (%) from {STRONG:g} on, less than up to {WEAK:g}"
+FALLS = f"appearance rate (%) from {STRONG:g} on, less up to {WEAK:g}"
 MOST_FALL = "share of graphs whose rate falls so"
 
 
@@ -60,10 +65,11 @@ def rows(inputs, options):
         for part in (
             _strengths(strong, options, (dataset, model), published),
             _relearnt(others, options, (dataset, model)),
+            _differences(strong, others, options),
             _bands(strong, options, (dataset, model)),
         ):
             found += [about | row for row in part]
-    floats = ("strength", "lower", "upper", "bound", "published_value")
+    floats = ("strength", "lower", "upper", "bound", "adjusted_p", "published_value")
     return pd.DataFrame(found).astype(dict.fromkeys(floats, float))
 
 
@@ -84,8 +90,8 @@ def rates(frame):
 def _row(layer, kind, strength, label, measure, mean, **more):
     return {
         "layer": layer, "kind": kind, "strength": strength, "class": label, "measure": measure, "seed": EVERY, "mean": mean, "lower": None,
-        "upper": None, "graphs": None, "examples": None, "interval": None, "bound": None, "sense": None, "holds": None,
-        **causal.NOTHING, **more,
+        "upper": None, "graphs": None, "examples": None, "interval": None, "bound": None, "sense": None, "holds": None, "adjusted_p": None,
+        "difference": None, **causal.NOTHING, **more,
     }  # fmt: skip
 
 
@@ -105,26 +111,78 @@ def _strengths(frame, options, names, published):
     for label in [EVERY, *(label for label in entries if label in set(frame["class"]))]:
         for measure, table in tables.items():
             own = table if label == EVERY else table.xs(label, level="class")
-            ends = causal.bands(own.to_numpy(), options, ENTRY.id, *names, label)
+            ends = (
+                causal.bands(own, options, ENTRY.id, *names, label)
+                if label == EVERY
+                else _over_seeds(own, options)
+            )
             values = entries[label]["values"].get(measure, {}) if label != EVERY else {}
             for strength, mean, lower, upper in zip(own.columns, *ends, strict=True):
                 if label != EVERY and strength not in values:
                     continue
                 yield _row(
                     layer, "strength", strength, str(label), measure, mean, lower=lower, upper=upper, graphs=len(own),
-                    examples=int(frame["images"].max()), interval=causal.interval_text(options),
+                    examples=int(frame["images"].max()), interval=_interval(own, options, label),
                     **(causal.beside(entries[label], values[strength]) if strength in values else {}),
                 )  # fmt: skip
+
+
+def _over_seeds(table, options):
+    """(mean, lower, upper) of the columns of a class, a row a seed: Student's t; without an interval for one seed."""
+    mean = table.mean().to_numpy()
+    if len(table) < 2:
+        return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
+    ends = [t_interval(values, options["bootstrap"]["level"]) for values in table.to_numpy().T]
+    return mean, *np.array(ends).T
+
+
+def _interval(table, options, label):
+    if label == EVERY:
+        return causal.interval_text(options, len(table.index.unique("seed")))
+    return (
+        f"{percent(options['bootstrap']['level'])} Student's t over training seeds"
+        if len(table) > 1
+        else "none: one graph"
+    )
 
 
 def _relearnt(frame, options, names):
     """Rows of noise and of fewer images, by layer."""
     for (kind, strength, layer), part in frame.groupby(["kind", "strength", "layer"], sort=False):
-        own = part.groupby(["seed", "class"])["jaccard"].mean()
-        mean, lower, upper = causal.bands(own.to_numpy()[:, None], options, ENTRY.id, *names, layer)
+        own = part.groupby(["seed", "class"])[["jaccard"]].mean()
+        (mean,), (lower,), (upper,) = causal.bands(own, options, ENTRY.id, *names, layer)
         yield _row(
-            layer, kind, strength, EVERY, "jaccard", mean[0], lower=lower[0], upper=upper[0], graphs=len(own),
-            examples=int(part["images"].max()), interval=causal.interval_text(options),
+            layer, kind, strength, EVERY, "jaccard", mean, lower=lower, upper=upper, graphs=len(own),
+            examples=int(part["images"].max()), interval=_interval(own, options, EVERY),
+        )  # fmt: skip
+
+
+def _differences(strong, others, options):
+    """Rows of what the summary says of the strengths and of images against noise."""
+    import pandas as pd
+
+    gaps, layers, examples = {}, {}, {}
+    if not strong.empty and strong["strength"].nunique() > 1:
+        table = rates(strong)
+        gaps["appearance_rate"] = table.iloc[:, -1] - table.iloc[:, 0]
+        layers["appearance_rate"], examples["appearance_rate"] = (
+            strong["layer"].iloc[0],
+            strong["images"].max(),
+        )
+    means = others.groupby(["kind", "strength", "seed", "class"])["jaccard"].mean()
+    kinds = set(others["kind"])
+    if {"noise", "subsample"} <= kinds:
+        most, fewest = means["noise"].index[-1][0], means["subsample"].index[0][0]
+        gaps["jaccard"] = means["subsample", fewest] - means["noise", most]
+        layers["jaccard"], examples["jaccard"] = EVERY, others["images"].max()
+    if not gaps:
+        return
+    table = pd.DataFrame(gaps)
+    for measure, row in zip(table, causal.differences(table, options), strict=True):
+        mean, verdict = row.pop("mean"), row.pop("verdict")
+        yield _row(
+            layers[measure], "difference", None, EVERY, measure, mean, **row, difference=verdict, graphs=len(table),
+            examples=int(examples[measure]), interval=_interval(table, options, EVERY),
         )  # fmt: skip
 
 
@@ -146,32 +204,43 @@ def _bands(frame, options, names):
             found.append((AT_ZERO, 0.0, own[0.0], ">=", FIRST[bool(anew)]))
         if weak and strong:
             low, high = own[weak].mean(axis=1), own[strong].mean(axis=1)
-            found.append((FALLS, STRONG, high, "<", low.mean()))
+            found.append((FALLS, STRONG, high - low, "<=", 0.0))
             found.append((MOST_FALL, STRONG, (high < low).astype(float), ">=", 0.9))
         for measure, strength, values, sense, bound in found:
-            mean, lower, upper = causal.bands(values.to_numpy()[:, None], options, ENTRY.id, *names, measure)
+            (mean,), (lower,), (upper,) = causal.bands(values.to_frame(), options, ENTRY.id, *names, measure)
             yield _row(
-                layer, "band", strength, EVERY, measure, mean[0], lower=lower[0], upper=upper[0], seed=str(seed), graphs=len(own),
-                examples=int(frame["images"].max()), interval=causal.interval_text(options), **causal.held(mean[0], sense, bound),
+                layer, "band", strength, EVERY, measure, mean, lower=lower, upper=upper, seed=str(seed), graphs=len(own),
+                examples=int(frame["images"].max()), interval=_interval(own, options, EVERY), **causal.held(lower, upper, sense, bound),
             )  # fmt: skip
+
+
+# By verdict of the last strength less the first.
+_STRENGTH = {
+    "lower": "falls with intervention strength",
+    "higher": "rises with intervention strength",
+    "not told apart": "is not told apart at the two ends of intervention strength",
+}
+# By verdict of fewer images less noise.
+_IMAGES = {
+    "lower": ": graphs hang on the images more than on noise",
+    "higher": ": graphs hang on noise more than on the images",
+    "not told apart": ": not told apart from noise",
+}
 
 
 def summary(part):
     """What the numbers say, in plain words; part: the rows of one model."""
-    said = []
+    said, told = [], part[part["kind"] == "difference"].set_index("measure")["difference"]
     strong = part[
         (part["kind"] == "strength") & (part["class"] == EVERY) & (part["measure"] == "appearance_rate")
     ]
     if len(strong) > 1:
         first, last = strong.iloc[0], strong.iloc[-1]
-        fall = "falls" if last["upper"] < first["lower"] else "does not fall beyond the intervals"
         said.append(
-            f"The mean appearance rate of the causes at {first['layer']} {fall} with intervention strength, from {first['mean']:.0f}% at "
+            f"The mean appearance rate of the causes at {first['layer']} {_STRENGTH[told['appearance_rate']]}, from {first['mean']:.0f}% at "
             f"{first['strength']:g} to {last['mean']:.0f}% at {last['strength']:g}."
         )
-    noise, fewer = (
-        part[(part["kind"] == kind) & (part["measure"] == "jaccard")] for kind in ("noise", "subsample")
-    )
+    noise, fewer = (part[part["kind"] == kind] for kind in ("noise", "subsample"))
     if len(noise):
         worst = noise[noise["strength"] == noise["strength"].max()]
         said.append(
@@ -181,13 +250,12 @@ def summary(part):
     if len(fewer):
         least = fewer[fewer["strength"] == fewer["strength"].min()]
         text = f"Learnt from {least['strength'].iloc[0]:.0f} images, by {least['mean'].min():.2f} to {least['mean'].max():.2f}"
-        if len(noise) and least["mean"].mean() < noise["mean"].min():
-            text += ": graphs hang on the images more than on noise"
+        if len(noise):
+            text += _IMAGES[told["jaccard"]]
         said.append(text + ".")
     bands = part[part["kind"] == "band"]
     if len(bands):
-        failed = [f"{row['measure']}, seed {row['seed']}" for _, row in bands.iterrows() if not row["holds"]]
-        said.append("All bands hold." if not failed else f"Bands that do not hold: {'; '.join(failed)}.")
+        said.append(causal.unheld(bands.assign(named=bands["measure"] + ", seed " + bands["seed"]), "named"))
     return " ".join(said)
 
 
@@ -263,7 +331,7 @@ def _strength_table(key, part, options, said):
 
 
 def _jaccard_table(key, part, options, said):
-    own = part[part["measure"] == "jaccard"]
+    own = part[part["kind"].isin(["noise", "subsample"])]
     if own.empty:
         return None
     cells = own.set_index(["kind", "strength", "layer"])
@@ -298,12 +366,12 @@ def _band_table(key, part, options, said):
     sections = [
         [
             [tex.escape(measure), row["seed"], tex.number(row["mean"], row["lower"], row["upper"], digits=2),
-             f"${causal.SENSES[row['sense']]} {row['bound']:.2f}$", "holds" if row["holds"] else "does not hold"]
+             f"${causal.SENSES[row['sense']]} {row['bound']:.2f}$", row["holds"]]
             for _, row in lines.iterrows()
         ]
         for measure, lines in own.groupby("measure", sort=False)
     ]  # fmt: skip
     return _table(
-        key, own, options, "bands", "what we expect", said, ["Means over the graphs of a seed, and of all."],
+        key, own, options, "bands", "what we expect", said, ["Means over the graphs of a seed, and of all. Not told: the interval holds the bound."],
         columns=["Band", "Seed", "Value", "Bound", ""], sections=sections,
     )  # fmt: skip

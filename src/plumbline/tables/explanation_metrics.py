@@ -1,18 +1,26 @@
 """Robustness, faithfulness, complexity and randomisation of every explanation, with controls.
 
-inputs: explanation_metrics, image_models. Each image is averaged over training seeds first; `mean`, `lower`, `upper`: a bootstrap over
-images; `seed_lower`, `seed_upper`: Student's t over the means of the seeds, from two on. `difference`: paired, from the random
-control (`against`), bootstrap over the same images. The same `settings` for all methods of a metric. Units and directions:
-plumbline.causal.metrics. Released numbers of the local Lipschitz estimate are not comparable (`published_why`).
+inputs: explanation_metrics, image_models. `mean`, `lower`, `upper`: over the images that every seed explains, with an interval over
+seeds and images (stats.mean_interval). The images are those that no graph was learnt from, where some were held out.
+
+Every verdict is of paired differences, in the metric's own direction, Holm-adjusted over all comparisons of a metric:
+`difference`, `adjusted_p` and `verdict` (better, worse, not told apart) from the random control (`against`); `best`: not told
+apart from the highest mean of what is no control, each pair of explanations a comparison; `<causal map>_adjusted_p` and
+`_verdict`: of that map against a gradient method or a control. `testable`: whether so few seeds can tell anything in `best`.
+
+`tied`: mean share of pixels or segments whose score another one has too. The same `settings` for all methods of a metric. Units
+and directions: plumbline.causal.metrics. Released numbers of the local Lipschitz estimate are not comparable
+(`published_why`).
 """
 
 from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
-from ..collect import by_model, interval_text, metrics_of, percent, provenance, seed_rows, seeds_of, title
+from ..collect import by_model, metrics_of, seed_rows, seeds_of, title
+from ..errors import PlumblineError
 from ..registry import Output
-from ..seeds import seed_of
-from ..stats import bootstrap_interval, t_interval
+from ..stats import all_pairs, is_testable, paired_differences, told_apart
 from . import causal
 from . import latex as tex
+from .causal import verdict_of
 
 ENTRY = Output(
     id="explanation_metrics",
@@ -37,7 +45,7 @@ def rows(inputs, options):
         frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": interval_text(options),
+            "seeds": seeds_of(items), "interval": causal.interval_text(options, len(items), "images"),
         }  # fmt: skip
         for metric in METRICS:
             part = frame[frame["metric"] == metric]
@@ -48,40 +56,68 @@ def rows(inputs, options):
 
 def _metric(part, metric, options, about):
     """One row a method of one metric."""
-    table = part.pivot_table(index="id", columns="method", values="value")
-    order = [name for name in EXPLANATIONS if name in table]
-    values = table[order].dropna()
-    # One seed for all metrics: the same images are drawn.
-    settings = {**options["bootstrap"], "seed": seed_of(ENTRY.id, about["dataset"], about["model"])}
-    lower, upper = bootstrap_interval(values.to_numpy(), **settings)
-    gaps = values.to_numpy() - values[[AGAINST]].to_numpy()
-    gap_lower, gap_upper = bootstrap_interval(gaps, **settings)
-    by_seed = part.groupby(["seed", "method"])["value"].mean().unstack("method")[order]
-    direction = METRICS[metric].direction
-    best = max(direction * values[name].mean() for name in order if not EXPLANATIONS[name].control)
+    units = part.pivot_table(index=["seed", "id"], columns="method", values="value")
+    order = [name for name in EXPLANATIONS if name in units]
+    # An image that some seed does not explain, or not by every method, is left out of all.
+    units = (
+        units[order].unstack("seed").dropna().stack("seed", future_stack=True).swaplevel().sort_index()[order]
+    )
+    if units.empty:
+        raise PlumblineError(
+            f"no image of {about['dataset']}, {about['model']} is explained under every seed: raise `images`"
+        )
+    means, lower, upper = causal.bands(units, options, ENTRY.id, about["dataset"], about["model"])
+    direction, level = METRICS[metric].direction, options["bootstrap"]["level"]
+    cells = direction * causal.cells_of(units)
+    seeds = len(cells)
+    against = paired_differences(cells, reference=order.index(AGAINST), level=level)
+    judged = [place for place, name in enumerate(order) if not EXPLANATIONS[name].control]
+    best = max(judged, key=lambda place: direction * means[place])
+    apart = told_apart(all_pairs(cells[:, :, judged], level=level), level=level)[judged.index(best)]
+    alike = {order[place]: not sign for place, sign in zip(judged, apart, strict=True)}
+    pairs = len(judged) * (len(judged) - 1) // 2
+    claims = {name: _claims(cells, order, name, level) for name in CAUSAL if name in order}
+    tied = part.groupby("method")["tied"].mean()
     (how,) = part["settings"].unique()
     released = [entry for entry in causal.released(ENTRY.id, about) if entry["metric"] == metric]
     for place, name in enumerate(order):
         entry = EXPLANATIONS[name]
-        mean = values[name].mean()
-        over = t_interval(by_seed[name], options["bootstrap"]["level"]) if len(by_seed) > 1 else (None, None)
         pair = next(((e["values"][name], e) for e in released if name in e["values"]), None)
+        ends = sorted((direction * against.lower[place], direction * against.upper[place]))
         yield {
             "metric": metric, "metric_label": METRICS[metric].label, "axis": METRICS[metric].axis, "method": name, "label": entry.label,
-            "control": entry.control, "published_definition": entry.published, "mean": mean, "lower": lower[place],
-            "upper": upper[place], "seed_lower": over[0], "seed_upper": over[1],
-            "direction": "higher" if direction > 0 else "lower", "examples": len(values),
-            "best": not entry.control and direction * mean == best, "against": None if name == AGAINST else AGAINST,
-            "difference": gaps[:, place].mean(), "difference_lower": gap_lower[place], "difference_upper": gap_upper[place],
+            "control": entry.control, "published_definition": entry.published, "mean": means[place], "lower": lower[place],
+            "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
+            "examples": len(units.index.unique("id")), "tied": tied[name],
+            "best": alike.get(name, False), "testable": is_testable(seeds, pairs, level=level),
+            "against": None if name == AGAINST else AGAINST,
+            "difference": direction * against.mean[place], "difference_lower": ends[0], "difference_upper": ends[1],
+            "adjusted_p": against.adjusted[place],
+            "verdict": None if name == AGAINST else verdict_of(against.mean[place], against.adjusted[place], level),
+            **{f"{who}_{key}": value for who, claim in claims.items() for key, value in claim.get(name, _NONE).items()},
             "settings": how, "published_value": pair and pair[0][0], "published_sd": pair and pair[0][1],
             "published_verdict": pair and pair[1]["verdict"], "published_why": pair and pair[1]["why"],
             "published_source": pair and pair[1]["source"],
         }  # fmt: skip
 
 
+_NONE = {"adjusted_p": None, "verdict": None}
+
+
+def _claims(cells, order, name, level):
+    """{gradient method or control: adjusted_p and verdict of the causal map `name` against it}; cells: higher is better."""
+    others = [other for other in order if other in GRADIENTS or EXPLANATIONS[other].control]
+    places = [order.index(other) for other in (*others, name)]
+    # Each of the others less the map: the map is better where that is below 0.
+    found = paired_differences(cells[:, :, places], reference=len(others), level=level)
+    return {
+        other: {"adjusted_p": p, "verdict": verdict_of(-mean, p, level)}
+        for other, mean, p in zip(others, found.mean[:-1], found.adjusted[:-1], strict=True)
+    }
+
+
 def summary(part):
-    """What the numbers say of the claim that causal maps are more stable and more faithful; part: the rows of one model."""
-    means = part.set_index(["metric", "method"])["mean"]
+    """What the verdicts say of the claim that causal maps are more stable and more faithful; part: the rows of one model."""
     methods = list(dict.fromkeys(part["method"]))
     gradients = [name for name in methods if name in GRADIENTS]
     controls = [name for name in methods if EXPLANATIONS[name].control]
@@ -89,61 +125,64 @@ def summary(part):
         [metric for metric in dict.fromkeys(part["metric"]) if METRICS[metric].axis == axis]
         for axis in ("robustness", "faithfulness")
     )
+    cells = part.set_index(["metric", "method"])
     said = []
     for name in (name for name in CAUSAL if name in methods):
+        verdicts = cells[f"{name}_verdict"]
         parts = [
-            _compared(means, metrics, name, others, words)
+            _compared(verdicts, metrics, others, words)
             for metrics, others, words in (
-                (robustness, gradients, ("more stable", "gradient methods")),
-                (faithfulness, gradients, ("more faithful", "gradient methods")),
-                (faithfulness, controls, ("more faithful", "controls")),
+                (robustness, gradients, ("stability", "gradient methods")),
+                (faithfulness, gradients, ("faithfulness", "gradient methods")),
+                (faithfulness, controls, ("faithfulness", "controls")),
             )
             if metrics and others
         ]
-        verdicts = [
-            f"that it is {word} {_verdict(means, metrics, name, gradients)}"
-            for word, metrics in (("more stable", robustness), ("more faithful", faithfulness))
+        claims = [
+            f"that it is more {word} than the gradients {_claim(verdicts, metrics, gradients)}"
+            for word, metrics in (("stable", robustness), ("faithful", faithfulness))
             if metrics and gradients
         ]
         text = f"{EXPLANATIONS[name].label}: {'; '.join(parts)}."
-        said.append(text + (f" By these means, {' and '.join(verdicts)}." if verdicts else ""))
+        said.append(text + (f" By these tests, {' and '.join(claims)}." if claims else ""))
     steadiest = [
-        metric for metric in robustness if _wins(means, metric, AGAINST, methods) == len(methods) - 1
-    ]
+        metric for metric in robustness
+        if all(cells.loc[(metric, name), "verdict"] == "worse" for name in methods if not EXPLANATIONS[name].control)
+    ]  # fmt: skip
     if steadiest:
         said.append(
             f"A fixed random map beats every explanation in {' and '.join(map(_name, steadiest))}: stability alone says nothing, and counts "
             "together with faithfulness above the controls."
         )
+    if not part["testable"].all():
+        count = len(part["seeds"].iloc[0].split())
+        said.append(f"{count} seeds are too few to tell the best of so many explanations apart.")
     return " ".join(said)
 
 
-def _wins(means, metric, name, others):
-    """How many of the others a method's mean beats in a metric."""
-    direction = METRICS[metric].direction
-    return sum(
-        direction * means[metric, name] > direction * means[metric, other]
-        for other in others
-        if other != name
-    )
-
-
-def _compared(means, metrics, name, others, words):
-    """E.g. 'more stable than all 4 gradient methods by local Lipschitz estimate, 3 of 4 by max-sensitivity'."""
+def _compared(verdicts, metrics, others, words):
+    """E.g. 'stability against 4 gradient methods: better than 3, worse than 0, not told apart from 1 by max-sensitivity'."""
     amounts = []
     for metric in metrics:
-        count, total = _wins(means, metric, name, others), len(others)
-        amount = (
-            f"all {total}" if count == total else f"none of {total}" if not count else f"{count} of {total}"
+        found = [verdicts[metric, other] for other in others]
+        better, worse = found.count("better"), found.count("worse")
+        rest = len(found) - better - worse
+        amounts.append(
+            f"better than {better}, worse than {worse}, not told apart from {rest} by {_name(metric)}"
         )
-        amounts.append(f"{amount}{'' if amounts else f' {words[1]}'} by {_name(metric)}")
-    return f"{words[0]} than {', '.join(amounts)}"
+    return f"{words[0]} against {len(others)} {words[1]}: {', '.join(amounts)}"
 
 
-def _verdict(means, metrics, name, others):
-    """Whether a method beats all others in all, some or none of the metrics."""
-    whole = sum(_wins(means, metric, name, others) == len(others) for metric in metrics)
-    return "holds" if whole == len(metrics) else "holds by some measures alone" if whole else "does not hold"
+def _claim(verdicts, metrics, others):
+    """Whether a map is better than all others in all metrics; worse than one of them by each; or neither."""
+    won = [all(verdicts[metric, other] == "better" for other in others) for metric in metrics]
+    lost = [any(verdicts[metric, other] == "worse" for other in others) for metric in metrics]
+    if all(won):
+        return "holds"
+    if all(lost):
+        return "does not hold"
+    holds = [_name(metric) for metric, value in zip(metrics, won, strict=True) if value]
+    return f"holds by {' and '.join(holds)} alone" if holds else "is not told"
 
 
 def _name(metric):
@@ -167,28 +206,37 @@ def _table(key, axis, part, said, options):
     printed = [
         metric for metric in shown if cells.xs(metric, level="metric")["published_value"].notna().any()
     ]
-    several = part["seed_lower"].notna().any()
     sections = [[], [], []]
     for name in dict.fromkeys(part["method"]):
         entry = EXPLANATIONS[name]
         line = [tex.escape(entry.label)]
         for metric in shown:
             row = cells.loc[(name, metric)]
-            line.append(tex.number(row["mean"], row["lower"], row["upper"], bold=row["best"]))
-            if several:
-                line.append(f"[{row['seed_lower']:.3f}, {row['seed_upper']:.3f}]")
+            mark = {"better": "$+$", "worse": "$-$"}.get(row["verdict"], "")
+            line.append(tex.number(row["mean"], row["lower"], row["upper"], bold=row["best"]) + mark)
             if metric in printed:
                 line.append(tex.number(row["published_value"]))
         sections[2 if entry.control else int(name not in CAUSAL)].append(line)
     columns = ["Explanation"]
     for metric in shown:
         columns.append(f"{tex.escape(METRICS[metric].label)} {tex.ARROWS[METRICS[metric].direction]}")
-        columns += ["over seeds"] * bool(several) + ["released"] * (metric in printed)
+        columns += ["released"] * (metric in printed)
+    first = part.iloc[0]
+    tied = [
+        f"{METRICS[metric].label} {100 * own['tied'].mean():.0f}% (causal maps {100 * own[own['method'].isin(CAUSAL)]['tied'].mean():.0f}%)"
+        for metric, own in part.groupby("metric", sort=False)
+        if own["tied"].notna().any()
+    ]
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-        "Index and exponent: the interval's ends"
-        + (f"; over seeds: Student's t, {tex.escape(percent(options['bootstrap']['level']))}" if several else "")
-        + ". Bold: the best that is no control. Third part: controls.",
+        tex.escape(
+            f"Scale: {options['scale']}; N = {first['examples']} images, seeds {first['seeds'].replace(' ', ', ')}; index and "
+            f"exponent: intervals, {first['interval']}."
+        ),
+        tex.escape(
+            "Bold: not told apart from the best that is no control, in paired tests, Holm-adjusted over all pairs. Mark: against a "
+            "random map, Holm-adjusted; + better, - worse, none: not told apart. Third part: controls."
+            + (f" Share of tied pixels or segments: {'; '.join(tied)}." if tied else "")
+        ),
         tex.escape(" ".join(
             f"{METRICS[metric].label}: {cells.xs(metric, level='metric')['settings'].iloc[0]}." for metric in shown
         )),
