@@ -92,7 +92,7 @@ def verdict_of(mean, adjusted, level, words=("better", "worse")):
     """What a paired difference says after Holm's correction: words[0] above 0, words[1] below, else 'not told apart'."""
     if not adjusted <= 1 - level:  # NaN too
         return "not told apart"
-    return words[mean < 0]
+    return words[int(mean < 0)]
 
 
 def held(lower, upper, sense, bound):

@@ -17,7 +17,7 @@ from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
 from ..collect import by_model, metrics_of, seed_rows, seeds_of, title
 from ..errors import PlumblineError
 from ..registry import Output
-from ..stats import all_pairs, is_testable, paired_differences, told_apart
+from ..stats import complete_mean, holm, is_testable, paired_differences
 from . import causal
 from . import latex as tex
 from .causal import verdict_of
@@ -72,9 +72,7 @@ def _metric(part, metric, options, about):
     seeds = len(cells)
     against = paired_differences(cells, reference=order.index(AGAINST), level=level)
     judged = [place for place, name in enumerate(order) if not EXPLANATIONS[name].control]
-    best = max(judged, key=lambda place: direction * means[place])
-    apart = told_apart(all_pairs(cells[:, :, judged], level=level), level=level)[judged.index(best)]
-    alike = {order[place]: not sign for place, sign in zip(judged, apart, strict=True)}
+    alike = dict(zip((order[place] for place in judged), _best(cells[:, :, judged], level), strict=True))
     pairs = len(judged) * (len(judged) - 1) // 2
     claims = {name: _claims(cells, order, name, level) for name in CAUSAL if name in order}
     tied = part.groupby("method")["tied"].mean()
@@ -99,6 +97,22 @@ def _metric(part, metric, options, about):
             "published_verdict": pair and pair[1]["verdict"], "published_why": pair and pair[1]["why"],
             "published_source": pair and pair[1]["source"],
         }  # fmt: skip
+
+
+def _best(cells, level):
+    """Which columns are not told apart from the one with the highest mean, bool (columns,), Holm over all pairs of them.
+
+    Over all pairs, because the best is chosen by the same numbers. cells (seeds, images, columns): higher is better.
+    """
+    import numpy as np
+
+    columns = cells.shape[2]
+    above = np.triu_indices(columns, 1)  # each pair once
+    p = np.stack([paired_differences(cells, reference=place, level=level).p for place in range(columns)])
+    adjusted = np.ones((columns, columns))
+    adjusted[above] = adjusted.T[above] = holm(p[above])
+    best = int(complete_mean(cells)[0].argmax())
+    return ~(adjusted[best] <= 1 - level)
 
 
 _NONE = {"adjusted_p": None, "verdict": None}
