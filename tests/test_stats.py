@@ -7,7 +7,7 @@ from scipy import stats
 from plumbline.errors import PlumblineError
 from plumbline.seeds import seed_of
 from plumbline.stats import (
-    against_best,
+    all_pairs,
     bootstrap_interval,
     complete_mean,
     equivalence,
@@ -19,8 +19,11 @@ from plumbline.stats import (
     pair_interval,
     paired_differences,
     pseudo_value_interval,
+    rank_ranges,
     simultaneous_interval,
+    summary_interval,
     t_interval,
+    told_apart,
     verdict,
     wilson_interval,
 )
@@ -338,11 +341,11 @@ def null_experiment(rng, seeds, columns=20):
 
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])
 def test_any_false_rejection_among_20_readouts_is_rare(seeds):
-    """Against a readout that was chosen beforehand, and against the one that did best."""
+    """Against a readout that was chosen beforehand, and over all pairs, so against the one that did best too."""
     rng = np.random.default_rng([8, seeds])
     runs = [null_experiment(rng, seeds) for _ in range(120)]
     fixed = [np.nanmin(paired_differences(run, reference=0, level=0.95).adjusted) for run in runs]
-    chosen = [np.nanmin(against_best(run, level=0.95)[1].adjusted) for run in runs]
+    chosen = [np.nanmin(all_pairs(run, level=0.95).adjusted) for run in runs]
     assert np.mean(np.array(fixed) <= 0.05) <= 0.06  # .05 and the chance of 120 runs
     assert np.mean(np.array(chosen) <= 0.05) <= 0.05
 
@@ -419,26 +422,82 @@ def test_verdict_has_three_answers():
         verdict(0.2, 0.1)
 
 
-def test_against_best_finds_the_best_and_what_equals_it():
+def test_all_pairs_finds_the_best_and_what_equals_it():
     """Two readouts .5 ahead of three; of the two none is told apart from the other."""
     rng = np.random.default_rng(13)
     values = 0.05 * rng.normal(size=(6, 50, 5)) + [0, 0.5, 0, 0.5, 0]
-    best, found = against_best(values, level=0.95)
-    assert best == values.mean(axis=(0, 1)).argmax()
-    assert best in (1, 3)
-    other = 4 - best
-    assert found.adjusted[other] > 0.05
-    assert (found.adjusted[[0, 2, 4]] < 0.05).all()
-    assert (found.mean[[0, 2, 4]] < 0).all()
-    # The family is that of all ten pairs.
-    assert found.adjusted[0] >= found.p[0] * 4
+    found = all_pairs(values, level=0.95)
+    expected = np.array(
+        [[0, 1, 0, 1, 0], [-1, 0, -1, 0, -1], [0, 1, 0, 1, 0], [-1, 0, -1, 0, -1], [0, 1, 0, 1, 0]]
+    )
+    assert (told_apart(found, level=0.95) == expected).all()
+    lowest, highest = rank_ranges(found, level=0.95)
+    assert (lowest.tolist(), highest.tolist()) == ([3, 1, 3, 1, 3], [5, 2, 5, 2, 5])
+    # The family is that of all ten pairs; one row is the comparison with a column chosen beforehand.
+    above = np.triu_indices(5, 1)
+    assert found.adjusted[above] == pytest.approx(holm(found.p[above]))
+    assert found.adjusted == pytest.approx(found.adjusted.T, nan_ok=True)
+    row = paired_differences(values, reference=2, level=0.95)
+    assert found.p[2] == pytest.approx(row.p, nan_ok=True)
+    assert found.mean[2] == pytest.approx(row.mean, nan_ok=True)
     order = [3, 1, 0, 4, 2]
-    again, turned = against_best(values[:, ::-1, order], level=0.95)
-    assert order[again] == best
-    assert turned.adjusted == pytest.approx(found.adjusted[order], nan_ok=True)
-    nobody, nothing = against_best(np.full((2, 3, 2), np.nan), level=0.95)
-    assert nobody is None
-    assert np.isnan(nothing.adjusted).all()
+    turned = all_pairs(values[:, ::-1, order], level=0.95)
+    assert turned.adjusted == pytest.approx(found.adjusted[order][:, order], nan_ok=True)
+    nothing = all_pairs(np.full((2, 3, 2), np.nan), level=0.95)
+    assert (told_apart(nothing, level=0.95) == 0).all()
+    assert [part.tolist() for part in rank_ranges(nothing, level=0.95)] == [[1, 1], [2, 2]]
+
+
+def test_weighted_means_of_several_seeds():
+    """Integer weights are repeated examples; equal weights are none; one seed is the weighted bootstrap."""
+    rng = np.random.default_rng(23)
+    values, weights = rng.normal(size=(3, 40, 2)), rng.integers(1, 5, size=40)
+    mean, count = complete_mean(values, weights)
+    assert mean == pytest.approx(np.average(values.mean(axis=0), axis=0, weights=weights))
+    assert count.tolist() == [40, 40]
+    even = mean_interval(values, **SETTINGS, seed=0, weights=np.full(40, 7.0))
+    assert np.allclose(even, mean_interval(values, **SETTINGS, seed=0))
+    lower, upper = mean_interval(values, **SETTINGS, seed=0, weights=weights)
+    assert (lower + upper) / 2 == pytest.approx(mean)
+    one = mean_interval(values[:1], **SETTINGS, seed=5, weights=weights)
+    assert np.allclose(one, bootstrap_interval(values[0], **SETTINGS, seed=5, weights=weights))
+    gaps = values.copy()
+    gaps[1, :5, 1] = np.nan
+    assert complete_mean(gaps, weights)[0][1] == pytest.approx(
+        np.average(values[:, 5:, 1].mean(axis=0), weights=weights[5:])
+    )
+    assert np.array(mean_interval(gaps, **SETTINGS, seed=0, weights=weights))[:, 1] == pytest.approx(
+        np.array(mean_interval(values[:, 5:], **SETTINGS, seed=0, weights=weights[5:]))[:, 1]
+    )
+
+
+def test_weighted_means_cover():
+    rng = np.random.default_rng(24)
+    runs = layout(rng, 4, 1500, STANDARD_ERROR)
+    weights = rng.integers(1, 6, size=EXAMPLES)
+    assert COVERED[0] <= covers(mean_interval(runs, **SETTINGS, seed=0, weights=weights)) <= COVERED[1]
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_summary_interval_covers_and_is_at_most_wider(seeds):
+    rng = np.random.default_rng([25, seeds])
+    runs = layout(rng, seeds, 1500, STANDARD_ERROR)
+    means, deviations = runs.mean(axis=1), runs.std(axis=1)
+    interval = summary_interval(means, deviations, np.full(means.shape, EXAMPLES), level=0.95)
+    assert covers(interval) >= 0.94
+    full = mean_interval(runs, **SETTINGS, seed=0)
+    ratio = np.mean(interval[1] - interval[0]) / np.mean(full[1] - full[0])
+    assert 1 <= ratio < 1.3
+    with pytest.raises(PlumblineError, match="two seeds"):
+        summary_interval(means[:1], deviations[:1], np.full((1, 1500), EXAMPLES), level=0.95)
+
+
+def test_summary_interval_by_hand():
+    """Means 1 and 3 (variance 2, halved), deviations 3 of 10 examples (9 / 9): V = 2; df = 4 / (1 / 1 + 1 / 9) = 3.6."""
+    lower, upper = summary_interval([[1.0], [3.0]], [[3.0], [3.0]], [[10], [10]], level=0.95)
+    half = stats.t.ppf(0.975, 3.6) * 2**0.5
+    assert (lower[0], upper[0]) == pytest.approx((2 - half, 2 + half))
+    assert np.isnan(summary_interval([[1.0], [3.0]], [[0.0], [0.0]], [[1], [1]], level=0.95)[0][0])
 
 
 def test_equal_columns_are_not_told_apart():

@@ -66,7 +66,7 @@ def table_rows(items, table, options=None):
     import pandas as pd
 
     files = [item["path"] for item in items if _table_of(item["path"]) == table]
-    frames = [pd.read_csv(file, dtype={"seeds": str}) for file in files]
+    frames = [_read_table(file) for file in files]
     if options is None:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     groups = {key: part for frame in frames for key, part in frame.groupby(["dataset", "model"], sort=False)}
@@ -74,6 +74,21 @@ def table_rows(items, table, options=None):
     if about not in groups:
         raise PlumblineError(f"table '{table}' has no row for dataset {about[0]}, model {about[1]}")
     return groups[about]
+
+
+def _read_table(file):
+    import pandas as pd
+
+    frame = pd.read_csv(file, dtype={"seeds": str})
+    if "seeds" in frame:
+        frame["seeds"] = frame["seeds"].str.removeprefix("seeds ").str.removeprefix("seed ")
+    return frame
+
+
+def seeds_text(seeds):
+    """'0' -> 'seed 0', '0 1' -> 'seeds 0 1', as tables' CSV files name training seeds, so that none reads like a count."""
+    count = len(str(seeds).split())
+    return f"{'seed' if count == 1 else 'seeds'} {seeds}" if count else ""
 
 
 def _table_of(path):
@@ -129,6 +144,32 @@ def facts(readout):
     }
 
 
+# What a faithfulness table sets apart, in this order: a signed score can tell evidence against the class from none, an
+# unsigned one cannot, so the two answer different questions. Readouts of the last three make no claim.
+BLOCKS = {
+    "signed": "Signed scores",
+    "unsigned": "Unsigned scores",
+    "published": "Definitions as published",
+    "noise": "Noise by construction",
+    "control": "Controls",
+}
+COMPETING = ("signed", "unsigned")
+
+
+def block_of(readout):
+    """The block of `BLOCKS` in which a faithfulness table shows a readout."""
+    from .attribution import READOUTS, method_of
+
+    entry = READOUTS[readout]
+    if method_of(readout).control:
+        return "control"
+    if entry.noise:
+        return "noise"
+    if entry.published:
+        return "published"
+    return "signed" if entry.signed else "unsigned"
+
+
 def short_label(readout):
     """A readout's label where room is scarce: a dagger stands for ', as published (...)'."""
     from .attribution import READOUTS
@@ -146,12 +187,56 @@ def mean_over_seeds(frame, value):
     return means[ordered(means.columns)]
 
 
-def interval_text(options):
-    """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'."""
+def seed_cells(frame, value):
+    """Rows (id, seed, readout, value) as float64 (seeds, examples, readouts), and the readouts in the registry's order.
+
+    NaN: a cell that is missing. One row a seed, example and readout.
+    """
+    import pandas as pd
+
+    wide = frame.astype({value: float}).set_index(["seed", "id", "readout"])[value].unstack("readout")
+    seeds, examples = (sorted(wide.index.unique(level)) for level in ("seed", "id"))
+    wide = wide.reindex(pd.MultiIndex.from_product([seeds, examples], names=["seed", "id"]))
+    readouts = ordered(wide.columns)
+    return wide[readouts].to_numpy().reshape(len(seeds), len(examples), len(readouts)), readouts
+
+
+def over_seeds(cells, options, seed, weights=None):
+    """Columns mean, lower, upper, examples of cells (seeds, examples, columns): dict of arrays (columns,).
+
+    The statistic is plumbline.stats.mean_interval's, over the seeds that a column has at all; see `interval_text`.
+    """
+    import numpy as np
+
+    from .stats import complete_mean, mean_interval
+
+    found = {name: np.full(cells.shape[2], np.nan) for name in ("mean", "lower", "upper")}
+    found["examples"] = np.zeros(cells.shape[2], dtype=np.int64)
+    there = ~np.isnan(cells).all(axis=1)  # (seeds, columns)
+    for pattern in np.unique(there, axis=1).T:
+        places = np.flatnonzero((there == pattern[:, None]).all(axis=0))
+        if not pattern.any():
+            continue
+        own = cells[pattern][:, :, places]
+        found["mean"][places], found["examples"][places] = complete_mean(own, weights)
+        ends = mean_interval(own, **options["bootstrap"], seed=seed, weights=weights)
+        found["lower"][places], found["upper"][places] = ends
+    return found
+
+
+def interval_text(options, seeds=None):
+    """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'.
+
+    seeds: the text of `seeds_of`, where the interval is that of `over_seeds`; None: over examples alone.
+    """
     settings = options["bootstrap"]
-    return (
-        f"{percent(settings['level'])} percentile bootstrap over examples, {settings['resamples']} resamples"
-    )
+    level = percent(settings["level"])
+    if seeds is not None and len(seeds.split()) > 1:
+        return (
+            f"{level} over training seeds and examples (two-way layout, Satterthwaite's degrees of freedom)"
+        )
+    text = f"{level} percentile bootstrap over examples, {settings['resamples']} resamples"
+    return text if seeds is None else f"{text}, for this checkpoint (one training seed)"
 
 
 def percent(level):
@@ -160,13 +245,18 @@ def percent(level):
 
 
 def provenance(options, *, examples, seeds, interval=True):
-    """One sentence on scale, sample count, seeds and interval, for the foot of a table or figure."""
+    """One sentence on scale, sample count, seeds and interval, for the foot of a table or figure.
+
+    interval: how it was made, as text; True: `interval_text` over examples alone; False: none is named.
+    """
     counts = sorted({int(count) for count in examples})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     seeds = seeds.split()
     word = "seed" if len(seeds) == 1 else "mean over seeds"
     text = f"Scale: {options['scale']}; N = {number} examples; {word} {', '.join(seeds)}"
-    return text + (f"; intervals: {interval_text(options)}." if interval else ".")
+    if interval is True:
+        interval = interval_text(options)
+    return text + (f"; intervals: {interval}." if interval else ".")
 
 
 DAGGER = (

@@ -95,13 +95,14 @@ def t_interval(values, level=0.95):
     return float(lower), float(upper)
 
 
-def mean_interval(values, *, level, resamples, seed):
+def mean_interval(values, *, level, resamples, seed, weights=None):
     """Interval of the mean over training seeds and examples, for a new seed and a new example.
 
     values  float array (seeds, examples), or (seeds, examples, columns), in any unit. Every seed has the same examples.
             NaN: a missing cell; a column's interval is around the mean of its complete examples.
     level   coverage in (0, 1).
     resamples, seed  of the bootstrap that stands in for the two-way interval where there is one seed.
+    weights  positive floats (examples,), where the mean is weighted by them (values that an example pools); None: equally.
 
     From two seeds on: mean +- t sqrt(V) of the two-way layout, with Satterthwaite's degrees of freedom, at least the
     number of seeds less one. One seed: percentile bootstrap over examples, for this checkpoint alone.
@@ -113,25 +114,52 @@ def mean_interval(values, *, level, resamples, seed):
     """
     cells = _cells(values)
     if len(cells) == 1:
-        lower, upper = bootstrap_interval(cells[0], resamples=resamples, level=level, seed=seed, ragged=True)
+        settings = {"resamples": resamples, "level": level, "seed": seed, "weights": weights}
+        lower, upper = bootstrap_interval(cells[0], **settings, ragged=True)
         few = np.count_nonzero(~np.isnan(cells[0]), axis=0) < 2
         lower, upper = np.where(few, np.nan, lower), np.where(few, np.nan, upper)
     else:
-        error = _two_way(cells)
+        error = _two_way(_linear(cells, weights))
         lower, upper = _around(error.mean, error.variance, error.df, level)
     return (float(lower[0]), float(upper[0])) if np.ndim(values) == 2 else (lower, upper)
 
 
-def complete_mean(values):
+def complete_mean(values, weights=None):
     """The mean that `mean_interval` is around, and the number of examples in it.
 
-    values: see `mean_interval`. Returns (mean, complete examples): a float and an int for (seeds, examples), arrays
+    values, weights: see `mean_interval`. Returns (mean, complete examples): a float and an int for (seeds, examples), arrays
     (columns,) of float64 and int64 otherwise; the mean is NaN where no example is complete.
     """
-    error = _two_way(_cells(values))
+    error = _two_way(_linear(_cells(values), weights))
     if np.ndim(values) == 2:
         return float(error.mean[0]), int(error.examples[0])
     return error.mean, error.examples
+
+
+def summary_interval(means, deviations, examples, *, level):
+    """`mean_interval` where each seed's numbers over its examples are at hand, and the examples' values are not.
+
+    How far examples agree between seeds is then unknown; all of their spread counts as shared by the seeds, which makes
+    the interval at most wider. V = variance of the means / seeds + mean of deviation^2 / (examples - 1).
+
+    means, deviations, examples  float arrays (seeds, columns): mean, population standard deviation and number of examples.
+    level  coverage in (0, 1).
+
+    Returns (lower, upper), float64 arrays (columns,), around the mean of the means; NaN where a seed has fewer than two
+    examples. Raises PlumblineError for fewer than two seeds, whose own interval is the one over its examples.
+    """
+    means, deviations, examples = (
+        np.asarray(part, dtype=np.float64) for part in (means, deviations, examples)
+    )
+    if means.ndim != 2 or len(means) < 2:
+        raise PlumblineError("an interval over seeds needs at least two seeds")
+    degrees = np.where(examples > 1, examples - 1, np.nan)
+    of_seed = means.var(axis=0, ddof=1) / len(means)
+    of_example = (deviations**2 / degrees).mean(axis=0)
+    freedom = degrees.mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = (of_seed + of_example) ** 2 / (of_seed**2 / (len(means) - 1) + of_example**2 / freedom)
+    return _around(means.mean(axis=0), of_seed + of_example, np.fmax(len(means) - 1, df), level)
 
 
 def pair_interval(values, *, level):
@@ -191,7 +219,7 @@ def paired_differences(values, *, reference, level):
     """Each column against one that was chosen beforehand, on the error term of seeds and examples.
 
     values     float array (seeds, examples, columns); NaN: a missing cell, whose example drops out of that comparison.
-    reference  the column's place. For one that was chosen by these numbers, take `against_best`.
+    reference  the column's place. Where these numbers chose it (the best), take `all_pairs`.
     level      coverage in (0, 1) of the intervals.
 
     The statistic is mean / sqrt(V) of the two-way layout with seeds less one degrees of freedom, which keeps the rate of
@@ -208,30 +236,38 @@ def paired_differences(values, *, reference, level):
     return Differences(mean, lower, upper, p, holm(p))
 
 
-def against_best(values, *, level):
-    """Each column against the one with the highest mean, which these numbers choose.
+def all_pairs(values, *, level):
+    """Every column against every other one, on the error term of `paired_differences`, Holm over all pairs.
 
-    values, level  see `paired_differences`. Change the sign where lower is better; leave out columns that do not compete.
+    values, level: see `paired_differences`. Returns Differences of arrays (columns, columns): column less row's reference,
+    so [reference, column]; NaN on the diagonal.
 
-    The best is selected by the same numbers, so Holm's correction runs over all pairs of columns: then no column that is
-    as good as the best is told apart from it in more than 5% of runs.
-
-    Returns (place of the best, Differences); the place is None where no column has a mean.
+    Whatever is selected by these numbers (the best, a rank), no pair that is alike is told apart in more than 5% of runs.
     """
     cells = _cells(values, ndim=3)
     columns = cells.shape[2]
-    means = _two_way(cells).mean
-    if np.isnan(means).all():
-        nothing = np.full(columns, np.nan)
-        return None, Differences(*[nothing] * 5)
-    best = int(np.nanargmax(means))
     compared = [_compared(cells, reference, level) for reference in range(columns)]
-    # Each pair once.
-    above = np.triu_indices(columns, 1)
+    mean, lower, upper, p = (np.stack(part) for part in zip(*compared, strict=True))
+    above = np.triu_indices(columns, 1)  # each pair once
     adjusted = np.full((columns, columns), np.nan)
-    adjusted[above] = holm(np.array([p for _, _, _, p in compared])[above])
-    adjusted[above[::-1]] = adjusted[above]
-    return best, Differences(*compared[best], adjusted[best])
+    adjusted[above] = adjusted.T[above] = holm(p[above])
+    return Differences(mean, lower, upper, p, adjusted)
+
+
+def told_apart(pairs, *, level):
+    """What `all_pairs` tells apart: int64 (columns, columns), 1 where column is above reference, -1 where below, else 0."""
+    found = (pairs.adjusted <= 1 - _checked(level)) * np.sign(np.nan_to_num(pairs.mean))
+    return found.astype(np.int64)
+
+
+def rank_ranges(pairs, *, level):
+    """The ranks that each column may have, 1 the highest: (lowest, highest rank), int64 (columns,) each.
+
+    pairs: of `all_pairs`. Those told apart as better stand before a column, those told apart as worse behind it; all
+    ranges hold together with probability `level` (Mohamad, Goeman and van Zwet 2019).
+    """
+    signs = told_apart(pairs, level=level)
+    return 1 + (signs < 0).sum(axis=0), signs.shape[0] - (signs > 0).sum(axis=0)
 
 
 def holm(p):
@@ -536,6 +572,18 @@ def _two_way(cells):
             df = np.fmax(seeds - 1, both**2 / spread)
     few = examples < 2
     return _Error(mean, np.where(few, np.nan, variance), np.where(few, np.nan, df), examples)
+
+
+def _linear(cells, weights):
+    """Cells whose plain mean is the weighted mean, to first order with its variance (a ratio of two means)."""
+    if weights is None:
+        return cells
+    weights = np.asarray(weights, dtype=np.float64)[:, None]
+    whole = ~np.isnan(cells).any(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.where(whole, weights, 0.0) / np.where(whole, weights, 0.0).sum(axis=0)
+        mean = (shares * np.where(whole, cells, 0.0)).sum(axis=1).mean(axis=0)
+        return mean + whole.sum(axis=0) * shares * (cells - mean)
 
 
 def _around(mean, variance, df, level):

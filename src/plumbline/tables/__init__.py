@@ -1,12 +1,13 @@
 """Tables: one module each, named as its output, with `rows(inputs, options)` and `latex(frame, options)`.
 
 A table whose ENTRY has the format `html` has `html(frame, options)` too, a whole page as text.
-Every CSV has scale, sample count, seeds and interval as columns; every .tex has them in its notes.
+Every CSV has scale, sample count, seeds ('seed 0', 'seeds 0 1 2') and interval as columns; every .tex has them in its notes.
 """
 
 import importlib
 
 from ..artefacts import write_text
+from ..collect import seeds_text
 from ..registry import discover
 
 TABLES = discover(__name__, "table")
@@ -20,7 +21,8 @@ def write(table, inputs, options, csv_path, tex_path, html_path=None):
     """
     module = importlib.import_module(f"{__name__}.{TABLES[table].id}")
     frame = module.rows(inputs, options)
-    write_text(csv_path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    named = frame.assign(seeds=frame["seeds"].map(seeds_text)) if "seeds" in frame else frame
+    write_text(csv_path, named.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_text(tex_path, module.latex(frame, options))
     if html_path:
         write_text(html_path, module.html(frame, options))

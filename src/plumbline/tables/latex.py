@@ -82,12 +82,13 @@ def _decimal(value, digits):
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def table(*, caption, label, columns, sections, notes, groups=()):
+def table(*, caption, label, columns, sections, notes, groups=(), headings=()):
     """One table environment.
 
     columns   headings in LaTeX, the first one for the row's name.
     sections  lists of rows, a rule between them; a row is a list of cells in LaTeX.
     groups    (heading, number of columns) above the headings, after the first column.
+    headings  LaTeX above each section, as many as there are; none: a rule alone.
     notes     LaTeX lines below the table.
     """
     lines = [
@@ -102,6 +103,8 @@ def table(*, caption, label, columns, sections, notes, groups=()):
     lines += [" & ".join(columns) + r" \\", r"\midrule"]
     for index, rows in enumerate(sections):
         lines += [r"\midrule"] if index else []
+        if headings:
+            lines.append(rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{headings[index]}}}}} \\")
         lines += [" & ".join(row) + r" \\" for row in rows]
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [

@@ -1,0 +1,92 @@
+"""Which readouts a table may call the best: blocks of comparable scores, paired tests over seeds and examples."""
+
+import numpy as np
+
+from ..collect import BLOCKS, COMPETING, block_of
+from ..stats import all_pairs, is_testable, rank_ranges, told_apart
+
+NOTE = (
+    "Bold: the best of its block and all that are not told apart from it (paired test on seeds and examples, Holm over all "
+    "pairs of the block). Signed and unsigned scores answer different questions and stand apart; definitions as published, "
+    "noise and controls take no part."
+)
+UNTESTABLE = (
+    "Not testable: {seeds} training seeds leave too few degrees of freedom for {pairs} comparisons, so no readout is bold; the "
+    "intervals stand for themselves."
+)
+
+
+def standing(cells, readouts, direction, level):
+    """Columns of a faithfulness table on how readouts compare, within each block that competes: dict of lists (readouts,).
+
+    cells      float array (seeds, examples, readouts); direction: 1 where higher is better, -1 where lower is.
+    block      of collect.BLOCKS; competitors: the number of readouts that take part in the block, 0 where none does.
+    standing   'best' (the best mean), 'not told apart' from it, 'worse'; 'not testable' where there are too few seeds and
+               nothing is told apart; empty where a readout takes no part.
+    p_best     of the difference to the best, Holm over all pairs of the block; NaN of the best itself.
+    rank, rank_lowest, rank_highest  by the mean, 1 the best; the ranks that the tests leave.
+    best       whether the readout is the best or not told apart from it, by a test that could tell.
+    """
+    count = len(readouts)
+    found = {
+        "block": [block_of(readout) for readout in readouts],
+        "competitors": np.zeros(count, dtype=np.int64),
+        "standing": [""] * count,
+        "p_best": np.full(count, np.nan),
+        **{name: np.full(count, np.nan) for name in ("rank", "rank_lowest", "rank_highest")},
+        "best": np.zeros(count, dtype=bool),
+    }
+    for block in COMPETING:
+        places = [place for place, name in enumerate(found["block"]) if name == block]
+        if places:
+            _fill(found, places, direction * cells[:, :, places], level)
+    return found
+
+
+def _fill(found, places, cells, level):
+    """Fill in what `standing` says of the readouts of one block."""
+    from scipy.stats import rankdata
+
+    from ..stats import complete_mean
+
+    means, _ = complete_mean(cells)
+    defined = ~np.isnan(means)
+    found["competitors"][places] = defined.sum()
+    if not defined.any():
+        return
+    places, cells, means = np.array(places)[defined], cells[:, :, defined], means[defined]
+    pairs = all_pairs(cells, level=level)
+    best = int(means.argmax())
+    signs = told_apart(pairs, level=level)[best]
+    able = is_testable(len(cells), len(means) * (len(means) - 1) // 2, level=level)
+    lowest, highest = rank_ranges(pairs, level=level)
+    found["p_best"][places] = pairs.adjusted[best]
+    found["rank"][places] = rankdata(-means, method="min")
+    found["rank_lowest"][places], found["rank_highest"][places] = lowest, highest
+    for place, sign in zip(places, signs, strict=True):
+        found["standing"][place] = "worse" if sign < 0 else "not told apart" if able else "not testable"
+        found["best"][place] = able and not sign
+    found["standing"][places[best]] = "best"
+
+
+def sections(part, line):
+    """(sections, headings) of a LaTeX table: a section a block that has a readout, `line(readout)` a row.
+
+    part: rows with the columns readout and block, in the order wanted.
+    """
+    rows, headings = [], []
+    for block, heading in BLOCKS.items():
+        readouts = list(dict.fromkeys(part.loc[part["block"] == block, "readout"]))
+        if readouts:
+            rows.append([line(readout) for readout in readouts])
+            headings.append(heading)
+    return rows, headings
+
+
+def note(part):
+    """The sentences below a table that say what is bold, and where nothing could be tested."""
+    if not (part["standing"] == "not testable").any():
+        return NOTE
+    most = int(part["competitors"].max())
+    seeds = len(part["seeds"].iloc[0].split())
+    return f"{NOTE} {UNTESTABLE.format(seeds=seeds, pairs=most * (most - 1) // 2)}"
