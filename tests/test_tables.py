@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from plumbline import tables
@@ -63,6 +64,23 @@ def scores_of(inputs, **values):
     return pick(rows, readout=values["readout"], protocol=values["protocol"], kind=values["kind"])
 
 
+def two_way(scores, value, level=0.95):
+    """Interval of the mean of rows (id, seed, value), by analysis of variance: sums of squares of cell totals."""
+    table = scores.astype({value: float}).pivot(index="seed", columns="id", values=value).to_numpy()
+    seeds, examples = table.shape
+    correction = table.sum() ** 2 / table.size
+    of_seed = (table.sum(axis=1) ** 2).sum() / examples - correction
+    of_example = (table.sum(axis=0) ** 2).sum() / seeds - correction
+    left = (table**2).sum() - correction - of_seed - of_example
+    squares = np.array([of_seed, of_example, left])
+    freedom = np.array([seeds - 1, examples - 1, (seeds - 1) * (examples - 1)])
+    row, column, rest = squares / freedom
+    variance = max(row + column - rest, row, column) / table.size
+    df = max(seeds - 1, (row + column - rest) ** 2 / ((squares / freedom) ** 2 / freedom).sum())
+    half = stats.t.ppf((1 + level) / 2, df) * variance**0.5
+    return table.mean() - half, table.mean() + half
+
+
 # Those of the study explainn: tests/test_causal_outputs.py.
 @pytest.mark.parametrize(
     "table", [name for name, entry in tables.TABLES.items() if entry.study != "explainn"]
@@ -108,21 +126,98 @@ def test_comp_suff_averages_seeds_then_examples(inputs):
     assert row["mean"] == pytest.approx(per_example.mean(), abs=1e-6)
     assert row["lower"] < row["mean"] < row["upper"]
     assert (row["examples"], row["seeds"]) == (12, "0 1")
-    # The interval of a mean over seeds is narrower than one over all scores as if they were independent examples.
-    assert row["upper"] - row["lower"] == pytest.approx(
-        2 * 1.96 * per_example.std(ddof=0) / 12**0.5, rel=0.35
-    )
+    assert (row["lower"], row["upper"]) == pytest.approx(two_way(scores, "score"))
+    assert "training seeds and examples" in row["interval"]
+    one = pick(frame, dataset="sst2")["interval"].iloc[0]
+    assert "over examples" in one and "this checkpoint" in one
     assert "published_steps" not in set(frame["protocol"])
 
 
-def test_comp_suff_best_is_no_control_and_follows_the_direction(inputs):
+def test_comp_suff_best_is_of_its_block_and_follows_the_direction(inputs):
     frame = comp_suff.rows(inputs, OPTIONS)
-    for (_, _, _, kind), part in frame.groupby(["dataset", "model", "protocol", "kind"]):
-        means = part.loc[~part["control"], "mean"]
-        assert part.loc[part["best"], "mean"].tolist() == [means.max() if kind == "comp" else means.min()]
+    for (_, _, _, kind, block), part in frame.groupby(["dataset", "model", "protocol", "kind", "block"]):
         assert set(part["direction"]) == {"higher" if kind == "comp" else "lower"}
+        if block in ("signed", "unsigned"):
+            extreme = part["mean"].max() if kind == "comp" else part["mean"].min()
+            assert part.loc[part["standing"] == "best", "mean"].unique().tolist() == [extreme]
+            assert set(part["competitors"]) == {len(part)}
+        else:
+            assert set(part["standing"]) == {""}
+            assert not part["best"].any()
+            assert part["rank"].isna().all()
     assert len(pick(frame, dataset="sentiment")["readout"].unique()) == len(READOUTS)
-    assert r"\mathbf{" in comp_suff.latex(frame, OPTIONS)
+    for readout, entry in READOUTS.items():
+        (block,) = frame.loc[frame["readout"] == readout, "block"].unique()
+        if block in ("signed", "unsigned"):
+            assert (block == "signed") == entry.signed
+            assert not (entry.published or entry.noise)
+
+
+def test_bold_marks_all_that_are_not_told_apart_from_the_best(inputs):
+    """One seed: paired t tests over examples, Holm over all pairs of the block, each computed here by scipy."""
+    frame = pick(
+        comp_suff.rows(inputs, OPTIONS), dataset="sst2", protocol="standard", kind="comp", block="unsigned"
+    )
+    rows = pd.concat([read_rows(i["path"]) for i in inputs["faithfulness"] if i["dataset"] == "sst2"])
+    rows = pick(rows, protocol="standard", kind="comp").astype({"score": float})
+    scores = rows.pivot(index="id", columns="readout", values="score")[list(frame["readout"])]
+    best = scores.mean().idxmax()
+    pairs = {
+        (a, b): stats.ttest_rel(scores[a], scores[b]).pvalue for a, b in itertools.combinations(scores, 2)
+    }
+    ordered = sorted(pairs, key=pairs.get)
+    adjusted, highest = {}, 0.0
+    for place, pair in enumerate(ordered):
+        highest = max(highest, min(1.0, pairs[pair] * (len(ordered) - place)))
+        adjusted[pair] = highest
+    expected = {best: "best"}
+    for (a, b), p in adjusted.items():
+        if best in (a, b):
+            expected[b if a == best else a] = "worse" if p <= 0.05 else "not told apart"
+    assert frame.set_index("readout")["standing"].to_dict() == expected
+    assert set(frame.loc[frame["best"], "readout"]) == {
+        name for name, word in expected.items() if word != "worse"
+    }
+    text = comp_suff.latex(frame.assign(seeds="0"), OPTIONS)
+    assert text.split("Signed scores")[-1].count(r"\mathbf{") == int(frame["best"].sum())
+
+
+def test_two_seeds_cannot_test_a_family(inputs):
+    """Two training seeds leave one degree of freedom: nothing is bold, and the table says so."""
+    frame = pick(comp_suff.rows(inputs, OPTIONS), dataset="sentiment", model="bert")
+    assert set(frame["standing"]) == {"best", "not testable", "worse", ""} or "worse" not in set(
+        frame["standing"]
+    )
+    assert "not testable" in set(frame["standing"])
+    assert not frame["best"].any()
+    text = comp_suff.latex(frame, OPTIONS)
+    assert r"\mathbf{" not in text
+    assert "Not testable: 2 training seeds" in text
+
+
+def test_the_headline_says_how_many_readouts_take_part(inputs):
+    frame = pick(comp_suff.rows(inputs, OPTIONS), dataset="sst2")
+    headline = comp_suff.latex(frame, OPTIONS).split(r"\end{table}")[0]
+    best = pick(frame, standing="best")
+    lines = [line for line in headline.split("\n") if line.endswith(r"\\") and "multicolumn" not in line][1:]
+    assert len(lines) == len(best)
+    for line, row in zip(
+        lines, best.sort_values(["protocol", "kind"], kind="stable").itertuples(), strict=False
+    ):
+        assert line.split("&")[-1].strip(" \\") in {str(count) for count in best["competitors"]}
+        del row
+    one = pick(best, protocol="standard", kind="comp", block="signed").iloc[0]
+    assert any(str(one["competitors"]) == line.split("&")[-1].strip(" \\") for line in lines)
+
+
+def test_csv_files_name_seeds_so_that_they_are_no_count(inputs, tmp_path):
+    """A lone '0' in the column `seeds` reads like no seed at all; readers get the plain text back."""
+    from plumbline.collect import table_rows
+
+    path = tmp_path / "comp_suff.csv"
+    tables.write("comp_suff", inputs, OPTIONS, path, tmp_path / "t.tex")
+    assert set(pd.read_csv(path)["seeds"]) == {"seed 0", "seeds 0 1"}
+    assert set(table_rows([{"path": path}], "comp_suff")["seeds"]) == {"0", "0 1"}
 
 
 def test_published_numbers_stand_beside_their_own_definition(inputs, tmp_path):
@@ -246,27 +341,49 @@ def test_cut_texts_stand_apart_and_without_a_gap(tmp_path):
     assert "longer texts cut" in comp_suff.latex(comp_suff.rows(found, OPTIONS), OPTIONS)
 
 
-def test_deletion_curves_have_a_band_over_seeds(inputs, tmp_path):
-    """Population standard deviation of the seeds' mean curves; one seed: a bootstrap; cut texts stay out."""
+def test_deletion_curves_are_of_all_texts_and_have_an_interval_over_seeds(inputs, tmp_path):
+    """A text that has ended keeps its last value; beside it the published mean and band; cut texts stay out."""
     options = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
     frame = pick(deletion_curves.rows(inputs, options), kind="comp", readout="alti")
     items = [i for i in inputs["faithfulness"] if (i["dataset"], i["method"]) == ("sentiment", "alti")]
-    means = []
-    for item in items:
-        rows = read_rows(item["path"]).query(
-            "readout == 'alti' and protocol == 'published_steps' and kind == 'comp'"
-        )
-        curves = list(rows["probability"])
-        means.append([np.mean([c[k] for c in curves if len(c) > k]) for k in range(len(frame))])
-    assert frame["mean"].to_numpy() == pytest.approx(np.mean(means, axis=0), rel=1e-6)
-    assert (frame["upper"] - frame["lower"]).to_numpy() == pytest.approx(2 * np.std(means, axis=0), abs=1e-6)
+    rows = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
+    rows = rows.query("readout == 'alti' and protocol == 'published_steps' and kind == 'comp'")
+    means = [
+        [np.mean([c[k] for c in part["probability"] if len(c) > k]) for k in range(len(frame))]
+        for _, part in rows.groupby("seed")
+    ]
+    assert frame["mean_published"].to_numpy() == pytest.approx(np.mean(means, axis=0), rel=1e-6)
+    assert frame["sd_seeds"].to_numpy() == pytest.approx(np.std(means, axis=0), abs=1e-6)
+    for step in (1, len(frame) - 1):
+        last = rows.assign(value=[float(c[min(step, len(c) - 1)]) for c in rows["probability"]])
+        row = frame.iloc[step]
+        assert row["mean"] == pytest.approx(last["value"].mean())
+        assert (row["lower"], row["upper"]) == pytest.approx(two_way(last, "value"))
     assert set(frame["seeds"]) == {"0 1"}
-    assert "standard deviation over the seeds" in frame["interval"].iloc[0]
+    assert "training seeds and examples" in frame["interval"].iloc[0]
     alone = deletion_curves.rows(make(tmp_path, examples=6, cut=(1, 4)), options)
     assert alone.query("step == 0")["examples"].unique().tolist() == [4]
     assert (alone["lower"] <= alone["mean"]).all() and (alone["mean"] <= alone["upper"]).all()
+    assert "this checkpoint" in alone["interval"].iloc[0]
     with pytest.raises(PlumblineError, match="no published_steps curves of sentiment/bert"):
         deletion_curves.rows(make(tmp_path / "none", examples=4, methods=TEN, steps=False), options)
+
+
+def test_a_mean_of_running_minima_never_rises():
+    """A short text with a low probability ends: the mean over those left rises, the mean of all does not."""
+    curves = np.full((1, 2, 4), np.nan)
+    curves[0, 0, :2] = [0.2, 0.1]
+    curves[0, 1] = [1.0, 0.9, 0.8, 0.7]
+    found = deletion_curves.summary(curves, OPTIONS, 0)
+    assert found["mean_published"] == pytest.approx([0.6, 0.5, 0.8, 0.7])
+    assert found["mean"] == pytest.approx([0.6, 0.5, 0.45, 0.4])
+    assert found["examples"].tolist() == [2, 2, 1, 1]
+    rng = np.random.default_rng(0)
+    curves = np.minimum.accumulate(rng.random((3, 40, 12)), axis=2)
+    for example in range(40):
+        curves[:, example, rng.integers(1, 12) :] = np.nan
+    assert (np.diff(deletion_curves.summary(curves, OPTIONS, 0)["mean"]) <= 0).all()
+    assert (np.diff(deletion_curves.summary(1 - curves, OPTIONS, 0)["mean"]) >= 0).all()
 
 
 def test_ablation_puts_back_one_defect_at_a_time(inputs):
@@ -301,9 +418,28 @@ def test_ablation_puts_back_one_defect_at_a_time(inputs):
         row = cell.loc[(defect, readout)]
         assert row["with_defect"] == pytest.approx(twin[f"{readout}_published"])
         assert row["difference"] == pytest.approx(row["with_defect"] - row["corrected"])
-    ranks = cell.loc["envelope"]["rank"]
-    assert ranks.sort_values().tolist() == list(range(1, len(ranks) + 1))
-    assert ranks[pick(frame, defect="envelope").set_index("readout")["corrected"].idxmin()] == 1
+    for _, part in pick(frame, defect="envelope").groupby("block"):
+        assert part["rank"].sort_values().tolist() == list(range(1, len(part) + 1))
+        assert part.set_index("readout")["rank"][part.set_index("readout")["corrected"].idxmin()] == 1
+    assert set(frame["block"]) == {"signed", "unsigned"}
+    # A convention that rescales can turn no pair round.
+    assert (pick(frame, defect="division")["reversals"] == 0).all()
+
+
+def test_a_reversal_is_told_apart_on_both_sides():
+    """Two readouts a clear .5 apart that change places, and a pair whose order is noise."""
+    rng = np.random.default_rng(1)
+    scores = {
+        name: mean + 0.01 * rng.normal(size=(1, 60))
+        for name, mean in (("grad_l2", 0.0), ("gxi_l2", 0.5), ("rollout", 0.2))
+    }
+    scores["norm_rollout"] = scores["rollout"] + 0.01 * rng.normal(size=(1, 60))
+    start = ablation._Compared(scores, "comp", OPTIONS)
+    swapped = {**scores, "grad_l2": scores["gxi_l2"], "gxi_l2": scores["grad_l2"]}
+    end = ablation._Compared(swapped, "comp", OPTIONS)
+    # grad_l2 below both rollouts and gxi_l2, then above them; gxi_l2 likewise; the rollouts among themselves not.
+    assert start.reversals(end) == end.reversals(start) == 5
+    assert start.reversals(start) == 0
 
 
 def test_precision_pairs_the_two_protocols(inputs):
@@ -319,10 +455,12 @@ def test_precision_pairs_the_two_protocols(inputs):
     assert row["lower"] <= row["difference"] <= row["upper"]
     change = np.abs(np.stack(scores[1]["probability"]) - np.stack(scores[0]["probability"])).max()
     assert row["largest_change"] == pytest.approx(change)  # both float32
-    plain, controls = frame[~frame["control"]], frame[frame["control"]]
-    assert sorted(plain["rank"]) == sorted(plain["rank_bfloat16"]) == list(range(1, len(plain) + 1))
-    assert plain.set_index("readout")["float32"].idxmax() == plain.set_index("rank").loc[1, "readout"]
-    assert len(controls) and controls["rank"].isna().all()
+    for block in ("signed", "unsigned"):
+        plain = pick(frame, block=block)
+        assert sorted(plain["rank"]) == sorted(plain["rank_bfloat16"]) == list(range(1, len(plain) + 1))
+        assert plain.set_index("readout")["float32"].idxmax() == plain.set_index("rank").loc[1, "readout"]
+    others = frame[~frame["block"].isin(["signed", "unsigned"])]
+    assert others["control"].any() and others["rank"].isna().all()
 
 
 def test_cost_is_a_mean_over_seeds(inputs):

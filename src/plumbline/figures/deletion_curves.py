@@ -51,8 +51,11 @@ def draw(inputs, options):
         f"{dataset_label(first['dataset'])}, {first['model']}", x=0.01, ha="left", fontsize=10, weight="bold"
     )
     note = provenance(options, examples=[frame["examples"].max()], seeds=first["seeds"], interval=False)
-    foot(drawn, f"{note} Band, interval: {first['interval']}. Running minimum (left) and maximum (right) of the "
-                "probability, as published; a mean runs over the examples that have so many tokens. Grey: controls.")  # fmt: skip
+    foot(
+        drawn,
+        f"{note} Band: {first['interval']}. Running minimum (left) and maximum (right) of the probability, as published; a text "
+        "that has no token left keeps its last value. Grey: controls.",
+    )
     return drawn
 
 

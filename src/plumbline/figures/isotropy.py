@@ -56,7 +56,8 @@ def draw(inputs, options):
     else:
         drawn.legend(**place, bbox_to_anchor=(1 - 1.7 / width, 0.55))
     seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
-    note = provenance(options, examples=rows["examples"], seeds=seeds)
+    intervals = "; ".join(dict.fromkeys(rows["interval"]))
+    note = provenance(options, examples=rows["examples"], seeds=seeds, interval=intervals)
     foot(drawn, f"{note} Two positions drawn an example and layer, special tokens included; embeddings at l are the "
                 "layer's input, the last ones the last layer's output; transformed vectors: mean over targets i, then over "
                 "examples. Bands: intervals.")  # fmt: skip

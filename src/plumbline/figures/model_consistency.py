@@ -1,14 +1,15 @@
 """Consistency between two models on the same sentences: a bar a readout, with its interval; a panel a pair of models.
 
 inputs: model_consistency. options: scale, bootstrap. A bar is the mean dense-rank Spearman correlation, as in print,
-over the sentences that both models read as the same tokens and predict alike, then over training seeds; the interval's
-ends are the means of the seeds' ends. All readouts in the registry's order, controls last.
+over the sentences that both models read as the same tokens and predict alike, then over training seeds, with the interval
+of the table of this name. All readouts in the registry's order, controls last.
 """
 
 from ..artefacts import read_rows
-from ..collect import DAGGER, dataset_label, facts, interval_text, ordered, short_label
+from ..collect import DAGGER, dataset_label, facts, ordered, short_label
 from ..errors import PlumblineError
 from ..registry import Output
+from ..tables.rank_metrics import averaged, averaged_text
 from .seed_consistency import sample
 from .style import figure, foot, mark, styled
 
@@ -44,7 +45,7 @@ def draw(inputs, options):
     drawn = figure(1.7 + max(2.6 * across, 3.8), down * (0.95 + 0.17 * len(readouts)))
     panels = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, frame, item in zip(panels, frames, items, strict=False):
-        _panel(panel, frame, readouts)
+        _panel(panel, averaged(frame, options["bootstrap"]["level"]), readouts)
         panel.set_title(_title(item), loc="left", fontsize=8.5)
     for panel in panels[len(items) :]:
         panel.set_visible(False)
@@ -53,8 +54,12 @@ def draw(inputs, options):
     panels[0].set_ylim(len(readouts) - 0.4, -0.6)
     drawn.tight_layout()
     said = " ".join(_says(item, frame) for item, frame in zip(items, frames, strict=True))
-    foot(drawn, f"Scale: {options['scale']}. {said} Sentences that both models predict alike; mean over sentences, then "
-                f"over seeds; intervals: {interval_text(options)}, ends averaged over seeds. {DAGGER}")  # fmt: skip
+    intervals = dict.fromkeys(averaged_text(options, _seeds(frame)) for frame in frames)
+    foot(
+        drawn,
+        f"Scale: {options['scale']}. {said} Sentences that both models predict alike; mean over sentences, then over seeds; "
+        f"intervals: {'; '.join(intervals)}. {DAGGER}",
+    )
     return drawn
 
 
@@ -63,12 +68,15 @@ def _title(item):
 
 
 def _says(item, frame):
-    seeds = ", ".join(str(int(seed)) for seed in sorted(frame["seed"].unique()))
-    return f"{_title(item)}: {sample(frame)}, seeds {seeds}."
+    return f"{_title(item)}: {sample(frame)}, seeds {_seeds(frame).replace(' ', ', ')}."
+
+
+def _seeds(frame):
+    return " ".join(str(int(seed)) for seed in sorted(frame["seed"].unique()))
 
 
 def _panel(panel, frame, readouts):
-    means = frame.groupby("readout")[["mean", "lower", "upper"]].mean()
+    means = frame.set_index("readout")[["mean", "lower", "upper"]]
     for place, readout in enumerate(readouts):
         if readout in means.index:
             mean, lower, upper = means.loc[readout]

@@ -53,7 +53,8 @@ def draw(inputs, options):
     drawn.legend([named[name] for name in order], order, loc="upper right", ncols=len(order), fontsize=7.5,
                  handleheight=0.9)  # fmt: skip
     seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
-    note = provenance(options, examples=rows["examples"], seeds=seeds)
+    intervals = "; ".join(dict.fromkeys(rows["interval"]))
+    note = provenance(options, examples=rows["examples"], seeds=seeds, interval=intervals)
     foot(drawn, f"{note} [CLS], [SEP], full stop and comma, the first of each; rank 1: lowest score, ties share their "
                 "mean rank; 1 is the highest share, and 0.5 (dotted) what ties alone or chance would give in long texts. "
                 "Right of the line: controls.")  # fmt: skip

@@ -17,21 +17,25 @@ A convention is no defect (column `convention`):
 division          the sum over five bins divided by six. DeYoung et al. 2020 divide by |B| + 1 in the paper and by |B| in
                   their code. It makes every score 5/6 of what it was, so it moves no rank.
 
-A readout has a row under a defect that can move it. Differences are averaged over seeds example by example; their
-interval is a bootstrap over examples of the paired difference. Ranks are among the corrected readouts of the model,
-1 the best; under a defect those that it touches are replaced, the others stay. Unit: probability of the explained class.
+A readout has a row under a defect that can move it. Means are over training seeds and examples; the interval is
+plumbline.stats.mean_interval's of the paired difference (one seed: for this checkpoint). Ranks are among the corrected readouts of
+the model in one block (signed, unsigned, see plumbline.tables.standing), 1 the best; under a defect those that it touches are
+replaced, the others stay. A rank that moves may be noise: `reversals` counts the pairs of a block that the paired tests (Holm over all
+pairs) tell apart both with and without the defect, the other way round. Unit: probability of the explained class.
 """
 
 import numpy as np
 
 from ..collect import (
+    COMPETING,
+    block_of,
     by_model,
     dataset_label,
     facts,
     interval_text,
-    mean_over_seeds,
-    ordered,
+    over_seeds,
     provenance,
+    seed_cells,
     seeds_of,
     short_label,
     whole_texts,
@@ -39,8 +43,9 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
+from ..stats import all_pairs, complete_mean, told_apart
 from . import latex as tex
+from .standing import ranks, sections
 
 ENTRY = Output(
     id="ablation",
@@ -67,7 +72,8 @@ DEFECTS = (*OF_SCORE, *dict.fromkeys(OF_METHOD.values()), "all")
 def rows(inputs, options):
     """One row a data set, model, kind, defect or convention, and readout that it can move. options: scale, bootstrap.
 
-    ranking_changed, best_changed: whether any rank, or the best readout, is another one under the defect.
+    ranking_changed, best_changed: whether any rank, or a block's best readout, is another one under the defect, noise or
+    not; reversals: how many pairs are told apart the other way round.
     PlumblineError where no model has scores under protocol `standard`.
     """
     import pandas as pd
@@ -80,15 +86,16 @@ def rows(inputs, options):
                 curves[curves["kind"] == kind], kind, options, seed_of(ENTRY.id, dataset, model, kind)
             )
             if len(block):
-                blocks.append(block.assign(dataset=dataset, model=model, kind=kind, seeds=seeds_of(items)))
+                seeds = seeds_of(items)
+                about = {"dataset": dataset, "model": model, "kind": kind, "seeds": seeds}
+                interval = f"{interval_text(options, seeds)}, of the paired difference"
+                blocks.append(block.assign(**about, interval=interval))
     if not blocks:
         raise PlumblineError(
             "table 'ablation' starts from protocol 'standard', which no run has: add it to `faithfulness`, or take the "
             "table out of `tables`"
         )
-    frame = pd.concat(blocks, ignore_index=True).assign(
-        scale=options["scale"], interval=f"{interval_text(options)}, of the paired difference"
-    )
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     frame["convention"] = frame["defect"].isin(CONVENTIONS)
     first = [
         "scale",
@@ -99,11 +106,12 @@ def rows(inputs, options):
         "convention",
         "readout",
         "label",
+        "block",
         "corrected",
         "with_defect",
     ]
     return frame[
-        [*first, "difference", "lower", "upper", "rank", "rank_with_defect", "ranking_changed", "best_changed",
+        [*first, "difference", "lower", "upper", "rank", "rank_with_defect", "ranking_changed", "best_changed", "reversals",
          "examples", "seeds", "interval"]
     ]  # fmt: skip
 
@@ -138,25 +146,26 @@ def _block(curves, kind, options, seed):
     if not len(curves):
         return pd.DataFrame()
     by_score = {
-        defects: mean_over_seeds(curves.assign(value=scores(curves, kind, defects)), "value")
+        defects: seed_cells(curves.assign(value=scores(curves, kind, defects)), "value")
         for defects in ((), ("envelope",), ("division",), OF_SCORE)
     }
-    corrected = by_score[()]
-    readouts = [readout for readout in corrected if not (facts(readout)["control"] or _is_published(readout))]
+    by_score = {
+        defects: {readout: cells[:, :, place] for place, readout in enumerate(readouts)}
+        for defects, (cells, readouts) in by_score.items()
+    }
+    readouts = [readout for readout in by_score[()] if block_of(readout) in COMPETING]
+    corrected = {readout: by_score[()][readout] for readout in readouts}
+    start = _Compared(corrected, kind, options)
     found = []
     for defect in DEFECTS:
         moved = _moved(defect, readouts, by_score)
         if moved:
-            found.append(_of_defect(defect, moved, corrected[readouts], kind, options, seed))
+            found.append(_of_defect(defect, moved, start, options, seed))
     return pd.concat(found, ignore_index=True)
 
 
-def _is_published(readout):
-    return facts(readout)["published_definition"]
-
-
 def _moved(defect, readouts, by_score):
-    """readout -> its scores (examples,) under a defect, for the readouts that the defect can move."""
+    """readout -> its scores (seeds, examples) under a defect, for the readouts that the defect can move."""
     from ..attribution import method_of
 
     if defect in OF_SCORE:
@@ -173,29 +182,46 @@ def _moved(defect, readouts, by_score):
     return found
 
 
-def _of_defect(defect, moved, corrected, kind, options, seed):
+class _Compared:
+    """Readouts' scores, their means and ranks, and which of a block are told apart.
+
+    scores: readout -> float64 (seeds, examples); signs: block -> int64 (readouts, readouts), see stats.told_apart.
+    """
+
+    def __init__(self, scores, kind, options):
+        self.scores, self.kind = scores, kind
+        self.readouts = list(scores)
+        cells = np.stack(list(scores.values()), axis=2)
+        self.mean, _ = complete_mean(cells)
+        self.rank = ranks(self.mean, self.readouts, KINDS[kind])
+        level = options["bootstrap"]["level"]
+        blocks = np.array([block_of(readout) for readout in self.readouts])
+        self.signs = {
+            block: told_apart(all_pairs(cells[:, :, blocks == block], level=level), level=level)
+            for block in COMPETING
+            if (blocks == block).any()
+        }
+
+    def reversals(self, other):
+        """The number of pairs of a block that are told apart in both, the other way round."""
+        return sum(int((signs * other.signs[block] < 0).sum()) // 2 for block, signs in self.signs.items())
+
+
+def _of_defect(defect, moved, start, options, seed):
     import pandas as pd
 
-    means = corrected.mean()
-    replaced = means.copy()
-    for readout, values in moved.items():
-        replaced[readout] = values.mean()
-    before, after = _ranks(means, kind), _ranks(replaced, kind)
-    differences = np.column_stack([values - corrected[readout] for readout, values in moved.items()])
-    lower, upper = bootstrap_interval(differences, **options["bootstrap"], seed=seed, ragged=True)
-    chosen = ordered(moved)
+    end = _Compared({**start.scores, **moved}, start.kind, options)
+    differences = np.stack([values - start.scores[readout] for readout, values in moved.items()], axis=2)
+    numbers = over_seeds(differences, options, seed)
+    places = [start.readouts.index(readout) for readout in moved]
     return pd.DataFrame({
-        "defect": defect, "readout": chosen, "label": [facts(readout)["label"] for readout in chosen],
-        "corrected": means[chosen].to_numpy(), "with_defect": replaced[chosen].to_numpy(),
-        "difference": np.nanmean(differences, axis=0), "lower": lower, "upper": upper,
-        "rank": before[chosen].to_numpy(), "rank_with_defect": after[chosen].to_numpy(),
-        "ranking_changed": bool((before != after).any()), "best_changed": bool((before.eq(1) != after.eq(1)).any()),
-        "examples": (~np.isnan(differences)).sum(axis=0),
+        "defect": defect, "readout": list(moved), "label": [facts(readout)["label"] for readout in moved],
+        "block": [block_of(readout) for readout in moved],
+        "corrected": start.mean[places], "with_defect": end.mean[places],
+        "difference": numbers.pop("mean"), **numbers, "rank": start.rank[places], "rank_with_defect": end.rank[places],
+        "ranking_changed": bool((start.rank != end.rank).any()),
+        "best_changed": bool(((start.rank == 1) != (end.rank == 1)).any()), "reversals": start.reversals(end),
     })  # fmt: skip
-
-
-def _ranks(means, kind):
-    return (-KINDS[kind] * means).rank(method="min").astype(int)
 
 
 HEADS = {"envelope": "envelope", "definition": "definition", "division": "sum/6 (convention)", "all": "all"}
@@ -213,15 +239,26 @@ def _table(key, part, options):
     column = part["defect"].where(part["defect"].isin(HEADS), "definition")
     cells = {(row.readout, place): _cell(row) for row, place in zip(part.itertuples(), column, strict=True)}
     start = part.drop_duplicates("readout").set_index("readout")
-    lines = [
-        [tex.escape(short_label(readout)), tex.number(start.loc[readout, "corrected"])]
-        + [cells.get((readout, place), "--") for place in HEADS]
-        for readout in start.index
-    ]
+    lines, headings = sections(
+        part,
+        lambda readout: (
+            [tex.escape(short_label(readout)), tex.number(start.loc[readout, "corrected"])]
+            + [cells.get((readout, place), "--") for place in HEADS]
+        ),
+    )
     changed = part[part["ranking_changed"]].drop_duplicates("defect")["defect"].tolist()
     best = part[part["best_changed"]].drop_duplicates("defect")["defect"].tolist()
+    counts = part.drop_duplicates("defect").set_index("defect")["reversals"]
+    turned = ", ".join(f"{defect} {count}" for defect, count in counts.items() if count)
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        tex.escape(
+            provenance(
+                options,
+                examples=part["examples"],
+                seeds=part["seeds"].iloc[0],
+                interval=part["interval"].iloc[0],
+            )
+        ),
         tex.escape(
             "What each defect of the reference adds to the corrected score; index and exponent: the interval of the "
             "paired difference; in brackets the rank, corrected and with the defect, where it moves. Definition: "
@@ -229,7 +266,8 @@ def _table(key, part, options):
             "convention and no defect; it rescales every score."
         ),
         tex.escape(
-            f"Ranking changed by: {', '.join(changed) or 'none'}; best readout by: {', '.join(best) or 'none'}."
+            f"Ranks move, noise or not, under: {', '.join(changed) or 'none'}; the best readout of a block under: "
+            f"{', '.join(best) or 'none'}. Pairs told apart the other way round: {turned or 'none'}."
         ),
         tex.command_note(options),
     ]
@@ -237,7 +275,8 @@ def _table(key, part, options):
         caption=f"{ENTRY.label}, {kind}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}:{kind}",
         columns=["Readout", f"corrected {tex.ARROWS[KINDS[kind]]}", *HEADS.values()],
-        sections=[lines],
+        sections=lines,
+        headings=headings,
         notes=notes,
     )
 
@@ -245,4 +284,4 @@ def _table(key, part, options):
 def _cell(row):
     text = tex.number(row.difference, row.lower, row.upper)
     moved = row.rank != row.rank_with_defect
-    return text + (rf" ({row.rank}$\to${row.rank_with_defect})" if moved else "")
+    return text + (rf" ({row.rank:.0f}$\to${row.rank_with_defect:.0f})" if moved else "")

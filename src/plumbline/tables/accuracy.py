@@ -1,7 +1,7 @@
 """Accuracy of every trained model, and its mean over training seeds.
 
 inputs: models (any file of each model's folder; metrics.json beside it is read). One seed: Wilson's interval
-over examples; mean over seeds: Student's t over the seeds' accuracies. Unit: share of examples, in [0, 1].
+over examples; mean over seeds: Student's t over the seeds' accuracies, so for a new seed on these examples. Unit: share of examples, in [0, 1].
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ def accuracies(facts, level):
         found.append({
             "seed": "mean", "seeds": seeds_of(facts), "examples": facts[0]["examples"],
             "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Student's t, over {len(values)} seeds",
+            "interval": f"{percent(level)} Student's t, over {len(values)} seeds, on these examples",
         })  # fmt: skip
     return found
 

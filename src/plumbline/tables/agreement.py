@@ -2,8 +2,8 @@
 
 Both stand in their corrected and their published definition, where the run has it; the LaTeX table shows the corrected.
 
-inputs: agreement (one file a seed). Means are over examples, then over seeds; the ends of the interval are the
-means of the seeds' ends (each a bootstrap over examples), which is wider than an interval of the seed mean.
+inputs: agreement (one file a seed). Means are over examples, then over seeds; intervals are for a new seed and a new example,
+see plumbline.tables.rank_metrics.averaged (one seed: a bootstrap over the examples of this checkpoint).
 Units: none; correlations in [-1, 1], overlap in [0, 1].
 """
 
@@ -12,7 +12,6 @@ from ..collect import (
     DAGGER,
     by_model,
     dataset_label,
-    interval_text,
     ordered,
     provenance,
     seeds_of,
@@ -21,7 +20,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
-from .rank_metrics import NOTE, averaged, head
+from .rank_metrics import NOTE, averaged, averaged_text, head
 
 ENTRY = Output(
     id="agreement",
@@ -47,31 +46,30 @@ def rows(inputs, options):
     for (dataset, model), items in by_model(inputs["agreement"]).items():
         pairs = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
         for reference in (*REFERENCES, *PUBLISHED):
-            block = _against(reference, pairs)
+            block = _against(reference, pairs, options["bootstrap"]["level"])
             if len(block):
-                about = {"dataset": dataset, "model": model, "reference": reference, "seeds": seeds_of(items)}
-                blocks.append(block.assign(**about))
+                seeds = seeds_of(items)
+                about = {"dataset": dataset, "model": model, "reference": reference, "seeds": seeds}
+                blocks.append(block.assign(**about, interval=averaged_text(options, seeds)))
     if not blocks:
         raise PlumblineError(
             "table 'agreement' compares with blankout and grad_l2, and no run has either: add method blankout "
             "or gradient to a run, or take the table out of `tables`"
         )
-    frame = pd.concat(blocks, ignore_index=True).assign(
-        scale=options["scale"], interval=interval_text(options)
-    )
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     first = ["scale", "dataset", "model", "reference", "metric", "readout", "label", "method", "control"]
     return frame[
         [*first, "published_definition", "mean", "lower", "upper", "sd", "examples", "seeds", "interval"]
     ]
 
 
-def _against(reference, pairs):
+def _against(reference, pairs, level):
     """Rows of all readouts against one, averaged over seeds, in the registries' order."""
     import pandas as pd
 
     second = pairs[pairs["other"] == reference]
     first = pairs[pairs["readout"] == reference].assign(readout=lambda rows: rows["other"])
-    return averaged(pd.concat([first, second]))
+    return averaged(pd.concat([first, second]), level)
 
 
 def latex(frame, options):
@@ -109,8 +107,15 @@ def _table(key, part, options):
         ],
         sections=sections,
         notes=[
-            tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-            f"{NOTE} Index and exponent: the interval's ends, averaged over seeds.",
+            tex.escape(
+                provenance(
+                    options,
+                    examples=part["examples"],
+                    seeds=part["seeds"].iloc[0],
+                    interval=part["interval"].iloc[0],
+                )
+            ),
+            f"{NOTE} Index and exponent: the interval's ends.",
             tex.escape(DAGGER),
             tex.command_note(options),
         ],

@@ -1,8 +1,9 @@
 """Comprehensiveness and sufficiency of every readout under every protocol that has a score.
 
 inputs: faithfulness (all methods, seeds), models (any file of each model's folder).
-A score is averaged over seeds example by example; the interval is a bootstrap over examples, so it says
-nothing about the spread between seeds. Unit: probability of the explained class.
+The mean is over training seeds and the examples that have a score under each; the interval is plumbline.stats.mean_interval's,
+for a new seed and a new example (one seed: for new examples of this checkpoint). Which readouts are told apart from the best
+is said within blocks of comparable scores, see plumbline.tables.standing. Unit: probability of the explained class.
 
 Texts longer than the model's max_tokens are skipped as published (`texts` whole), which makes the sample one of short
 texts. Where a run explains longer ones too, cut to max_tokens, rows with `texts` cut stand beside them: the first
@@ -10,23 +11,25 @@ texts of the split without a gap, whole or cut.
 """
 
 from ..collect import (
+    COMPETING,
     DAGGER,
     by_model,
     dataset_label,
     facts,
     interval_text,
-    mean_over_seeds,
     metrics_of,
+    over_seeds,
     provenance,
+    seed_cells,
     seed_rows,
     seeds_of,
     short_label,
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
 from .published import entries_of, in_print
+from .standing import note, sections, standing
 
 ENTRY = Output(
     id="comp_suff",
@@ -43,8 +46,9 @@ COLUMNS = ["id", "cut", "readout", "protocol", "kind", "score"]
 def rows(inputs, options):
     """One row a data set, model, texts, protocol, kind and readout; see the module for how it is averaged.
 
-    options: scale, bootstrap. `best` marks the best readout that is no control; published_value stands beside
-    the definition that made it, and published_checkpoint says whether the model is the published one.
+    options: scale, bootstrap. block, competitors, standing, p_best, rank, rank_lowest, rank_highest and best: see
+    plumbline.tables.standing. published_value stands beside the definition that made it, and published_checkpoint says
+    whether the model is the published one.
     """
     import pandas as pd
 
@@ -52,17 +56,17 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["faithfulness"]).items():
         published = _published(dataset, metrics_of(models[dataset, model][0]))
-        for (texts, protocol, kind), scores in _scores(items).items():
-            block = _block(scores, options, seed_of("comp_suff", dataset, model, protocol, kind))
+        for (texts, protocol, kind), (cells, readouts) in _scores(items).items():
+            seed = seed_of("comp_suff", dataset, model, protocol, kind)
+            block = _block(cells, readouts, KINDS[kind], options, seed)
             block.insert(0, "kind", kind)
             block.insert(0, "protocol", protocol)
             block.insert(0, "texts", texts)
             block.insert(0, "model", model)
             block.insert(0, "dataset", dataset)
             block["seeds"] = seeds_of(items)
-            block["interval"] = interval_text(options)
+            block["interval"] = interval_text(options, seeds_of(items))
             block["direction"] = "higher" if KINDS[kind] > 0 else "lower"
-            block["best"] = _best(block, KINDS[kind])
             numbers = [published.get((texts, protocol, kind, readout), {}) for readout in block["readout"]]
             for column in ("value", "checkpoint", "source"):
                 block[f"published_{column}"] = [number.get(column) for number in numbers]
@@ -74,7 +78,7 @@ def rows(inputs, options):
 
 
 def _scores(items):
-    """(texts, protocol, kind) -> examples-by-readouts frame of scores, in the registry's order of protocols."""
+    """(texts, protocol, kind) -> `seed_cells` of the scores, in the registry's order of protocols."""
     # A protocol without score is a curve alone, and has no place in this table.
     frame = seed_rows(items, COLUMNS).dropna(subset="score")
     frame["score"] = frame["score"].astype(float)
@@ -82,7 +86,7 @@ def _scores(items):
     if (frame["cut"] > 0).any():
         kinds["cut"] = _without_gap(frame)
     return {
-        (texts, *key): mean_over_seeds(part, "score")
+        (texts, *key): seed_cells(part, "score")
         for texts, chosen in kinds.items()
         for key, part in _by_protocol(chosen)
     }
@@ -105,23 +109,12 @@ def _by_protocol(frame):
     return [(key, groups[key]) for key in order]
 
 
-def _block(scores, options, seed):
+def _block(cells, readouts, direction, options, seed):
     import pandas as pd
 
-    lower, upper = bootstrap_interval(scores.to_numpy(), **options["bootstrap"], seed=seed, ragged=True)
-    numbers = {
-        "mean": scores.mean().to_numpy(),
-        "lower": lower,
-        "upper": upper,
-        "examples": scores.notna().sum().to_numpy(),
-    }
-    about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in scores.columns])
-    return about.assign(**numbers)
-
-
-def _best(block, direction):
-    means = (direction * block["mean"]).where(~block["control"])
-    return means == means.max()
+    about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
+    compared = standing(cells, readouts, direction, options["bootstrap"]["level"])
+    return about.assign(**over_seeds(cells, options, seed), **compared)
 
 
 def _published(dataset, metrics):
@@ -136,10 +129,43 @@ def _published(dataset, metrics):
 
 
 def latex(frame, options):
-    """The table as LaTeX, one table a data set and model; best in bold, controls below a rule of their own."""
+    """The tables as LaTeX: the best readouts by protocol, then all readouts, block by block, a data set and model each."""
     groups = frame.groupby(["dataset", "model", "texts"], sort=False)
-    tables = [_table(key, part, options) for key, part in groups]
+    tables = [_headline(frame, options), *[_table(key, part, options) for key, part in groups]]
     return tex.document(ENTRY.label, tables, options)
+
+
+def _headline(frame, options):
+    """The best readout of each block, protocol by protocol, and how many take part and are not told apart from it."""
+    from ..faithfulness import PROTOCOLS
+
+    lines = {}
+    keys = ["dataset", "model", "texts", "protocol", "kind", "block"]
+    for (dataset, model, texts, protocol, kind, block), part in frame.groupby(keys, sort=False):
+        if block not in COMPETING or not (part["standing"] == "best").any():
+            continue
+        best = part[part["standing"] == "best"].iloc[0]
+        alike = "not testable" if (part["standing"] == "not testable").any() else int(part["best"].sum())
+        about = [PROTOCOLS[protocol].label, "cut" if texts == "cut" else "whole"]
+        lines.setdefault((dataset, model), []).append(
+            [tex.escape(text) for text in about]
+            + [f"{kind} {tex.ARROWS[KINDS[kind]]}", block, tex.escape(short_label(best["readout"]))]
+            + [tex.number(best["mean"], best["lower"], best["upper"]), str(alike), str(best["competitors"])]
+        )
+    return tex.table(
+        caption="The best readout by protocol. A protocol is a question of its own: no readout is the best of all.",
+        label=f"tab:{ENTRY.id}:best",
+        columns=["Protocol", "Texts", "Score", "Block", "Best", "mean", "alike", "of"],
+        sections=list(lines.values()),
+        headings=[f"{tex.escape(dataset_label(dataset))}, {tex.escape(model)}" for dataset, model in lines],
+        notes=[
+            tex.escape(
+                f"Scale: {options['scale']}. Alike: readouts that are the best or not told apart from it; of: readouts that take "
+                f"part. Index and exponent: intervals, {'; '.join(dict.fromkeys(frame['interval']))}."
+            ),
+            tex.command_note(options),
+        ],
+    )
 
 
 def _table(key, part, options):
@@ -156,22 +182,21 @@ def _table(key, part, options):
         groups.append(("in print", 2))
         heads += [f"{kind} {tex.ARROWS[direction]}" for kind, direction in KINDS.items()]
     cells = {(row.readout, row.protocol, row.kind): _cell(row) for row in part.itertuples()}
-    sections = []
-    for control in (False, True):
-        chosen = part[part["control"] == control].drop_duplicates("readout")
-        lines = [
-            [tex.escape(short_label(row.readout))]
-            + [cells.get((row.readout, *pair), "--") for pair in pairs]
-            + [published.get((row.readout, kind), "--") for kind in KINDS if published]
-            for row in chosen.itertuples()
-        ]
-        sections += [lines] if lines else []
+    lines, headings = sections(
+        part,
+        lambda readout: (
+            [tex.escape(short_label(readout))]
+            + [cells.get((readout, *pair), "--") for pair in pairs]
+            + [published.get((readout, kind), "--") for kind in KINDS if published]
+        ),
+    )
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}{about}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}:{texts}",
         columns=["Readout", *heads],
         groups=groups,
-        sections=sections,
+        sections=lines,
+        headings=headings,
         notes=_notes(part, published, options),
     )
 
@@ -192,9 +217,11 @@ def _notes(part, published, options):
     each = "; ".join(f"{PROTOCOLS[protocol].label}: {count}" for protocol, count in counts.items())
     seeds = part["seeds"].iloc[0]
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=seeds)),
+        tex.escape(
+            provenance(options, examples=part["examples"], seeds=seeds, interval=part["interval"].iloc[0])
+        ),
         tex.escape(f"Examples: {each}."),
-        "Index and exponent: the interval's ends. Bold: best of those that are not controls (last block).",
+        f"Index and exponent: the interval's ends. {note(part)}",
     ]
     if published:
         notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))

@@ -1,10 +1,13 @@
 """Deletion curves of one model: the explained probability as tokens go one by one (protocol published_steps).
 
 inputs: faithfulness (all methods and seeds of the model). kind comp: the top tokens go, and the running minimum is
-recorded, as published; suff: the top tokens alone stay, running maximum. A seed's curve is a mean over the examples
-that still have so many tokens (specs/alti.md section 7), and `mean` is the mean of the seeds' curves. lower and upper:
-one population standard deviation over the seeds' curves either way, as published, or with a single seed a bootstrap
-over examples. Texts that were cut to max_tokens are left out. Unit: probability of the explained class.
+recorded, as published; suff: the top tokens alone stay, running maximum.
+
+`mean` runs over all examples: a text that has no token left to remove or add keeps its last value, so that the mean of running
+minima never rises. mean_published is the published one, over the examples that still have so many tokens (specs/alti.md
+section 7): it can rise where short texts leave it, and `examples` counts them. lower and upper: plumbline.stats.mean_interval
+around `mean`, over seeds and examples, with one seed over the examples of this checkpoint; sd_seeds: population standard deviation
+of the seeds' curves, the published band. Texts that were cut to max_tokens are left out. Unit: probability of the explained class.
 """
 
 import numpy as np
@@ -15,6 +18,7 @@ from ..collect import (
     facts,
     interval_text,
     ordered,
+    over_seeds,
     provenance,
     seeds_of,
     short_label,
@@ -23,7 +27,6 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
 
 PROTOCOL = "published_steps"
@@ -38,7 +41,6 @@ ENTRY = Output(
 )
 
 KINDS = ("comp", "suff")
-SPREAD = "none: one population standard deviation over the seeds' curves either way"
 PRINTED = (1, 2, 3, 5, 10, 20, 30, 50)  # steps in the LaTeX table
 
 
@@ -53,14 +55,11 @@ def rows(inputs, options):
     blocks = []
     for kind in KINDS:
         seed = seed_of(ENTRY.id, dataset, model, kind)
-        for readout, tables in by_seed(items, kind).items():
-            mean, lower, upper = band(tables, options, seed)
+        for readout, curves in by_seed(items, kind).items():
+            block = pd.DataFrame({"step": np.arange(curves.shape[2]), **summary(curves, options, seed)})
             blocks.append(
-                pd.DataFrame(
-                    {"step": np.arange(len(mean)), "mean": mean, "lower": lower, "upper": upper}
-                ).assign(
-                    examples=(~np.isnan(tables[0])).sum(axis=0),
-                    interval=interval_text(options) if len(tables) == 1 else SPREAD,
+                block.assign(
+                    interval=interval_text(options, seeds_of(items)),
                     kind=kind,
                     readout=readout,
                     **facts(readout),
@@ -85,38 +84,59 @@ def rows(inputs, options):
         "control",
         "published_definition",
     ]
-    return frame[[*first, "step", "mean", "lower", "upper", "examples", "seeds", "interval"]]
+    numbers = ["mean", "lower", "upper", "mean_published", "sd_seeds", "examples"]
+    return frame[[*first, "step", *numbers, "seeds", "interval"]]
 
 
 def by_seed(items, kind):
-    """readout -> one float array (examples, points) a seed, NaN where an example's curve has ended."""
+    """readout -> float64 (seeds, examples, points), NaN where an example's curve has ended, or it is missing."""
     import pandas as pd
 
     columns = ["id", "readout", "protocol", "kind", "probability"]
     frames = [whole_texts(item["path"], columns).assign(seed=int(item["seed"])) for item in items]
     frame = pd.concat(frames, ignore_index=True)
-    frame = frame[(frame["protocol"] == PROTOCOL) & (frame["kind"] == kind)].sort_values(["seed", "id"])
+    frame = frame[(frame["protocol"] == PROTOCOL) & (frame["kind"] == kind)]
+    # Every example and point in every table, so that the same examples are resampled for all readouts.
+    points = int(frame["probability"].map(len).max()) if len(frame) else 0
+    seeds, examples = (
+        {key: place for place, key in enumerate(sorted(frame[column].unique()))} for column in ("seed", "id")
+    )
     found = {}
     for readout in ordered(frame["readout"].unique()):
+        curves = np.full((len(seeds), len(examples), points), np.nan)
         own = frame[frame["readout"] == readout]
-        # Every example in every table, so that the same examples are resampled for all readouts.
-        points = own["probability"].map(len).max()
-        found[readout] = [_padded(part["probability"], points) for _, part in own.groupby("seed", sort=True)]
+        for seed, example, curve in zip(own["seed"], own["id"], own["probability"], strict=True):
+            curves[seeds[seed], examples[example], : len(curve)] = curve
+        found[readout] = curves
     return found
 
 
-def _padded(curves, points):
-    return np.array([np.pad(curve, (0, points - len(curve)), constant_values=np.nan) for curve in curves])
+def carried_on(curves):
+    """Curves (..., points) whose NaN at the end is the last value; one without any value stays NaN."""
+    last = np.maximum.accumulate(np.where(np.isnan(curves), 0, np.arange(curves.shape[-1])), axis=-1)
+    return np.take_along_axis(curves, last, axis=-1)
 
 
-def band(tables, options, seed):
-    """(mean, lower, upper), each (points,), of the curves of one readout: one array (examples, points) a seed."""
-    means = np.array([np.nanmean(table, axis=0) for table in tables])
-    if len(tables) == 1:
-        lower, upper = bootstrap_interval(tables[0], **options["bootstrap"], seed=seed, ragged=True)
-        return means[0], lower, upper
-    mean, spread = means.mean(axis=0), means.std(axis=0)
-    return mean, mean - spread, mean + spread
+def summary(curves, options, seed):
+    """Columns of one readout's curves (seeds, examples, points): dict of arrays (points,); see the module."""
+    there = ~np.isnan(curves)
+    counts = there.sum(axis=1)  # (seeds, points)
+    with np.errstate(invalid="ignore"):
+        published = np.where(there, curves, 0.0).sum(axis=1) / counts
+    found = over_seeds(carried_on(curves), options, seed)
+    return {
+        **found,
+        "mean_published": _over(published, np.mean),
+        "sd_seeds": _over(published, np.std),
+        "examples": counts.max(axis=0),
+    }
+
+
+def _over(values, statistic):
+    """A statistic over the seeds that have a number, column by column (seeds, points)."""
+    return np.array(
+        [statistic(column[~np.isnan(column)]) if (~np.isnan(column)).any() else np.nan for column in values.T]
+    )
 
 
 def latex(frame, options):
@@ -139,10 +159,13 @@ def _table(kind, part, options):
     gone = {"comp": "most relevant tokens removed", "suff": "most relevant tokens kept"}[kind]
     notes = [
         tex.escape(
-            provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0], interval=False)
+            provenance(
+                options, examples=[part["examples"].max()], seeds=part["seeds"].iloc[0], interval=False
+            )
         ),
         tex.escape(
-            f"Interval: {part['interval'].iloc[0]}. A mean runs over the examples that have so many tokens."
+            f"Interval: {part['interval'].iloc[0]}. A text that has no token left keeps its last value; the CSV has the published "
+            "mean too, over the texts that have so many tokens."
         ),
         tex.command_note(options),
     ]

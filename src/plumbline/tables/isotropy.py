@@ -2,14 +2,22 @@
 
 inputs: isotropy (one file a seed), models (any file of each model's folder). What is measured stands in
 plumbline.attribution.isotropy. Two means: as published, over all values, so that of the transformed vectors, of which
-a sentence has as many as tokens, long sentences weigh more; corrected, over examples. Each example is averaged over
-seeds first; the interval is a bootstrap over examples. Unit: none, a cosine, in [-1, 1].
+a sentence has as many as tokens, long sentences weigh more; corrected, over examples. Means are over
+training seeds as well, intervals are plumbline.stats.mean_interval's (one seed: for this checkpoint). Unit: none, a cosine, in [-1, 1].
 """
 
-from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seed_rows, seeds_of
+from ..collect import (
+    by_model,
+    dataset_label,
+    interval_text,
+    metrics_of,
+    over_seeds,
+    provenance,
+    seed_rows,
+    seeds_of,
+)
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
 from .published import entries_of, in_print
 
@@ -48,9 +56,11 @@ def rows(inputs, options):
             seed = seed_of(ENTRY.id, dataset, model, vectors)
             block = _beside(_block(own, options, seed), _published(dataset, metrics, vectors))
             about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"]}
-            blocks.append(block.assign(**about, vectors=vectors, seeds=seeds_of(items)))
-    frame = pd.concat(blocks, ignore_index=True)
-    frame = frame.assign(scale=options["scale"], interval=interval_text(options))
+            seeds = seeds_of(items)
+            blocks.append(
+                block.assign(**about, vectors=vectors, seeds=seeds, interval=interval_text(options, seeds))
+            )
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     first = ["scale", "dataset", "model", "architecture", "vectors", "layer", "definition"]
     last = ["published_value", "published_checkpoint", "published_source"]
     return frame[[*first, "mean", "lower", "upper", "examples", "seeds", "interval", *last]]
@@ -61,26 +71,23 @@ def _block(own, options, seed):
     import pandas as pd
 
     # In double precision: single would be summed in single.
-    cosines = own.astype({"cosine": float}).pivot_table(index="id", columns="layer", values="cosine")
+    wide = own.astype({"cosine": float}).set_index(["seed", "id", "layer"])["cosine"].unstack("layer")
+    seeds, examples = (sorted(wide.index.unique(level)) for level in ("seed", "id"))
+    wide = wide.reindex(pd.MultiIndex.from_product([seeds, examples], names=["seed", "id"]))
+    cells = wide.to_numpy().reshape(len(seeds), len(examples), -1)
     # The text, and so its number of tokens, is the same in every layer and under every seed.
     sizes = own.groupby("id")["values"].first().to_numpy(dtype=float)
-    blocks = []
-    for definition, weights in zip(DEFINITIONS, (None, sizes), strict=True):
-        values = cosines.to_numpy()
-        lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed, weights=weights)
-        columns = {
-            "layer": cosines.columns.astype(int),
-            "definition": definition,
-            "mean": _mean(values, weights),
-        }
-        blocks.append(pd.DataFrame({**columns, "lower": lower, "upper": upper, "examples": len(values)}))
+    blocks = [
+        pd.DataFrame(
+            {
+                "layer": wide.columns.astype(int),
+                "definition": definition,
+                **over_seeds(cells, options, seed, weights),
+            }
+        )
+        for definition, weights in zip(DEFINITIONS, (None, sizes), strict=True)
+    ]
     return pd.concat(blocks).sort_values("layer", kind="stable", ignore_index=True)
-
-
-def _mean(values, weights):
-    import numpy as np
-
-    return np.average(values, axis=0, weights=weights)
 
 
 def _published(dataset, metrics, vectors):
@@ -145,7 +152,14 @@ def _cell(row, what):
 
 def _notes(part, printed, options):
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        tex.escape(
+            provenance(
+                options,
+                examples=part["examples"],
+                seeds=part["seeds"].iloc[0],
+                interval=part["interval"].iloc[0],
+            )
+        ),
         "Embeddings: the layer's input, in the last row the last layer's output. Transformed vectors: mean over examples "
         "(corrected), and over all values (as published), where long sentences weigh more; for embeddings the two are "
         "one. Index and exponent: the interval's ends.",

@@ -2,8 +2,7 @@
 
 inputs: model_consistency, models (any file of each model's folder). Compared are the sentences that both models read as
 the same tokens and predict alike, seed by seed: models of one training seed with each other. Means are over sentences,
-then over seeds; the ends of the interval are the means of the seeds' ends (each a bootstrap over sentences), which is
-wider than an interval of the seed mean. Units: none; correlations in [-1, 1], overlap in [0, 1].
+then over seeds; intervals are for a new seed and a new sentence, see plumbline.tables.rank_metrics.averaged. Units: none; correlations in [-1, 1], overlap in [0, 1].
 """
 
 from ..artefacts import read_rows
@@ -11,7 +10,6 @@ from ..collect import (
     DAGGER,
     by_model,
     dataset_label,
-    interval_text,
     metrics_of,
     provenance,
 )
@@ -19,7 +17,7 @@ from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
 from .published import all_entries, checkpoint, in_print
-from .rank_metrics import NOTE, averaged, beside_print
+from .rank_metrics import NOTE, averaged, averaged_text, beside_print
 
 ENTRY = Output(
     id="model_consistency",
@@ -49,7 +47,9 @@ def rows(inputs, options):
     for item in inputs["model_consistency"]:
         dataset, pair = item["dataset"], (item["model"], item["other"])
         pairs = read_rows(item["path"])
-        block = averaged(pairs).assign(seeds=" ".join(map(str, sorted(pairs["seed"].astype(int).unique()))))
+        seeds = " ".join(map(str, sorted(pairs["seed"].astype(int).unique())))
+        block = averaged(pairs, options["bootstrap"]["level"])
+        block = block.assign(seeds=seeds, interval=averaged_text(options, seeds))
         published = _published(dataset, [metrics_of(models[dataset, model][0]) for model in pair])
         numbers = [published.get(key, {}) for key in zip(block["metric"], block["readout"], strict=True)]
         for column in ("mean", "sd", "checkpoint", "source"):
@@ -60,7 +60,6 @@ def rows(inputs, options):
         frame[column] = frame[column].astype(float)
     frame = frame.assign(
         scale=options["scale"],
-        interval=interval_text(options),
         difference=frame["mean"] - frame["published_mean"],
     )
     first = ["scale", "dataset", "model", "other", "metric", "readout"]
@@ -99,8 +98,15 @@ def _table(key, part, options):
 
 def _notes(part, options):
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-        f"{NOTE} Sentences that both models predict alike. Index and exponent: the interval's ends, averaged over seeds.",
+        tex.escape(
+            provenance(
+                options,
+                examples=part["examples"],
+                seeds=part["seeds"].iloc[0],
+                interval=part["interval"].iloc[0],
+            )
+        ),
+        f"{NOTE} Sentences that both models predict alike. Index and exponent: the interval's ends.",
     ]
     if part["published_mean"].notna().any():
         notes.append(tex.escape(in_print(part.dropna(subset="published_mean"))))

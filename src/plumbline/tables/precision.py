@@ -1,21 +1,23 @@
 """What forward passes in bfloat16 change: comprehensiveness and sufficiency beside those in float32, readout by readout.
 
-inputs: faithfulness (all methods, seeds), of protocols `standard` and `standard_bfloat16`, on the examples that both have. A
-score is averaged over seeds example by example; the interval is a bootstrap over examples of the paired difference, bfloat16
-minus float32. `largest_change` is the largest change of a probability anywhere on a curve. Ranks are among the readouts of
-the model that are no control, 1 the best; controls have none. Unit: probability of the explained class.
+inputs: faithfulness (all methods, seeds), of protocols `standard` and `standard_bfloat16`, on the examples that both have. Means
+are over training seeds and examples; the interval is plumbline.stats.mean_interval's of the paired difference, bfloat16 minus float32
+(one seed: for this checkpoint). `largest_change` is the largest change of a probability anywhere on a curve. Ranks are among the
+readouts of a block (signed, unsigned, see plumbline.tables.standing), 1 the best; the other blocks have none. Unit: probability of
+the explained class.
 """
 
 import numpy as np
 
 from ..collect import (
+    block_of,
     by_model,
     dataset_label,
     facts,
     interval_text,
-    mean_over_seeds,
-    ordered,
+    over_seeds,
     provenance,
+    seed_cells,
     seeds_of,
     short_label,
     whole_texts,
@@ -23,8 +25,8 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
+from .standing import ranks, sections
 
 ENTRY = Output(
     id="precision",
@@ -53,16 +55,28 @@ def rows(inputs, options):
             part = curves[curves["kind"] == kind]
             if len(part):
                 block = _block(part, kind, options, seed_of(ENTRY.id, dataset, model, kind))
-                blocks.append(block.assign(dataset=dataset, model=model, kind=kind, seeds=seeds_of(items)))
+                seeds = seeds_of(items)
+                about = {"dataset": dataset, "model": model, "kind": kind, "seeds": seeds}
+                interval = f"{interval_text(options, seeds)}, of the paired difference"
+                blocks.append(block.assign(**about, interval=interval))
     if not blocks:
         raise PlumblineError(
             f"table '{ENTRY.id}' compares protocols '{FULL}' and '{LOW}', and no run has both: add them to `faithfulness`, or "
             "take the table out of `tables`"
         )
-    frame = pd.concat(blocks, ignore_index=True).assign(
-        scale=options["scale"], interval=f"{interval_text(options)}, of the paired difference"
-    )
-    first = ["scale", "dataset", "model", "kind", "readout", "label", "control", "float32", "bfloat16"]
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
+    first = [
+        "scale",
+        "dataset",
+        "model",
+        "kind",
+        "readout",
+        "label",
+        "control",
+        "block",
+        "float32",
+        "bfloat16",
+    ]
     return frame[
         [*first, "difference", "lower", "upper", "largest_change", "rank", "rank_bfloat16", "examples", "seeds", "interval"]
     ]  # fmt: skip
@@ -82,26 +96,19 @@ def _pairs(items):
 def _block(pairs, kind, options, seed):
     import pandas as pd
 
-    full, low = (mean_over_seeds(pairs.assign(value=pairs[name]), "value") for name in ("score", "score_low"))
-    chosen = ordered(full.columns)
-    differences = (low[chosen] - full[chosen]).to_numpy()
-    lower, upper = bootstrap_interval(differences, **options["bootstrap"], seed=seed, ragged=True)
+    (full, chosen), (low, _) = (seed_cells(pairs, name) for name in ("score", "score_low"))
     changes = [
         np.abs(low - full).max()
         for full, low in zip(pairs["probability"], pairs["probability_low"], strict=True)
     ]
     largest = pd.Series(changes).groupby(pairs["readout"].to_numpy()).max()
-    control = pd.Series({readout: facts(readout)["control"] for readout in chosen})
-    ranks = [
-        (-KINDS[kind] * scores.mean()[chosen]).mask(control).rank(method="min").to_numpy()
-        for scores in (full, low)
-    ]
+    means, means_low = (over_seeds(cells, options, seed)["mean"] for cells in (full, low))
+    difference = over_seeds(low - full, options, seed)
     return pd.DataFrame({
-        "readout": chosen, "label": [facts(readout)["label"] for readout in chosen], "control": control.to_numpy(),
-        "float32": full.mean()[chosen].to_numpy(), "bfloat16": low.mean()[chosen].to_numpy(),
-        "difference": np.nanmean(differences, axis=0), "lower": lower, "upper": upper,
-        "largest_change": largest[chosen].to_numpy(), "rank": ranks[0], "rank_bfloat16": ranks[1],
-        "examples": (~np.isnan(differences)).sum(axis=0),
+        "readout": chosen, **{key: [facts(name)[key] for name in chosen] for key in ("label", "control")},
+        "block": [block_of(name) for name in chosen], "float32": means, "bfloat16": means_low,
+        "difference": difference.pop("mean"), **difference, "largest_change": largest[chosen].to_numpy(),
+        "rank": ranks(means, chosen, KINDS[kind]), "rank_bfloat16": ranks(means_low, chosen, KINDS[kind]),
     })  # fmt: skip
 
 
@@ -113,25 +120,22 @@ def latex(frame, options):
 
 def _table(key, part, options):
     dataset, model, kind = key
-    lines = [[], []]
-    for row in part.itertuples():
-        ranks = (
-            "--"
-            if row.control
-            else f"{row.rank:.0f}"
-            + ("" if row.rank == row.rank_bfloat16 else rf"$\to${row.rank_bfloat16:.0f}")
-        )
-        lines[row.control].append(
-            [tex.escape(short_label(row.readout)), tex.number(row.float32), tex.number(row.bfloat16),
-             tex.number(row.difference, row.lower, row.upper, digits=5), tex.number(row.largest_change, digits=5), ranks]
-        )  # fmt: skip
-    moved = int((part["rank"] != part["rank_bfloat16"])[~part["control"]].sum())
+    rows_of = {row.readout: row for row in part.itertuples()}
+    lines, headings = sections(part, lambda readout: _line(rows_of[readout]))
+    moved = int((part["rank"] != part["rank_bfloat16"])[part["rank"].notna()].sum())
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        tex.escape(
+            provenance(
+                options,
+                examples=part["examples"],
+                seeds=part["seeds"].iloc[0],
+                interval=part["interval"].iloc[0],
+            )
+        ),
         tex.escape(
             "Protocol standard. Change: bfloat16 minus float32; index and exponent: the interval of the paired difference. "
-            "Largest: the largest change of a probability anywhere on a curve. Controls stand below the rule, without ranks. "
-            f"Readouts whose rank moves: {moved} of {int((~part['control']).sum())}."
+            "Largest: the largest change of a probability anywhere on a curve. Ranks are within signed and unsigned scores. "
+            f"Readouts whose rank moves: {moved} of {int(part['rank'].notna().sum())}."
         ),
         tex.command_note(options),
     ]
@@ -139,6 +143,19 @@ def _table(key, part, options):
         caption=f"{ENTRY.label}, {kind}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}:{kind}",
         columns=["Readout", f"float32 {tex.ARROWS[KINDS[kind]]}", "bfloat16", "change", "largest", "rank"],
-        sections=[section for section in lines if section],
+        sections=lines,
+        headings=headings,
         notes=notes,
     )
+
+
+def _line(row):
+    """Cells of one readout."""
+    rank = "--"
+    if not np.isnan(row.rank):
+        moved = "" if row.rank == row.rank_bfloat16 else rf"$\to${row.rank_bfloat16:.0f}"
+        rank = f"{row.rank:.0f}{moved}"
+    return [
+        tex.escape(short_label(row.readout)), tex.number(row.float32), tex.number(row.bfloat16),
+        tex.number(row.difference, row.lower, row.upper, digits=5), tex.number(row.largest_change, digits=5), rank,
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What tables of rank agreement share: headings and notes of the metrics, means over seeds, a table with print beside."""
 
-from ..collect import facts, ordered, short_label
+from ..collect import facts, interval_text, ordered, percent, short_label
+from ..stats import summary_interval
 from . import latex as tex
 
 HEADS = {
@@ -29,24 +30,43 @@ def by_metric(frame):
     return [(key, groups[key]) for key in order if key in groups]
 
 
-def averaged(pairs):
+def averaged(pairs, level):
     """Rows of pairs averaged over seeds: one a metric and readout, in the registries' order, with the readout's facts.
 
-    mean, lower, upper and sd are means over the seeds' rows, `examples` their smallest number.
+    pairs: one row a seed, metric and readout: mean, sd (population, over examples), examples, lower, upper. mean and sd are means
+    over the seeds' rows, `examples` their smallest number; lower and upper: plumbline.stats.summary_interval's over seeds and
+    examples, of a single seed its own.
     """
     import pandas as pd
 
-    rows = [
-        {
-            "metric": metric,
-            "readout": readout,
-            **{key: part[key].mean() for key in ("mean", "lower", "upper", "sd")},
-            "examples": part["examples"].min(),
-            **facts(readout),
-        }
-        for (metric, readout), part in by_metric(pairs)
-    ]
+    rows = []
+    for (metric, readout), part in by_metric(pairs):
+        lower, upper = part["lower"].iloc[0], part["upper"].iloc[0]
+        if len(part) > 1:
+            ends = summary_interval(
+                *(part[[key]].to_numpy() for key in ("mean", "sd", "examples")), level=level
+            )
+            lower, upper = (float(end[0]) for end in ends)
+        rows.append(
+            {
+                "metric": metric,
+                "readout": readout,
+                **{key: part[key].mean() for key in ("mean", "sd")},
+                "lower": lower,
+                "upper": upper,
+                "examples": part["examples"].min(),
+                **facts(readout),
+            }
+        )
     return pd.DataFrame(rows)
+
+
+def averaged_text(options, seeds):
+    """How the intervals of `averaged` were made; seeds: the text of collect.seeds_of."""
+    if len(seeds.split()) == 1:
+        return interval_text(options, seeds)
+    level = percent(options["bootstrap"]["level"])
+    return f"{level} over training seeds and examples, from each seed's mean and standard deviation (at most too wide)"
 
 
 def beside_print(part, *, caption, label, heading, notes):

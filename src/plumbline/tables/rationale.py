@@ -5,7 +5,8 @@ R-precision: the share of rationale tokens among the top k candidates, k the exa
 tokens; its expectation over random orders of tied tokens. Average precision: as scikit-learn's average_precision_score,
 which takes tied tokens together. Candidates are all tokens but the first, the last and the one that is read out (the
 class token, the mask), as in the perturbation protocols. Signed readouts are ranked as they are. Both measures
-lie in [0, 1]; they are averaged over seeds example by example, then bootstrapped over examples.
+lie in [0, 1]; their mean is over training seeds and the examples that have a rationale, the interval is
+plumbline.stats.mean_interval's. What is told apart from the best is said within blocks, see plumbline.tables.standing.
 """
 
 import numpy as np
@@ -16,9 +17,10 @@ from ..collect import (
     dataset_label,
     facts,
     interval_text,
-    mean_over_seeds,
     ordered,
+    over_seeds,
     provenance,
+    seed_cells,
     seeds_of,
     short_label,
     whole_texts,
@@ -27,8 +29,8 @@ from ..errors import PlumblineError
 from ..faithfulness.ranking import candidates, special, top_chances
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
+from .standing import note, sections, standing
 
 ENTRY = Output(
     id="rationale",
@@ -73,17 +75,15 @@ def rows(inputs, options):
             continue
         scores = pd.concat(found, ignore_index=True)
         for measure in MEASURES:
-            block = _block(
-                mean_over_seeds(scores, measure), options, seed_of("rationale", dataset, model, measure)
-            )
-            blocks.append(block.assign(dataset=dataset, model=model, measure=measure, seeds=seeds_of(items)))
+            cells, readouts = seed_cells(scores, measure)
+            block = _block(cells, readouts, options, seed_of("rationale", dataset, model, measure))
+            about = {"dataset": dataset, "model": model, "measure": measure, "seeds": seeds_of(items)}
+            blocks.append(block.assign(**about, interval=interval_text(options, about["seeds"])))
     if not blocks:
         raise PlumblineError(
             "table 'rationale' needs known-truth data (an oracle), and no run has it: take it out of `tables`"
         )
-    frame = pd.concat(blocks, ignore_index=True).assign(
-        scale=options["scale"], interval=interval_text(options)
-    )
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     first = [
         "scale",
         "dataset",
@@ -95,7 +95,8 @@ def rows(inputs, options):
         "control",
         "published_definition",
     ]
-    return frame[[*first, "mean", "lower", "upper", "best", "examples", "seeds", "interval"]]
+    compared = ["block", "competitors", "standing", "p_best", "rank", "rank_lowest", "rank_highest", "best"]
+    return frame[[*first, "mean", "lower", "upper", *compared, "examples", "seeds", "interval"]]
 
 
 def _measure(files):
@@ -133,15 +134,12 @@ def _measure(files):
     return pd.concat(found, ignore_index=True)
 
 
-def _block(scores, options, seed):
+def _block(cells, readouts, options, seed):
     import pandas as pd
 
-    lower, upper = bootstrap_interval(scores.to_numpy(), **options["bootstrap"], seed=seed, ragged=True)
-    block = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in scores.columns]).assign(
-        mean=scores.mean().to_numpy(), lower=lower, upper=upper, examples=scores.notna().sum().to_numpy()
-    )
-    means = block["mean"].where(~block["control"])
-    return block.assign(best=means == means.max())
+    about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
+    compared = standing(cells, readouts, 1, options["bootstrap"]["level"])
+    return about.assign(**over_seeds(cells, options, seed), **compared)
 
 
 def latex(frame, options):
@@ -154,27 +152,32 @@ def _table(dataset, part, options):
     models = list(dict.fromkeys(part["model"]))
     cells = {(row.readout, row.model, row.measure): tex.number(row.mean, row.lower, row.upper, bold=row.best, digits=2)
              for row in part.itertuples()}  # fmt: skip
-    sections = []
-    for control in (False, True):
-        chosen = ordered(part.loc[part["control"] == control, "readout"].unique())
-        lines = [
-            [
-                tex.escape(short_label(r)),
-                *[cells.get((r, model, m), "--") for model in models for m in MEASURES],
-            ]
-            for r in chosen
-        ]
-        sections += [lines] if lines else []
+    order = {readout: place for place, readout in enumerate(ordered(part["readout"].unique()))}
+    lines, headings = sections(
+        part.sort_values("readout", key=lambda column: column.map(order), kind="stable"),
+        lambda readout: [
+            tex.escape(short_label(readout)),
+            *[cells.get((readout, model, measure), "--") for model in models for measure in MEASURES],
+        ],
+    )
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}.",
         label=f"tab:{ENTRY.id}:{dataset}",
         columns=["Readout", *[f"{head} {tex.ARROWS[1]}" for _ in models for head in ("R-prec.", "AP")]],
         groups=[(tex.escape(model), len(MEASURES)) for model in models],
-        sections=sections,
+        sections=lines,
+        headings=headings,
         notes=[
-            tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+            tex.escape(
+                provenance(
+                    options,
+                    examples=part["examples"],
+                    seeds=part["seeds"].iloc[0],
+                    interval="; ".join(dict.fromkeys(part["interval"])),
+                )
+            ),
             "R-prec.: share of rationale tokens among the top k, k their number, ties to the lower position; AP: "
-            "average precision. Index and exponent: the interval's ends. Bold: best of those that are not controls.",
+            f"average precision. Index and exponent: the interval's ends. {note(part)}",
             tex.escape(DAGGER),
             tex.command_note(options),
         ],

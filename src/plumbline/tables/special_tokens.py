@@ -14,7 +14,7 @@ ALTI .204 (.846). The published means over all four tokens, of another BERT, are
                an example with comma and full stop weighs more
     corrected  average ranks (ties share their mean rank), in (0, 1]; 'all' is the mean over examples of their means
 
-A rank is averaged over seeds example by example; the interval is a bootstrap over examples. `sd` is the sample
+Means are over training seeds as well, intervals are plumbline.stats.mean_interval's (one seed: for this checkpoint). `sd` is the sample
 standard deviation of what the mean is over (values or examples), averaged over seeds.
 """
 
@@ -28,6 +28,7 @@ from ..collect import (
     interval_text,
     metrics_of,
     ordered,
+    over_seeds,
     provenance,
     seeds_of,
     short_label,
@@ -36,7 +37,6 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
 from .published import entries_of, in_print
 
@@ -94,9 +94,9 @@ def rows(inputs, options):
         for (definition, token), block in _blocks(items, options, dataset, model):
             entry = published if (definition, token) == ("published", "all") else None
             block = _beside(block, entry).assign(**about, definition=definition, token=token)
-            blocks.append(block.assign(seeds=seeds_of(items)))
-    frame = pd.concat(blocks, ignore_index=True)
-    frame = frame.assign(scale=options["scale"], interval=interval_text(options))
+            seeds = seeds_of(items)
+            blocks.append(block.assign(seeds=seeds, interval=interval_text(options, seeds)))
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     first = ["scale", "dataset", "model", "architecture", "token", "definition", "readout", "label", "method"]
     first += ["control", "published_definition", "mean", "lower", "upper", "sd", "count", "examples", "seeds"]
     return frame[
@@ -113,25 +113,22 @@ def _blocks(items, options, dataset, model):
         weights = present.sum(axis=1)
         pooled = definition == "published"
         spread = ranks.reshape(len(ranks), -1, len(readouts)) if pooled else np.nanmean(ranks, axis=2)
-        together = np.nanmean(ranks, axis=2).mean(axis=0), spread, weights if pooled else None
+        together = np.nanmean(ranks, axis=2), spread, weights if pooled else None
         yield (definition, "all"), _block(readouts, *together, weights.sum(), options, seed)
         for index, token in enumerate(TOKENS):
             if present[:, index].any():
                 own = ranks[:, :, index]
                 count = present[:, index].sum()
-                yield (definition, token), _block(readouts, own.mean(axis=0), own, None, count, options, seed)
+                yield (definition, token), _block(readouts, own, own, None, count, options, seed)
 
 
 def _block(readouts, values, spread, weights, count, options, seed):
-    """values: (examples, readouts), averaged over seeds; spread: (seeds, values, readouts), what sd is of."""
+    """values: (seeds, examples, readouts); spread: (seeds, values, readouts), what sd is of."""
     import pandas as pd
 
-    lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed, ragged=True, weights=weights)
-    there = ~np.isnan(values[:, 0])
-    mean = np.average(values[there], axis=0, weights=None if weights is None else weights[there])
     about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
-    numbers = {"mean": mean, "lower": lower, "upper": upper, "sd": _deviation(spread), "count": int(count)}
-    return about.assign(**numbers, examples=int(there.sum()))
+    numbers = over_seeds(values, options, seed, weights)
+    return about.assign(**numbers, sd=_deviation(spread), count=int(count))
 
 
 def _deviation(spread):
@@ -235,7 +232,14 @@ def _notes(part, printed, options):
     counts = part.drop_duplicates("token")
     each = ", ".join(f"{_head(row.token)}: {row.count}" for row in counts.itertuples(index=False))
     notes = [
-        tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+        tex.escape(
+            provenance(
+                options,
+                examples=part["examples"],
+                seeds=part["seeds"].iloc[0],
+                interval=part["interval"].iloc[0],
+            )
+        ),
         f"Values: {each}. Rank 1: lowest score; 1: highest share. First occurrence of each token. Index and exponent: the "
         r"interval's ends; $\pm$: sample standard deviation, as published, over all values.",
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..collect import BLOCKS, COMPETING, block_of
-from ..stats import all_pairs, is_testable, rank_ranges, told_apart
+from ..stats import all_pairs, complete_mean, is_testable, rank_ranges, told_apart
 
 NOTE = (
     "Bold: the best of its block and all that are not told apart from it (paired test on seeds and examples, Holm over all "
@@ -33,7 +33,8 @@ def standing(cells, readouts, direction, level):
         "competitors": np.zeros(count, dtype=np.int64),
         "standing": [""] * count,
         "p_best": np.full(count, np.nan),
-        **{name: np.full(count, np.nan) for name in ("rank", "rank_lowest", "rank_highest")},
+        "rank": ranks(complete_mean(cells)[0], readouts, direction),
+        **{name: np.full(count, np.nan) for name in ("rank_lowest", "rank_highest")},
         "best": np.zeros(count, dtype=bool),
     }
     for block in COMPETING:
@@ -43,12 +44,20 @@ def standing(cells, readouts, direction, level):
     return found
 
 
-def _fill(found, places, cells, level):
-    """Fill in what `standing` says of the readouts of one block."""
+def ranks(means, readouts, direction):
+    """Ranks by the mean within each block that competes, 1 the best; NaN of the others: float64 (readouts,)."""
     from scipy.stats import rankdata
 
-    from ..stats import complete_mean
+    blocks = np.array([block_of(readout) for readout in readouts])
+    found = np.full(len(readouts), np.nan)
+    for block in COMPETING:
+        places = np.flatnonzero((blocks == block) & ~np.isnan(means))
+        found[places] = rankdata(-direction * np.asarray(means)[places], method="min")
+    return found
 
+
+def _fill(found, places, cells, level):
+    """Fill in what `standing` says of the readouts of one block."""
     means, _ = complete_mean(cells)
     defined = ~np.isnan(means)
     found["competitors"][places] = defined.sum()
@@ -61,7 +70,6 @@ def _fill(found, places, cells, level):
     able = is_testable(len(cells), len(means) * (len(means) - 1) // 2, level=level)
     lowest, highest = rank_ranges(pairs, level=level)
     found["p_best"][places] = pairs.adjusted[best]
-    found["rank"][places] = rankdata(-means, method="min")
     found["rank_lowest"][places], found["rank_highest"][places] = lowest, highest
     for place, sign in zip(places, signs, strict=True):
         found["standing"][place] = "worse" if sign < 0 else "not told apart" if able else "not testable"
