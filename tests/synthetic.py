@@ -284,7 +284,17 @@ def _write_faithfulness(path, readouts, lengths, rng, steps, cut):
                 None if protocol == "published_steps" else float(1 - curve[1:].mean() + rng.normal() * 0.1)
             )
             rows.append(
-                (index, 50 * (index in cut), readout, protocol, kind, np.arange(points), curve, score, 0.25)
+                (
+                    index,
+                    50 * (index in cut),
+                    readout,
+                    protocol,
+                    kind,
+                    np.arange(points),
+                    curve,
+                    score,
+                    index / 64,
+                )
             )
     names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score", "tied")
     write_rows(path, dict(zip(names, zip(*rows, strict=True), strict=True)), kind="faithfulness")

@@ -125,6 +125,7 @@ def test_comp_suff_averages_seeds_then_examples(inputs):
     per_example = scores.groupby("id")["score"].mean()
     assert row["mean"] == pytest.approx(per_example.mean(), abs=1e-6)
     assert row["lower"] < row["mean"] < row["upper"]
+    assert row["tied"] == pytest.approx(scores["tied"].mean())
     assert (row["examples"], row["seeds"]) == (12, "0 1")
     assert (row["lower"], row["upper"]) == pytest.approx(two_way(scores, "score"))
     assert "training seeds and examples" in row["interval"]

@@ -55,6 +55,7 @@ def rows(inputs, options):
     models = by_model(inputs["models"])
     blocks = []
     for (dataset, model), items in by_model(inputs["faithfulness"]).items():
+        tied = _tied(items)
         published = _published(dataset, metrics_of(models[dataset, model][0]))
         for (texts, protocol, kind), (cells, readouts) in _scores(items).items():
             seed = seed_of("comp_suff", dataset, model, protocol, kind)
@@ -70,6 +71,7 @@ def rows(inputs, options):
             numbers = [published.get((texts, protocol, kind, readout), {}) for readout in block["readout"]]
             for column in ("value", "checkpoint", "source"):
                 block[f"published_{column}"] = [number.get(column) for number in numbers]
+            block["tied"] = [tied[texts, protocol, readout] for readout in block["readout"]]
             blocks.append(block)
     frame = pd.concat(blocks, ignore_index=True)
     frame["published_value"] = frame["published_value"].astype(float)
@@ -82,13 +84,29 @@ def _scores(items):
     # A protocol without score is a curve alone, and has no place in this table.
     frame = seed_rows(items, COLUMNS).dropna(subset="score")
     frame["score"] = frame["score"].astype(float)
-    kinds = {"whole": frame[frame["cut"] == 0]}
-    if (frame["cut"] > 0).any():
-        kinds["cut"] = _without_gap(frame)
+    kinds = _texts(frame)
     return {
         (texts, *key): seed_cells(part, "score")
         for texts, chosen in kinds.items()
         for key, part in _by_protocol(chosen)
+    }
+
+
+def _texts(frame):
+    """Texts, whole or cut -> the rows that are averaged."""
+    kinds = {"whole": frame[frame["cut"] == 0]}
+    if (frame["cut"] > 0).any():
+        kinds["cut"] = _without_gap(frame)
+    return kinds
+
+
+def _tied(items):
+    """(texts, protocol, readout) -> mean share of the candidates whose score another one has: their order is random."""
+    frame = seed_rows(items, [*COLUMNS, "tied"]).dropna(subset="score")
+    return {
+        (texts, *key): float(value)
+        for texts, rows in _texts(frame).items()
+        for key, value in rows.groupby(["protocol", "readout"])["tied"].mean().items()
     }
 
 
