@@ -13,6 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import plumbline.stats
 from plumbline import config as configuration
 from plumbline.attribution import attention_flow, attribute, mamba_maps, selective_rollout
 from plumbline.errors import PlumblineError
@@ -177,16 +178,6 @@ def lime(**given):
     return lime_coefficients(MultiHeadClassifier(30, 8, 4, 4, 2, 8), **given)
 
 
-def graph(**given):
-    from plumbline.causal import learn_graph
-
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(2 * 16, 2)
-    )
-    return learn_graph(network, **given)
-
-
 def stats(name):
     def call(**given):
         from plumbline import stats as module
@@ -196,13 +187,42 @@ def stats(name):
     return call
 
 
-LEVEL = {"level": (0.95, lambda value: number(0, 1)(value) and 0 < float(value) < 1)}
+def a_level(value):
+    return number(0, 1)(value) and 0 < float(value) < 1
+
+
+LEVEL = {"level": (0.95, a_level)}
 DRAWS = {"resamples": (20, lambda value: whole(value, 1)), "seed": (0, lambda value: whole(value, 0))}
+DOCUMENT = np.array([[0, 5, 6, 7, 1, 1, 1, 1], [0, 8, 9, 1, 1, 1, 1, 1]])
+
+
+def numbers_of(*dimensions):
+    """Any numbers of so many dimensions; NaN is a missing cell."""
+
+    def legal(value):
+        found = array(value)
+        return found is not None and found.ndim in dimensions and found.size > 0 and not np.isinf(found).any()
+
+    return legal
+
+
+def an_end(value):
+    """Of an interval: any number, NaN and infinity among them."""
+    found = array(value)
+    return found is not None and found.ndim == 0 and found.dtype.kind in "iuf"
+
+
+def a_p(value):
+    found = array(value)
+    return found is not None and not ((found < 0) | (found > 1)).any()
+
+
+VALUES = np.random.default_rng(0).random((4, 6, 3))
 
 FUNCTIONS = {
     "attribute": of_model(attribute, method=("grad_l2", known_readouts)),
     "random": of_model(functools.partial(attribute, method="random")),
-    "ig": of_model(functools.partial(attribute, method="ig"), steps=(4, lambda value: whole(value, 1, 10**4) or value == "auto")),
+    "ig": of_model(functools.partial(attribute, method="ig"), steps=(4, lambda value: whole(value, 1, 10**5) or (isinstance(value, str) and value == "auto"))),
     "curves": of_model(
         curves, scores=(SCORES, real((2, 4))), protocol=("standard", one_of(*PROTOCOLS, "published_steps")),
         kind=("comp", one_of("comp", "suff")), cap=(30, lambda value: whole(value, 1)),
@@ -231,6 +251,28 @@ FUNCTIONS = {
     "tied_share": (tied_share, {
         "scores": ([0.5, 0.1], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
     }),
+    "lime": (lime, {
+        "ids": (DOCUMENT, integers(0, 29, [(2, 8)])), "mode": ("mask", one_of("mask", "delete")),
+        "samples": (20, lambda value: whole(value, 2)), "seed": (0, lambda value: whole(value, 0)),
+        "lengths": (None, either(nothing, integers(1, 7, [(2,)]))),
+    }),
+    "bootstrap_interval": (stats("bootstrap_interval"), {"values": (VALUES[0], numbers_of(1, 2)), **DRAWS, **LEVEL}),
+    "wilson_interval": (stats("wilson_interval"), {
+        "successes": (3, lambda value: whole(value, 0, 7)), "n": (7, lambda value: whole(value, 3)), **LEVEL,
+    }),
+    "t_interval": (stats("t_interval"), {"values": ([0.1, 0.4, 0.3], numbers_of(1, 2, 3, 4)), **LEVEL}),
+    "mean_interval": (stats("mean_interval"), {"values": (VALUES, numbers_of(2, 3)), **DRAWS, **LEVEL}),
+    "pair_interval": (stats("pair_interval"), {"values": (VALUES[0, :3, :3] + VALUES[0, :3, :3].T, numbers_of(2)), **LEVEL}),
+    "paired_differences": (stats("paired_differences"), {
+        "values": (VALUES, numbers_of(3)), "reference": (0, lambda value: whole(value, 0, 2)), **LEVEL,
+    }),
+    "max_statistic_interval": (stats("max_statistic_interval"), {"values": (VALUES, numbers_of(3)), **DRAWS, **LEVEL}),
+    "holm": (stats("holm"), {"p": ([0.1, 0.01], a_p)}),
+    "verdict": (stats("verdict"), {"lower": (0.1, an_end), "upper": (0.3, an_end)}),
+    "equivalence": (stats("equivalence"), {
+        "values": (VALUES[:, :, 0], numbers_of(2)), "published": (0.5, number(-math.inf)), "margin": (0.1, number(0)),
+        "rounding": (0.0, number(0)), **LEVEL,
+    }),
 }  # fmt: skip
 
 
@@ -248,7 +290,7 @@ def finite(found):
         return bool(
             np.isfinite(np.asarray(found.detach() if isinstance(found, torch.Tensor) else found)).all()
         )
-    return isinstance(found, numbers.Real) and math.isfinite(found)
+    return isinstance(found, str) or (isinstance(found, numbers.Real) and math.isfinite(found))
 
 
 @CALLS
@@ -264,13 +306,15 @@ def test_malformed_calls(call, junk):
         assert "\n" not in str(fault)
         return  # what is legal alone may not be with the other arguments
     assert legal, f"{name}({argument}={JUNK[junk]!r}) is answered by {found}"
-    assert finite(found), f"{name}({argument}={JUNK[junk]!r}) gives {found}"
+    # Statistics say NaN where too few numbers are left.
+    assert hasattr(plumbline.stats, name) or finite(found), f"{name}({argument}={JUNK[junk]!r}) gives {found}"
 
 
 def test_well_formed_calls_are_answered():
     """The calls that the fuzz spoils are legal, so that what it sees is refused for the one argument's sake."""
     for name, (function, taken) in FUNCTIONS.items():
-        assert finite(function(**{key: value for key, (value, _) in taken.items()})), name
+        found = function(**{key: value for key, (value, _) in taken.items()})
+        assert name == "paired_differences" or finite(found), name  # NaN of the reference itself
 
 
 # ---------------------------------------------------------------------------------------------------- configurations

@@ -6,6 +6,34 @@ import numbers
 from .errors import PlumblineError
 
 
+def array(values, name):
+    """Real numbers as a NumPy array, NaN and infinite ones as they are: of arrays, lists, tensors of any real dtype.
+
+    Raises PlumblineError for anything else. torch is not imported for it.
+    """
+    import numpy as np
+
+    if hasattr(values, "detach"):  # a tensor; NumPy has no bfloat16, and double holds every float of torch's
+        if str(values.layout) != "torch.strided":
+            raise PlumblineError(f"{name} must be a dense array, not {values.layout}")
+        values = values.detach().cpu().resolve_conj()
+        values = values.double() if values.is_floating_point() else values
+    elif isinstance(values, list | tuple):
+        values = [
+            array(part, name) if isinstance(part, list | tuple) or hasattr(part, "detach") else part
+            for part in values
+        ]
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as fault:
+        raise PlumblineError(f"{name} must be an array of real numbers: {fault}") from None
+    if found.dtype.kind not in "biuf":
+        raise PlumblineError(
+            f"{name} must hold real numbers, not of dtype {found.dtype} ({type(values).__name__})"
+        )
+    return found
+
+
 def tensor(values, name):
     """A detached tensor of numbers from a tensor, an array, a number, or lists of these.
 
@@ -31,21 +59,13 @@ def tensor(values, name):
 
 
 def _from_array(values, name, np, torch):
-    try:
-        found = np.asarray(values)
-    except (TypeError, ValueError) as fault:
-        raise PlumblineError(f"{name} must be an array: {fault}") from None
-    if found.dtype.kind not in "biuf":
-        what = type(values).__name__ if found.ndim == 0 else f"{type(values).__name__} of {found.dtype}"
-        raise PlumblineError(f"{name} must hold numbers, not a {what}")
-    if found.dtype.kind == "u" and found.dtype.itemsize > 1:
-        found = found.astype(np.int64) if found.size == 0 or found.max() < 2**63 else found.astype(np.float64)
+    found = array(values, name)
+    if found.dtype.kind == "u" and found.dtype.itemsize > 1:  # torch does little with these
+        found = found.astype(np.int64 if not found.size or found.max() < 2**63 else np.float64)
     if found.dtype.itemsize > 8:
         found = found.astype(np.float64)
-    # Contiguous and in this machine's byte order, as torch wants it.
-    return torch.from_numpy(
-        np.ascontiguousarray(found, dtype=found.dtype.newbyteorder("=")).reshape(found.shape).copy()
-    )
+    # Contiguous and in this machine's byte order, as torch wants it; a copy, since arrays may be read-only.
+    return torch.from_numpy(np.array(found, dtype=found.dtype.newbyteorder("="), order="C"))
 
 
 def integers(values, name, *, low=0, high=None, what=""):

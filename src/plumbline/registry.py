@@ -85,8 +85,8 @@ class Legal:
 
 
 def whole(value):
-    """Whether a value is a whole number, at least 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    """Whether a value is a whole number, at least 1, and not so large that nobody would wait for it."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000
 
 
 def between(low, high):
@@ -99,7 +99,7 @@ def between(low, high):
 
 
 # What a standard deviation's divisor leaves out of the number of features.
-DDOF = Legal("0 or 1", lambda value: type(value) is int and value in (0, 1))
+DDOF = Legal("int, 0 or 1", lambda value: type(value) is int and value in (0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arrays import array, is_number, is_whole, whole
 from .errors import PlumblineError
+
+MOST_RESAMPLES = 10**7  # more is a slip, and would not fit the memory
 
 
 def resampled_counts(count, *, resamples, seed):
     """How often each of `count` examples is drawn, a row a resample: int64 (resamples, count)."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    whole(resamples, "resamples", low=1, high=MOST_RESAMPLES)
+    return _generator(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
 
 
 def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=None):
@@ -38,16 +42,17 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
     Returns (lower, upper): floats for one column, float64 arrays (columns,) for several.
     Raises PlumblineError where there is no example, or a number is not finite.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = _numbers(values)
     missing = np.isnan(values)
-    if not len(values):
+    if values.ndim not in (1, 2):
+        raise PlumblineError(
+            f"values must be (examples,) or (examples, columns), not of shape {values.shape}"
+        )
+    if not values.size:
         raise PlumblineError("a bootstrap interval of no examples was asked for: check the run's `examples`")
     if np.isinf(values).any() or (missing.any() and not ragged):
         raise PlumblineError("a bootstrap interval of numbers that are not finite was asked for")
-    if not 0 < level < 1 or resamples < 1:
-        raise PlumblineError(
-            f"bootstrap: level {level} must be inside (0, 1), resamples {resamples} at least 1"
-        )
+    _checked(level)
     count = len(values)
     # Resampled means are one matrix product.
     draws = resampled_counts(count, resamples=resamples, seed=seed).astype(np.float64)
@@ -76,7 +81,8 @@ def wilson_interval(successes, n, level=0.95):
     """Wilson's score interval of a proportion (Wilson 1927): (lower, upper), in [0, 1]."""
     from scipy.stats import binomtest
 
-    if not 0 <= successes <= n or n < 1:
+    successes, n = whole(successes, "successes"), whole(n, "n", low=1)
+    if successes > n:
         raise PlumblineError(f"a proportion of {successes} in {n} was asked for")
     ends = binomtest(int(successes), int(n)).proportion_ci(_checked(level), method="wilson")
     return float(ends.low), float(ends.high)
@@ -88,7 +94,9 @@ def t_interval(values, level=0.95):
     It answers "these sentences, new seeds": for a mean over examples as well, take `mean_interval`.
     Raises PlumblineError for fewer than two values, for which there is no such interval.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = _numbers(values)
+    if not np.isfinite(values).all():
+        raise PlumblineError("an interval over seeds needs numbers that are finite")
     if values.size < 2:
         raise PlumblineError("an interval over seeds needs at least two seeds")
     lower, upper = _around(values.mean(), values.var(ddof=1) / values.size, values.size - 1, level)
@@ -113,6 +121,10 @@ def mean_interval(values, *, level, resamples, seed, weights=None):
     than two complete examples. Raises PlumblineError for another shape, no cell, or a number that is infinite.
     """
     cells = _cells(values)
+    (
+        whole(resamples, "resamples", low=1, high=MOST_RESAMPLES),
+        _generator(seed),
+    )  # said too where they are not needed
     if len(cells) == 1:
         settings = {"resamples": resamples, "level": level, "seed": seed, "weights": weights}
         lower, upper = bootstrap_interval(cells[0], **settings, ragged=True)
@@ -175,7 +187,7 @@ def pair_interval(values, *, level):
     Returns (lower, upper); NaN for fewer than three seeds, or where one seed takes part in every defined pair.
     Raises PlumblineError where `values` is not square and symmetric, or a number is infinite.
     """
-    values = np.array(values, dtype=np.float64)
+    values = _numbers(values).copy()
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise PlumblineError(f"pairs of seeds must be a square matrix, not of shape {values.shape}")
     if np.isinf(values).any() or not np.allclose(values, values.T, rtol=1e-9, atol=1e-12, equal_nan=True):
@@ -230,8 +242,8 @@ def paired_differences(values, *, reference, level):
     """
     cells = _cells(values, ndim=3)
     columns = cells.shape[2]
-    if not 0 <= reference < columns:
-        raise PlumblineError(f"reference {reference} is not one of {columns} columns")
+    if not is_whole(reference) or not 0 <= reference < columns:
+        raise PlumblineError(f"reference {reference!r} is not one of {columns} columns")
     mean, lower, upper, p = _compared(cells, reference, level)
     return Differences(mean, lower, upper, p, holm(p))
 
@@ -276,7 +288,7 @@ def holm(p):
     p: float array of any length, in [0, 1]; NaN is no comparison, is not counted and stays NaN.
     Raises PlumblineError for a p outside [0, 1].
     """
-    p = np.asarray(p, dtype=np.float64)
+    p = _numbers(p, "p")
     if ((p < 0) | (p > 1)).any():
         raise PlumblineError("a p value must be in [0, 1]")
     places = np.flatnonzero(~np.isnan(p))
@@ -306,6 +318,9 @@ def verdict(lower, upper):
 
     NaN, where no interval could be made, tells nothing apart. Raises PlumblineError where lower is above upper.
     """
+    ends = [array(end, "an interval's end") for end in (lower, upper)]
+    if any(end.ndim or end.dtype.kind == "b" for end in ends):
+        raise PlumblineError("an interval's ends are one number each")
     if lower > upper:
         raise PlumblineError(f"an interval's lower end {lower:g} is above its upper end {upper:g}")
     if lower > 0:
@@ -340,9 +355,9 @@ def equivalence(values, published, margin, *, level, rounding=0.0):
     """
     from scipy.stats import t
 
-    if not np.isfinite(published) or not 0 <= rounding < margin:
+    if not all(map(is_number, (published, margin, rounding))) or not 0 <= rounding < margin:
         raise PlumblineError(
-            f"equivalence: published {published:g} must be a number, and margin {margin:g} above rounding {rounding:g}"
+            f"equivalence: published {published!r} must be a number, and margin {margin!r} above rounding {rounding!r}"
         )
     error = _two_way(_cells(values, ndim=2))
     mean, variance, df = (float(part[0]) for part in (error.mean, error.variance, error.df))
@@ -422,7 +437,7 @@ def max_statistic_interval(values, *, level, resamples, seed):
     error = _two_way(cells)
     whole = ~np.isnan(cells).any(axis=0)
     filled = np.where(whole, cells, 0.0)
-    generator = np.random.default_rng(seed)
+    generator = _generator(seed)
     draws = resampled_counts(cells.shape[1], resamples=resamples, seed=generator).astype(np.float64)
     shares = resampled_counts(len(cells), resamples=resamples, seed=generator) / len(cells)
     totals = sum(share[:, None] * (draws @ part) for share, part in zip(shares.T, filled, strict=True))
@@ -449,7 +464,7 @@ def pseudo_value_interval(values, statistic, *, level, seed, groups=30):
     if count < 2:
         return float("nan"), float("nan")
     groups = min(groups, count)
-    place = np.random.default_rng(seed).permutation(count) % groups
+    place = _generator(seed).permutation(count) % groups
     sums = np.stack([cells[:, place == group].sum(axis=1) for group in range(groups)], axis=1)
     sizes = np.bincount(place, minlength=groups)[:, None]
     theta = statistic(sums.sum(axis=(0, 1)) / (seeds * count))
@@ -471,7 +486,7 @@ def median_differences(values, *, reference, level, resamples, seed):
     Returns (difference, lower, upper, lowest, uppermost), float64 arrays (columns,): lower and upper are percentiles, for a
     column chosen beforehand; lowest and uppermost hold for all columns at once, for one that was selected.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = _numbers(values)
     own = np.where(np.isnan(values[:, [reference]]), np.nan, values)
     other = np.where(np.isnan(values), np.nan, values[:, [reference]])
     settings = {"resamples": resamples, "seed": seed}
@@ -489,7 +504,7 @@ def resampled_medians(values, *, resamples, seed):
             the same seed, so medians of columns can be set against each other. NaN where a resample has no example.
     resamples, seed: see `bootstrap_interval`.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = _numbers(values)
     count = len(values)
     draws = resampled_counts(count, resamples=resamples, seed=seed)
     medians = np.full((resamples, values.shape[1]), np.nan)
@@ -534,7 +549,7 @@ class _Error(NamedTuple):
 
 def _cells(values, ndim=None):
     """`values` as float64 (seeds, examples, columns); PlumblineError for another shape, no cell, or an infinity."""
-    values = np.asarray(values, dtype=np.float64)
+    values = _numbers(values)
     if values.ndim not in ((2, 3) if ndim is None else (ndim,)):
         wanted = {2: "(seeds, examples)", 3: "(seeds, examples, columns)"}.get(
             ndim, "(seeds, examples[, columns])"
@@ -613,7 +628,7 @@ def _simultaneous(estimates, resampled, errors, df, level):
     """(lower, upper) around estimates with standard errors, as wide as the maximum over columns of resamples asks for."""
     from scipy.stats import norm, t
 
-    estimates = np.asarray(estimates, dtype=np.float64)
+    estimates = _numbers(estimates, "estimates")
     spread = _spread(resampled)
     used = (spread > 0) & ~np.isnan(estimates)
     width = 0.0
@@ -641,7 +656,20 @@ def _medians(values):
     return medians
 
 
+def _numbers(values, name="values", dimensions=None):
+    """`values` as float64; PlumblineError for what are no real numbers, or of none of the given numbers of dimensions."""
+    found = array(values, name).astype(np.float64)
+    if dimensions is not None and found.ndim not in dimensions:
+        wanted = " or ".join(map(str, dimensions))
+        raise PlumblineError(f"{name} must have {wanted} dimensions, not the shape {found.shape}")
+    return found
+
+
+def _generator(seed):
+    return seed if isinstance(seed, np.random.Generator) else np.random.default_rng(whole(seed, "seed"))
+
+
 def _checked(level):
-    if not 0 < level < 1:
-        raise PlumblineError(f"level {level} must be inside (0, 1)")
+    if not is_number(level) or not 0 < level < 1:
+        raise PlumblineError(f"level {level!r} must be inside (0, 1)")
     return level

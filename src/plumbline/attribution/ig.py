@@ -12,7 +12,7 @@ ENTRY = Method(
     parameters={"steps": "auto", "gap": 0.01, "max_steps": 3200},
     legal={
         "steps": Legal(
-            "'auto' or a whole number, at least 1",
+            "'auto' or a whole number, at least 1, at most 100,000",
             lambda value: (isinstance(value, str) and value == "auto") or whole(value),
         ),
         "gap": Legal("a number above 0", lambda value: type(value) in (int, float) and value > 0),

@@ -8,11 +8,13 @@ import numbers
 
 import numpy as np
 
+from ..arrays import array
 from ..errors import PlumblineError
 
 # Orders to average over where candidates are tied. A tie that no point of a curve cuts gives the same inputs in every order,
 # which then run once (`Passes`), so five orders cost little; they leave 1/5 of the variance that one draw of the ties adds.
 DRAWS = 5
+MOST_DRAWS = 10**6
 
 
 def real(scores):
@@ -20,20 +22,7 @@ def real(scores):
 
     Raises PlumblineError for what is not a real number and for NaN or infinite values.
     """
-    if hasattr(scores, "detach"):  # a tensor; NumPy has no bfloat16, and double holds every float of torch's
-        scores = scores.detach().cpu().resolve_conj()
-        scores = scores.double() if scores.is_floating_point() else scores
-    elif isinstance(scores, list | tuple):
-        scores = [
-            real(part) if isinstance(part, list | tuple) or hasattr(part, "detach") else part
-            for part in scores
-        ]
-    try:
-        found = np.asarray(scores)
-    except (TypeError, ValueError, RuntimeError) as fault:
-        raise PlumblineError(f"scores must be an array of real numbers: {fault}") from None
-    if found.dtype.kind not in "biuf":
-        raise PlumblineError(f"scores must be real numbers, not of dtype {found.dtype}")
+    found = array(scores, "scores")
     if not np.isfinite(found).all():
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(found))[0])
         raise PlumblineError(
@@ -62,6 +51,8 @@ def ranked(scores, *, seed, draws=1):
     found = _row(scores)
     _check_whole("seed", seed, 0)
     _check_whole("draws", draws, 1)
+    if draws > MOST_DRAWS:
+        raise PlumblineError(f"draws must be at most {MOST_DRAWS}, not {draws}")
     # Numbers of equal scores, 0 the lowest: no negation of the scores, which unsigned integers would not survive.
     levels = np.unique(found, return_inverse=True)[1].reshape(-1).astype(np.int64)
     random = np.random.default_rng(int(seed))

@@ -95,6 +95,9 @@ def per_document(model, ids, lengths, words, values_of):
     """
     ids = checked_ids(model, ids)
     for name, given in (("lengths", lengths), ("words", words)):
+        listed = isinstance(given, list | tuple) or getattr(given, "shape", ()) != ()
+        if given is not None and not listed:
+            raise PlumblineError(f"{name} must be a list, one a document, not a {type(given).__name__}")
         if given is not None and len(given) != len(ids):
             raise PlumblineError(
                 f"{name} are of {len(given)} documents, ids of {len(ids)}: give one a document"

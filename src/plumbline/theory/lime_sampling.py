@@ -14,6 +14,7 @@ from .gradient import LABEL
 
 ALPHA = 1.0  # of the ridge
 MODES = ("mask", "delete")
+MOST_SAMPLES = 10**8  # above which the draws would not fit any memory
 
 
 def lime_coefficients(model, ids, *, mode, samples, seed, kernel_width=WIDTH, lengths=None, words=None):
@@ -29,10 +30,12 @@ def lime_coefficients(model, ids, *, mode, samples, seed, kernel_width=WIDTH, le
     ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
     Raises PlumblineError for an unknown mode, a number out of these ranges, and what `per_document` refuses.
     """
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise unknown("mode", mode, MODES)
-    if not _whole(samples) or samples < 2:
-        raise PlumblineError(f"samples is {samples!r}: give a whole number of at least 2, as 5000")
+    if not _whole(samples) or not 2 <= samples <= MOST_SAMPLES:
+        raise PlumblineError(
+            f"samples is {samples!r}: give a whole number of at least 2, as 5000, at most {MOST_SAMPLES}"
+        )
     if not _whole(seed) or seed < 0:
         raise PlumblineError(f"seed is {seed!r}: give a whole number that is not negative")
     checked_width(kernel_width)
