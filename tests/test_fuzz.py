@@ -252,7 +252,7 @@ FUNCTIONS = {
         "scores": ([0.5, 0.1], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
     }),
     "lime": (lime, {
-        "ids": (DOCUMENT, integers(0, 29, [(2, 8)])), "mode": ("mask", one_of("mask", "delete")),
+        "ids": (DOCUMENT, integers(0, 29, [(rows, tokens) for rows in range(1, 5) for tokens in range(1, 9)])), "mode": ("mask", one_of("mask", "delete")),
         "samples": (20, lambda value: whole(value, 2)), "seed": (0, lambda value: whole(value, 0)),
         "lengths": (None, either(nothing, integers(1, 7, [(2,)]))),
     }),
