@@ -1036,3 +1036,92 @@ def test_channels_must_fit():
     frame = frame_of(np.zeros((1, 8, 8, 3), dtype=np.uint8), [0])
     with pytest.raises(PlumblineError, match="the images have 3 channels, the model reads 1"):
         prepared(arrays(frame)[0], facts)
+
+
+# ------------------------------------------------------------------------------------- verdicts, by made-up numbers
+
+
+def made_table(folder, means, repo, seeds=(0,), images=200):
+    """The table of images whose accuracies are drawn around known means: map -> (relevant first, irrelevant first)."""
+    from plumbline.artefacts import write_json
+    from plumbline.tables import network_diffusion
+
+    inputs = {"image_models": [], "patch_faithfulness": []}
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        about = {"dataset": "imagenet", "model": "vim", "seed": seed, "method": None}
+        facts = {
+            "architecture": "vim",
+            "source": "hub",
+            "repo": repo,
+            "epochs": 0,
+            "dataset": "imagenet",
+            "model": "vim",
+        }
+        (folder / str(seed)).mkdir()
+        write_json(folder / str(seed) / "metrics.json", facts | {"seed": seed})
+        shared, rows = draw.normal(0, 0.2, images), []
+        for name, (positive, negative) in means.items():
+            for image in range(images):
+                noise = shared[image] + draw.normal(0, 0.02, 2)
+                cells = {"id": image, "map": name, "protocol": "chefer", "fill": "black", "tied": 0.25}
+                for kind, value in (("positive", positive + noise[0]), ("negative", negative + noise[1])):
+                    curves = {f"{kind}_correct": [1.0] * 9, f"{kind}_probability": [1.0] * 9}
+                    cells |= curves | {f"{kind}_auc": value, f"{kind}_probability_auc": value}
+                rows.append(cells)
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        write_rows(folder / str(seed) / "maps.parquet", columns, kind="patch_faithfulness")
+        inputs["image_models"].append(about | {"path": folder / str(seed) / "metrics.json"})
+        inputs["patch_faithfulness"].append(about | {"path": folder / str(seed) / "maps.parquet"})
+    options = {"scale": "paper", "command": "x", "bootstrap": {"resamples": 200, "level": 0.95}}
+    frame = network_diffusion.rows(inputs, options)
+    return (
+        frame.set_index(["map", "metric"]),
+        network_diffusion.summary(frame),
+        network_diffusion.latex(frame, options),
+    )
+
+
+MEANS = {
+    "raw": (0.66, 0.50), "raw_published": (0.40, 0.60), "rollout": (0.50, 0.60), "rollout_normalised": (0.40, 0.70),
+    "rollout_diffused": (0.45, 0.75), "attribution": (0.40, 0.70), "random": (0.50, 0.60),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_verdicts_have_the_right_direction_and_three_answers(tmp_path, seeds):
+    """Relevant first, lower is better; irrelevant first, higher is better: known means, images in common."""
+    cells, said, _ = made_table(tmp_path, MEANS, "hustvl/Vim-tiny-midclstok", seeds)
+    for name, wanted in {
+        "raw": ("worse", "worse"), "rollout": ("not told apart", "not told apart"),
+        "rollout_diffused": ("worse", "better"), "attribution": ("better", "better"),
+    }.items():  # fmt: skip
+        found = tuple(cells.loc[(name, metric), "verdict"] for metric in ("positive_auc", "negative_auc"))
+        assert found == wanted, name
+    assert cells.loc[("rollout_diffused", "positive_auc"), "against"] == "rollout_normalised"
+    gap = cells.loc[("rollout_diffused", "positive_auc"), "difference"]
+    assert gap == pytest.approx(0.05, abs=0.01)
+    # Bold: all that are not told apart from the best, without the published twin that is as good.
+    best = cells.xs("positive_auc", level="metric")["best"]
+    assert set(best.index[best]) == {"rollout_normalised", "attribution"}
+    assert cells.loc[("raw", "positive_auc"), "area"] == pytest.approx(
+        0.8 * cells.loc[("raw", "positive_auc"), "mean"]
+    )
+    assert (
+        "diffusion of the rollout is worse (+0.05" in said and "is worse" in said and "better (+0.05" in said
+    )
+    assert "Worse than random with the relevant ones first: Raw attention." in said
+
+
+@pytest.mark.parametrize(
+    ("repo", "checkpoint"), [("hustvl/Vim-tiny-midclstok", "same"), ("hustvl/Vim-small-midclstok", "other")]
+)
+def test_published_numbers_say_of_which_checkpoint_they_are(tmp_path, repo, checkpoint):
+    """Vim-tiny's numbers beside Vim-small are another checkpoint's; beside both they are of unknown settings."""
+    cells, _, latex = made_table(tmp_path, MEANS, repo)
+    row = cells.loc[("raw_published", "positive_auc")]
+    assert row["published_value"] == pytest.approx(0.1727) and row["published_checkpoint"] == checkpoint
+    assert row["published_verdict"] == "not comparable" and "settings are not known" in row["published_why"]
+    assert ("another checkpoint" in row["published_why"]) == (checkpoint == "other")
+    assert ("another checkpoint than this model" in latex) == (checkpoint == "other")
+    assert cells["published_value"].isna().sum() == len(cells) - 2
