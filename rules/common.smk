@@ -374,6 +374,20 @@ def image_downloads(wc):
     return [at("model_downloads", repo=hub_folder(block["repo"], block["revision"]), file=block["file"])]
 
 
+def map_options(wc):
+    """What the maps of an image model are told of its run."""
+    return {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")} | {
+        "alpha": config[DIFFUSION]["alpha"]
+    }
+
+
+def patch_options(wc):
+    """What the perturbation curves of an image model are told of its run."""
+    return {"images": image_run(wc)["perturbed"]} | {
+        key: image_run(wc)[key] for key in ("protocols", "fills", "ink")
+    }
+
+
 def labels_fit(wc):
     """Whether a data set's classes are those that the model knows."""
     classes = registries()["datasets"][wc.dataset].label_names

@@ -5,18 +5,6 @@
 #          gather_patch_faithfulness
 
 
-def map_options(wc):
-    return {key: image_run(wc)[key] for key in ("images", "gallery", "start_layer")} | {
-        "alpha": config[DIFFUSION]["alpha"]
-    }
-
-
-def patch_options(wc):
-    return {"images": image_run(wc)["perturbed"]} | {
-        key: image_run(wc)[key] for key in ("protocols", "fills", "ink")
-    }
-
-
 rule maps:
     input:
         weights=at("weights"),
