@@ -3,9 +3,13 @@
 inputs: attributions (all seeds of the runs; the methods that `selective_rollout.compared` names), faithfulness. For every readout: spearman, the mean over examples
 of Spearman's correlation with `input_gradient` over tokens (none, in [-1, 1]); comp and suff under the protocol
 `standard` (probability of the explained class; comp: higher is better, suff: lower). Examples are averaged over seeds
-first; intervals are a bootstrap over examples. Rows without a readout hold, for all readouts that are no controls and for
-those of the attention family alone (gradients agree with the gradient by construction), Spearman's correlation over
-readouts between `spearman` and comp or suff; its interval resamples examples for both at once.
+first; intervals are a bootstrap over examples.
+
+Rows without a readout hold Spearman's correlation between `spearman` and comp or suff over methods, the unit of the claim: of
+all methods that are no controls, and of the attention family alone (gradients agree with the gradient by construction).
+Readouts of one method are near copies of each other, so a method counts once, by the mean over its readouts. No readout of a claim (column `counted`)
+are controls, published twins, maxima over rows (of the same product as the row), and what is registered as noise. The interval
+resamples methods and examples independently of each other.
 """
 
 import numpy as np
@@ -27,7 +31,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval, percentiles, resampled_counts
+from ..stats import bootstrap_interval, percentiles, resampled_counts, verdict
 from . import latex as tex
 
 ENTRY = Output(
@@ -42,7 +46,8 @@ ENTRY = Output(
 
 REFERENCE = "input_gradient"
 QUANTITIES = ("spearman", "comp", "suff")
-GROUPS = {"all": "over all readouts", "attention": "over readouts of attention"}
+GROUPS = {"all": "over all methods", "attention": "over methods of attention"}
+FEWEST = 4  # methods, for an interval over methods
 
 
 def rows(inputs, options):
@@ -68,9 +73,19 @@ def rows(inputs, options):
             block.assign(dataset=dataset, model=model, seeds=seeds_of(items), interval=interval_text(options))
         )
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
-    first = ["scale", "dataset", "model", "readout", "label", "method", "control", "published_definition"]
+    first = [
+        "scale",
+        "dataset",
+        "model",
+        "readout",
+        "label",
+        "method",
+        "control",
+        "published_definition",
+        "counted",
+    ]
     numbers = [f"{name}{end}" for name in QUANTITIES for end in ("", "_lower", "_upper")]
-    return frame[[*first, *numbers, "examples", "seeds", "interval"]]
+    return frame.astype({"methods": "Int64"})[[*first, *numbers, "methods", "examples", "seeds", "interval"]]
 
 
 def _correlations(items):
@@ -111,33 +126,53 @@ def _each(found, readouts, options, seed):
         block.loc[np.isnan(values).all(axis=0), name] = np.nan
         bounds = bootstrap_interval(values, **options["bootstrap"], seed=seed, ragged=True)
         block[f"{name}_lower"], block[f"{name}_upper"] = bounds
-    return block.assign(examples=len(found["spearman"]))
+    return block.assign(examples=len(found["spearman"]), counted=[counts(readout) for readout in readouts])
+
+
+def counts(readout):
+    """Whether a readout stands for its method in a claim over methods."""
+    from ..attribution import READOUTS, method_of
+
+    entry = READOUTS[readout]
+    return not (method_of(readout).control or entry.published or entry.noise or readout.endswith("_max"))
 
 
 def _over(found, readouts, options, seed):
-    """A row a group of readouts."""
+    """A row a group of methods."""
     import pandas as pd
 
     from ..attribution import method_of
 
     count = len(found["spearman"])
-    draws = resampled_counts(count, resamples=options["bootstrap"]["resamples"], seed=seed)
+    settings = options["bootstrap"]
+    generator = np.random.default_rng(seed)
+    draws = resampled_counts(count, resamples=settings["resamples"], seed=generator)
     rows = []
     for group, label in GROUPS.items():
-        names = [
-            readout
-            for readout in readouts
-            if not method_of(readout).control and group in ("all", method_of(readout).family)
-        ]
-        row = {"readout": "", "label": f"{label} ({len(names)})", "method": "", "control": False,
-               "published_definition": False, "examples": count}  # fmt: skip
+        methods = {}
+        for readout in filter(counts, readouts):
+            if group in ("all", method_of(readout).family):
+                methods.setdefault(method_of(readout).id, []).append(readout)
+        row = {"readout": "", "label": f"{label} ({len(methods)})", "method": "", "control": False, "counted": False,
+               "published_definition": False, "examples": count, "methods": len(methods)}  # fmt: skip
         # The first row of the means is that of the sample, the others are resamples.
-        means = {name: _means(np.vstack([np.ones(count), draws]), found[name][names]) for name in QUANTITIES}
+        weights = np.vstack([np.ones(count), draws])
+        means = {
+            name: np.stack([_means(weights, found[name][own]).mean(axis=1) for own in methods.values()], axis=1)
+            for name in QUANTITIES
+        } if methods else {}  # fmt: skip
+        chosen = resampled_counts(max(1, len(methods)), resamples=settings["resamples"], seed=generator)
         for name in ("comp", "suff"):
-            pairs = zip(means["spearman"], means[name], strict=True)
-            values = np.array([spearman.compute(*pair) if len(names) > 1 else np.nan for pair in pairs])
-            (lower,), (upper,) = percentiles(values[1:, None], options["bootstrap"]["level"])
-            row |= {name: values[0], f"{name}_lower": lower, f"{name}_upper": upper}
+            row |= {name: np.nan, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
+            if len(methods) > 1:
+                row[name] = spearman.compute(means["spearman"][0], means[name][0])
+            if len(methods) >= FEWEST:
+                values = [
+                    spearman.compute(np.repeat(first, own), np.repeat(second, own))
+                    for first, second, own in zip(means["spearman"][1:], means[name][1:], chosen, strict=True)
+                ]
+                (lower,), (upper,) = percentiles(np.array(values)[:, None], settings["level"])
+                row |= {f"{name}_lower": lower, f"{name}_upper": upper}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -154,16 +189,16 @@ def summary(part):
     """Whether agreement with the gradient goes with faithfulness, in words made from one model's rows; plain text."""
     words = []
     for row in part[part["readout"] == ""].itertuples():
-        verdict = (
-            "goes with"
-            if row.comp_lower > 0
-            else "goes against"
-            if row.comp_upper < 0
-            else "does not surely go with"
-        )
+        if np.isnan(row.comp_lower):
+            words.append(f"{row.label.capitalize()} nothing is said: too few of them for an interval.")
+            continue
+        said = {
+            "better": "closer agreement with the gradient goes with higher comprehensiveness",
+            "worse": "closer agreement with the gradient goes with lower comprehensiveness",
+            "not told apart": "it is not told whether agreement with the gradient goes with comprehensiveness",
+        }[verdict(row.comp_lower, row.comp_upper)]
         words.append(
-            f"{row.label.replace('over', 'Over', 1)} closer agreement with the gradient {verdict} higher comprehensiveness: "
-            f"rank correlation {row.comp:.2f} [{row.comp_lower:.2f}, {row.comp_upper:.2f}]."
+            f"{row.label.capitalize()} {said}: rank correlation {row.comp:.2f} [{row.comp_lower:.2f}, {row.comp_upper:.2f}]."
         )
     return " ".join(words)
 
@@ -197,8 +232,9 @@ def _table(key, part, options):
         sections=[lines for lines in sections if lines],
         notes=[
             tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
-            "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation, over readouts that are no "
-            "controls, between the first column and each of the others. Index and exponent: the interval's ends.",
+            "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation over methods, each by the mean "
+            "over its readouts, between the first column and each of the others; controls, published twins, maxima over rows and "
+            "noise do not count. Its interval resamples methods and examples. Index and exponent: the interval's ends.",
             tex.escape(DAGGER),
             tex.command_note(options),
         ],
