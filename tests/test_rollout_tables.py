@@ -127,7 +127,7 @@ def test_each_reference_has_a_verdict_of_its_own(tmp_path):
 
 
 def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_path):
-    """Two thresholds: the selected one's interval is wider than that of one chosen beforehand, and both are in the table."""
+    """Two thresholds: the text gives the selected one the interval that holds for both at once."""
     found = make(tmp_path, examples=16, methods=("selective",))
     scaled = "selective_rollout_scaled_max"
     values = {"rollout_max": 0.1, "selective_rollout_max": 0.2, "first_layer_max": 0.1, (scaled, 0.2): 0.11, (scaled, 0.4): 0.115}  # fmt: skip
@@ -136,8 +136,10 @@ def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_p
         (frame["layer"] == 1) & (frame["metric"] == "spearman") & (frame["definition"] == "corrected")
     ]
     shares = own[own["readout"] == scaled]
-    assert (shares["over_first_lowest"] < shares["over_first_lower"]).all()
-    assert (shares["over_first_uppermost"] > shares["over_first_upper"]).all()
+    # So many standard errors either way, the same number for both shares.
+    middle = (shares["over_first_lowest"] + shares["over_first_uppermost"]) / 2
+    assert middle.to_numpy() == pytest.approx(shares["over_first"].to_numpy())
+    assert (shares["over_first_lowest"] != shares["over_first_lower"]).all()
     text = table.summary(frame, OPTIONS)
     best = shares.set_index("threshold").loc[0.4]
     ends = f"[{best['over_first_lowest']:+.2f}, {best['over_first_uppermost']:+.2f}]"
