@@ -346,19 +346,18 @@ def study(results, dataset="sentiment"):
         folder = results / f"models/{dataset}/multihead/seed{seed}"
         outputs = {"weights": folder / "model.safetensors", "vocabulary": folder / "vocabulary.json", "metrics": folder / "metrics.json"}  # fmt: skip
         train_job(dataset=dataset, seed=seed, network=STUDY["network"], training=STUDY["training"], files=files, outputs=outputs)  # fmt: skip
-        inputs["classifier"].append({"dataset": dataset, "seed": seed, "path": outputs["metrics"]})
-    folder = results / f"models/{dataset}/multihead/seed0"
-    common = {
-        "files": {"weights": folder / "model.safetensors", "vocabulary": folder / "vocabulary.json", "metrics": folder / "metrics.json"},
-        "data": files["test"], "dataset": dataset, "seed": 0, "samples": STUDY["samples"], "repeats": STUDY["repeats"],
-    }  # fmt: skip
-    for experiment, reviews in STUDY["reviews"].items():
-        path = results / f"theory/{dataset}/seed0/{experiment}/0.parquet"
-        run_shard(experiment, shard=0, size=STUDY["shard"], reviews=reviews, output=path, **common)
-        inputs[f"theory_{experiment}"] = [{"dataset": dataset, "seed": 0, "path": path}]
-    path = results / f"theory/{dataset}/seed0/shown.json"
-    write_shown(sentence=None, document_text=None, output=path, **common)
-    inputs["shown"] = [{"dataset": dataset, "seed": 0, "path": path}]
+        about = {"dataset": dataset, "seed": seed}
+        inputs["classifier"].append({**about, "path": outputs["metrics"]})
+        common = {
+            **about, "files": outputs, "data": files["test"], "samples": STUDY["samples"], "repeats": STUDY["repeats"],
+        }  # fmt: skip
+        for experiment, reviews in STUDY["reviews"].items():
+            path = results / f"theory/{dataset}/seed{seed}/{experiment}/0.parquet"
+            run_shard(experiment, shard=0, size=STUDY["shard"], reviews=reviews, output=path, **common)
+            inputs.setdefault(f"theory_{experiment}", []).append({**about, "path": path})
+        path = results / f"theory/{dataset}/seed{seed}/shown.json"
+        write_shown(sentence=None, document_text=None, output=path, **common)
+        inputs.setdefault("shown", []).append({**about, "path": path})
     table = results / "tables/attention_meets_xai/xai_faithfulness.csv"
     tables.write("xai_faithfulness", inputs, OPTIONS, table, table.with_suffix(".tex"))
     return inputs

@@ -97,11 +97,8 @@ def _table_of(path):
 
 
 def experiment_rows(items):
-    """(rows of an experiment with the multi-head classifier, all shards, as a DataFrame; dataset; training seed)."""
-    import pandas as pd
-
-    frame = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
-    return frame, items[0]["dataset"], items[0]["seed"]
+    """An experiment with the multi-head classifier: (rows of all seeds and shards, `seed` a column; dataset; seeds as text)."""
+    return seed_rows(items), items[0]["dataset"], seeds_of(items)
 
 
 def metrics_of(item):

@@ -379,17 +379,19 @@ def output_options(config, kind, name):
 
 
 def classifier_files(config, stage):
-    """The files of a stage of XAI_STAGES: of `classifier` a metrics.json a training seed, else of the first seed."""
+    """The files of a stage of XAI_STAGES, of every training seed; of an experiment, one a shard."""
     block = config[XAI]
     about = {"scale": config["scale"], "dataset": block["dataset"]}
-    if stage == "classifier":
-        return [path("classifier_metrics", seed=seed, **about) for seed in block["seeds"]]
-    about["seed"] = block["seeds"][0]
-    if stage == "shown":
-        return [path("shown", **about)]
+    if stage in ("classifier", "shown"):
+        kind = "classifier_metrics" if stage == "classifier" else "shown"
+        return [path(kind, seed=seed, **about) for seed in block["seeds"]]
     experiment = stage.removeprefix("theory_")
     shards = range(-(-block["reviews"][experiment] // block["shard"]))
-    return [path("theory", experiment=experiment, shard=shard, **about) for shard in shards]
+    return [
+        path("theory", experiment=experiment, seed=seed, shard=shard, **about)
+        for seed in block["seeds"]
+        for shard in shards
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------- targets

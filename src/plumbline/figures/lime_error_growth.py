@@ -1,6 +1,7 @@
 """How the relative error of LIME's limit changes with the text: medians and quartiles over tenths of the texts.
 
-inputs: theory_lime_mask. Words masked. A group of texts is drawn at the median of its quantity.
+inputs: theory_lime_mask. Words masked, formulas with LIME's kernel (the published one has none); texts under every
+training seed. A group is drawn at the median of its quantity.
 """
 
 from ..collect import experiment_rows
@@ -32,7 +33,7 @@ def draw(inputs, options):
     """The figure."""
     import pandas as pd
 
-    frame, dataset, seed = experiment_rows(inputs["theory_lime_mask"])
+    frame, dataset, seeds = experiment_rows(inputs["theory_lime_mask"])
     drawn = figure(7.4, 2.7)
     panels = drawn.subplots(1, len(QUANTITIES), sharey=True)
     for axes, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
@@ -55,6 +56,6 @@ def draw(inputs, options):
     panels[0].set_ylim(bottom=0)
     panels[0].legend(fontsize=7.5)
     drawn.tight_layout()
-    foot(drawn, xai.foot_text(options, dataset, seed, f"N = {len(frame)} texts", "bands: quartiles over texts, no interval",
-                              f"Points: medians of {GROUPS} groups of equal number; words masked."))  # fmt: skip
+    foot(drawn, xai.foot_text(options, dataset, seeds, f"N = {frame['id'].nunique()} texts a seed", "bands: quartiles over texts, no interval",
+                              f"Points: medians of {GROUPS} groups of equal number, all seeds together; words masked."))  # fmt: skip
     return drawn

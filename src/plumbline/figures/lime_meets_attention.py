@@ -1,7 +1,8 @@
 """Figure 4 of Lopardo et al. 2024: LIME's coefficients of one document in several runs beside the formulas of their limit.
 
 inputs: shown. Left as published: words deleted; right: words masked, which is what the formulas are about. The words
-that the first run by deletion ranks first; box: quartiles, whiskers: all runs, triangle: mean.
+that the first run by deletion ranks first; box: quartiles, whiskers: all runs, triangle: mean. Formulas have LIME's
+kernel but the published one; LIME without kernel is a mean over as many runs.
 """
 
 import numpy as np
@@ -44,9 +45,12 @@ def draw(inputs, options):
             meanprops={"marker": "^", "markersize": 4, "markerfacecolor": "0.3", "markeredgecolor": "0.3"},
         )  # fmt: skip
         for name, label in FORMULAS.items():
-            if name not in document["limits"]:
+            values = document["limits"].get(name)
+            if name == "no_kernel":
+                values = document[f"lime_{mode}_no_kernel"]
+            if values is None:
                 continue
-            values = np.array(document["limits"][name])[order]
+            values = np.array(values)[order]
             marker = {"marker": xai.FORMULA_MARKERS[name], "color": xai.FORMULA_COLORS[name], "markersize": 8}
             axes.plot(range(len(order)), values, linestyle="", markerfacecolor="none", markeredgewidth=1.6,
                       label=label, zorder=5, **marker)  # fmt: skip

@@ -1,7 +1,7 @@
 """What the figures of the multi-head classifier's study share."""
 
 from ..artefacts import read_json
-from ..collect import dataset_label
+from ..collect import dataset_label, seeds_text
 from ..config import XAI
 from .style import SHADES
 
@@ -9,18 +9,28 @@ STUDY = XAI
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"
-FORMULA_COLORS = {"published": RED, "rho": "#de8f05", "mean_field": "#0173b2", "masking": "#949494"}
-FORMULA_MARKERS = {"published": "x", "rho": "+", "mean_field": "d", "masking": "o"}
+FORMULA_COLORS = {
+    "published": RED, "rho": "#de8f05", "mean_field": "#0173b2", "first_order": GREEN, "no_kernel": "#cc78bc",
+    "masking": "#949494",
+}  # fmt: skip
+FORMULA_MARKERS = {
+    "published": "x",
+    "rho": "+",
+    "mean_field": "d",
+    "first_order": "s",
+    "no_kernel": "v",
+    "masking": "o",
+}
 
 
 def shown(inputs):
-    """The JSON of the sentence and the document."""
+    """The JSON of the sentence and the document, of the first training seed: a picture is of one model."""
     return read_json(inputs["shown"][0]["path"])
 
 
-def foot_text(options, dataset, seed, sample, interval, *more):
-    """Scale, data, sample, seed and interval, then `more`, for a figure's foot."""
-    head = f"Scale: {options['scale']}; {dataset_label(dataset)}; {sample}; training seed {seed}; {interval}."
+def foot_text(options, dataset, seeds, sample, interval, *more):
+    """Scale, data, sample, training seeds (as text) and interval, then `more`, for a figure's foot."""
+    head = f"Scale: {options['scale']}; {dataset_label(dataset)}; {sample}; training {seeds_text(seeds)}; {interval}."
     return " ".join([head, *more])
 
 

@@ -3,7 +3,7 @@
 inputs: theory_gradient. Both sides in double precision. Units: the positive class's logit (max), ratios (relative).
 """
 
-from ..collect import experiment_rows
+from ..collect import experiment_rows, interval_text
 from ..registry import Output
 from . import latex as tex
 from . import xai
@@ -27,14 +27,14 @@ ENTRY = Output(
 
 
 def rows(inputs, options):
-    """One row a quantity: mean over texts with interval, median, quantiles, maximum."""
+    """One row a quantity: mean over seeds and texts with interval, median, quantiles, maximum."""
     import pandas as pd
 
-    frame, dataset, seed = experiment_rows(inputs["theory_gradient"])
-    found = xai.summary(frame, list(QUANTITIES), options, ENTRY.id, dataset, seed)
+    frame, dataset, seeds = experiment_rows(inputs["theory_gradient"])
+    found = xai.summary(frame, list(QUANTITIES), options, ENTRY.id, dataset, seeds)
     return pd.DataFrame([
-        {**xai.about(options, dataset, seed), "quantity": name, "definition": label, **numbers,
-         "interval": xai.interval_text(options)}
+        {**xai.about(options, dataset, seeds), "quantity": name, "definition": label, **numbers,
+         "interval": interval_text(options, seeds)}
         for (name, label), numbers in zip(QUANTITIES.items(), found, strict=True)
     ])  # fmt: skip
 

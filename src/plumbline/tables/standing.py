@@ -16,10 +16,11 @@ UNTESTABLE = (
 )
 
 
-def standing(cells, readouts, direction, level):
+def standing(cells, readouts, direction, level, blocks=None):
     """Columns of a faithfulness table on how readouts compare, within each block that competes: dict of lists (readouts,).
 
     cells      float array (seeds, examples, readouts); direction: 1 where higher is better, -1 where lower is.
+    blocks     the block of each, for what is no registered readout; None: `block_of`.
     block      of collect.BLOCKS; competitors: the number of readouts that take part in the block, 0 where none does.
     standing   'best' (the best mean), 'not told apart' from it, 'worse'; 'not testable' where there are too few seeds and
                nothing is told apart; empty where a readout takes no part.
@@ -29,11 +30,11 @@ def standing(cells, readouts, direction, level):
     """
     count = len(readouts)
     found = {
-        "block": [block_of(readout) for readout in readouts],
+        "block": [block_of(readout) for readout in readouts] if blocks is None else list(blocks),
         "competitors": np.zeros(count, dtype=np.int64),
         "standing": [""] * count,
         "p_best": np.full(count, np.nan),
-        "rank": ranks(complete_mean(cells)[0], readouts, direction),
+        "rank": ranks(complete_mean(cells)[0], readouts, direction, blocks),
         **{name: np.full(count, np.nan) for name in ("rank_lowest", "rank_highest")},
         "best": np.zeros(count, dtype=bool),
     }
@@ -44,11 +45,14 @@ def standing(cells, readouts, direction, level):
     return found
 
 
-def ranks(means, readouts, direction):
-    """Ranks by the mean within each block that competes, 1 the best; NaN of the others: float64 (readouts,)."""
+def ranks(means, readouts, direction, blocks=None):
+    """Ranks by the mean within each block that competes, 1 the best; NaN of the others: float64 (readouts,).
+
+    blocks: see `standing`.
+    """
     from scipy.stats import rankdata
 
-    blocks = np.array([block_of(readout) for readout in readouts])
+    blocks = np.array([block_of(readout) for readout in readouts] if blocks is None else blocks)
     found = np.full(len(readouts), np.nan)
     for block in COMPETING:
         places = np.flatnonzero((blocks == block) & ~np.isnan(means))

@@ -1,36 +1,48 @@
 """What the tables of the multi-head classifier's study share."""
 
-from ..collect import dataset_label, interval_text
+import numpy as np
+
+from ..collect import dataset_label, interval_text, over_seeds, seeds_text
 from ..config import XAI
 from ..seeds import seed_of
-from ..stats import bootstrap_interval
 from . import latex as tex
 
 STUDY = XAI
 OPTIONS = ("bootstrap", XAI)
 
 
-def summary(frame, columns, options, *names):
-    """One dict a column of per-review numbers: mean with bootstrap interval, median, 5% and 95% quantiles, max, examples.
+def cells(frame, columns):
+    """Numbers of the texts that every seed has: float64 (seeds, texts, columns)."""
+    parts = [part.set_index("id")[list(columns)] for _, part in frame.groupby("seed", sort=True)]
+    shared = parts[0].index
+    for part in parts[1:]:
+        shared = shared.intersection(part.index)
+    return np.stack([part.loc[shared].to_numpy(float) for part in parts])
 
-    names: part of the bootstrap's seed.
+
+def summary(frame, columns, options, *names):
+    """One dict a column of per-text numbers: mean over seeds and texts with interval, median, 5% and 95% quantiles and
+    maximum of what texts have under a seed, examples (texts).
+
+    frame: rows with `seed` and `id`. names: part of the bootstrap's seed, which stands in where there is one seed.
     """
-    values = frame[columns].to_numpy(float)
-    lower, upper = bootstrap_interval(values, **options["bootstrap"], seed=seed_of(*names))
-    numbers = {
-        "mean": values.mean(0), "lower": lower, "upper": upper, "median": frame[columns].median().to_numpy(),
-        "q05": frame[columns].quantile(0.05).to_numpy(), "q95": frame[columns].quantile(0.95).to_numpy(),
-        "max": values.max(0),
-    }  # fmt: skip
+    values = cells(frame, columns)
+    numbers = over_seeds(values, options, seed_of(*names))
+    examples = numbers.pop("examples")
+    pooled = values.reshape(-1, len(columns))
+    numbers |= dict(
+        zip(("median", "q05", "q95"), np.quantile(pooled, (0.5, 0.05, 0.95), axis=0), strict=True)
+    )
+    numbers["max"] = pooled.max(0)
     return [
-        {name: float(found[place]) for name, found in numbers.items()} | {"examples": len(frame)}
+        {name: float(found[place]) for name, found in numbers.items()} | {"examples": int(examples[place])}
         for place in range(len(columns))
     ]
 
 
-def about(options, dataset, seed):
+def about(options, dataset, seeds):
     """Columns that every row has."""
-    return {"scale": options["scale"], "dataset": dataset, "model": "multihead", "seeds": str(seed)}
+    return {"scale": options["scale"], "dataset": dataset, "model": "multihead", "seeds": str(seeds)}
 
 
 def notes(frame, options, *more):
@@ -38,8 +50,9 @@ def notes(frame, options, *more):
     counts = sorted({int(count) for count in frame["examples"]})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     block = options["attention_meets_xai"]
+    seeds = frame["seeds"].iloc[0]
     text = (
-        f"Scale: {options['scale']}; {dataset_label(frame['dataset'].iloc[0])}; N = {number} texts; training seed "
-        f"{frame['seeds'].iloc[0]}; LIME: {block['samples']} samples; intervals: {interval_text(options)}."
+        f"Scale: {options['scale']}; {dataset_label(frame['dataset'].iloc[0])}; N = {number} texts a seed; "
+        f"training {seeds_text(seeds)}; LIME: {block['samples']} samples; intervals: {interval_text(options, seeds)}."
     )
     return [tex.escape(text), *(tex.escape(line) for line in more), tex.command_note(options)]

@@ -1,6 +1,7 @@
 """The published numbers of "Attention Meets Post-hoc Interpretability" beside ours, with a verdict and why.
 
-inputs: classifier, shown. The published checkpoint was never released, so single weights of a sentence or document are
+inputs: classifier, shown, each of every training seed; `ours` of a sentence or document is the mean over seeds, its
+interval Student's t over them. The published checkpoint was never released, so single weights of a sentence or document are
 those of another model, and not comparable one by one. Accuracy is that of one training seed, and what should hold for any seed is
 judged by the rule of plumbline.tables.published:
 
@@ -13,7 +14,9 @@ not run                this configuration has another sentence, document or data
 import numpy as np
 
 from ..artefacts import read_json
+from ..collect import percent, seeds_of
 from ..registry import Output
+from ..stats import t_interval
 from ..theory.comparison import compared
 from . import latex as tex
 from . import xai
@@ -35,26 +38,16 @@ def rows(inputs, options):
     import pandas as pd
 
     facts = [read_json(item["path"]) for item in inputs["classifier"]]
-    shown = read_json(inputs["shown"][0]["path"])
+    shown = [read_json(item["path"]) for item in inputs["shown"]]
     accuracy, sentence, document = _entries()
-    found = [_accuracy(accuracy, facts, options), *_sentence(sentence, shown), *_document(document, shown)]
+    found = [
+        _over_seeds(row, shown, options) for row in (*_sentence(sentence, shown), *_document(document, shown))
+    ]
+    found = [_accuracy(accuracy, facts, options), *found]
     about = {"scale": options["scale"], "dataset": facts[0]["dataset"], "model": "multihead"}
     order = ["quantity", "published", "ours", "lower", "upper", "difference", "examples", "seeds", "interval", "verdict",
              "why", "published_checkpoint", "published_source", "measured"]  # fmt: skip
-    seed = str(shown["seed"])
-    frame = pd.DataFrame(
-        [
-            {
-                "seeds": seed,
-                "interval": "none",
-                "examples": 1,
-                "published_checkpoint": "other",
-                **about,
-                **row,
-            }
-            for row in found
-        ]
-    )
+    frame = pd.DataFrame([{"published_checkpoint": "other", **about, **row} for row in found])
     frame["difference"] = frame["ours"].astype(float) - frame["published"]
     for column in ("ours", "lower", "upper"):
         frame[column] = frame[column].astype(float)
@@ -100,6 +93,18 @@ def _accuracy(entry, facts, options):
     return row | {"verdict": verdict, "why": why}
 
 
+def _over_seeds(row, shown, options):
+    """A row whose `ours` has a number a seed, or is None, with their mean and its interval."""
+    values, level = row["ours"], options["bootstrap"]["level"]
+    row = row | {"seeds": seeds_of(shown), "examples": 1, "interval": "none", "ours": None}
+    if values is None:
+        return row
+    if len(values) > 1:
+        row["lower"], row["upper"] = t_interval(values, level)
+        row["interval"] = f"{percent(level)} Student's t, over {len(values)} seeds"
+    return row | {"ours": float(np.mean(values))}
+
+
 def _verdict(here, other, entry):
     """What is said of a number of a sentence or document that is, or is not, the published one."""
     if here["dataset"] != entry["dataset"]:
@@ -110,15 +115,15 @@ def _verdict(here, other, entry):
 
 
 def _sentence(entry, shown):
-    ours = shown["sentence"]
-    same = ours["tokens"] == entry["words"]
-    says = _verdict(shown, "" if same else "sentence", entry)
+    ours = [facts["sentence"] for facts in shown]
+    same = ours[0]["tokens"] == entry["words"]
+    says = _verdict(shown[0], "" if same else "sentence", entry)
     for place, name in enumerate(("negative", "positive")):
-        value = ours["logits"][place] if same else None
+        value = [facts["logits"][place] for facts in ours] if same else None
         yield {"quantity": f"sentence, {name} logit", "published": entry["logits"][place], "ours": value, **says, **_source(entry)}  # fmt: skip
     for name, values in entry["values"].items():
         for place, (word, value) in enumerate(zip(entry["words"], values, strict=True)):
-            mine = ours["weights"][name][place] if same else None
+            mine = [facts["weights"][name][place] for facts in ours] if same else None
             yield {
                 "quantity": f"sentence, {name}, {word}",
                 "published": value,
@@ -129,19 +134,21 @@ def _sentence(entry, shown):
 
 
 def _document(entry, shown):
-    ours = shown["document"]
-    same = set(entry["values"]) <= set(ours["words"]) and len(ours["words"]) == 71
-    says = _verdict(shown, "" if same else "document", entry)
-    runs, formula = np.mean(ours["lime_delete"], axis=0), np.array(ours["limits"]["published"])
-    mine = compared("x", formula, runs) if same else {}
+    ours = [facts["document"] for facts in shown]
+    words = ours[0]["words"]
+    same = set(entry["values"]) <= set(words) and len(words) == 71
+    says = _verdict(shown[0], "" if same else "document", entry)
+    runs = np.array([np.mean(facts["lime_delete"], axis=0) for facts in ours])
+    formula = np.array([facts["limits"]["published"] for facts in ours])
+    mine = [compared("x", *pair) for pair in zip(formula, runs, strict=True)] if same else None
     for name, value in entry["statistics"].items():
         yield {"quantity": f"document, LIME against the 3/2 formula, {name}", "published": value,
-               "ours": mine.get(f"x_{name}"), **says, **_source(entry)}  # fmt: skip
+               "ours": [found[f"x_{name}"] for found in mine] if same else None, **says, **_source(entry)}  # fmt: skip
     for word, values in entry["values"].items():
-        place = ours["words"].index(word) if same else None
+        place = words.index(word) if same else None
         for name, value, numbers in zip(("LIME", "3/2 formula"), values, (runs, formula), strict=True):
             yield {"quantity": f"document, {name}, {word}", "published": value,
-                   "ours": numbers[place] if same else None, **says, **_source(entry)}  # fmt: skip
+                   "ours": list(numbers[:, place]) if same else None, **says, **_source(entry)}  # fmt: skip
 
 
 def latex(frame, options):

@@ -1,4 +1,5 @@
-"""The seven explanations of Lopardo et al. 2024, and controls, for documents of the multi-head classifier.
+"""The seven explanations of Lopardo et al. 2024, others beside them, and controls, for documents of the multi-head
+classifier.
 
 Every score belongs to one token; higher speaks for the positive class or, where a score has no sign, for importance.
 Where a word occurs again each occurrence has its own score (the reference keeps the last one).
@@ -10,29 +11,46 @@ import numpy as np
 
 from ..seeds import seed_of
 
+ABSOLUTE = "_abs"  # ends the id of a signed explanation's twin, its absolute values
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """id, label, the family whose colour it bears, whether scores have a sign, whether it is a control."""
+    """id, label, the family whose colour it bears, whether scores have a sign, whether it is a control; fitted: the
+    perturbation, 'delete' or 'mask', that the explanation was fitted to and that faithfulness is measured by as well."""
 
     id: str
     label: str
     family: str
     signed: bool = False
     control: bool = False
+    fitted: str = ""
+
+    @property
+    def block(self):
+        """The block of `collect.BLOCKS` that it stands in: only what is in one block is compared."""
+        return "control" if self.control else "signed" if self.signed else "unsigned"
 
 
+SIGNED = (
+    Explanation("lime", "LIME", "occlusion", signed=True, fitted="delete"),
+    Explanation("lime_mask", "LIME, masking", "occlusion", signed=True, fitted="mask"),
+    Explanation("g_avg", "G-avg", "gradient", signed=True),
+    Explanation("gxi", "G×I", "gradient", signed=True),
+    Explanation("attention_value", "α × value", "attention", signed=True),
+)
 EXPLANATIONS = {
     entry.id: entry
     for entry in (
+        *SIGNED,
         Explanation("alpha_avg", "α-avg", "attention"),
         Explanation("alpha_max", "α-max", "attention"),
-        Explanation("lime", "LIME", "occlusion", signed=True),
-        Explanation("lime_mask", "LIME, masking", "occlusion", signed=True),
-        Explanation("g_avg", "G-avg", "gradient", signed=True),
         Explanation("g_l1", "G-l1", "gradient"),
         Explanation("g_l2", "G-l2", "gradient"),
-        Explanation("gxi", "G×I", "gradient", signed=True),
+        *(
+            Explanation(entry.id + ABSOLUTE, f"|{entry.label}|", entry.family, fitted=entry.fitted)
+            for entry in SIGNED
+        ),
         Explanation("random", "random", "control", control=True),
         Explanation("position", "position", "control", control=True),
         Explanation("uniform", "uniform", "control", control=True),
@@ -57,6 +75,15 @@ def gradient_scores(gradient, embedded):
     }
 
 
+def value_scores(attention, value):
+    """attention_value: attention times what each value adds to the positive logit, mean over heads: id -> (T,).
+
+    attention, value = w . v_t: (heads, T) each. The logit is their sum over all positions, [cls] and padding included, so
+    these are its exact additive parts.
+    """
+    return {"attention_value": (attention * value).mean(0)}
+
+
 def control_scores(n, seed):
     """random, position = 1 / (1 + index), uniform, for n tokens: id -> (n,)."""
     generator = np.random.default_rng(seed)
@@ -72,19 +99,21 @@ def explain(model, documents, *, samples, names):
     import torch
 
     from .documents import terms_of
-    from .gradient import autograd_gradient
+    from .gradient import LABEL, autograd_gradient
     from .lime_sampling import lime, shares
 
     ids = torch.from_numpy(np.stack([document.ids for document in documents]))
     embedded = model.embedded(ids)
     gradient, logits = autograd_gradient(model, ids)
     attention = model.attention_of(embedded).detach().double().numpy()
+    value = torch.einsum("btd,kd->bkt", embedded, model.readout(LABEL)).detach().double().numpy()
     gradient, embedded, logits = (part.detach().double().numpy() for part in (gradient, embedded, logits))
     found = []
     for number, document in enumerate(documents):
         terms = terms_of(model, ids[number], len(document.words), document.words)
         n = terms.length
         scores = attention_scores(attention[number]) | gradient_scores(gradient[number], embedded[number])
+        scores |= value_scores(attention[number], value[number])
         scores = {name: values[1 : n + 1] for name, values in scores.items()}
 
         def seed(method, document=document):
@@ -92,6 +121,7 @@ def explain(model, documents, *, samples, names):
 
         scores["lime"] = shares(lime(terms, "delete", samples, seed("lime")), terms.words)
         scores["lime_mask"] = lime(terms.by_position(), "mask", samples, seed("lime_mask"))
+        scores |= {entry.id + ABSOLUTE: np.abs(scores[entry.id]) for entry in SIGNED}
         scores |= control_scores(n, seed("random"))
         found.append((terms, logits[number], {name: scores[name] for name in EXPLANATIONS}))
     return found

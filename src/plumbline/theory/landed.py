@@ -61,15 +61,16 @@ def land(results, folder):
     shards = []
     for experiment in LANDED:
         for file in sorted(
-            results.glob(f"theory/*/seed*/{experiment}/*.parquet"), key=lambda file: int(file.stem)
+            results.glob(f"theory/*/seed*/{experiment}/*.parquet"),
+            key=lambda file: (file.parts[-3], int(file.stem)),
         ):
-            kept = folder / experiment / file.name
-            kept.parent.mkdir(exist_ok=True)
-            shutil.copyfile(file, kept)
             dataset, seed = file.parts[-4], file.parts[-3].removeprefix("seed")
+            kept = folder / experiment / f"seed{seed}" / file.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, kept)
             shards.append({
                 "experiment": experiment, "shard": int(file.stem), "dataset": dataset, "seed": int(seed),
-                "file": f"{experiment}/{file.name}", "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
+                "file": f"{experiment}/seed{seed}/{file.name}", "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
                 "seconds": _seconds(results, file),
             })  # fmt: skip
     if not shards:
@@ -91,7 +92,13 @@ def land(results, folder):
             "classifiers": classifiers,
             "lime": {name: shown[name] for name in ("samples", "repeats")},
             "shards": shards,
-            "rows": {name: sum(item["rows"] for item in shards if item["experiment"] == name) for name in LANDED},
+            "rows": {
+                name: {
+                    seed: sum(item["rows"] for item in shards if (item["experiment"], str(item["seed"])) == (name, seed))
+                    for seed in classifiers
+                }
+                for name in LANDED
+            },
         },
     )  # fmt: skip
     return f"{len(shards)} shards, {sum(item['rows'] for item in shards)} rows in {folder}"
@@ -136,7 +143,7 @@ def restore(results, folder):
     """Copy landed shards to their places in `results`, where they are missing."""
     done = 0
     for item, kept, _ in _checked(results, folder):
-        goal = results / "theory" / item["dataset"] / f"seed{item['seed']}" / item["file"]
+        goal = results / "theory" / item["dataset"] / f"seed{item['seed']}" / item["experiment"] / kept.name
         if not goal.exists():
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(kept, goal)
