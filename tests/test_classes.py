@@ -14,7 +14,7 @@ from plumbline.datasets import DATASETS, load
 from plumbline.faithfulness.artefact import write_faithfulness
 from plumbline.models import encoders
 from plumbline.models.training import train_job
-from tests.synthetic import OPTIONS, compare, make, merge, study, vision, with_tables
+from tests.synthetic import OPTIONS, compare, make, merge
 
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
 FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json")
@@ -100,7 +100,19 @@ def artefacts(tmp_path_factory):
         make(root, **run, seeds=(0, 1)), make(root, **run, model="distilbert", architecture="distilbert")
     )
     found |= compare(root, found, ("sst5", "bert", "distilbert"))
-    return with_tables(root, found | study(root) | vision(root))
+    shown_tables = list(found["tables"])
+    needed = {
+        need.removeprefix("tables/").rstrip("?")
+        for name in OF_TEXTS["figures"]
+        for need in figures.FIGURES[name].needs
+    }
+    for name in sorted(
+        name for name in needed & set(OF_TEXTS["tables"]) if tables.TABLES[name].per == "study"
+    ):
+        paths = [root / "tables" / f"{name}.{ending}" for ending in tables.TABLES[name].formats]
+        tables.write(name, found, OPTIONS, *paths)
+        shown_tables += [{"dataset": None, "model": None, "path": path} for path in paths]
+    return found | {"tables": shown_tables}
 
 
 TEXT_STUDIES = ("alti", "selective_rollout")
@@ -123,7 +135,7 @@ def shown(inputs, entry):
         stage: [
             item
             for item in items
-            if item["model"] in (None, "bert") and (entry.per != "seed" or item.get("seed") in (None, 0))
+            if item.get("model") in (None, "bert") and (entry.per != "seed" or item.get("seed") in (None, 0))
         ]
         for stage, items in inputs.items()
     }
