@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution import READOUTS, flow, method_of
@@ -238,8 +238,53 @@ def claim(copies, seed=0, examples=60, sign=1):
         first, second = heights.setdefault(method_of(name).id, (draw.normal(), draw.normal()))
         for quantity, value in zip(found, (first, sign * first if copies else second, 0), strict=True):
             found[quantity][name] = value + 0.1 * draw.normal(size=examples)
-    frames = {quantity: pd.DataFrame(columns) for quantity, columns in found.items()}
-    return gradient_vs_comprehensiveness._over(frames, names, OPTIONS, seed).iloc[0]
+    cells = {quantity: np.stack(list(columns.values()), axis=1)[None] for quantity, columns in found.items()}
+    return gradient_vs_comprehensiveness._over(cells, names, OPTIONS, seed).iloc[0]
+
+
+FEW = ("input_gradient", "alti", "selective")
+
+
+def test_intervals_hold_what_training_seeds_add(tmp_path):
+    """Seeds lie far apart: the interval is at least that of their means by Student's t (scipy), for readouts and methods."""
+    found = make(tmp_path, seeds=(0, 1, 2), examples=16, methods=FEW)
+    one = gradient_vs_comprehensiveness.rows(found, OPTIONS).set_index("readout").loc["alti"]
+    for item in found["faithfulness"]:
+        rows = read_rows(item["path"])
+        if len(rows.dropna(subset="score")):
+            rows["score"] += np.float32(0.2 * item["seed"])
+            write_rows(
+                item["path"],
+                rows.astype(object).where(rows.notna(), None).to_dict("list"),
+                kind="faithfulness",
+            )
+    frame = gradient_vs_comprehensiveness.rows(found, OPTIONS)
+    row = frame.set_index("readout").loc["alti"]
+    scores = pd.concat([read_rows(i["path"]).assign(seed=i["seed"]) for i in found["faithfulness"]])
+    own = scores[(scores["readout"] == "alti") & (scores["protocol"] == "standard") & (scores["kind"] == "comp") & (scores["cut"] == 0)]  # fmt: skip
+    each = own.astype({"score": float}).groupby("seed")["score"].mean()
+    lower, upper = ttest_1samp(each, 0).confidence_interval(0.95)
+    assert row["comp"] == pytest.approx(each.mean(), abs=1e-6)
+    assert (
+        row["comp_upper"] - row["comp_lower"]
+        >= 0.97 * (upper - lower)
+        > one["comp_upper"] - one["comp_lower"]
+    )
+    assert "training seeds and examples" in row["interval"]
+    assert "bootstrap over examples" not in gradient_vs_comprehensiveness.latex(frame, OPTIONS)
+
+
+def test_seeds_without_the_reference_and_texts_without_a_score_are_left_out(tmp_path):
+    found = make(tmp_path, seeds=(0, 1), examples=16, methods=FEW)
+    for stage in ("attributions", "faithfulness"):
+        found[stage] = [
+            item for item in found[stage] if (item["seed"], item["method"]) != (1, "input_gradient")
+        ]
+    for item in found["faithfulness"]:
+        rows = read_rows(item["path"])
+        write_rows(item["path"], rows[rows["id"] < 15].astype(object).where(rows.notna(), None).to_dict("list"), kind="faithfulness")  # fmt: skip
+    frame = gradient_vs_comprehensiveness.rows(found, OPTIONS)
+    assert set(frame["seeds"]) == {"0"} and set(frame["examples"]) == {15}
 
 
 @pytest.mark.parametrize(("sign", "said"), [(1, "goes with higher"), (-1, "goes with lower")])

@@ -175,15 +175,6 @@ def short_label(readout):
     return entry.label.split(", as published")[0] + ("†" if entry.published else "")
 
 
-def mean_over_seeds(frame, value):
-    """Rows (id, seed, readout, value) to an examples-by-readouts frame, averaged over seeds example by example.
-
-    An example that lacks a value under some seed counts with the others.
-    """
-    means = frame.groupby(["id", "readout"], observed=True, sort=True)[value].mean().unstack("readout")
-    return means[ordered(means.columns)]
-
-
 def seed_cells(frame, value):
     """Rows (id, seed, readout, value) as float64 (seeds, examples, readouts), and the readouts in the registry's order.
 
@@ -221,18 +212,17 @@ def over_seeds(cells, options, seed, weights=None):
     return found
 
 
-def interval_text(options, seeds=None):
+def interval_text(options, seeds=None, unit="examples"):
     """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'.
 
-    seeds: the text of `seeds_of`, where the interval is that of `over_seeds`; None: over examples alone.
+    seeds: the text of `seeds_of`, where the interval is that of `over_seeds`; None: over examples alone. unit: what crosses
+    the seeds.
     """
     settings = options["bootstrap"]
     level = percent(settings["level"])
     if seeds is not None and len(seeds.split()) > 1:
-        return (
-            f"{level} over training seeds and examples (two-way layout, Satterthwaite's degrees of freedom)"
-        )
-    text = f"{level} percentile bootstrap over examples, {settings['resamples']} resamples"
+        return f"{level} over training seeds and {unit} (two-way layout, Satterthwaite's degrees of freedom)"
+    text = f"{level} percentile bootstrap over {unit}, {settings['resamples']} resamples"
     return text if seeds is None else f"{text}, for this checkpoint (one training seed)"
 
 

@@ -433,8 +433,19 @@ def max_statistic_interval(values, *, level, resamples, seed):
     The means of the resamples set the width in standard errors (see `simultaneous_interval`), the two-way layout sets the
     standard error and its degrees of freedom. Returns (lower, upper), float64 arrays (candidates,).
     """
+    error = _two_way(_cells(values, ndim=3))
+    resampled = resampled_means(values, resamples=resamples, seed=seed)
+    return _simultaneous(error.mean, resampled, error.variance**0.5, error.df, level)
+
+
+def resampled_means(values, *, resamples, seed):
+    """Means over resamples of seeds and examples, which are drawn independently of each other: float64 (resamples, columns).
+
+    values     float array (seeds, examples, columns); NaN: see `mean_interval`. A resample draws the same seeds and examples
+               for every column. NaN where it holds no complete example.
+    resamples, seed  see `bootstrap_interval`; seed may be a generator, which goes on.
+    """
     cells = _cells(values, ndim=3)
-    error = _two_way(cells)
     whole = ~np.isnan(cells).any(axis=0)
     filled = np.where(whole, cells, 0.0)
     generator = _generator(seed)
@@ -442,8 +453,7 @@ def max_statistic_interval(values, *, level, resamples, seed):
     shares = resampled_counts(len(cells), resamples=resamples, seed=generator) / len(cells)
     totals = sum(share[:, None] * (draws @ part) for share, part in zip(shares.T, filled, strict=True))
     drawn = draws @ whole
-    resampled = np.divide(totals, drawn, out=np.full_like(totals, np.nan), where=drawn > 0)
-    return _simultaneous(error.mean, resampled, error.variance**0.5, error.df, level)
+    return np.divide(totals, drawn, out=np.full_like(totals, np.nan), where=drawn > 0)
 
 
 def pseudo_value_interval(values, statistic, *, level, seed, groups=30):

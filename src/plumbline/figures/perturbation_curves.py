@@ -8,12 +8,11 @@ is its interval, over images and, from two on, seeds.
 import numpy as np
 
 from ..attribution.image_maps import MAPS
-from ..collect import by_model, provenance, seed_rows, seeds_of, title
+from ..collect import by_model, interval_text, provenance, seed_rows, seeds_of, title
 from ..faithfulness.patches import KINDS, shares
 from ..registry import Output
 from ..seeds import seed_of
 from ..stats import mean_interval
-from ..tables.network_diffusion import interval_text
 from . import maps
 from .style import figure, foot, styled
 
@@ -60,7 +59,7 @@ def draw(inputs, options):
     counts = [part["id"].nunique() for _, part, _ in groups]
     seeds = seeds_of(groups[0][2])
     text = provenance(options, examples=counts, seeds=seeds, interval=False)
-    bands = interval_text(options["bootstrap"]["level"], seeds)
+    bands = interval_text(options, seeds, "images")
     foot(drawn, f"{text} Bands: intervals, {bands}. {maps.NOTE} {maps.DAGGER}")
     return drawn
 

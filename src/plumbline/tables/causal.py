@@ -6,6 +6,7 @@ and classes, for a new seed and another class (stats.mean_interval).
 
 import numpy as np
 
+from .. import collect
 from ..causal.graph import read_graph
 from ..collect import dataset_label, metrics_of, percent, seeds_of
 from ..seeds import seed_of
@@ -47,19 +48,16 @@ def _same(values):
     return ", ".join(dict.fromkeys(values))
 
 
-def interval_text(options, seeds, unit="classes"):
-    """How intervals over training seeds and classes, or images, were made; seeds: how many there are."""
-    settings, level = options["bootstrap"], percent(options["bootstrap"]["level"])
-    if seeds > 1:
-        return f"{level} over training seeds and {unit} (two-way, Satterthwaite)"
-    return f"{level} percentile bootstrap over {unit} of this checkpoint alone, {settings['resamples']} resamples"
-
-
 def cells_of(units):
     """float64 (seeds, classes, columns) of a DataFrame with the index (seed, class, or whatever crosses seeds); NaN: none."""
     seeds, crossed = (units.index.unique(level) for level in (0, 1))
     whole = units.reindex([(seed, other) for seed in seeds for other in crossed])
     return whole.to_numpy(dtype=np.float64).reshape(len(seeds), len(crossed), units.shape[1])
+
+
+def interval_text(options, units):
+    """How the intervals of `bands` were made; units: its DataFrame."""
+    return collect.interval_text(options, " ".join(map(str, units.index.unique(0))), "classes")
 
 
 def bands(units, options, *names):
@@ -133,7 +131,7 @@ def provenance(options, *, graphs, seeds, images):
     word = "seed" if len(seeds.split()) == 1 else "seeds"
     return (
         f"Scale: {options['scale']}; N = {graphs} {'graph' if graphs == 1 else 'graphs'} (a class of a seed each; {word} "
-        f"{', '.join(seeds.split())}), {each} images each; intervals: {interval_text(options, len(seeds.split()))}."
+        f"{', '.join(seeds.split())}), {each} images each; intervals: {collect.interval_text(options, seeds, 'classes')}."
     )
 
 

@@ -95,7 +95,7 @@ def _means(single, options, names):
             "seed": MEAN, "class": MEAN, "label": MEAN, **{key: own[0][key] for key in ("layer", "candidates", "tested")},
             "nodes": mean, "by_test": sum(row["by_test"] for row in own) / len(own), "held_out": own[0]["held_out"],
             "lower": lower, "upper": upper, "lowest": min(sizes), "highest": max(sizes),
-            "interval": causal.interval_text(options, len(index.unique(0))), "rule": None, "u": None, "graphs": len(own),
+            "interval": causal.interval_text(options, units), "rule": None, "u": None, "graphs": len(own),
             "examples": min(row["examples"] for row in own), "examples_most": max(row["examples"] for row in own),
             **{key: sum(row[key] for row in own) for key in ("truncated", "fallback", "single")}, **causal.NOTHING,
         }  # fmt: skip

@@ -11,7 +11,7 @@ inputs: pruning, causal_graphs, image_models. Recall and auc (of the class's log
 Intervals: stats.mean_interval over seeds and classes; by seed over classes. No such number was released.
 """
 
-from ..collect import by_model, seed_rows, title
+from ..collect import by_model, interval_text, seed_rows, title
 from ..registry import Output
 from . import causal
 from . import latex as tex
@@ -68,7 +68,7 @@ def rows(inputs, options):
         about |= {
             "graphs": frame.groupby(["seed", "class"]).ngroups, "draws": int(frame["draw"].max()) + 1,
             "examples": int(frame["images"].min()), "held_out": frame["held_out"].min(), "seed": causal.EVERY,
-            "interval": causal.interval_text(options, frame["seed"].nunique()), "bound": None, "sense": None, "holds": None,
+            "interval": interval_text(options, about["seeds"], "classes"), "bound": None, "sense": None, "holds": None,
             "adjusted_p": None, "verdict": None,
         }  # fmt: skip
         units = (
@@ -78,10 +78,7 @@ def rows(inputs, options):
         found += [about | row for row in _differences(units, options)]
         for seed in [*units.index.unique("seed"), causal.EVERY]:
             own = units if seed == causal.EVERY else units.loc[[seed]]
-            counts = {
-                "graphs": len(own), "seed": str(seed),
-                "interval": causal.interval_text(options, len(own.index.unique("seed"))),
-            }  # fmt: skip
+            counts = {"graphs": len(own), "seed": str(seed), "interval": causal.interval_text(options, own)}
             found += [about | counts | row for row in _bands(own, options, (dataset, model))]
     return pd.DataFrame(found).astype(dict.fromkeys(("lower", "upper", "bound", "adjusted_p"), float))
 

@@ -138,7 +138,7 @@ def _over_seeds(table, options):
 
 def _interval(table, options, label):
     if label == EVERY:
-        return causal.interval_text(options, len(table.index.unique("seed")))
+        return causal.interval_text(options, table)
     return (
         f"{percent(options['bootstrap']['level'])} Student's t over training seeds"
         if len(table) > 1

@@ -14,13 +14,14 @@ and directions: plumbline.causal.metrics. Released numbers of the local Lipschit
 """
 
 from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
-from ..collect import by_model, metrics_of, seed_rows, seeds_of, title
+from ..collect import by_model, interval_text, metrics_of, seed_rows, seeds_of, title
 from ..errors import PlumblineError
 from ..registry import Output
-from ..stats import complete_mean, holm, is_testable, paired_differences
+from ..stats import is_testable, paired_differences
 from . import causal
 from . import latex as tex
 from .causal import verdict_of
+from .standing import alike
 
 ENTRY = Output(
     id="explanation_metrics",
@@ -45,7 +46,7 @@ def rows(inputs, options):
         frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": causal.interval_text(options, len(items), "images"),
+            "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items), "images"),
         }  # fmt: skip
         for metric in METRICS:
             part = frame[frame["metric"] == metric]
@@ -72,7 +73,7 @@ def _metric(part, metric, options, about):
     seeds = len(cells)
     against = paired_differences(cells, reference=order.index(AGAINST), level=level)
     judged = [place for place, name in enumerate(order) if not EXPLANATIONS[name].control]
-    alike = dict(zip((order[place] for place in judged), _best(cells[:, :, judged], level), strict=True))
+    best = dict(zip(judged, alike(cells[:, :, judged], level), strict=True))
     pairs = len(judged) * (len(judged) - 1) // 2
     claims = {name: _claims(cells, order, name, level) for name in CAUSAL if name in order}
     tied = part.groupby("method")["tied"].mean()
@@ -87,7 +88,7 @@ def _metric(part, metric, options, about):
             "control": entry.control, "published_definition": entry.published, "mean": means[place], "lower": lower[place],
             "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
             "examples": len(units.index.unique("id")), "tied": tied[name],
-            "best": alike.get(name, False), "testable": is_testable(seeds, pairs, level=level),
+            "best": best.get(place, False), "testable": is_testable(seeds, pairs, level=level),
             "against": None if name == AGAINST else AGAINST,
             "difference": direction * against.mean[place], "difference_lower": ends[0], "difference_upper": ends[1],
             "adjusted_p": against.adjusted[place],
@@ -97,22 +98,6 @@ def _metric(part, metric, options, about):
             "published_verdict": pair and pair[1]["verdict"], "published_why": pair and pair[1]["why"],
             "published_source": pair and pair[1]["source"],
         }  # fmt: skip
-
-
-def _best(cells, level):
-    """Which columns are not told apart from the one with the highest mean, bool (columns,), Holm over all pairs of them.
-
-    Over all pairs, because the best is chosen by the same numbers. cells (seeds, images, columns): higher is better.
-    """
-    import numpy as np
-
-    columns = cells.shape[2]
-    above = np.triu_indices(columns, 1)  # each pair once
-    p = np.stack([paired_differences(cells, reference=place, level=level).p for place in range(columns)])
-    adjusted = np.ones((columns, columns))
-    adjusted[above] = adjusted.T[above] = holm(p[above])
-    best = int(complete_mean(cells)[0].argmax())
-    return ~(adjusted[best] <= 1 - level)
 
 
 _NONE = {"adjusted_p": None, "verdict": None}

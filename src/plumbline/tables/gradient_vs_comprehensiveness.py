@@ -2,36 +2,38 @@
 
 inputs: attributions (all seeds of the runs; the methods that `selective_rollout.compared` names), faithfulness. For every readout: spearman, the mean over examples
 of Spearman's correlation with `input_gradient` over tokens (none, in [-1, 1]); comp and suff under the protocol
-`standard` (probability of the explained class; comp: higher is better, suff: lower). Examples are averaged over seeds
-first; intervals are a bootstrap over examples.
+`standard` (probability of the explained class; comp: higher is better, suff: lower). Means and intervals are over training
+seeds and examples (plumbline.stats.mean_interval; with one seed for this checkpoint).
 
 Rows without a readout hold Spearman's correlation between `spearman` and comp or suff over methods, the unit of the claim: of
 all methods that are no controls, and of the attention family alone (gradients agree with the gradient by construction).
 Readouts of one method are near copies of each other, so a method counts once, by the mean over its readouts. No readout of a claim (column `counted`)
 are controls, published twins, maxima over rows (of the same product as the row), and what is registered as noise. The interval
-resamples methods and examples independently of each other.
+resamples methods, seeds and examples independently of each other; of few seeds it is a little too narrow, as every interval
+of resampled seeds.
 """
 
 import numpy as np
 
 from ..agreement import spearman
-from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
     by_model,
     dataset_label,
     facts,
     interval_text,
-    mean_over_seeds,
     ordered,
+    over_seeds,
     provenance,
+    seed_cells,
+    seed_rows,
     seeds_of,
     short_label,
     whole_texts,
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval, percentiles, resampled_counts, verdict
+from ..stats import complete_mean, percentiles, resampled_counts, resampled_means, verdict
 from . import latex as tex
 
 ENTRY = Output(
@@ -60,17 +62,19 @@ def rows(inputs, options):
     curves = by_model(inputs["faithfulness"])
     blocks = []
     for (dataset, model), items in by_model(inputs["attributions"]).items():
-        if REFERENCE not in {item["method"] for item in items}:
+        compared = {item["seed"] for item in items if item["method"] == REFERENCE}
+        if not compared:
             continue
-        found = {"spearman": _correlations(items), **_scores(curves[dataset, model])}
-        readouts = ordered(set.intersection(*(set(frame.columns) for frame in found.values())))
-        found = {name: frame[readouts] for name, frame in found.items()}
-        seed = seed_of(ENTRY.id, dataset, model)
+        items, scored = (
+            [item for item in part if item["seed"] in compared] for part in (items, curves[dataset, model])
+        )
+        cells, readouts = _crossed({"spearman": _correlations(items), **_scores(scored)})
+        seed, seeds = seed_of(ENTRY.id, dataset, model), seeds_of(items)
         block = pd.concat(
-            [_each(found, readouts, options, seed), _over(found, readouts, options, seed)], ignore_index=True
+            [_each(cells, readouts, options, seed), _over(cells, readouts, options, seed)], ignore_index=True
         )
         blocks.append(
-            block.assign(dataset=dataset, model=model, seeds=seeds_of(items), interval=interval_text(options))
+            block.assign(dataset=dataset, model=model, seeds=seeds, interval=interval_text(options, seeds))
         )
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     first = [
@@ -89,7 +93,7 @@ def rows(inputs, options):
 
 
 def _correlations(items):
-    """An examples-by-readouts frame of Spearman's correlation with the reference, averaged over seeds."""
+    """Rows (seed, id, readout, value) of Spearman's correlation with the reference."""
     import pandas as pd
 
     frames = []
@@ -100,33 +104,40 @@ def _correlations(items):
         names = [REFERENCE, *scores.columns.drop(REFERENCE)]
         for number, row in scores[names].iterrows():
             values = spearman.pairwise(np.stack(row.to_list()))[0, 1:]
-            frames.append(pd.DataFrame({"id": number, "readout": names[1:], "value": values}))
-    return mean_over_seeds(pd.concat(frames, ignore_index=True), "value")
+            frames.append(pd.DataFrame({"seed": seed, "id": number, "readout": names[1:], "value": values}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _scores(items):
-    """comp and suff under the standard protocol, whole texts: kind -> examples-by-readouts frame."""
-    import pandas as pd
-
-    columns = ["id", "cut", "readout", "protocol", "kind", "score"]
-    frame = pd.concat([read_rows(item["path"], columns) for item in items], ignore_index=True)
-    frame = frame[(frame["cut"] == 0) & (frame["protocol"] == "standard")].astype({"score": float})
-    return {kind: mean_over_seeds(frame[frame["kind"] == kind], "score") for kind in ("comp", "suff")}
+    """comp and suff under the standard protocol, whole texts: kind -> rows (seed, id, readout, value)."""
+    frame = seed_rows(items, ["id", "cut", "readout", "protocol", "kind", "score"])
+    frame = frame[(frame["cut"] == 0) & (frame["protocol"] == "standard")].rename(columns={"score": "value"})
+    return {kind: frame[frame["kind"] == kind] for kind in ("comp", "suff")}
 
 
-def _each(found, readouts, options, seed):
-    """A row a readout."""
+def _crossed(frames):
+    """(QUANTITIES -> `seed_cells`, readouts): of the texts and readouts that every seed has a row of in every frame."""
+    seeds = [own for frame in frames.values() for _, own in frame.groupby("seed")]
+    texts, readouts = (set.intersection(*(set(own[name]) for own in seeds)) for name in ("id", "readout"))
+    kept = {
+        name: frame[frame["id"].isin(texts) & frame["readout"].isin(readouts)]
+        for name, frame in frames.items()
+    }
+    return {name: seed_cells(frame, "value")[0] for name, frame in kept.items()}, ordered(readouts)
+
+
+def _each(cells, readouts, options, seed):
+    """A row a readout; one that ranks nothing, such as the uniform control, has no correlation."""
     import pandas as pd
 
     block = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
-    for name, frame in found.items():
-        values = frame.to_numpy()
-        block[name] = np.nanmean(np.where(np.isnan(values).all(axis=0), 0, values), axis=0)
-        # A readout that ranks nothing, such as the uniform control, has no correlation.
-        block.loc[np.isnan(values).all(axis=0), name] = np.nan
-        bounds = bootstrap_interval(values, **options["bootstrap"], seed=seed, ragged=True)
-        block[f"{name}_lower"], block[f"{name}_upper"] = bounds
-    return block.assign(examples=len(found["spearman"]), counted=[counts(readout) for readout in readouts])
+    for name, own in cells.items():
+        numbers = over_seeds(own, options, seed)
+        block[name], block[f"{name}_lower"], block[f"{name}_upper"] = (
+            numbers[key] for key in ("mean", "lower", "upper")
+        )
+    texts = cells["spearman"].shape[1]
+    return block.assign(examples=texts, counted=[counts(readout) for readout in readouts])
 
 
 def counts(readout):
@@ -137,52 +148,47 @@ def counts(readout):
     return not (method_of(readout).control or entry.published or entry.noise or readout.endswith("_max"))
 
 
-def _over(found, readouts, options, seed):
+def _over(cells, readouts, options, seed):
     """A row a group of methods."""
     import pandas as pd
 
     from ..attribution import method_of
 
-    count = len(found["spearman"])
     settings = options["bootstrap"]
     generator = np.random.default_rng(seed)
-    draws = resampled_counts(count, resamples=settings["resamples"], seed=generator)
+    # All quantities in one call, so that a resample draws the same seeds and examples for them.
+    together = np.concatenate([cells[name] for name in QUANTITIES], axis=2)
+    drawn = resampled_means(together, resamples=settings["resamples"], seed=generator)
+    # The first row of the means is that of the sample, the others are resamples.
+    means = np.vstack([complete_mean(together)[0], drawn]).reshape(-1, len(QUANTITIES), len(readouts))
     rows = []
     for group, label in GROUPS.items():
         methods = {}
-        for readout in filter(counts, readouts):
-            if group in ("all", method_of(readout).family):
-                methods.setdefault(method_of(readout).id, []).append(readout)
+        for place, readout in enumerate(readouts):
+            if counts(readout) and group in ("all", method_of(readout).family):
+                methods.setdefault(method_of(readout).id, []).append(place)
         row = {"readout": "", "label": f"{label} ({len(methods)})", "method": "", "control": False, "counted": False,
-               "published_definition": False, "examples": count, "methods": len(methods)}  # fmt: skip
-        # The first row of the means is that of the sample, the others are resamples.
-        weights = np.vstack([np.ones(count), draws])
-        means = {
-            name: np.stack([_means(weights, found[name][own]).mean(axis=1) for own in methods.values()], axis=1)
-            for name in QUANTITIES
+               "published_definition": False, "examples": together.shape[1], "methods": len(methods)}  # fmt: skip
+        by_method = {
+            name: np.stack([means[:, place, own].mean(axis=1) for own in methods.values()], axis=1)
+            for place, name in enumerate(QUANTITIES)
         } if methods else {}  # fmt: skip
         chosen = resampled_counts(max(1, len(methods)), resamples=settings["resamples"], seed=generator)
         for name in ("comp", "suff"):
             row |= {name: np.nan, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
             if len(methods) > 1:
-                row[name] = spearman.compute(means["spearman"][0], means[name][0])
+                row[name] = spearman.compute(by_method["spearman"][0], by_method[name][0])
             if len(methods) >= FEWEST:
                 values = [
                     spearman.compute(np.repeat(first, own), np.repeat(second, own))
-                    for first, second, own in zip(means["spearman"][1:], means[name][1:], chosen, strict=True)
+                    for first, second, own in zip(
+                        by_method["spearman"][1:], by_method[name][1:], chosen, strict=True
+                    )
                 ]
                 (lower,), (upper,) = percentiles(np.array(values)[:, None], settings["level"])
                 row |= {f"{name}_lower": lower, f"{name}_upper": upper}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _means(draws, frame):
-    """Weighted means of an examples-by-readouts frame, a row of weights a row; an example without a value is left out."""
-    values = frame.to_numpy()
-    missing = np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return (draws @ np.where(missing, 0, values)) / (draws @ ~missing)
 
 
 def summary(part):
@@ -231,10 +237,17 @@ def _table(key, part, options):
         ],
         sections=[lines for lines in sections if lines],
         notes=[
-            tex.escape(provenance(options, examples=part["examples"], seeds=part["seeds"].iloc[0])),
+            tex.escape(
+                provenance(
+                    options,
+                    examples=part["examples"],
+                    seeds=part["seeds"].iloc[0],
+                    interval=part["interval"].iloc[0],
+                )
+            ),
             "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation over methods, each by the mean "
             "over its readouts, between the first column and each of the others; controls, published twins, maxima over rows and "
-            "noise do not count. Its interval resamples methods and examples. Index and exponent: the interval's ends.",
+            "noise do not count. Its interval resamples methods, seeds and examples. Index and exponent: the interval's ends.",
             tex.escape(DAGGER),
             tex.command_note(options),
         ],

@@ -11,13 +11,14 @@ of the shares. The diffusion is a reconstruction.
 import numpy as np
 
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
-from ..collect import by_model, dataset_label, metrics_of, provenance, seed_rows, seeds_of
+from ..collect import by_model, dataset_label, interval_text, metrics_of, provenance, seed_rows, seeds_of
 from ..faithfulness.patches import shares
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import holm, mean_interval, paired_differences, verdict
+from ..stats import mean_interval, paired_differences, verdict
 from . import latex as tex
 from .published import entries_of, in_print
+from .standing import alike
 
 ENTRY = Output(
     id="network_diffusion",
@@ -52,12 +53,6 @@ def against(name):
     return "random"
 
 
-def interval_text(level, seeds):
-    """How intervals were made."""
-    over = "images and seeds" if len(seeds.split()) > 1 else "images"
-    return f"{100 * level:g}% over {over}"
-
-
 def rows(inputs, options):
     """One row a data set, model, protocol, fill, map and metric; options: scale, bootstrap."""
     import pandas as pd
@@ -69,7 +64,7 @@ def rows(inputs, options):
         frame = seed_rows(items)
         about = {
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": interval_text(options["bootstrap"]["level"], seeds_of(items)),
+            "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items), "images"),
         }  # fmt: skip
         published = entries_of(ENTRY.id, dataset, facts)
         for (protocol, fill), part in frame.groupby(["protocol", "fill"], sort=False):
@@ -110,8 +105,7 @@ def _metric(part, metric, options, names):
     )
     _, direction = METRICS[metric]
     competing = [place for place, name in enumerate(order) if MAPS[name].readout]
-    best = _not_worse(direction * cells[..., competing], level)
-    best = {order[competing[place]] for place in best}
+    best = dict(zip(competing, alike(direction * cells[..., competing], level), strict=True))
     tied = part.groupby("map")["tied"].mean()
     points = shares(names[2])
     for place, name in enumerate(order):
@@ -124,27 +118,12 @@ def _metric(part, metric, options, names):
             "reconstruction": entry.diffused, "tied": tied[name], "mean": means[place], "lower": lower[place],
             "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
             "area": means[place] * (points[-1] - points[0]) if metric.endswith("_auc") else np.nan,
-            "examples": cells.shape[1], "best": name in best, "against": None if own else twins[place],
+            "examples": cells.shape[1], "best": best.get(place, False), "against": None if own else twins[place],
             "difference": np.nan if own else gaps[..., place].mean(),
             "difference_lower": np.nan if own else ends[0], "difference_upper": np.nan if own else ends[1],
             "adjusted_p": np.nan if own else found.adjusted[place + 1],
             "verdict": None if own else verdict(*signed),
         }  # fmt: skip
-
-
-def _not_worse(cells, level):
-    """Places of the columns that are not told apart from the one with the highest mean."""
-    best = int(cells.mean((0, 1)).argmax())
-    if cells.shape[2] == 1 or cells.shape[1] < 2:
-        return {best}
-    columns = range(cells.shape[2])
-    p = np.stack([paired_differences(cells, reference=place, level=level).p for place in columns])
-    # The best is chosen by these numbers, so the correction is over all pairs.
-    pairs = np.triu_indices(len(columns), 1)
-    adjusted = np.ones_like(p)
-    adjusted[pairs] = holm(p[pairs])
-    apart = np.minimum(adjusted, adjusted.T) <= 1 - level
-    return {place for place in columns if not apart[best, place]}
 
 
 def _published(entries, protocol, metric, name):

@@ -60,6 +60,16 @@ def ranks(means, readouts, direction, blocks=None):
     return found
 
 
+def alike(cells, level):
+    """Which columns are not told apart from the one with the highest mean, that one among them: bool (columns,).
+
+    cells: float array (seeds, examples, columns), higher is better. Holm runs over all pairs, as the best is chosen by these
+    numbers; where nothing can be tested, nothing is told apart.
+    """
+    best = int(complete_mean(cells)[0].argmax())
+    return told_apart(all_pairs(cells, level=level), level=level)[best] == 0
+
+
 def _fill(found, places, cells, level):
     """Fill in what `standing` says of the readouts of one block."""
     means, _ = complete_mean(cells)
