@@ -158,7 +158,7 @@ def test_the_best_of_five_thresholds_seldom_wins_by_chance():
         shared = draw.normal(size=(80, 1))
         values = 0.3 * shared + 0.3 * draw.normal(size=(80, 6))
         ends = table._differences(
-            values, columns, "first_layer", {"resamples": 200, "level": 0.95, "seed": number}
+            values[None], columns, "first_layer", {"resamples": 200, "level": 0.95, "seed": number}
         )
         best = ends[1:][ends[1:, 0].argmax()]
         found["one"] += best[1] > 0

@@ -421,7 +421,7 @@ def test_resampled_medians_are_medians_of_the_draws():
     draw = np.random.default_rng(0)
     values = draw.normal(size=(31, 4))
     values[3, 1], values[:, 3], values[:5, 2] = np.nan, np.nan, 0
-    found = resampled_medians(values, resamples=50, seed=3)
+    found = resampled_medians(values[None], resamples=50, seed=3).drawn
     draws = np.random.default_rng(3).multinomial(31, np.full(31, 1 / 31), size=50)
     for row, counts in zip(found, draws, strict=True):
         resample = np.repeat(values, counts, axis=0)

@@ -18,8 +18,11 @@ from plumbline.stats import (
     median_differences,
     pair_interval,
     paired_differences,
+    percentiles,
     pseudo_value_interval,
     rank_ranges,
+    resampled_interval,
+    resampled_medians,
     simultaneous_interval,
     summary_interval,
     t_interval,
@@ -572,18 +575,58 @@ def test_median_differences_are_paired():
     rng = np.random.default_rng(18)
     first = rng.normal(size=200)
     values = np.stack([first, first + 0.5, np.where(np.arange(200) < 50, first - 1, np.nan)], axis=1)
-    difference, lower, upper, lowest, uppermost = median_differences(values, reference=0, **SETTINGS, seed=1)
+    difference, lower, upper, lowest, uppermost = median_differences(
+        values[None], reference=0, **SETTINGS, seed=1
+    )
     # A constant shift is known for certain when pairs are kept together.
     assert difference == pytest.approx([0, 0.5, -1])
     assert (lower, upper) == (pytest.approx([0, 0.5, -1]), pytest.approx([0, 0.5, -1]))
     values[:, 1] += rng.normal(size=200)
-    difference, lower, upper, lowest, uppermost = median_differences(values, reference=0, **SETTINGS, seed=1)
+    difference, lower, upper, lowest, uppermost = median_differences(
+        values[None], reference=0, **SETTINGS, seed=1
+    )
     theirs = stats.bootstrap((values[:, 1], first), lambda x, y: np.median(x) - np.median(y), paired=True, vectorized=False,
                              n_resamples=2000, method="percentile", rng=np.random.default_rng(2)).confidence_interval  # fmt: skip
     assert (lower[1], upper[1]) == pytest.approx((theirs.low, theirs.high), abs=0.06)
     assert lowest[1] < difference[1] < uppermost[1]
-    turned = median_differences(values[:, [1, 0]], reference=0, **SETTINGS, seed=1)
+    turned = median_differences(values[None][:, :, [1, 0]], reference=0, **SETTINGS, seed=1)
     assert (turned[1][1], turned[2][1]) == pytest.approx((-upper[1], -lower[1]))
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("standard_errors", [0, 1, 3])
+def test_intervals_of_medians_cover_a_new_seed_and_a_new_example(seeds, standard_errors):
+    """Medians, differences and ratios of medians; resampling the examples alone fails where seeds differ."""
+    rng = np.random.default_rng([26, seeds, standard_errors])
+    first, second = (layout(rng, seeds, 400, standard_errors * STANDARD_ERROR) for _ in range(2))
+    settings = {"resamples": 200, "seed": 1}
+    one, other, twice = (resampled_medians(part, **settings) for part in (first, second, 2 + first))
+    ratio = twice.beside(resampled_medians(1 + second, **settings), np.divide)
+    for found, truth in ((one, 0), (one.beside(other, np.subtract), 0), (ratio, 2)):
+        assert 0.92 <= covers(resampled_interval(found, level=0.95), truth) <= 0.995
+    if standard_errors == 3:
+        assert covers(percentiles(one.drawn, 0.95)) < 0.9
+    # The difference that a verdict rests on is this one.
+    pair = np.stack([first[:, :, 0], second[:, :, 0]], axis=2)
+    ends = median_differences(pair, reference=1, level=0.95, **settings)
+    expected = resampled_interval(one.beside(other, np.subtract), level=0.95)
+    assert (ends[1][0], ends[2][0]) == pytest.approx((expected[0][0], expected[1][0]))
+
+
+def test_intervals_of_medians_of_seeds_by_hand():
+    """Seeds that only shift all examples: the jackknife gives their means' variance, the resamples that of one seed."""
+    shifts, values = np.array([0.0, 1.0, 5.0]), np.random.default_rng(27).normal(size=41)
+    found = resampled_medians((shifts[:, None] + values)[:, :, None], resamples=500, seed=2)
+    assert found.value[0] == pytest.approx(np.median(values) + 2)
+    of_seed, of_example = shifts.var(ddof=1) / 3, found.drawn[:, 0].var(ddof=1)
+    df = (of_seed + of_example) ** 2 / (of_seed**2 / 2 + of_example**2 / 40)
+    half = stats.t.ppf(0.975, df) * (of_seed + of_example) ** 0.5
+    lower, upper = resampled_interval(found, level=0.95)
+    assert (lower[0], upper[0]) == pytest.approx((found.value[0] - half, found.value[0] + half))
+    one = resampled_medians(values[None, :, None], resamples=500, seed=2)
+    assert resampled_interval(one, level=0.95) == pytest.approx(
+        np.quantile(one.drawn, [0.025, 0.975], axis=0)
+    )
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])

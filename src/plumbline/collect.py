@@ -180,13 +180,18 @@ def seed_cells(frame, value):
 
     NaN: a cell that is missing. One row a seed, example and readout.
     """
-    import pandas as pd
-
     wide = frame.astype({value: float}).set_index(["seed", "id", "readout"])[value].unstack("readout")
-    seeds, examples = (sorted(wide.index.unique(level)) for level in ("seed", "id"))
-    wide = wide.reindex(pd.MultiIndex.from_product([seeds, examples], names=["seed", "id"]))
     readouts = ordered(wide.columns)
-    return wide[readouts].to_numpy().reshape(len(seeds), len(examples), len(readouts)), readouts
+    return cells_of(wide[readouts].sort_index()), readouts
+
+
+def cells_of(units):
+    """float64 (seeds, examples, columns) of a DataFrame with the index (seed, id, or whatever crosses seeds); NaN: none."""
+    import numpy as np
+
+    seeds, crossed = (units.index.unique(level) for level in (0, 1))
+    whole = units.reindex([(seed, other) for seed in seeds for other in crossed])
+    return whole.to_numpy(dtype=np.float64).reshape(len(seeds), len(crossed), units.shape[1])
 
 
 def over_seeds(cells, options, seed, weights=None):

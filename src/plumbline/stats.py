@@ -408,7 +408,7 @@ def equivalence_of_samples(mean, error, published, published_error, margin, *, l
 # ------------------------------------------------------------------------------- selection, and what is no mean
 
 
-def simultaneous_interval(estimates, resampled, *, level, df=np.inf):
+def simultaneous_interval(estimates, resampled, *, level, errors=None, df=np.inf):
     """Intervals of several estimates that hold all at once, so that one may be selected by what it shows.
 
     The maximum statistic: the quantile of max |resampled - estimate| / sd over resamples says how many standard errors all
@@ -416,11 +416,25 @@ def simultaneous_interval(estimates, resampled, *, level, df=np.inf):
 
     estimates  float array (columns,); resampled: float array (resamples, columns) of the same estimates.
     level      coverage in (0, 1) of all intervals together.
-    df         degrees of freedom of each standard error, (columns,) or one number.
+    errors     standard errors (columns,), where they are not the resamples' own; df: their degrees of freedom, (columns,) or
+               one number.
 
     Returns (lower, upper), float64 arrays (columns,), NaN where an estimate is NaN.
     """
-    return _simultaneous(estimates, resampled, _spread(resampled), df, level)
+    from scipy.stats import norm, t
+
+    estimates = _numbers(estimates, "estimates")
+    spread = _spread(resampled)
+    used = (spread > 0) & ~np.isnan(estimates)
+    width = 0.0
+    if used.any():
+        steps = np.abs(resampled[:, used] - estimates[used]) / spread[used]
+        # A resample may lack every example that a rare column has.
+        steps = steps[~np.isnan(steps).all(axis=1)]
+        width = np.quantile(np.nanmax(steps, axis=1), _checked(level))
+    # So many standard errors of the normal distribution leave this tail, which Student's t leaves further out.
+    half = t.isf(norm.sf(width), df) * (spread if errors is None else errors)
+    return estimates - half, estimates + half
 
 
 def max_statistic_interval(values, *, level, resamples, seed):
@@ -435,7 +449,7 @@ def max_statistic_interval(values, *, level, resamples, seed):
     """
     error = _two_way(_cells(values, ndim=3))
     resampled = resampled_means(values, resamples=resamples, seed=seed)
-    return _simultaneous(error.mean, resampled, error.variance**0.5, error.df, level)
+    return simultaneous_interval(error.mean, resampled, level=level, errors=error.variance**0.5, df=error.df)
 
 
 def resampled_means(values, *, resamples, seed):
@@ -485,52 +499,85 @@ def pseudo_value_interval(values, statistic, *, level, seed, groups=30):
     return float(lower), float(upper)
 
 
+class Resampled(NamedTuple):
+    """A statistic that is no mean, such as a median, and what its interval is made from; float64 arrays.
+
+    value     (columns,): of all seeds and examples.
+    drawn     (resamples, columns): of resamples of the examples, under all seeds together.
+    without   (seeds, columns): of all seeds but one; of one seed alone, that of it.
+    examples  (columns,): the number of examples.
+    """
+
+    value: np.ndarray
+    drawn: np.ndarray
+    without: np.ndarray
+    examples: np.ndarray
+
+    def beside(self, other, function):
+        """The statistic function(own, other's), such as a difference of two; both were resampled with one seed."""
+        pairs = zip(self[:-1], other[:-1], strict=True)
+        return Resampled(*(function(own, theirs) for own, theirs in pairs), self.examples)
+
+
+def resampled_interval(found, *, level):
+    """Interval of each column of a Resampled statistic, for a new seed and a new example: (lower, upper), (columns,) each.
+
+    One seed: percentiles of the resamples, for this checkpoint alone. From two seeds on: value +- t sqrt(V), where V is the
+    variance over resamples of the examples plus the jackknife's over seeds, with Satterthwaite's degrees of freedom, at least
+    the seeds less one. What seeds and examples share counts twice, which makes the interval at most wider. Simulated
+    coverage of 95% for medians and differences of medians: 93 to 98%.
+    """
+    if len(found.without) == 1:
+        return percentiles(found.drawn, level)
+    variance, df = _variance(found)
+    return _around(found.value, variance, df, level)
+
+
 def median_differences(values, *, reference, level, resamples, seed):
     """Median of each column less that of a reference column: paired, with ordinary and simultaneous intervals.
 
-    values     float array (examples, columns), averaged over seeds; NaN: an example that lacks a column drops out of that
-               column's comparison, on both sides.
+    values, resamples, seed  see `resampled_medians`; an example that lacks a column drops out of that column's comparison, on
+               both sides.
     reference  the reference column's place.
-    level, resamples, seed  see `bootstrap_interval`; a resample draws the same examples for all columns.
+    level      coverage in (0, 1).
 
-    Returns (difference, lower, upper, lowest, uppermost), float64 arrays (columns,): lower and upper are percentiles, for a
-    column chosen beforehand; lowest and uppermost hold for all columns at once, for one that was selected.
+    Returns (difference, lower, upper, lowest, uppermost), float64 arrays (columns,): lower and upper are those of
+    `resampled_interval`, for a column chosen beforehand; lowest and uppermost hold for all columns at once, for one that was
+    selected (`simultaneous_interval`, the width from the resamples of examples).
     """
-    values = _numbers(values)
-    own = np.where(np.isnan(values[:, [reference]]), np.nan, values)
-    other = np.where(np.isnan(values), np.nan, values[:, [reference]])
-    settings = {"resamples": resamples, "seed": seed}
-    difference = _medians(own) - _medians(other)
-    resampled = resampled_medians(own, **settings) - resampled_medians(other, **settings)
-    lower, upper = percentiles(resampled, level)
-    return difference, lower, upper, *simultaneous_interval(difference, resampled, level=level)
+    values = _cells(values, ndim=3)
+    rival = values[:, :, [reference]]
+    own, other = (
+        resampled_medians(part, resamples=resamples, seed=seed)
+        for part in (np.where(np.isnan(rival), np.nan, values), np.where(np.isnan(values), np.nan, rival))
+    )
+    found = own.beside(other, np.subtract)
+    variance, df = _variance(found)
+    lowest, uppermost = simultaneous_interval(
+        found.value, found.drawn, level=level, errors=variance**0.5, df=df
+    )
+    return found.value, *resampled_interval(found, level=level), lowest, uppermost
 
 
 def resampled_medians(values, *, resamples, seed):
-    """Medians of bootstrap resamples of the examples: float64 (resamples, columns), in the unit of `values`.
+    """Medians over examples of the means over seeds, as Resampled, in the unit of `values`.
 
-    values  float array (examples, columns); NaN where an example lacks a column, whose medians then run over the
-            others. A resample draws the same examples for every column, the ones that `bootstrap_interval` draws with
-            the same seed, so medians of columns can be set against each other. NaN where a resample has no example.
+    values  float array (seeds, examples, columns); NaN: a missing cell, whose example drops out of that column. A resample
+            draws the same examples for every column, the ones that `bootstrap_interval` draws with the same seed, so medians
+            of columns can be set against each other. A median of no example is NaN.
     resamples, seed: see `bootstrap_interval`.
     """
-    values = _numbers(values)
-    count = len(values)
-    draws = resampled_counts(count, resamples=resamples, seed=seed)
-    medians = np.full((resamples, values.shape[1]), np.nan)
-    for place, column in enumerate(values.T):
-        order = np.argsort(column, kind="stable")[: np.count_nonzero(~np.isnan(column))]
-        if not len(order):
-            continue
-        # The n-th smallest of a resample is the first value that so many draws have reached.
-        reached = draws[:, order].cumsum(axis=1)
-        total = reached[:, -1]
-        lower, upper = (
-            column[order][(reached > middle[:, None]).argmax(axis=1)]
-            for middle in ((total - 1) // 2, total // 2)
-        )
-        medians[:, place] = np.where(total > 0, (lower + upper) / 2, np.nan)
-    return medians
+    cells = _cells(values, ndim=3)
+    seeds = len(cells)
+    total = cells.sum(axis=0)  # NaN where a seed lacks the cell
+    means = total / seeds
+    others = [means] if seeds == 1 else [(total - own) / (seeds - 1) for own in cells]
+    return Resampled(
+        _medians(means),
+        _drawn_medians(means, resampled_counts(len(means), resamples=resamples, seed=seed)),
+        np.stack([_medians(part) for part in others]),
+        (~np.isnan(means)).sum(axis=0),
+    )
 
 
 def percentiles(resampled, level):
@@ -634,28 +681,42 @@ def _compared(cells, reference, level):
     return tuple(found)
 
 
-def _simultaneous(estimates, resampled, errors, df, level):
-    """(lower, upper) around estimates with standard errors, as wide as the maximum over columns of resamples asks for."""
-    from scipy.stats import norm, t
-
-    estimates = _numbers(estimates, "estimates")
-    spread = _spread(resampled)
-    used = (spread > 0) & ~np.isnan(estimates)
-    width = 0.0
-    if used.any():
-        steps = np.abs(resampled[:, used] - estimates[used]) / spread[used]
-        width = np.quantile(np.nanmax(steps, axis=1), _checked(level))
-    # So many standard errors of the normal distribution leave this tail, which Student's t leaves further out.
-    half = t.isf(norm.sf(width), df) * errors
-    return estimates - half, estimates + half
-
-
 def _spread(resampled):
     """Standard deviation of each column of resamples (resamples, columns); NaN where a column has none."""
     some = ~np.isnan(resampled).all(axis=0)
     spread = np.full(resampled.shape[1], np.nan)
     spread[some] = np.nanstd(resampled[:, some], axis=0, ddof=1)
     return spread
+
+
+def _variance(found):
+    """(variance, degrees of freedom) of each column of a Resampled statistic."""
+    of_example, seeds = _spread(found.drawn) ** 2, len(found.without)
+    if seeds == 1:
+        return of_example, np.inf
+    of_seed = (seeds - 1) / seeds * ((found.without - found.without.mean(axis=0)) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = of_seed**2 / (seeds - 1) + of_example**2 / (found.examples - 1)
+        df = (of_seed + of_example) ** 2 / spread
+    return of_seed + of_example, np.fmax(seeds - 1, df)
+
+
+def _drawn_medians(values, draws):
+    """Medians of columns (examples, columns) in resamples, `draws` as `resampled_counts` gives them: (resamples, columns)."""
+    medians = np.full((len(draws), values.shape[1]), np.nan)
+    for place, column in enumerate(values.T):
+        order = np.argsort(column, kind="stable")[: np.count_nonzero(~np.isnan(column))]
+        if not len(order):
+            continue
+        # The n-th smallest of a resample is the first value that so many draws have reached.
+        reached = draws[:, order].cumsum(axis=1)
+        total = reached[:, -1]
+        lower, upper = (
+            column[order][(reached > middle[:, None]).argmax(axis=1)]
+            for middle in ((total - 1) // 2, total // 2)
+        )
+        medians[:, place] = np.where(total > 0, (lower + upper) / 2, np.nan)
+    return medians
 
 
 def _medians(values):

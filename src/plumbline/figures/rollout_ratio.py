@@ -7,7 +7,6 @@ rollout, a point a layer: far to the left a small gain makes a large ratio.
 """
 
 from ..registry import Output
-from ..tables.selective_rollout import POSITIVE
 from .rollouts import finish, grid, models, published_threshold
 from .style import styled
 
@@ -55,7 +54,7 @@ def _bars(rows, name):
 
 def _ratios(panel, rows, definition, shift):
     label, color, marker, face = LOOKS[definition]
-    rows = rows[rows["joint_not_positive"] <= POSITIVE]
+    rows = rows.dropna(subset="ratio")
     panel.errorbar(rows["layer"] + shift, rows["ratio"], yerr=_bars(rows, "ratio"), color=color, marker=marker,
                    markerfacecolor=face, markersize=4, linewidth=0, elinewidth=1, capsize=2, label=label)  # fmt: skip
     printed = rows.dropna(subset="published_value")

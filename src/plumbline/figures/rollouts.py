@@ -62,7 +62,8 @@ def finish(drawn, handles, found, options, text, legend=1.9):
     rows = pd.concat([part for _, part in found])
     seeds = seeds_of([{"seed": seed} for text in rows["seeds"].astype(str).unique() for seed in text.split()])
     whole = rows[rows["readout"] != "flow"]
-    foot(drawn, f"{provenance(options, examples=whole['examples'], seeds=seeds)} {text}")
+    interval = "; ".join(rows["interval"].unique())
+    foot(drawn, f"{provenance(options, examples=whole['examples'], seeds=seeds, interval=interval)} {text}")
     return drawn
 
 

@@ -48,24 +48,17 @@ def _same(values):
     return ", ".join(dict.fromkeys(values))
 
 
-def cells_of(units):
-    """float64 (seeds, classes, columns) of a DataFrame with the index (seed, class, or whatever crosses seeds); NaN: none."""
-    seeds, crossed = (units.index.unique(level) for level in (0, 1))
-    whole = units.reindex([(seed, other) for seed in seeds for other in crossed])
-    return whole.to_numpy(dtype=np.float64).reshape(len(seeds), len(crossed), units.shape[1])
-
-
 def interval_text(options, units):
     """How the intervals of `bands` were made; units: its DataFrame."""
     return collect.interval_text(options, " ".join(map(str, units.index.unique(0))), "classes")
 
 
 def bands(units, options, *names):
-    """(mean, lower, upper), each float64 (columns,), of a DataFrame as `cells_of` takes it; names: for the seed.
+    """(mean, lower, upper), each float64 (columns,), of a DataFrame as `collect.cells_of` takes it; names: for the seed.
 
     A class that some seed lacks does not count in that column; an interval needs two.
     """
-    cells = cells_of(units)
+    cells = collect.cells_of(units)
     lower, upper = mean_interval(cells, **options["bootstrap"], seed=seed_of(*names))
     return complete_mean(cells)[0], lower, upper
 
@@ -77,7 +70,7 @@ def differences(units, options):
     rests: higher, lower or not told apart from 0.
     """
     level = options["bootstrap"]["level"]
-    cells = cells_of(units)
+    cells = collect.cells_of(units)
     cells = np.concatenate([cells, np.zeros_like(cells[:, :, :1])], axis=2)
     found = paired_differences(cells, reference=cells.shape[2] - 1, level=level)
     return [

@@ -14,7 +14,7 @@ and directions: plumbline.causal.metrics. Released numbers of the local Lipschit
 """
 
 from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
-from ..collect import by_model, interval_text, metrics_of, seed_rows, seeds_of, title
+from ..collect import by_model, cells_of, interval_text, metrics_of, seed_rows, seeds_of, title
 from ..errors import PlumblineError
 from ..registry import Output
 from ..stats import is_testable, paired_differences
@@ -69,7 +69,7 @@ def _metric(part, metric, options, about):
         )
     means, lower, upper = causal.bands(units, options, ENTRY.id, about["dataset"], about["model"])
     direction, level = METRICS[metric].direction, options["bootstrap"]["level"]
-    cells = direction * causal.cells_of(units)
+    cells = direction * cells_of(units)
     seeds = len(cells)
     against = paired_differences(cells, reference=order.index(AGAINST), level=level)
     judged = [place for place, name in enumerate(order) if not EXPLANATIONS[name].control]

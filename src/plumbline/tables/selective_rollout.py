@@ -4,33 +4,37 @@ inputs: rollouts (one file a seed), models (any file of each model's folder). Wh
 plumbline.agreement.rollouts: Spearman's correlation over the tokens of a text, with average ranks or dense ranks as
 published; no unit, in [-1, 1]. metric is the column of the artefact, reference the readout of the input gradient that it is
 with: `input_gradient`, |sum_d g| as in print (spearman, spearman_dense), which is the derivative along one arbitrary
-direction; `input_gradient_l2`, ||g||_2 (spearman_l2); `input_gradient_dot`, |g . x| (spearman_dot). Each example is averaged over seeds first; intervals are a bootstrap over examples, of the
-mean (lower, upper) and of the median, for these checkpoints. over_rollout is a readout's median less that of rollout with all
+direction; `input_gradient_l2`, ||g||_2 (spearman_l2); `input_gradient_dot`, |g . x| (spearman_dot). Each example is averaged
+over training seeds first, where it has a number under each; intervals, of the mean (lower, upper: plumbline.stats.mean_interval)
+and of the median (plumbline.stats.resampled_interval), are for a new seed and a new example, with one seed for this checkpoint.
+over_rollout is a readout's median less that of rollout with all
 layers, read out likewise, over_first its median less that of the first layer alone; a verdict in words rests on the interval of
 this paired difference, whose resamples draw the same examples for both. lowest and uppermost are its ends for a threshold that
 was selected among all thresholds of its kind by these numbers (maximum statistic). ratio, to rollout's median, is given only
-where that median is surely positive: joint_not_positive is the share of resamples in which it is not.
+where the interval of that median is above zero.
 used: layers that selective rollout multiplied, mean over examples; left_of_sum: what summing over features
 leaves of the gradient, median over examples.
 """
 
 import numpy as np
 
-from ..artefacts import read_rows
 from ..attribution.input_gradient import CORRELATIONS
 from ..collect import (
     by_model,
+    cells_of,
     dataset_label,
     interval_text,
     metrics_of,
     ordered,
+    over_seeds,
     provenance,
+    seed_rows,
     seeds_of,
     short_label,
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import bootstrap_interval, median_differences, percentiles, resampled_medians, verdict
+from ..stats import Resampled, median_differences, resampled_interval, resampled_medians, verdict
 from . import latex as tex
 from .published import entries_of
 
@@ -53,8 +57,6 @@ RIVALS = {"over_rollout": "rollout", "over_first": "first_layer"}
 ENDS = ("", "_lower", "_upper", "_lowest", "_uppermost")
 # In an index, instead of the missing threshold of what has none.
 NONE = -1.0
-# A ratio says nothing where more of the resamples leave its denominator at zero or below.
-POSITIVE = 0.025
 # The gradient's sum is rounding noise below this share of it (single precision: about 1e-7).
 NOISE = 1e-5
 
@@ -71,7 +73,7 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["rollouts"]).items():
         metrics = metrics_of(models[dataset, model][0])
-        frame = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
+        frame = seed_rows(items)
         frame["threshold"] = frame["threshold"].fillna(NONE)
         depth = int(frame["layer"].max()) + 1
         for definition in DEFINITIONS:
@@ -80,11 +82,9 @@ def rows(inputs, options):
                 block = _block(own, metric, options, seed_of(ENTRY.id, dataset, model))
                 about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"], "depth": depth,
                          "definition": definition, "metric": metric, "reference": reference,
-                         "seeds": seeds_of(items)}  # fmt: skip
+                         "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items))}  # fmt: skip
                 blocks.append(_beside(block.assign(**about), entries_of(ENTRY.id, dataset, metrics)))
-    frame = pd.concat(blocks, ignore_index=True).assign(
-        scale=options["scale"], interval=interval_text(options)
-    )
+    frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     frame["threshold"] = frame["threshold"].where(frame["threshold"] != NONE)
     first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", "reference", *KEYS]
     numbers = [
@@ -92,7 +92,7 @@ def rows(inputs, options):
         *(f"{name}{end}" for name in ("median", "ratio") for end in ("", "_lower", "_upper")),
         *(f"{name}{end}" for name in RIVALS for end in ENDS),
     ]  # fmt: skip
-    last = ["sd", "joint_not_positive", "used", "left_of_sum", "examples", "seeds", "interval", "published_value",
+    last = ["sd", "used", "left_of_sum", "examples", "seeds", "interval", "published_value",
             "published_checkpoint", "published_source"]  # fmt: skip
     return frame[[*first, *numbers, *last]]
 
@@ -102,24 +102,20 @@ def _block(own, metric, options, seed):
     import pandas as pd
 
     # In double precision: single would be summed in single.
-    means = own.astype({metric: float}).groupby(["id", *KEYS])[metric].mean().unstack(KEYS).sort_index()
+    units = own.astype({metric: float}).set_index(["seed", "id", *KEYS])[metric].unstack(KEYS).sort_index()
     places = {readout: place for place, readout in enumerate(ordered(own["readout"].unique()))}
-    means = means[sorted(means.columns, key=lambda key: (key[0], places[key[1]], key[2]))]
-    values, columns = means.to_numpy(), list(means.columns)
+    units = units[sorted(units.columns, key=lambda key: (key[0], places[key[1]], key[2]))]
+    values, columns = cells_of(units), list(units.columns)
     settings = {**options["bootstrap"], "seed": seed}
-    lower, upper = bootstrap_interval(values, **settings, ragged=True)
-    resampled = resampled_medians(values, resamples=settings["resamples"], seed=seed)
     block = pd.DataFrame(columns, columns=KEYS).assign(
-        mean=np.nanmean(values, axis=0), lower=lower, upper=upper, sd=np.nanstd(values, axis=0),
-        examples=(~np.isnan(values)).sum(axis=0),
-        used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(means.columns).to_numpy(),
+        **over_seeds(values, options, seed), sd=np.nanstd(values.mean(axis=0), axis=0),
+        used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(units.columns).to_numpy(),
         left_of_sum=float(own.groupby("id")["left_of_sum"].mean().median()),
     )  # fmt: skip
-    median = np.nanmedian(values, axis=0), resampled
-    ratio, block["joint_not_positive"] = _ratios(values, columns, median, settings)
-    for name, (value, draws) in {"median": median, "ratio": ratio}.items():
-        block[name] = value
-        block[f"{name}_lower"], block[f"{name}_upper"] = percentiles(draws, settings["level"])
+    median = resampled_medians(values, resamples=settings["resamples"], seed=seed)
+    for name, found in {"median": median, "ratio": _ratios(values, columns, median, settings)}.items():
+        block[name] = found.value
+        block[f"{name}_lower"], block[f"{name}_upper"] = resampled_interval(found, level=settings["level"])
     for name, rival in RIVALS.items():
         block[[f"{name}{end}" for end in ENDS]] = _differences(values, columns, rival, settings)
     return block
@@ -137,34 +133,30 @@ def _differences(values, columns, rival, settings):
         families.setdefault((layer, readout), []).append(place)
     for (layer, readout), places in families.items():
         twin = columns.index((layer, rival + "_max" * readout.endswith("_max"), NONE))
-        pair = median_differences(values[:, [twin, *places]], reference=0, **settings)
+        pair = median_differences(values[:, :, [twin, *places]], reference=0, **settings)
         found[places] = np.stack(pair, axis=1)[1:]
     return found
 
 
-def _ratios(values, columns, median, settings):
-    """((ratios to rollout's median, resampled), share of resamples whose rollout is not positive), of every column.
+def _ratios(values, columns, medians, settings):
+    """Resampled ratios to rollout's median, of every column.
 
     The rollout of a column that fewer examples have is that of these examples. NaN where it is not surely positive.
     """
-    medians, resampled = median
     twins = [
         columns.index((layer, "rollout" + "_max" * name.endswith("_max"), NONE)) for layer, name, _ in columns
     ]
-    others = np.where(np.isnan(values), np.nan, values[:, twins])
-    fewer = np.isnan(others).sum(axis=0) > np.isnan(values[:, twins]).sum(axis=0)
-    drawn = resampled[:, twins].copy()
-    drawn[:, fewer] = resampled_medians(
-        others[:, fewer], resamples=settings["resamples"], seed=settings["seed"]
-    )
-    not_positive = (drawn <= 0).mean(axis=0)
-    sure = not_positive <= POSITIVE
+    others = np.where(np.isnan(values), np.nan, values[:, :, twins])
+    rollout = Resampled(*(part[..., twins] for part in medians))
+    fewer = np.isnan(others).sum(axis=(0, 1)) > np.isnan(values[:, :, twins]).sum(axis=(0, 1))
+    if fewer.any():
+        own = resampled_medians(others[:, :, fewer], resamples=settings["resamples"], seed=settings["seed"])
+        for part, found in zip(rollout, own, strict=True):
+            part[..., fewer] = found
+    lower, _ = resampled_interval(rollout, level=settings["level"])
+    sure = (lower > 0) & (rollout.without > 0).all(axis=0)
     # A resample without a positive rollout is left out of the few that remain.
-    rollout, drawn = (
-        np.where(sure, np.nanmedian(others, axis=0), np.nan),
-        np.where(sure & (drawn > 0), drawn, np.nan),
-    )
-    return (medians / rollout, resampled / drawn), not_positive
+    return medians.beside(rollout, lambda own, other: own / np.where(sure & (other > 0), other, np.nan))
 
 
 def _beside(block, entries):
@@ -222,10 +214,7 @@ def _as_published(cells, threshold, layer, depth):
     )
     claimed = "" if np.isnan(chosen.published_value) else f", in print {chosen.published_value:g}"
     if np.isnan(chosen.ratio):
-        ratio = (
-            f"their ratio{claimed} has no meaning, since rollout's median is not positive in "
-            f"{100 * chosen.joint_not_positive:.0f}% of the resamples"
-        )
+        ratio = f"their ratio{claimed} has no meaning, since rollout's median is not surely positive"
     else:
         ratio = f"a ratio of {_interval(chosen, 'ratio')}{claimed}"
     return f"{text}{ratio}. So measured selective rollout {_against(chosen, 'over_rollout')}."
@@ -361,11 +350,13 @@ def _table(key, part, options):
         ],  # fmt: skip
         sections=[lines for lines in sections.values() if lines],
         notes=[
-            tex.escape(provenance(options, examples=own["examples"], seeds=own["seeds"].iloc[0])),
+            tex.escape(
+                provenance(options, examples=own["examples"], seeds=own["seeds"].iloc[0], interval=own["interval"].iloc[0])
+            ),
             "Correlation with the input gradient $g$ over the tokens of a text: with its sum over features, as in print, one "
             "arbitrary direction; with its norm; with its product with the input $x$. First block: maximum over rows, as "
             "published; second: the explained position's row. Scaled thresholds are shares of $\\sqrt{n/2}$. Index and exponent: "
-            "the interval's ends; no ratio where rollout's median is not surely positive. All "
+            "the interval's ends, of medians over several seeds by resamples of examples and a jackknife over seeds; no ratio where rollout's median is not surely positive. All "
             f"layers, means, deviations: {ENTRY.id}.csv.".replace("_", r"\_"),
             *_in_print(part),
             tex.command_note(options),
