@@ -5,6 +5,7 @@ import functools
 import itertools
 import math
 import numbers
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import plumbline.stats
 from plumbline import config as configuration
@@ -171,11 +173,50 @@ def known_readouts(value):
     return isinstance(value, str) and (value in READOUTS or (value in METHODS and METHODS[value].principal))
 
 
-def lime(**given):
-    from plumbline.theory import MultiHeadClassifier, lime_coefficients
+def theory(name):
+    """A function of the multi-head classifier."""
 
+    def call(**given):
+        from plumbline import theory as module
+
+        torch.manual_seed(0)
+        return getattr(module, name)(module.MultiHeadClassifier(30, 8, 4, 4, 2, 8), **given)
+
+    return call
+
+
+@functools.cache
+def pictures():
+    """(network, images, labels: the classes it tells them to be, the graph of class 1)."""
     torch.manual_seed(0)
-    return lime_coefficients(MultiHeadClassifier(30, 8, 4, 4, 2, 8), **given)
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2)).eval()
+    images = torch.rand(12, 1, 6, 6)
+    with torch.no_grad():
+        logits = network(images)
+        network[3].bias[0] -= (logits[:, 0] - logits[:, 1]).median() + 1e-4  # half of them of each class
+        labels = network(images).argmax(1)
+    return network, images, labels, graph_of(network, images, labels, 1)
+
+
+def graph_of(network, images, labels, target, **more):
+    from plumbline.causal import learn_graph
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so few images are unsure
+        return learn_graph(network, images, labels, target, **{"samples": 4} | more)
+
+
+def learnt(**given):
+    network, images, labels, _ = pictures()
+    return list(graph_of(network, **{"images": images, "labels": labels, "target": 1} | given).rows)
+
+
+def explained(**given):
+    from plumbline.causal.explanations import explain
+
+    network, images, _, graph = pictures()
+    given = {"method": "causal", "graphs": {1: graph}} | given
+    return explain(given.pop("method"), network, **{"images": images[:2], "targets": [1, 1]} | given)
 
 
 def stats(name):
@@ -194,6 +235,9 @@ def a_level(value):
 LEVEL = {"level": (0.95, a_level)}
 DRAWS = {"resamples": (20, lambda value: whole(value, 1)), "seed": (0, lambda value: whole(value, 0))}
 DOCUMENT = np.array([[0, 5, 6, 7, 1, 1, 1, 1], [0, 8, 9, 1, 1, 1, 1, 1]])
+
+
+some_documents = integers(0, 29, [(rows, tokens) for rows in range(1, 5) for tokens in range(1, 9)])
 
 
 def numbers_of(*dimensions):
@@ -251,8 +295,29 @@ FUNCTIONS = {
     "tied_share": (tied_share, {
         "scores": ([0.5, 0.1], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
     }),
-    "lime": (lime, {
-        "ids": (DOCUMENT, integers(0, 29, [(rows, tokens) for rows in range(1, 5) for tokens in range(1, 9)])), "mode": ("mask", one_of("mask", "delete")),
+    "learn_graph": (learnt, {
+        "images": (np.random.default_rng(1).random((12, 1, 6, 6)), never), "labels": ([1, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0], never),
+        "target": (1, lambda value: whole(value, 0, 1)), "samples": (4, lambda value: whole(value, 2)),
+        "soft": (True, lambda value: isinstance(value, bool | np.bool_)), "test": ("paired", one_of("welch", "paired")),
+        "correction": ("bh", one_of("none", "bh")), "seed": (0, lambda value: whole(value, -math.inf)),
+        "cap": (2, lambda value: whole(value, 1)), "layers": (["0", "3"], nothing),
+        "held_out": (0.0, lambda value: number(0, 1)(value) and value < 1),
+    }),
+    "explain": (explained, {
+        "method": ("grad_cam", never), "images": (np.random.default_rng(1).random((2, 1, 6, 6)), never),
+        "targets": ([1, 1], integers(0, 1, [(2,)])), "graphs": (None, lambda value: value is None or value == {}),
+        "seeds": ([3, 4], either(nothing, integers(0, 2**63 - 1, [(2,)]))), "layer": ("0", nothing),
+    }),
+    "lime_limit": (theory("lime_limit"), {
+        "ids": (DOCUMENT, some_documents), "formula": ("mean_field", one_of("published", "rho", "mean_field", "first_order")),
+        "kernel_width": (25.0, either(nothing, lambda value: number(0)(value) and value > 0)),
+        "lengths": (None, either(nothing, integers(0, 7, [(2,)]))), "words": (None, nothing),
+    }),
+    "closed_form_gradient": (theory("closed_form_gradient"), {
+        "ids": (DOCUMENT, some_documents), "corrected": (True, lambda value: value is True or value is False),
+    }),
+    "lime": (theory("lime_coefficients"), {
+        "ids": (DOCUMENT, some_documents), "mode": ("mask", one_of("mask", "delete")),
         "samples": (20, lambda value: whole(value, 2)), "seed": (0, lambda value: whole(value, 0)),
         "lengths": (None, either(nothing, integers(1, 7, [(2,)]))),
     }),

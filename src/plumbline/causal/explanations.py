@@ -28,9 +28,15 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
     import torch
 
     from .. import arrays
+    from .graph import CausalGraph
 
-    if method not in EXPLANATIONS:
+    if not isinstance(method, str) or method not in EXPLANATIONS:
         raise unknown("explanation", method, EXPLANATIONS)
+    if layer is not None and not isinstance(layer, str):
+        raise PlumblineError(f"layer is {layer!r}: give a convolution's name, or None")
+    graphs = {} if graphs is None else graphs
+    if not isinstance(graphs, dict) or not all(isinstance(graph, CausalGraph) for graph in graphs.values()):
+        raise PlumblineError("graphs must be a dictionary: class -> its CausalGraph, as learn_graph gives it")
     weight = next(model.parameters())
     # What inference mode or autocast around the call would do to gradients and graphs is no part of an explanation.
     with torch.inference_mode(False), torch.autocast(weight.device.type, enabled=False):
@@ -44,10 +50,12 @@ def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=No
         if not len(images):
             return images.new_zeros(0, *images.shape[2:])
         _check_targets(model, images, targets)
-        seeds = [0] * len(images) if seeds is None else [int(seed) for seed in seeds]
-        if len(seeds) != len(images):
-            raise PlumblineError(f"there are {len(seeds)} seeds for {len(images)} images: give one an image")
-        return _maps(method, model, images, targets, graphs or {}, seeds, layer)
+        seeds = torch.zeros(len(images)) if seeds is None else arrays.integers(seeds, "seeds")
+        if seeds.shape != images.shape[:1]:
+            raise PlumblineError(
+                f"seeds must be one an image, ({len(images)},), not of shape {tuple(seeds.shape)}"
+            )
+        return _maps(method, model, images, targets, graphs, seeds.long().tolist(), layer)
 
 
 def _check_targets(model, images, targets):
@@ -70,7 +78,7 @@ def _maps(method, model, images, targets, graphs, seeds, layer):
     """See `explain`."""
     from . import attributions, baselines
 
-    layer = layer or attributions.default_layer(model)
+    layer = attributions.default_layer(model) if layer is None else layer
     if method not in CAUSAL:
         return baselines.compute(method, model, images, targets, seeds, layer)
     found = images.new_zeros(len(images), *images.shape[2:])

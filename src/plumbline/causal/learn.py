@@ -66,8 +66,14 @@ def learn_graph(
         ("test", test, estimates.TESTS),
         ("correction", correction, estimates.CORRECTIONS),
     ):
-        if value not in legal:
+        if not isinstance(value, str) or value not in legal:
             raise unknown(name, value, legal)
+    if not isinstance(soft, bool | np.bool_):
+        raise PlumblineError(f"soft is {soft!r}: expected true or false")
+    if layers is not None and not (
+        isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
+    ):
+        raise PlumblineError(f"layers is {layers!r}: expected a list of names, or None for all")
     samples, cap, seed = (
         _whole(name, value, least)
         for name, value, least in (("samples", samples, 2), ("cap", cap, 1), ("seed", seed, None))

@@ -7,7 +7,9 @@ kernel but the published one; LIME without kernel is a mean over as many runs.
 
 import numpy as np
 
+from ..faithfulness.ranking import ranked
 from ..registry import Output
+from ..seeds import seed_of
 from ..tables.lime_theorem import FORMULAS
 from . import xai
 from .style import figure, foot, plain, styled
@@ -31,7 +33,7 @@ def draw(inputs, options):
     facts = xai.shown(inputs)
     document = facts["document"]
     first = np.array(document["lime_delete"][0])
-    order = np.argsort(-np.abs(first), kind="stable")[:WORDS]
+    order = ranked(np.abs(first), seed=seed_of(ENTRY.id, facts["dataset"]))[0][:WORDS]
     drawn = figure(7.6, 3.4)
     panels = drawn.subplots(1, 2, sharey=True)
     for axes, mode, title in zip(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..arrays import array
 from ..errors import PlumblineError
 from ..models.multihead import checked_ids
 from ..models.vocabulary import UNK
@@ -131,7 +132,7 @@ def _checked_length(number, document, length):
 
 def _checked_words(number, words, length):
     """A document's words, int array (length,); PlumblineError unless they are numbered from 0 without a gap."""
-    found = np.asarray(words)
+    found = array(words, f"document {number}: words")
     if found.shape != (length,) or (length and not np.issubdtype(found.dtype, np.integer)):
         raise PlumblineError(f"document {number}: words must be {length} whole numbers, one a token")
     if not np.array_equal(np.unique(found), np.arange(len(np.unique(found)))):

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from ..errors import PlumblineError
 from ..models.multihead import checked_ids
 
 LABEL = 1  # the positive class, whose raw logit is explained
@@ -24,6 +25,8 @@ def closed_form_gradient(model, ids, *, corrected):
     ids: int64 (batch, T), padded with UNK. Floating point: the model's own.
     Raises PlumblineError for ids that `checked_ids` refuses, and weights that are not finite.
     """
+    if not isinstance(corrected, bool):
+        raise PlumblineError(f"corrected is {corrected!r}: give True, or False for the formula as published")
     ids = checked_ids(model, ids)
     embedded = model.embedded(ids)
     direction, read = model.keys_of_query(embedded), model.readout(LABEL)

@@ -34,7 +34,7 @@ def lime_limit(model, ids, *, formula="first_order", kernel_width=WIDTH, lengths
     ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
     Raises PlumblineError for an unknown formula, a width that is not positive, and what `per_document` refuses.
     """
-    if formula not in FORMULAS:
+    if not isinstance(formula, str) or formula not in FORMULAS:
         raise unknown("formula", formula, FORMULAS)
     checked_width(kernel_width)
     return per_document(model, ids, lengths, words, lambda terms: limit(terms, formula, kernel_width))
