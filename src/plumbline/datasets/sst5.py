@@ -36,7 +36,8 @@ WRITTEN_OUT = {"\N{NO-BREAK SPACE}": " ", "-LRB-": "(", "-RRB-": ")", "\\/": "/"
 
 def rows(split, block, files):
     """Text and label of a split, a DataFrame: 0 very negative to 4 very positive."""
-    frame = raw.integers(raw.read_tsv(files(split), ["tree", "label"]), ["label"], "sst5")
+    checks = {"filled": ["tree"], "integers": {"label": (0, 4)}}
+    frame = raw.read_tsv(files(split), ["tree", "label"], **checks)
     wrong = frame.index[frame["tree"].str[1:3] != frame["label"].astype(str) + " "]
     if len(wrong):
         raise PlumblineError(
