@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from plumbline.agreement import METRICS, kendall, spearman, spearman_dense, table, top_k_overlap
+from plumbline.agreement import (
+    METRICS,
+    kendall,
+    spearman,
+    spearman_dense,
+    table,
+    top_k_overlap,
+    top_k_overlap_published,
+)
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
 
@@ -42,6 +50,11 @@ def by_hand(metric, x, y):
         return stats.kendalltau(x, y).statistic
     if metric == "spearman_dense":
         return 1 - 6 * ((dense_ranks(x) - dense_ranks(y)) ** 2).sum() / (n * (n * n - 1))
+    if metric == "top_k_overlap_published":
+        first, other = (
+            set(sorted(range(n), key=lambda i: (-v[i], i))[: math.ceil(0.25 * n)]) for v in (x, y)
+        )
+        return len(first & other) / len(first | other)
     first, other = (shares_of_the_top(v, math.ceil(0.25 * n)) for v in (x, y))
     return sum(map(min, first, other)) / sum(map(max, first, other))
 
@@ -93,6 +106,9 @@ def test_ties_at_the_border_of_the_top_quarter():
     assert top_k_overlap.compute(first[::-1], other[::-1]) == pytest.approx(0.5 / 1.5)
     assert top_k_overlap.compute(first, first) == 1
     assert top_k_overlap.compute(first, first[::-1]) == 0
+    # As published, the lower position goes first: the place of two is the first one's.
+    assert top_k_overlap_published.compute(first, other) == 1
+    assert top_k_overlap_published.compute(first[::-1], other[::-1]) == 0
 
 
 def attributions(examples=40, readouts=5):

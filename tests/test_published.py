@@ -59,7 +59,7 @@ def test_isotropy_is_copied_right():
 def test_seed_consistency_and_curve_are_copied_right():
     released = json.loads((RELEASED / "robustness_recomputed.json").read_text())
     keys = {readout: entry.reference for readout, entry in READOUTS.items()}
-    prefix = {"spearman_dense": "corr", "top_k_overlap": "jaccard25"}
+    prefix = {"spearman_dense": "corr", "top_k_overlap_published": "jaccard25"}
     seen = 0
     for entry in all_entries("seed_consistency"):
         for readout, values in entry["values"].items():
@@ -108,7 +108,7 @@ def test_every_published_number_stands_beside_its_own_definition(key):
                 assert readout in ("alti", "alti_l2", "alti_ln2") and "released arrays" in entry["source"] + entry["checkpoint"] + entry["sample"]["texts"] or "arrays released" in entry["checkpoint"]  # fmt: skip
                 assert readout in entry["corrected"]
             assert where.get("protocol", "published_bins") == "published_bins"
-            assert where.get("metric", "spearman_dense") in ("spearman_dense", "top_k_overlap")
+            assert where.get("metric", "spearman_dense") in ("spearman_dense", "top_k_overlap_published")
             assert where.get("definition", "published") == "published"
             assert where.get("reference", "grad_l2_published").endswith("_published")
     assert seen

@@ -48,7 +48,7 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
         raise PlumblineError(
             f"values must be (examples,) or (examples, columns), not of shape {values.shape}"
         )
-    if not values.size:
+    if not len(values):
         raise PlumblineError("a bootstrap interval of no examples was asked for: check the run's `examples`")
     if np.isinf(values).any() or (missing.any() and not ragged):
         raise PlumblineError("a bootstrap interval of numbers that are not finite was asked for")

@@ -23,7 +23,7 @@ def table(attributions, *, resamples, level, seed):
 
     Returns a pandas DataFrame with the columns of schemas/artefacts/agreement.yaml. `examples` counts the
     examples on which both rankings are defined; a pair that is never defined has no row. `mean`, `lower`,
-    `upper` and `sd` have the metric's unit: none, in [-1, 1], or [0, 1] for top_k_overlap.
+    `upper` and `sd` have the metric's unit: none, in [-1, 1], or [0, 1] for the overlaps.
     Raises PlumblineError where readouts differ in their examples or in an example's tokens.
     """
     import numpy as np

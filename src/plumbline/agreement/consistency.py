@@ -62,7 +62,7 @@ def table(models, *, resamples, level, seed):
     Returns a pandas DataFrame with the columns of schemas/artefacts/consistency.yaml but `seed`. `examples` counts
     the sentences on which the pair is compared and both rankings are defined; a pair that is never defined has no
     row. `mean`, `lower`, `upper` and `sd` (population) have the metric's unit: none, in [-1, 1], or [0, 1] for
-    top_k_overlap. Raises PlumblineError for a pair without any sentence in common.
+    the overlaps. Raises PlumblineError for a pair without any sentence in common.
     """
     import pandas as pd
 

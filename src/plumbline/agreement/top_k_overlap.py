@@ -2,8 +2,7 @@
 
 A token that ties with others for the last places of the top belongs to it with the chance that a random order of them gives
 it, and the overlap is that of weighted sets, sum_i min(a_i, b_i) / sum_i max(a_i, b_i): the order of the tokens changes
-nothing. The reference takes tied tokens from the lower position on (specs/alti.md section 8), as if a text's start were
-more important.
+nothing. `top_k_overlap_published` has the reference's rule.
 """
 
 import math

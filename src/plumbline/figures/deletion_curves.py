@@ -53,7 +53,7 @@ def draw(inputs, options):
     note = provenance(options, examples=[frame["examples"].max()], seeds=first["seeds"], interval=False)
     foot(
         drawn,
-        f"{note} Band: {first['interval']}. Running minimum (left) and maximum (right) of the probability, as published; a text "
+        f"{note} Band: the mean's interval, {first['interval']}. Running minimum (left) and maximum (right) of the probability, as published; a text "
         "that has no token left keeps its last value. Grey: controls.",
     )
     return drawn

@@ -9,10 +9,11 @@ HEADS = {
     "spearman_dense": r"$\rho$ dense",
     "kendall": r"$\tau$",
     "top_k_overlap": "top 25\\%",
+    "top_k_overlap_published": r"top 25\% published",
 }
 NOTE = (
     r"Higher: more alike. $\rho$: Spearman, average ranks; $\rho$ dense: the published formula, dense ranks; "
-    r"$\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens. Special tokens count."
+    r"$\tau$: Kendall's $\tau_b$; top 25\%: Jaccard overlap of the top quarter of tokens (published: tied tokens from the lower position on). Special tokens count."
 )
 
 
