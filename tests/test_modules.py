@@ -186,3 +186,10 @@ def test_the_list_is_read_in_a_copy_too(tmp_path):
     done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path / "src", capture_output=True, text=True, check=True,
                           env={"PYTHONPATH": str(tmp_path / "src")})  # fmt: skip
     assert str(tmp_path / "schemas/artefacts/faithfulness.yaml") in done.stdout.split()
+
+
+@pytest.mark.parametrize("kind", ["methods", "protocols", "datasets", "tables", "figures", "agreement"])
+def test_the_text_of_an_entry_is_the_same_in_every_process(kind):
+    """Tables and figures hang on a digest of it (rules/common.smk, `entries_digest`)."""
+    entries = METRICS if kind == "agreement" else registries()[kind]
+    assert " at 0x" not in repr(list(entries.values()))

@@ -81,7 +81,8 @@ class Legal:
     """What a parameter may be: in words, and as a function of a value."""
 
     words: str
-    holds: object
+    # Not in the text of an entry, which is part of what jobs hang on: a function's text is its address, another in every process.
+    holds: object = field(repr=False)
 
 
 def whole(value):
