@@ -622,7 +622,7 @@ def test_weights_that_are_not_finite(name, value):
         ({"lengths": [1, 2]}, "lengths are of 2 documents, ids of 1"), ({"words": []}, "words are of 0 documents"),
         ({"words": [[0]]}, "words must be 2 whole numbers"), ({"words": [[0, 2]]}, "without a gap"),
         ({"words": [[-1, 0]]}, "without a gap"), ({"words": [[0.0, 1.0]]}, "words must be 2 whole numbers"),
-        ({"words": [["a", "b"]]}, "words must be 2 whole numbers"),
+        ({"words": [["a", "b"]]}, "words must hold real numbers"),
     ],
 )  # fmt: skip
 def test_arguments_out_of_range(changes, message):
