@@ -1,24 +1,12 @@
 # Helpers of the rules: paths, parameters, the source files that a job hangs on. No rule stands here.
 import atexit
 import functools
-import gc
 import hashlib
 import os
 import re
 import shutil
 import sys
 from pathlib import Path
-
-import snakemake.common
-import snakemake.rules
-import snakemake.sourcecache
-
-# Planning makes objects that stay, and looking for garbage among them takes a third of its time (docs/scaling.md; at_start).
-gc.disable()
-# Snakemake reads the signature of every input function, and the address of every script, anew for every job: a sixth of the rest.
-for part in (snakemake.common, snakemake.rules):
-    part.get_function_params = functools.cache(part.get_function_params)
-snakemake.sourcecache.parse_uri = functools.cache(snakemake.sourcecache.parse_uri)
 
 # The code that runs is the checkout's, here and in every script job, which inherits the environment.
 SRC = str(Path(workflow.basedir).resolve() / "src")
@@ -74,6 +62,7 @@ from plumbline.plan import (
     shard_files,
 )
 from plumbline.theory.experiments import EXPERIMENTS
+from plumbline.workflow.snakemake_parts import lift_rate_limit, uses_environments
 
 
 def say(line):
@@ -89,16 +78,10 @@ def scale_line():
 def at_start():
     """What holds for a run and not for its plan.
 
-    Garbage is looked for again. What killed jobs have left is swept. Snakemake's default limit of job starts is lifted: to keep it, Snakemake 9 looks at all ready
-    jobs once a second for every job that has ended, a third of a core after 250 jobs. The default, 100 starts a second, binds
-    no run of ours; another limit is the user's, and stays. The scale is named once more in the run's last line, below
-    Snakemake's own.
+    Snakemake's default limit of job starts is lifted. What killed jobs have left is swept. The scale is named once more in the
+    run's last line, below Snakemake's own.
     """
-    gc.freeze()
-    gc.enable()
-    limiter = workflow.scheduler.job_rate_limiter
-    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
+    lift_rate_limit(workflow)
     atexit.register(lambda: say(scale_line()))
     if swept := sweep(os.path.join("results", config["scale"])):
         say(f"removed {len(swept)} temporary files of jobs that were killed, such as {swept[0]}")
@@ -122,10 +105,7 @@ def validated(config):
 def check_folders():
     """Refuse an interpreter, a mirror or a checkpoint that no job could use, before anything runs."""
     # Snakemake writes the interpreter into a shell command as it is, but for conda environments and containers.
-    if (
-        re.search(r"[\s'\"$`\\|&;<>()*?\[\]{}#~!]", sys.executable)
-        and not workflow.deployment_settings.deployment_method
-    ):
+    if re.search(r"[\s'\"$`\\|&;<>()*?\[\]{}#~!]", sys.executable) and not uses_environments(workflow):
         stop(
             f"the path of Python, {sys.executable}, has a blank or a sign of the shell, which Snakemake does not quote: move the "
             "checkout, or make the virtual environment elsewhere (make VENV=/path/of/venv)"
@@ -140,15 +120,32 @@ def check_folders():
         stop(fault)
 
 
-def stop_at_unknown_targets():
-    """Refuse what no rule makes, with the legal names; nothing to do where Snakemake is not called by name."""
-    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
-        return
-    from snakemake.cli import parse_args
+def targets_asked():
+    """The targets of the command line: what stands behind `--`, and before it what starts as a result's path does.
 
+    Snakemake reads its command line before this file but tells it nothing of the targets. A path behind a long option may be
+    that option's value, as in `--report results/small/report.zip`: it is left to Snakemake, and so is a name before `--`.
+    """
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return []
+    before = sys.argv[1:]
+    asked = []
+    if "--" in before:
+        place = before.index("--")
+        before, asked = before[:place], before[place + 1 :]
+    paths = [
+        word
+        for previous, word in zip([sys.argv[0], *before], before, strict=False)
+        if word.startswith("results/") and not (previous.startswith("--") and "=" not in previous)
+    ]
+    return paths + asked
+
+
+def stop_at_unknown_targets():
+    """Refuse what no rule makes, with the legal names."""
     rules = {rule.name for rule in workflow.rules}
     try:
-        for target in parse_args(sys.argv[1:])[1].targets:
+        for target in targets_asked():
             check_target(config, target, rules)
             if target == "mirror" and re.search("[{}]", mirror_folder()):
                 stop(
@@ -506,9 +503,3 @@ def gpus():
     """GPUs that a job which runs a model asks for. Cluster nodes may have GPUs that this machine has not: `device: cuda`."""
     here = shutil.which("nvidia-smi") is not None
     return int(config["device"] == "cuda" or (config["device"] == "auto" and here))
-
-
-# On one machine one GPU job at a time, unless --resources says otherwise; a cluster's own scheduler hands out its GPUs. Not in
-# profiles/default: its lines count beside those of profiles/slurm, and before them.
-if workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", 1)

@@ -55,7 +55,7 @@ def misread(command):
                 if re.search(r"invalid choice: '(kubernetes|s3|slurm)'|--default-storage", fault)
                 else fault
             )
-    for files in (found.configfile or (), found.profile or ()):
+    for files in (found.configfile or (), [found.workflow_profile] if found.workflow_profile else ()):
         if wrong := [
             file for file in files if not str(file).endswith((".yaml", "profiles/slurm", "profiles/sge"))
         ]:

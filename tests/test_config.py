@@ -396,3 +396,15 @@ def test_imports_of_the_plan_are_light():
     code = f"import sys; sys.path.insert(0, 'src'); import {', '.join(helpers)}; plumbline.config.registries(); print([m for m in ('torch', 'transformers', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_profiles_differ_in_what_a_cluster_does_alone():
+    """A profile of --workflow-profile takes the place of profiles/default, so it repeats what holds everywhere."""
+    default, slurm = (
+        yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm")
+    )
+    of_one_machine = {"cores", "resources"}
+    assert default["resources"] == ["gpu=1"]
+    shared = {key: value for key, value in default.items() if key not in of_one_machine}
+    assert {"max-checksum-file-size", "rerun-triggers", "rerun-incomplete", "scheduler"} <= set(shared)
+    assert {key: slurm.get(key) for key in shared} == shared

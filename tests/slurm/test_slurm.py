@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 # Two nodes of two CPUs, as many as the machine of the tests has. Waits that suit one machine, not a cluster; no sacct here.
 NODES = {"SLURM_E2E_CPU_NODES": "2", "SLURM_E2E_CPUS": "2", "SLURM_E2E_MEM_MB": "10000"}
 SLURM = (
-    "--profile", "profiles/slurm", "--latency-wait", "10", "--slurm-status-command", "squeue", "--slurm-no-account",
+    "--workflow-profile", "profiles/slurm", "--latency-wait", "10", "--slurm-status-command", "squeue", "--slurm-no-account",
     "--slurm-keep-successful-logs",
 )  # fmt: skip
 TINY = ("--configfile", workflow.TINY)
