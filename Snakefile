@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: Path(workflow.basedir) / "config.yaml"
+configfile: Path(str(workflow.current_basedir)) / "config.yaml"
 
 
 include: "rules/common.smk"

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 # The code that runs is the checkout's, here and in every script job, which inherits the environment.
-SRC = str(Path(workflow.basedir).resolve() / "src")
+# The checkout: where this file lies, also when another workflow takes this one as a module.
+CHECKOUT = Path(str(workflow.current_basedir)).resolve().parent
+SRC = str(CHECKOUT / "src")
 sys.path.insert(0, SRC)
 os.environ.update(
     PYTHONPATH=os.pathsep.join([SRC, *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -126,7 +128,11 @@ def targets_asked():
     Snakemake reads its command line before this file but tells it nothing of the targets. A path behind a long option may be
     that option's value, as in `--report results/small/report.zip`: it is left to Snakemake, and so is a name before `--`.
     """
-    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+    # The targets of a workflow that takes this one as a module are not ours to judge.
+    if (
+        Path(sys.argv[0]).name not in ("snakemake", "__main__.py")
+        or Path(workflow.basedir).resolve() != CHECKOUT
+    ):
         return []
     before = sys.argv[1:]
     asked = []
@@ -210,7 +216,7 @@ def download_code(script):
 
 
 def script_file(script):
-    return os.path.join(workflow.basedir, "scripts", f"{script}.py")
+    return os.path.join(CHECKOUT, "scripts", f"{script}.py")
 
 
 @functools.cache
@@ -424,7 +430,7 @@ def mirror_manifest():
 
 def of_checkout(file):
     """A file of the checkout, seen from the working directory: as it is in the usual one, so that moving both changes nothing."""
-    return os.path.relpath(os.path.join(workflow.basedir, file))
+    return os.path.relpath(os.path.join(CHECKOUT, file))
 
 
 def mirror_items():

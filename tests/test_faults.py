@@ -107,6 +107,37 @@ def test_from_any_working_directory(plain, tmp_path):
     assert not (plain / "results/tiny/data").exists()
 
 
+def test_as_a_module_of_another_workflow(plain, tmp_path):
+    """`module:` with a prefix: rules of both workflows in one graph, files of the checkout found, a job runs."""
+    target = "results/tiny/data/digits/test.parquet"
+    (tmp_path / "Snakefile").write_text(
+        f"""
+import yaml
+from pathlib import Path
+CHECKOUT = Path({str(plain)!r})
+SETTINGS = [yaml.safe_load((CHECKOUT / name).read_text()) for name in ("config.yaml", {workflow.TINY!r})]
+
+module plumbline:
+    snakefile: str(CHECKOUT / "Snakefile")
+    config: SETTINGS[0] | SETTINGS[1]
+
+use rule * from plumbline as plumbline_*
+
+rule mine:
+    default_target: True
+    input: {target!r}
+    output: "mine.parquet"
+    shell: "cp {{input}} {{output}}"
+"""
+    )
+    # The checks of plumbline's own targets leave those of the other workflow alone.
+    done = workflow.snakemake(tmp_path, "--cores", "1", "--", "mine")
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "mine.parquet").read_bytes() == (tmp_path / target).read_bytes()
+    done = workflow.snakemake(tmp_path, "-n", "--", "plumbline_all")
+    assert done.returncode == 0 and "comp_suff.csv" in done.stdout, done.stdout
+
+
 def test_paths_of_the_mirror(empty, mirror, tmp_path):
     """`~` and variables are filled in; braces are no wildcards, but for the target that would fill the folder."""
     braces = tmp_path / "m{dataset}"
