@@ -1,9 +1,11 @@
 """Consistency between seeds and models: the published matrices, the definition by hand, the sources, the jobs."""
 
 import collections
+import functools
 import importlib
 import itertools
 import json
+import operator
 import os
 import pickle
 import struct
@@ -276,6 +278,9 @@ def test_reads_numpy_save(tmp_path):
     assert same(dict(content()), restricted_npy.read(tmp_path / "a.npy"))
 
 
+reconstruct, scalar = np.zeros(1).__reduce__()[0], np.float64(1).__reduce__()[0]
+
+
 class Hostile:
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
@@ -298,6 +303,21 @@ class Hostile:
         (lambda marker: np.array([1, "a", None], dtype=object), "several objects"),
         (lambda marker: np.zeros(2, dtype=[("a", "f4")]), "array"),
         (lambda marker: {1, 2}, "names|opcode"),
+        (
+            lambda marker: Hostile(functools.partial, os.system, f"touch {marker}"),
+            r"names functools\.partial",
+        ),
+        (lambda marker: Hostile(operator.attrgetter, "__class__.__base__"), r"names operator\.attrgetter"),
+        (lambda marker: Hostile(getattr, [], "append"), r"names (builtins|__builtin__)\.getattr"),
+        (lambda marker: Hostile(np.load, "a.npy"), r"names numpy\.load"),
+        (lambda marker: Hostile(scalar, np.dtype(object), [1]), "not of numbers"),
+        (lambda marker: Hostile(reconstruct, list, (0,), b"b"), "calls reconstruct"),
+        (lambda marker: Hostile(reconstruct, np.ndarray, (2**40,), b"b"), "calls reconstruct"),
+        (lambda marker: Hostile(collections.defaultdict, list, {"a": 1}), "calls defaultdict"),
+        (lambda marker: Hostile(np.dtype, "V8"), "calls dtype"),
+        (lambda marker: Hostile(np.dtype, "f4", os.system), r"names (posix|nt)\.system"),
+        (lambda marker: {"a": np.ndarray}, "ndarray as a value"),
+        (lambda marker: {(1, 2): 3}, "neither a text nor a number"),
     ],
 )
 def test_whatever_else_is_refused_and_not_run(tmp_path, protocol, value, said):
@@ -322,6 +342,11 @@ def test_whatever_else_is_refused_and_not_run(tmp_path, protocol, value, said):
         b"\x80\x020.",  # POP from an empty stack
         b"\x80\x02P1\n.",  # a persistent id
         b"\x80\x02\x82\x01.",  # an extension
+        b"\x80\x04\x8c\x05numpy\x8c\x0bdtype.mro\x93.",  # an attribute of what may be named
+        b"\x80\x02cnumpy\ndtype\n}U\x06readerK\x01s\x86b.",  # the state of what a name stands for
+        b"\x80\x02(cnumpy\ndtype\nU\x02f4o.",  # OBJ
+        b"\x80\x02K\x01r\xff\xff\xff\x7f.",  # a memo of two thousand million values
+        b"\x80\x04\x8e" + bytes([255] * 7 + [0]) + b"a.",  # more bytes than there are
         b"",
     ],
 )
@@ -375,16 +400,50 @@ def test_a_wrong_size_or_an_array_of_numbers_is_refused(tmp_path):
         restricted_npy.read(path)
 
 
-def test_the_reader_never_unpickles(tmp_path, monkeypatch):
-    path = npy({"a": [np.arange(3.0)]}, 4, tmp_path / "a.npy")
+def test_what_a_file_names_is_never_looked_up(tmp_path):
+    """Python itself reports each class or function that a pickle gets; this one gets none."""
+    code = (
+        "import sys, pickle, numpy; from plumbline.datasets import restricted_npy\n"
+        "events = []; sys.addaudithook(lambda event, _: events.append(event))\n"
+        "restricted_npy.read(sys.argv[1]); print(events.count('pickle.find_class'), events.count('import'))\n"
+        "numpy.load(sys.argv[1], allow_pickle=True); print(events.count('pickle.find_class') > 0)"
+    )
+    path = npy(content(), 2, tmp_path / "a.npy")
+    environment = {**os.environ, "PYTHONPATH": str(workflow.ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code, path], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "0", "True"], done.stderr
 
-    def never(*_, **__):
-        raise AssertionError("unpickled")
 
-    for name in ("load", "loads", "Unpickler", "_Unpickler"):
-        monkeypatch.setattr(pickle, name, never)
-    monkeypatch.setattr(np, "load", never)
-    assert restricted_npy.read(path)["a"][0].tolist() == [0, 1, 2]
+def test_numbers_are_set_by_no_state_of_a_file(tmp_path):
+    """A type with a size or with fields of its own would let an array reach beyond its bytes."""
+    head = b"\x80\x02cnumpy\ndtype\nq\x00U\x02f4\x85Rq\x01"
+    for state in (
+        b"(K\x03U\x01<h\x01K\x09\x85\x86NNK\x04K\x01K\x00tb.",  # a subarray
+        b"(K\x03U\x01<NU\x01a\x85}U\x01ah\x01s" + b"K\x04K\x01K\x00tb.",  # fields
+        b"(K\x03U\x01<NNNK\x04K\x01K\x00tb.",  # fit, but a type is no value
+        b"(K\x03U\x01<NNNK\x04K\x01K\x00tb0.",
+    ):
+        path = npy(1, 4, tmp_path / "a.npy")
+        path.write_bytes(path.read_bytes().split(b"}", 1)[0] + b"}" + head + state)
+        with pytest.raises(PlumblineError, match="particulars|as a value|opcode POP"):
+            restricted_npy.read(path)
+
+
+def test_what_is_read_takes_no_more_than_the_file(tmp_path, monkeypatch):
+    path = npy(1, 4, tmp_path / "a.npy")
+    head = path.read_bytes().split(b"}", 1)[0] + b"}"
+    text = (
+        b"c_codecs\nencode\nq\x01X"
+        + struct.pack("<I", 1000)
+        + bytes([65]) * 1000
+        + b"q\x02U\x06latin1\x86q\x03"
+    )
+    path.write_bytes(head + b"\x80\x02](" + text + b"R" + b"h\x01h\x03R" * 9 + b"l.")
+    with pytest.raises(PlumblineError, match="encodes a text again"):
+        restricted_npy.read(path)
+    monkeypatch.setattr(restricted_npy, "LARGEST_FILE", 100)
+    with pytest.raises(PlumblineError, match="more than 100 bytes"):
+        restricted_npy.read(path)
 
 
 # ------------------------------------------------------------------------------------------------- released, by url

@@ -4,7 +4,7 @@ They come with the ALTI reference (mt-upc/transformer-contributions, Apache-2.0;
 data set of the registry: there are scores and predicted classes, and no texts. Sources:
 
 url       data/multiberts-seed_{k}_sst2_attributions.npy of the reference's commit 4f89039: pickled dictionaries,
-          read by restricted_npy, without pickle. Gradients of IG are float64 there, all else float32.
+          read by restricted_npy, which runs no code of theirs. Gradients of IG are float64 there, all else float32.
 mirror    multiberts_sst2/seed_{k}.parquet: the same, a row a sentence, all as float32.
 matrices  resources/multiberts_sst2_seeds.json: no scores, but the published result, the mean correlation of every
           two of seeds 0 to 9 for the six readouts of the published figure.
