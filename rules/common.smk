@@ -63,6 +63,7 @@ from plumbline.plan import (
     path,
     shard_files,
 )
+from plumbline.tables.published import PUBLISHED
 from plumbline.theory.experiments import EXPERIMENTS
 from plumbline.workflow.snakemake_parts import lift_rate_limit, uses_environments
 

@@ -1,5 +1,5 @@
 # INPUTS   results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet of the models that are compared;
-#          the released MultiBERTs seeds from resources/, the mirror, or the downloads below (`released_seeds`)
+#          the released MultiBERTs seeds from src/plumbline/published/, the mirror, or the downloads below (`released_seeds`)
 # OUTPUTS  results/{scale}/consistency/{dataset}/{model}.parquet, every two seeds of a model that has several;
 #          results/{scale}/consistency/{dataset}/{model}-{other}.parquet, a BERT and a DistilBERT, seed by seed;
 #          results/{scale}/released/multiberts_sst2.parquet, every two released seeds

@@ -1,6 +1,6 @@
 """How alike readouts rank tokens: results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet.
 
-One pair of readouts and metric a row; no units, in [-1, 1] or [0, 1]; columns: schemas/artefacts/agreement.yaml.
+One pair of readouts and metric a row; no units, in [-1, 1] or [0, 1]; columns: src/plumbline/schemas/artefacts/agreement.yaml.
 """
 
 from plumbline.errors import one_line_errors

@@ -1,6 +1,6 @@
 """All readouts of one method: results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
 
-One example a row, one score a token (specials included); columns: schemas/artefacts/attributions.yaml.
+One example a row, one score a token (specials included); columns: src/plumbline/schemas/artefacts/attributions.yaml.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Accuracy of pruned networks: results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet.
 
-One class, condition and draw a row; shares in [0, 1]; columns: schemas/artefacts/pruning.yaml.
+One class, condition and draw a row; shares in [0, 1]; columns: src/plumbline/schemas/artefacts/pruning.yaml.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Stability of the causal graphs: results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet.
 
-One class, kind, strength, repetition and layer a row; columns: schemas/artefacts/stability.yaml.
+One class, kind, strength, repetition and layer a row; columns: src/plumbline/schemas/artefacts/stability.yaml.
 """
 
 from pathlib import Path

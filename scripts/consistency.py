@@ -2,7 +2,7 @@
 or {model}-{other}.parquet (two models, seed by seed).
 
 One pair of models, readout and metric a row; no units, in [-1, 1] or [0, 1]; columns:
-schemas/artefacts/consistency.yaml.
+src/plumbline/schemas/artefacts/consistency.yaml.
 """
 
 from plumbline.errors import one_line_errors

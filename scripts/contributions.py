@@ -1,6 +1,6 @@
 """Matrices of a few chosen examples: results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet.
 
-One example, readout and layer a row; shares of a row's sum, no unit; columns: schemas/artefacts/contributions.yaml.
+One example, readout and layer a row; shares of a row's sum, no unit; columns: src/plumbline/schemas/artefacts/contributions.yaml.
 """
 
 from pathlib import Path

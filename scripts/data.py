@@ -1,7 +1,7 @@
 """One split of a data set: results/{scale}/data/{dataset}/{split}.parquet.
 
-One example a row, in the source's order; columns and units: schemas/artefacts/data.yaml, of images
-schemas/artefacts/images.yaml.
+One example a row, in the source's order; columns and units: src/plumbline/schemas/artefacts/data.yaml, of images
+src/plumbline/schemas/artefacts/images.yaml.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Metrics of an image model's explanations: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet.
 
-One image, method and metric a row; columns: schemas/artefacts/explanation_metrics.yaml; units: plumbline.causal.metrics.
+One image, method and metric a row; columns: src/plumbline/schemas/artefacts/explanation_metrics.yaml; units: plumbline.causal.metrics.
 """
 
 from pathlib import Path

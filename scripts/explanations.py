@@ -1,7 +1,7 @@
 """Maps of an image model's explanations: results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet, and
 nodes.parquet of the causal nodes.
 
-One image a row, one score a pixel; columns: schemas/artefacts/explanations.yaml, schemas/artefacts/nodes.yaml.
+One image a row, one score a pixel; columns: src/plumbline/schemas/artefacts/explanations.yaml, src/plumbline/schemas/artefacts/nodes.yaml.
 """
 
 from pathlib import Path

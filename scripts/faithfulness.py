@@ -1,7 +1,7 @@
 """All curves of one method: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
 One curve a row; probabilities and scores in [0, 1] units of the explained class's probability; columns:
-schemas/artefacts/faithfulness.yaml. Beside the benchmarks: what the passes took, in counts and seconds (JSON).
+src/plumbline/schemas/artefacts/faithfulness.yaml. Beside the benchmarks: what the passes took, in counts and seconds (JSON).
 """
 
 from pathlib import Path

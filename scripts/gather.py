@@ -1,7 +1,7 @@
 """The shards of one method, or of an image model's maps, as one file: the same bytes as if the run had not been split; their
 costs added up.
 
-params.kinds: name of an output and of the input whose shards it is -> its schema in schemas/artefacts/. Beside them the
+params.kinds: name of an output and of the input whose shards it is -> its schema in src/plumbline/schemas/artefacts/. Beside them the
 benchmarks: seconds and MB of all shards.
 """
 

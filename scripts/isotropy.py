@@ -1,6 +1,6 @@
 """How alike the vectors of two positions point: results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet.
 
-One example, kind of vectors and layer a row; cosines, no units, in [-1, 1]; columns: schemas/artefacts/isotropy.yaml.
+One example, kind of vectors and layer a row; cosines, no units, in [-1, 1]; columns: src/plumbline/schemas/artefacts/isotropy.yaml.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Maps of an image model: results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet.
 
-One image a row, one score a patch; columns: schemas/artefacts/maps.yaml, schemas/artefacts/spectra.yaml.
+One image a row, one score a patch; columns: src/plumbline/schemas/artefacts/maps.yaml, src/plumbline/schemas/artefacts/spectra.yaml.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Perturbation curves and ink metrics of maps: results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet.
 
-One image, map and fill a row; shares in [0, 1]; columns: schemas/artefacts/patch_faithfulness.yaml.
+One image, map and fill a row; shares in [0, 1]; columns: src/plumbline/schemas/artefacts/patch_faithfulness.yaml.
 """
 
 from pathlib import Path

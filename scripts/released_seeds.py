@@ -1,7 +1,7 @@
 """How alike the released MultiBERTs seeds rank SST-2's sentences: results/{scale}/released/multiberts_sst2.parquet.
 
 One pair of seeds, readout and metric a row; no units, in [-1, 1] or [0, 1]; columns:
-schemas/artefacts/consistency.yaml.
+src/plumbline/schemas/artefacts/consistency.yaml.
 """
 
 import os

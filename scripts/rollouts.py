@@ -1,7 +1,7 @@
 """Rollouts against the input gradient, layer by layer: results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet.
 
 One example, definition, readout, threshold and layer a row; correlations, no units, in [-1, 1] (dense ranks: up to 1);
-columns: schemas/artefacts/rollouts.yaml.
+columns: src/plumbline/schemas/artefacts/rollouts.yaml.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """One shard of an experiment: results/{scale}/theory/{dataset}/seed{seed}/{experiment}/{shard}.parquet, a row a review.
 
-Columns and units: schemas/artefacts/theory.yaml.
+Columns and units: src/plumbline/schemas/artefacts/theory.yaml.
 """
 
 from plumbline.errors import one_line_errors

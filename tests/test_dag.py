@@ -302,7 +302,7 @@ def test_an_edit_of_digits_remakes_tables(fresh):
 
 
 def test_an_edit_of_an_artefacts_schema_reruns_what_writes_it(fresh):
-    append(fresh / "schemas/artefacts/agreement.yaml", "\n# A remark.\n")
+    append(fresh / "src/plumbline/schemas/artefacts/agreement.yaml", "\n# A remark.\n")
     found = workflow.planned(fresh, "--configfile", workflow.TINY)
     assert set(AGREEMENT) <= set(found)
     assert not [
@@ -383,7 +383,7 @@ def test_restored_shards_are_not_computed_again(fresh):
 
 
 def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
-    append(fresh / "resources/published.yaml", "\n# A remark.\n")
+    append(fresh / "src/plumbline/published/published.yaml", "\n# A remark.\n")
     shown = (
         tables(*TABLES, "accuracy", "isotropy", "seed_consistency")
         + SALIENCY

@@ -27,7 +27,7 @@ def script(name):
 def code(name, *dynamic):
     """Paths below the package, or `schemas/...` and `scripts/...`, of a job's files."""
     found = modules.job_files(script(name), *dynamic)
-    return {re.sub(r".*/(?=(schemas|scripts)/)|.*/plumbline/(?!.*schemas)", "", file) for file in found}
+    return {re.sub(r".*/(?=scripts/)|.*/plumbline/", "", file) for file in found}
 
 
 def every_job():
@@ -66,7 +66,7 @@ def test_every_file_is_in_some_jobs_code_or_named():
     files = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
     untracked = {f"{name.replace('.', '/')}.py" for name in modules.UNTRACKED}
     assert files - reached == untracked | NO_JOB
-    assert {f"schemas/artefacts/{path.name}" for path in ROOT.glob("schemas/artefacts/*.yaml")} <= reached
+    assert {f"schemas/artefacts/{path.name}" for path in PACKAGE.glob("schemas/artefacts/*.yaml")} <= reached
 
 
 def test_what_is_not_tracked_computes_nothing():
@@ -181,11 +181,10 @@ def test_modules_imported_by_name_are_those_that_the_rules_name():
 def test_the_list_is_read_in_a_copy_too(tmp_path):
     """The files are found from the package's own place, wherever the checkout lies."""
     shutil.copytree(PACKAGE, tmp_path / "src/plumbline", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
     ask = f"from plumbline.modules import job_files; print(*job_files({str(script('gather'))!r}, 'schemas/faithfulness'))"
     done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path / "src", capture_output=True, text=True, check=True,
                           env={"PYTHONPATH": str(tmp_path / "src")})  # fmt: skip
-    assert str(tmp_path / "schemas/artefacts/faithfulness.yaml") in done.stdout.split()
+    assert str(tmp_path / "src/plumbline/schemas/artefacts/faithfulness.yaml") in done.stdout.split()
 
 
 @pytest.mark.parametrize("kind", ["methods", "protocols", "datasets", "tables", "figures", "agreement"])

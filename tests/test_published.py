@@ -1,4 +1,4 @@
-"""Published numbers: what resources/published.yaml says is what the references released, and how ours stand beside it."""
+"""Published numbers: what src/plumbline/published/published.yaml says is what the references released, and how ours stand beside it."""
 
 import csv
 import json

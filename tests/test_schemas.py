@@ -8,7 +8,7 @@ from plumbline import config
 from plumbline.artefacts import _arrow_type
 from tests.workflow import ROOT
 
-ARTEFACTS = sorted((ROOT / "schemas/artefacts").glob("*.yaml"))
+ARTEFACTS = sorted((ROOT / "src/plumbline/schemas/artefacts").glob("*.yaml"))
 
 
 def properties(node, place="config"):

@@ -13,11 +13,12 @@ import shutil
 import socket
 import tempfile
 import time
+from importlib import resources
 from pathlib import Path
 
 from .errors import PlumblineError
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "artefacts"
+SCHEMAS = resources.files(__package__) / "schemas" / "artefacts"
 # Rows of a Parquet row group: what a job that streams holds in memory at once.
 ROW_GROUP = 4096
 

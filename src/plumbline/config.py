@@ -10,12 +10,11 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from importlib import resources
 
 from .errors import PlumblineError, unknown
 
-ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+SCHEMA = resources.files(__package__) / "schemas" / "config.schema.yaml"
 
 _MODEL = "results/{scale}/models/{dataset}/{model}/seed{seed}"
 PATHS = {
@@ -642,7 +641,7 @@ def documentation():
     lines = [
         "# Configuration",
         "",
-        "Made from schemas/config.schema.yaml by `python -m plumbline.config`; do not edit.",
+        "Made from src/plumbline/schemas/config.schema.yaml by `python -m plumbline.config`; do not edit.",
         "",
     ]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-SCHEMAS = ROOT.parents[1] / "schemas" / "artefacts"
+SCHEMAS = ROOT / "schemas" / "artefacts"
 
 # What no number of a result comes from, with the reason; an edit there reruns nothing (docs/dag.md, tests/test_modules.py).
 UNTRACKED = {

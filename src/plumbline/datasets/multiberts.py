@@ -6,12 +6,13 @@ data set of the registry: there are scores and predicted classes, and no texts. 
 url       data/multiberts-seed_{k}_sst2_attributions.npy of the reference's commit 4f89039: pickled dictionaries,
           read by restricted_npy, which runs no code of theirs. Gradients of IG are float64 there, all else float32.
 mirror    multiberts_sst2/seed_{k}.parquet: the same, a row a sentence, all as float32.
-matrices  resources/multiberts_sst2_seeds.json: no scores, but the published result, the mean correlation of every
+matrices  published/multiberts_sst2_seeds.json: no scores, but the published result, the mean correlation of every
           two of seeds 0 to 9 for the six readouts of the published figure.
 
 The published figure and its matrices have the seeds 0 to 9; seed 10 was released and not shown.
 """
 
+from importlib import resources
 from pathlib import Path
 
 from ..errors import PlumblineError
@@ -21,8 +22,7 @@ MODEL, DATASET = "multiberts", "sst2"
 LICENCE = "Apache-2.0 (mt-upc/transformer-contributions)"
 SEEDS = tuple(range(11))
 PUBLISHED_SEEDS = SEEDS[:10]
-MATRICES = "resources/multiberts_sst2_seeds.json"
-ROOT = Path(__file__).resolve().parents[3]
+MATRICES = resources.files("plumbline") / "published" / "multiberts_sst2_seeds.json"
 COMMIT = "4f89039821c95fe618fa0f63beb783ba72b49485"
 URL = (
     f"https://raw.githubusercontent.com/mt-upc/transformer-contributions/{COMMIT}"
@@ -120,7 +120,7 @@ def _check(predictions, scores, path):
                 )
 
 
-def matrices(path=ROOT / MATRICES):
+def matrices(path=MATRICES):
     """The published result: readout -> float64 array (seeds, seeds) of mean dense-rank Spearman correlations."""
     import numpy as np
 

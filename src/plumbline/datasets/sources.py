@@ -28,8 +28,9 @@ from urllib.parse import urlsplit
 from ..artefacts import atomic, read_json, temporary_prefix, write_json
 from ..errors import PlumblineError
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCK = ROOT / "resources" / "lock.json"
+CHECKOUT = Path(__file__).resolve().parents[3]
+# What first downloads have pinned: of the checkout, which may commit it; of the working directory where there is no checkout.
+LOCK = (CHECKOUT if (CHECKOUT / "Snakefile").is_file() else Path()) / "resources" / "lock.json"
 TIMEOUT = 10, 60  # seconds: to connect, between two bytes
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SUMS = "SHA256SUMS"

@@ -134,7 +134,7 @@ def made(row):
 
 
 def released(key, columns):
-    """The entries of one key of resources/published.yaml for a model, those of its own data set, else those of MNIST.
+    """The entries of one key of published/published.yaml for a model, those of its own data set, else those of MNIST.
 
     columns: with dataset, architecture and, where they matter, SETTINGS. `verdict` and `why` of each are those of the pair.
     """

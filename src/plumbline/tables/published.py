@@ -1,4 +1,4 @@
-"""What resources/published.yaml holds for one model, and the one rule that judges a published number beside ours.
+"""What published/published.yaml holds for one model, and the one rule that judges a published number beside ours.
 
 same                   of the same checkpoint, texts and definition: the number is determined, and ours is off by no more
                        than the rounding in print and the entry's `tolerance`
@@ -9,10 +9,10 @@ not comparable         another checkpoint, split or definition
 not run                there is no number of ours
 """
 
-from pathlib import Path
+from importlib import resources
 from typing import NamedTuple
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "published.yaml"
+PUBLISHED = resources.files("plumbline") / "published" / "published.yaml"
 VERDICTS = ("same", "within sampling error", "differs", "not comparable", "not run")
 
 
@@ -97,7 +97,7 @@ def judge(ours, published, entry, *, determined, reasons=(), sd=None):
     """(verdict, why) of a number of ours, see the module.
 
     ours        `Ours`; published: the number in print, in the same unit; sd: its standard deviation over texts, None: ours.
-    entry       of resources/published.yaml, with digits, tolerance, sample and, for samples that differ, margin.
+    entry       of published/published.yaml, with digits, tolerance, sample and, for samples that differ, margin.
     determined  whether both are of the same texts (`same_sample`).
     reasons     why they are not comparable at all.
     """

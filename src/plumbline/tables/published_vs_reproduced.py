@@ -1,7 +1,7 @@
 """Every published number beside ours, with a verdict and why.
 
 inputs: models (any file of each model's folder) and the tables that hold our numbers, as far as the configuration makes them.
-One row a number of resources/published.yaml and number of ours that may stand beside it: same data set (or the very
+One row a number of published/published.yaml and number of ours that may stand beside it: same data set (or the very
 sample, as a data set of its own) and architecture. What the five verdicts mean, and the rule, stands in
 plumbline.tables.published; sample and our_sample say what the two numbers are of, published_checkpoint whether the model is the
 published one.

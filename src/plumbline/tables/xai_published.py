@@ -55,7 +55,7 @@ def rows(inputs, options):
 
 
 def published_numbers():
-    """[(quantity, published number, entry of resources/published.yaml)], in the order of the table's rows."""
+    """[(quantity, published number, entry of published/published.yaml)], in the order of the table's rows."""
     accuracy, sentence, document = _entries()
     found = [("test accuracy", accuracy["values"]["accuracy"], accuracy)]
     found += [(f"sentence, {name} logit", value, sentence)
