@@ -118,7 +118,7 @@ def test_a_band_has_three_answers(lower, upper, at_most, at_least):
 
 
 def test_intervals_are_of_seeds_and_classes():
-    """The two-way layout, from its sums of squares: specs/beyond_evaluation.md, section 6.1."""
+    """The two-way layout, from its sums of squares."""
     from scipy.stats import t
 
     seeds, classes = 3, 5

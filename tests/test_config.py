@@ -234,7 +234,7 @@ def test_readouts_of_controls_are_never_left_out():
 
 
 def test_caps_of_the_paper():
-    """published_steps stops at 30 steps, on imdb and yelp at 60 (specs/alti.md section 7); its curves are not of the drawn
+    """published_steps stops at 30 steps, on imdb and yelp at 60; its curves are not of the drawn
     sentences, of which correlations and ranks were published."""
     config = configuration.validate(merged("config.paper.yaml"))
     caps = {}

@@ -484,7 +484,7 @@ def test_missing_download(tmp_path):
 
 
 def test_sva_is_prepared_as_published(tmp_path):
-    """Against a transcription of the rules of specs/alti.md section 6, on made-up rows."""
+    """Against a transcription of the authors' rules, on made-up rows."""
     from sklearn.model_selection import train_test_split
 
     verbs = [("has", "have"), ("have", "has"), ("lives", "live"), ("live", "lives"), ("is", "are"), ("are", "is"),

@@ -243,7 +243,7 @@ def test_reconstruction_of_the_diffusion():
 
 
 def test_published_rollout_in_closed_form():
-    """(I + 1 a^T) / (1 + sum a), layer by layer (specs: thesis, section 2)."""
+    """(I + 1 a^T) / (1 + sum a), layer by layer."""
     hidden = torch.randn(3, 1, 4, 7, dtype=torch.float64) / 9
     rows = hidden.mean(2)[:, 0]
     product = torch.eye(7, dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Consistency: how alike several models rank the tokens of the same sentences; training seeds, or two models.
 
-Two models are compared on the sentences that both read as the same tokens and predict alike (specs/alti.md section
-8). The metrics are those between readouts, with the models in the readouts' place: special tokens and signs count,
+Two models are compared on the sentences that both read as the same tokens and predict alike.
+The metrics are those between readouts, with the models in the readouts' place: special tokens and signs count,
 and a constant vector ranks nothing, so that sentence is not counted for that pair and readout.
 """
 

@@ -1,6 +1,6 @@
 """How far rollouts rank tokens as the input gradient does, layer by layer: the study of selective rollout.
 
-"Improving Explainability of Transformer Models", part 1 (specs/thesis.md section 1). Two definitions, in one pass each:
+"Improving Explainability of Transformer Models", part 1. Two definitions, in one pass each:
 
     corrected  the normal network; the gradient of the predicted class's logit
     published  the embedding block applied twice, attention and gradient alike; the logit of class 1

@@ -1,7 +1,7 @@
 """Spearman's correlation by the formula of the published numbers: dense ranks, no correction for ties.
 
 1 - 6 Σd² / (n (n² - 1)), where d is the difference of dense ranks (ties share a rank, and no rank is left
-out after them). With ties it is not a correlation coefficient (specs/alti.md section 8).
+out after them). With ties it is not a correlation coefficient.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Jaccard overlap of the top quarter of tokens, tied tokens from the lower position on, as the reference takes them.
 
-As `top_k_overlap` but for ties: the published numbers are made so (specs/alti.md section 8), and a text's start counts for more.
+As `top_k_overlap` but for ties: the published numbers are made so, and a text's start counts for more.
 """
 
 import math

@@ -1,5 +1,5 @@
 """Network diffusion of attention matrices. A RECONSTRUCTION: the thesis's code was never released, and its text says only
-"diffusion process ... based on singular value transformation" (specs: thesis, section 4).
+"diffusion process ... based on singular value transformation".
 
 Each layer's matrix M, rows divided by their sums, is replaced by U f(s / s_max) V^T of its singular values s:
 

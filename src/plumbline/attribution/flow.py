@@ -21,7 +21,7 @@ ENTRY = Method(
     family="attention",
     order=14,
     needs=("attention",),
-    citation="Abnar & Zuidema 2020, arXiv 2005.00928; specs: thesis, section 5",
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928",
     readouts=(
         Readout(id="flow", label="Attention flow"),
         Readout(id="flow_max", label="Attention flow (max)"),

@@ -9,7 +9,7 @@ ENTRY = Method(
     order=41,
     principal="grad_l2_published",
     needs=("gradient",),
-    citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
+    citation="Ferrando et al. 2022, reference code",
     readouts=(
         Readout(
             id="grad_l2_published", label="Gradient (L2), as published", published=True, reference="grad"

@@ -72,7 +72,7 @@ def embedding_block(batch):
 
 
 def published(batch):
-    """The function that the reference differentiates (specs: ALTI, section 4).
+    """The function that the reference differentiates.
 
     Its variable is the output of the whole embedding block. BERT and RoBERTa take it for word embeddings, so
     positions, types and LayerNorm are applied a second time; DistilBERT under transformers 4.17 took it past

@@ -16,7 +16,7 @@ def class_row(direction, at, *, published=False):
     """Row `at` of M in O(tokens N): (batch, channels, tokens), zero beyond `at`.
 
     direction: `plumbline.models.vim.Direction`. published: as HiddenMambaAttn computes it, without the factor
-    exp(delta_at A) and without the diagonal (specs: thesis, section 2).
+    exp(delta_at A) and without the diagonal.
     """
     last = at if published else at + 1
     delta = direction.delta[..., :last]

@@ -11,7 +11,7 @@ ENTRY = Method(
     needs=("gradient",),
     parameters={"steps": 100},
     legal={"steps": Legal("a whole number, at least 1", whole)},
-    citation="Ferrando et al. 2022, reference code (specs: ALTI, section 4)",
+    citation="Ferrando et al. 2022, reference code",
     readouts=(
         Readout(id="ig_l2_published", label="IG (L2), as published", published=True, reference="ig_l2"),
         Readout(

@@ -9,7 +9,7 @@ g_t is the gradient with respect to x_t, both (D,). Three readouts of it:
 
 The variable is the output x of the whole embedding block. `input_gradient` feeds it past that block, so the network is
 the normal one; `input_gradient_published` feeds it as word embeddings, to which the block adds positions and types and
-applies its LayerNorm a second time (specs/thesis.md section 1.1), and takes the logit of class 1 for every text.
+applies its LayerNorm a second time, and takes the logit of class 1 for every text.
 
 LayerNorm does not change when all D coordinates of its input rise alike, so the gradient of anything with respect to a
 LayerNorm's input sums to zero over d. As published, x enters the block's LayerNorm: the sum is zero, and what is ranked
@@ -25,7 +25,7 @@ ENTRY = Method(
     family="gradient",
     order=45,
     needs=("gradient",),
-    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code; specs: thesis, section 1.1",
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code",
     readouts=(
         Readout(id="input_gradient", label="Input gradient (|sum|)"),
         Readout(id="input_gradient_l2", label="Input gradient (L2)"),

@@ -1,6 +1,6 @@
 """How alike the vectors of two positions point: hidden states against ALTI's transformed vectors, layer by layer.
 
-For each example and layer two positions a and b are drawn, special tokens included (specs/alti.md section 8):
+For each example and layer two positions a and b are drawn, special tokens included:
 
     embeddings   cos(X^l_a, X^l_b), l = 0..L: the input of layer l; L: the last layer's output
     transformed  cos(T^l_ia, T^l_ib) for every target i, l = 0..L-1

@@ -1,6 +1,6 @@
 """What selective rollout is compared with beside rollout itself: maxima over rows, and rollout without residual.
 
-The reference's relevance is the maximum over rows, not the class token's row (specs/thesis.md section 1.2). Apart from
+The reference's relevance is the maximum over rows, not the class token's row. Apart from
 `attention`, whose files stay as they are; one module, since all of them come of one forward pass.
 """
 
@@ -12,7 +12,7 @@ ENTRY = Method(
     family="attention",
     order=13,
     needs=("attention",),
-    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code; specs: thesis, section 1.2",
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928, code",
     readouts=(
         Readout(id="raw_attention_max", label="Raw attention (max)"),
         Readout(id="rollout_max", label="Rollout (max)"),

@@ -1,6 +1,6 @@
 """Selective attention rollout: a layer enters the product only where its attention differs from the last one used.
 
-"Improving Explainability of Transformer Models", part 1 (specs/thesis.md section 1), with its controls: thresholds that
+"Improving Explainability of Transformer Models", part 1, with its controls: thresholds that
 grow with the text, and the first layer alone, which is what remains where no later layer is selected. One module, so
 that all of them come of one forward pass.
 """
@@ -23,7 +23,7 @@ ENTRY = Method(
         "threshold": Legal("a number, at least 0", between(0, float("inf"))),
         "scaled_threshold": Legal("a number from 0 to 1", between(0, 1)),
     },
-    citation="Improving Explainability of Transformer Models, 4_01_experiments.py (specs: thesis, section 1.3)",
+    citation="Improving Explainability of Transformer Models, 4_01_experiments.py",
     readouts=(
         Readout(id="selective_rollout", label="Selective rollout"),
         Readout(id="selective_rollout_max", label="Selective rollout (max)"),

@@ -1,4 +1,4 @@
-"""Maps of a causal graph at a convolution: which pixels speak to the nodes that move the class (specification §5).
+"""Maps of a causal graph at a convolution: which pixels speak to the nodes that move the class.
 
 Let P be the causes and Q the effects of the layer in the graph, F_i the map of parent i, w the layer's weight.
 released   M_q = mean over i in P of softmax over all pixels of F_i * w[q, i], where F_i is what the layer below puts out, before

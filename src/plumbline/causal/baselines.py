@@ -1,4 +1,4 @@
-"""Baselines and controls of the causal maps: captum's methods, RISE, a random map and |x| (specification §8.2).
+"""Baselines and controls of the causal maps: captum's methods, RISE, a random map and |x|.
 
 Each gives one score a pixel; where an image has channels they are added, for saliency the largest counts (Simonyan et al.).
 Absent means 0 as the model reads it: black for LeNet on grey images, mid-grey on colour. What is explained is the target's

@@ -1,4 +1,4 @@
-"""Effects of an intervention and the test that makes a node a cause: pure functions on float64 arrays, no torch (§3).
+"""Effects of an intervention and the test that makes a node a cause: pure functions on float64 arrays, no torch.
 
 y is the target's logit of n images, observed (n,) and under the intervention on each of k candidates, y^do (k, n).
 """
@@ -81,7 +81,7 @@ def falls(te, observed_mean):
 
 
 def select(z, p, te, observed_mean, *, correction, level):
-    """(bool (k,) of the causes, the rule that found them: test, fallback or none) (§3)."""
+    """(bool (k,) of the causes, the rule that found them: test, fallback or none)."""
     tested = z < THRESHOLD if correction == "none" else benjamini_hochberg(p, level)
     if tested.any():
         return tested, "test"

@@ -1,4 +1,4 @@
-"""The causal graph of one class: typed records, JSON (schema version 2) and GraphML (specification §2, §3, §6). No torch.
+"""The causal graph of one class: typed records, JSON (schema version 2) and GraphML. No torch.
 
 A node is an output channel of a convolution, a unit of a linear layer, or the whole input. Between two layers the graph is
 complete: every cause of a layer has an edge to every effect of it.
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from ..errors import PlumblineError, unknown
 
 SCHEMA_VERSION = 2
-THRESHOLD = -1.65  # a node is a cause where its z lies below: one-sided, nominal 5 % (§3)
+THRESHOLD = -1.65  # a node is a cause where its z lies below: one-sided, nominal 5 %
 FALLBACK = -0.001  # where the test finds none: mean total effect below this share of |mean logit|
 RULES = ("test", "fallback", "none", "input")
 INPUT = "input"  # the name under which networkx() and GraphML hold the input node

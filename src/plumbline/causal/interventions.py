@@ -1,4 +1,4 @@
-"""Path interventions do(i -> E := u) on a network, from activations that are read once (§2).
+"""Path interventions do(i -> E := u) on a network, from activations that are read once.
 
 In the weight of a layer every entry that links candidate i to an effect in E becomes u: a whole kernel slice of a
 convolution, of a linear layer the columns that belong to i. Biases, the other weights, and what i gives to other nodes stay.

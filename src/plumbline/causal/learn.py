@@ -1,4 +1,4 @@
-"""The causal graph of one class, learnt from the last layer down by path interventions (specification §2, §3; docs/causal.md)."""
+"""The causal graph of one class, learnt from the last layer down by path interventions (docs/causal.md)."""
 
 import copy
 import numbers

@@ -1,4 +1,4 @@
-"""Metrics of explanations of image classifiers (specification §8). What there is: causal.registry.METRICS.
+"""Metrics of explanations of image classifiers. What there is: causal.registry.METRICS.
 
 A map a is divided by its largest |a| before any metric; one of zeros stays as it is. Robustness, complexity and randomisation
 read |a|; faithfulness reads a with its sign, because what speaks against the class should not go first. What is drawn (noise,

@@ -1,4 +1,4 @@
-"""How stable a causal graph is under intervention strength, input noise and fewer images (specification §4)."""
+"""How stable a causal graph is under intervention strength, input noise and fewer images."""
 
 import numpy as np
 import torch

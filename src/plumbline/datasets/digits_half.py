@@ -1,6 +1,6 @@
 """scikit-learn's digits, half of each class for training and half for the test, so that about 90 test images show a class.
 
-The stand-in for MNIST of the specification of ExplainNN (§7), never to be labelled MNIST. No validation split.
+The stand-in for MNIST of the study of ExplainNN, never to be labelled MNIST. No validation split.
 """
 
 from ..registry import Dataset

@@ -29,7 +29,7 @@ URL = (
     "/data/multiberts-seed_{seed}_sst2_attributions.npy"
 )
 
-# Our readout -> the mirror's column, the key in the released files. ALTI's arrays have ddof 0 (specs section 1).
+# Our readout -> the mirror's column, the key in the released files. ALTI's arrays have ddof 0.
 READOUTS = {
     "raw_attention": ("raw_attention", "raw"),
     "rollout": ("rollout", "rollout"),

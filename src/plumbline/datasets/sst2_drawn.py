@@ -1,6 +1,6 @@
 """SST-2 whose test split is the sample that the ALTI reference drew until 2022: 500 sentences, by Python's `random`.
 
-`random.seed(10); random.sample(range(n), 500)` over GLUE's test split (specs/alti.md section 6; attributions.py of the
+`random.seed(10); random.sample(range(n), 500)` over GLUE's test split (attributions.py of the
 reference's commits of March to May 2022). Agreement with the gradient, ranks of special tokens and the consistency of a
 BERT with a DistilBERT were published for these sentences. Only the hub's rows stand in GLUE's order; of the mirror's,
 which stand in Stanford's, the same places are other sentences. Train and validation are those of `sst2`.

@@ -1,7 +1,7 @@
 """SVA: subject-verb agreement in Wikipedia sentences, the verb masked (Linzen et al. 2016, Goldberg 2019).
 
 url     Goldberg's lgd_dataset.tsv (no header; column 0 attractors, 2 masked sentence, 3 good verb, 4 bad verb),
-        prepared as the ALTI authors did (specs/alti.md section 6): rows whose good verb is `is` or `are`, or
+        prepared as the ALTI authors did: rows whose good verb is `is` or `are`, or
         is no entry of bert-base-uncased's vocabulary, are dropped (the vocabulary is a download of its own,
         and one for all models, as published); split 70/15/15, stratified by the published label, in two
         stages with random_state 48151623.

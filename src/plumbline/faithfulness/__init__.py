@@ -2,7 +2,7 @@
 go (comprehensiveness, comp) or alone stay (sufficiency, suff).
 
 `PROTOCOLS` is the registry; no torch is imported for it. Sources: DeYoung et al. 2020 (arXiv 1911.03429);
-the published protocols: Ferrando et al. 2022, reference code (specs: ALTI, section 7).
+the published protocols: Ferrando et al. 2022, reference code.
 """
 
 import importlib

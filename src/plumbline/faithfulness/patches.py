@@ -1,4 +1,4 @@
-"""Perturbation of images by their maps, and how well maps meet the ink (specs: thesis, section 2; Chefer et al. 2021).
+"""Perturbation of images by their maps, and how well maps meet the ink (Chefer et al. 2021).
 
 positive: the most relevant go first, and a faithful map's accuracy falls soon; negative: the least relevant go first, and it
 stays. Two protocols (`PROTOCOLS`):

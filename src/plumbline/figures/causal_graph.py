@@ -1,7 +1,7 @@
 """The causal graph of one class of one model: the class on top, the input at the foot, a row a layer's nodes.
 
 inputs: causal_graphs, of which the lowest training seed is drawn. An edge leads from a cause to an effect of the layer above
-it; a node's colour is its mean total effect on the class's logit (specs: explainnn, sections 2, 3 and 6).
+it; a node's colour is its mean total effect on the class's logit.
 """
 
 from ..collect import title

@@ -2,7 +2,7 @@
 
 inputs: images, maps, image_models of the lowest seed. Of a Vision Mamba the published definitions stand left of the
 corrected ones. Maps are min-max scaled, enlarged (bilinear) and laid over the image as in the reference: heat map (JET)
-plus image, divided by the largest value (specs: thesis, section 4.3).
+plus image, divided by the largest value.
 """
 
 import textwrap

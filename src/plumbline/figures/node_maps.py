@@ -1,7 +1,7 @@
 """Maps of the single causal nodes at a convolution, of one image of one model: as released, and forward.
 
-inputs: images, nodes of the lowest training seed. As published one map a causal filter, scaled to its own range (specs: explainnn,
-sections 5 and 6); above, as released, below, the network's own response along the causal paths.
+inputs: images, nodes of the lowest training seed. As published one map a causal filter, scaled to its own range;
+above, as released, below, the network's own response along the causal paths.
 """
 
 import numpy as np

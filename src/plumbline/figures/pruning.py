@@ -1,7 +1,7 @@
 """What is left of a class when parts of the network go: its causal nodes, others, or everything but its graph.
 
-inputs: pruning, table causal_pruning. A dot is a graph (class and training seed; draws averaged), a mark the mean, a line its interval (specs: explainnn,
-section 7). Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
+inputs: pruning, table causal_pruning. A dot is a graph (class and training seed; draws averaged), a mark the mean, a line its interval.
+Recall of a class alone misleads, for the other logits are not pruned: the area under the ROC curve is the honest number.
 """
 
 from ..collect import by_model, seed_rows, seeds_of, table_rows, title

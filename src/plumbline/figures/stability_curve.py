@@ -1,7 +1,7 @@
 """Stability of the causal graphs: how often a node is found again under stronger interventions, and how alike graphs stay under
 input noise and with fewer images.
 
-inputs: stability, table causal_stability. Left, as published (specs: explainnn, section 4, curve A): the mean appearance rate
+inputs: stability, table causal_stability. Left, as published: the mean appearance rate
 of the nodes found at least once at a strength, a thin line a class, thick their mean. Right: Jaccard index of a layer's causes
 with those of the graph.
 Bands and lines are the table's intervals, over seeds and classes. Released points stand in the table, where their class is learnt.

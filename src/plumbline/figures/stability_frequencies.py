@@ -1,7 +1,7 @@
 """How often the nodes of a causal graph are found again, in five ranges of intervention strength, as published.
 
 inputs: stability. A panel a range of strengths; a bar is the share of the nodes found at least once at a strength that were found
-in so many of the repetitions (specs: explainnn, section 4, figure B), over all classes and seeds.
+in so many of the repetitions, over all classes and seeds.
 """
 
 import numpy as np

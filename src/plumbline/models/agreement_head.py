@@ -1,4 +1,4 @@
-"""The agreement model: a masked-LM class whose vocabulary decoder is Linear(hidden, 1) (specs: ALTI, section 6).
+"""The agreement model: a masked-LM class whose vocabulary decoder is Linear(hidden, 1).
 
 Its logits are (batch, n, 1), read at the mask: sigmoid >= 0.5 means third person singular.
 """

@@ -1,4 +1,4 @@
-"""Training of the multi-head classifier as published (specs: Lopardo et al. 2024, Section 6): AdamW, fixed learning rate,
+"""Training of the multi-head classifier as published (Lopardo et al. 2024, Section 6): AdamW, fixed learning rate,
 the epoch with the best validation accuracy is kept.
 """
 

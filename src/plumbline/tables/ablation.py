@@ -1,7 +1,7 @@
 """What each defect of the ALTI reference does to comprehensiveness and sufficiency, one defect at a time.
 
 inputs: faithfulness (all methods, seeds). The starting point is protocol `standard` with corrected readouts: raw
-probabilities, mean over the five bins. Each defect (specs/alti.md section 11) is put back alone:
+probabilities, mean over the five bins. Each defect is put back alone:
 
 envelope          the running minimum (comp) or maximum (suff) in place of the probability itself
 doubled_embedding gradients of a function that applies the embedding block twice (agreement: and of the softmax over

@@ -1,4 +1,4 @@
-"""What is left of a class when its causal nodes go, others, or everything but its graph (specs: explainnn, section 7).
+"""What is left of a class when its causal nodes go, others, or everything but its graph.
 
 inputs: pruning, causal_graphs, image_models. Recall and auc (of the class's logit against all other classes) run over the
 `examples` test images, those held out from the graphs (`held_out`: their share; 0: all, as published). `kind`

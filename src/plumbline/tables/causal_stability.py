@@ -1,4 +1,4 @@
-"""How stable the causal graphs are under intervention strength, input noise and fewer images (specs: explainnn, section 4).
+"""How stable the causal graphs are under intervention strength, input noise and fewer images.
 
 inputs: stability, causal_graphs, image_models. `kind`:
 

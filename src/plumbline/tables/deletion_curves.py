@@ -4,8 +4,8 @@ inputs: faithfulness (all methods and seeds of the model). kind comp: the top to
 recorded, as published; suff: the top tokens alone stay, running maximum.
 
 `mean` runs over all examples: a text that has no token left to remove or add keeps its last value, so that the mean of running
-minima never rises. mean_published is the published one, over the examples that still have so many tokens (specs/alti.md
-section 7): it can rise where short texts leave it, and `examples` counts them. lower and upper: plumbline.stats.mean_interval
+minima never rises. mean_published is the published one, over the examples that still have so many tokens:
+it can rise where short texts leave it, and `examples` counts them. lower and upper: plumbline.stats.mean_interval
 around `mean`, over seeds and examples, with one seed over the examples of this checkpoint; sd_seeds: population standard deviation
 of the seeds' curves, the published band. Texts that were cut to max_tokens are left out. Unit: probability of the explained class.
 """
