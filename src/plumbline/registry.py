@@ -108,7 +108,6 @@ class Method:
     """One computation: one module, one job, one file; its readouts are that file's columns.
 
     needs       what it takes from the model: attention, gradient, forward; nothing for controls.
-    tasks       the tasks on which it is defined.
     parameters  name -> default; what the config block of the method may set.
     legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
     known_truth whether it needs a rationale mask, so runs on known-truth data alone.

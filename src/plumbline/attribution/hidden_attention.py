@@ -41,19 +41,6 @@ def hidden_rows(trace, at, *, published=False):
     return torch.stack(rows)
 
 
-def channel_matrices(direction):
-    """M of every channel in O(tokens^2 N): (batch, channels, tokens, tokens)."""
-    delta = direction.delta
-    sums = delta.double().cumsum(-1)  # differences of two sums: exact to float32 in double
-    over = (sums[..., :, None] - sums[..., None, :]).tril().to(delta.dtype)
-    found = 0
-    for state in range(direction.A.shape[1]):
-        kept = torch.exp(over * direction.A[:, state, None, None])
-        weights = direction.C[:, state, :, None] * direction.B[:, state, None, :]
-        found = found + kept * weights[:, None]
-    return (found * delta[:, :, None]).tril()
-
-
 def mean_matrix(direction):
     """M averaged over channels: (batch, tokens, tokens).
 

@@ -11,7 +11,6 @@ from ..errors import PlumblineError, unknown
 SCHEMA_VERSION = 2
 THRESHOLD = -1.65  # a node is a cause where its z lies below: one-sided, nominal 5 %
 FALLBACK = -0.001  # where the test finds none: mean total effect below this share of |mean logit|
-RULES = ("test", "fallback", "none", "input")
 INPUT = "input"  # the name under which networkx() and GraphML hold the input node
 
 
