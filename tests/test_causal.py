@@ -366,15 +366,18 @@ def test_divergence_is_that_of_torch():
     assert estimates.divergences(base, base[None])[0] == 0
 
 
-def test_benjamini_hochberg_is_that_of_scipy():
-    from scipy.stats import false_discovery_control
-
+def test_the_correction_is_that_of_benjamini_and_hochberg():
+    """Their step-up rule: the largest i with p_(i) <= i / k times the level, and all up to it."""
     draw = np.random.default_rng(2)
     for count in (1, 5, 40):
         for power in (1, 3, 8):
             p = draw.random(count) ** power
-            wanted = false_discovery_control(p) <= 0.05
-            assert np.array_equal(estimates.benjamini_hochberg(p, 0.05), wanted)
+            bounds = [value for i, value in enumerate(sorted(p), 1) if value <= i / count * 0.05]
+            wanted = p <= max(bounds, default=-1)
+            zeros = np.zeros(count)
+            chosen, rule = estimates.select(zeros, p, zeros, 1.0, correction="bh", level=0.05)
+            assert np.array_equal(chosen, wanted)
+            assert rule == ("test" if wanted.any() else "none")
 
 
 def test_fallback_keeps_what_lowers_a_negative_logit_too():

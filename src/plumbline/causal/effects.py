@@ -32,13 +32,10 @@ def relative_effects(effects, observed):
 
 def divergences(observed, intervened):
     """Mean KL(p^do || p) in nats of the softmax p of logits: observed (n, classes), intervened (k, n, classes) -> (k,)."""
-    base, found = _log_softmax(observed), _log_softmax(intervened)
+    from scipy.special import log_softmax
+
+    base, found = log_softmax(observed, axis=-1), log_softmax(intervened, axis=-1)
     return np.maximum((np.exp(found) * (found - base)).sum(-1), 0.0).mean(1)
-
-
-def _log_softmax(logits):
-    shifted = logits - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def z_welch(mean, variance, observed_mean, observed_variance, n):
@@ -65,13 +62,6 @@ def p_values(z):
     return ndtr(z)
 
 
-def benjamini_hochberg(p, level):
-    """Which of k hypotheses are rejected at false discovery rate `level` (Benjamini & Hochberg 1995), bool (k,)."""
-    ordered = np.sort(p)
-    passed = np.flatnonzero(ordered <= level * np.arange(1, len(p) + 1) / len(p))
-    return p <= ordered[passed[-1]] if len(passed) else np.zeros(len(p), dtype=bool)
-
-
 def falls(te, observed_mean):
     """The fallback's rule: mean TE < -0.001 |mean y|, (k,) -> bool (k,).
 
@@ -82,7 +72,12 @@ def falls(te, observed_mean):
 
 def select(z, p, te, observed_mean, *, correction, level):
     """(bool (k,) of the causes, the rule that found them: test, fallback or none)."""
-    tested = z < THRESHOLD if correction == "none" else benjamini_hochberg(p, level)
+    if correction == "none":
+        tested = z < THRESHOLD
+    else:
+        from scipy.stats import false_discovery_control
+
+        tested = false_discovery_control(p, method="bh") <= level
     if tested.any():
         return tested, "test"
     fallen = falls(te, observed_mean)

@@ -165,12 +165,6 @@ def answers(model, inputs):
     return logits.astype(np.float64)[[places[one.tobytes()] for one in inputs]]
 
 
-def probabilities(logits):
-    """Softmax of (rows, classes)."""
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)
-
-
 def segments_of(images):
     """Superpixels (SLIC, Achanta et al. 2012) of images (n, channels, height, width) with values in [0, 1]: int
     (n, height, width), numbers from 0 on without a gap."""
@@ -240,9 +234,11 @@ def _faithfulness_correlation(subjects, maps, again):
 def _areas(subjects, row, gone, colour):
     """Area under each curve of p(target) of an image filled ever more, gone: name -> bool (steps, pixels); and p of the whole
     image."""
+    from scipy.special import softmax
+
     image = subjects.images[row]
     inputs = [image[None], *(filled(image, steps, colour) for steps in gone.values())]
-    chances = probabilities(answers(subjects.model, np.concatenate(inputs)))[:, subjects.targets[row]]
+    chances = softmax(answers(subjects.model, np.concatenate(inputs)), axis=1)[:, subjects.targets[row]]
     curves = np.split(chances[1:], np.cumsum([len(steps) for steps in gone.values()])[:-1])
     return {name: np.trapezoid(curve) for name, curve in zip(gone, curves, strict=True)}, chances[0]
 

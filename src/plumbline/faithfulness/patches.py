@@ -151,6 +151,8 @@ def write_patch_faithfulness(
 
 def _measured(network, facts, explained, pictures, wanted, ink):
     """The rows of a block of images."""
+    from scipy.special import softmax
+
     from ..models.image_models import prepared
 
     names = [name for name in maps_of(facts["architecture"]) if f"scores_{name}" in explained]
@@ -181,8 +183,7 @@ def _measured(network, facts, explained, pictures, wanted, ink):
                 }
                 for kind, logits in zip(KINDS, answers[name], strict=True):
                     right = (logits.argmax(-1) == row.label).mean(0)
-                    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-                    probability = (shifted[..., row.target] / shifted.sum(-1)).mean(0)
+                    probability = softmax(logits, axis=-1)[..., row.target].mean(0)
                     cells |= {f"{kind}_correct": right, f"{kind}_probability": probability}
                     cells |= {f"{kind}_auc": auc(right), f"{kind}_probability_auc": auc(probability)}
                 yield cells
