@@ -103,7 +103,7 @@ def _imports(path):
                     files.append((_tracked(inner), True))
                 elif REGISTRIES.get(alias.name) == ".".join(target):
                     registries.add(alias.name)
-                elif alias.name == "__version__":
+                elif alias.name in ("__version__", "__release__"):
                     continue  # a fact beside the numbers
                 else:
                     # A constant comes from the file itself, a function also from what that imports.

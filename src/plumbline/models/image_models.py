@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import __version__
+from .. import __release__
 from ..artefacts import atomic, load_weights, read_json, read_rows, write_json
 from ..datasets import DATASETS
 from ..datasets.images import arrays, fitted, stream_images
@@ -133,7 +133,7 @@ def train_job(
             "published_accuracy": published,
             "loss_curve": curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
             "parameters": sum(weight.numel() for weight in network.parameters()),
-            "versions": {"plumbline": __version__, "torch": torch.__version__},
+            "versions": {"plumbline": __release__, "torch": torch.__version__},
         },
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from .. import __version__
+from .. import __release__
 from ..artefacts import atomic, load_weights, read_json, read_records, write_json
 from ..errors import PlumblineError
 from ..seeds import seed_of
@@ -44,7 +44,7 @@ def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
             "split": "test", "examples": count, "accuracy": correct / count,
             "accuracy_lower": lower, "accuracy_upper": upper, "epochs": epochs,
             "train_examples": len(data["train"][1]), "validation_examples": len(data["validation"][1]),
-            "versions": {"plumbline": __version__, "torch": torch.__version__},
+            "versions": {"plumbline": __release__, "torch": torch.__version__},
         },
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import __version__
+from .. import __release__
 from ..artefacts import read_records, temporary_prefix, write_json
 from ..datasets.sources import sha256_of
 from ..errors import PlumblineError
@@ -98,7 +98,7 @@ def train_job(
         "epochs": block["training"]["epochs"] if train else 0,
         "parameters": sum(weight.numel() for weight in network.parameters()),
         "versions": {
-            "plumbline": __version__,
+            "plumbline": __release__,
             "torch": torch.__version__,
             "transformers": _version("transformers"),
         },
