@@ -60,6 +60,7 @@ test: install $(VENV)/minilm $(VENV)/quantus
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/snakemake --lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 

@@ -1,9 +1,21 @@
 """Arrays as users hand them over: NumPy, tensors, lists; checked, as tensors. torch is imported by the functions alone."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from .errors import PlumblineError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    # What a function gives back in the kind that it was given, and what one takes.
+    Array = np.ndarray | torch.Tensor
+    Numbers = Array | Sequence[Any]
 
 
 def array(values, name):

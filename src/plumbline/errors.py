@@ -6,21 +6,22 @@ import difflib
 import errno
 import gc
 import sys
+from collections.abc import Iterable
 
 
 class PlumblineError(Exception):
     """A fault that its reader can mend. The message is one line: what, where, what to do."""
 
-    def __init__(self, message):
+    def __init__(self, message: object) -> None:
         super().__init__(" ".join(str(message).split()))
 
 
-def unknown(kind, name, legal):
+def unknown(kind: str, name: object, legal: Iterable[object]) -> PlumblineError:
     """A PlumblineError for a name outside a closed list, with the nearest legal name."""
-    legal = sorted(str(item) for item in legal)
-    near = difflib.get_close_matches(str(name), legal, n=1, cutoff=0.0)
+    names = sorted(str(item) for item in legal)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    return PlumblineError(f"unknown {kind} '{name}': {hint}legal: {', '.join(legal)}")
+    return PlumblineError(f"unknown {kind} '{name}': {hint}legal: {', '.join(names)}")
 
 
 @contextlib.contextmanager

@@ -4,37 +4,48 @@ A registry package (datasets, attribution, faithfulness, agreement, figures, tab
 an entry; the module's `ENTRY` describes it. Adding an entry is adding a file.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import pkgutil
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from .errors import PlumblineError, unknown
 
+Entry = TypeVar("Entry", bound="Method | Protocol | Metric | Dataset | Output")
+# A module that defines an entry, annotated or not.
+DEFINES_ENTRY = re.compile(r"^ENTRY\s*[:=]", re.MULTILINE)
 
-class Registry(dict):
+
+class Registry(dict[str, Entry], Generic[Entry]):
     """Entries by id, in the order of their `order`, then of their id."""
 
-    def __init__(self, kind, entries):
+    def __init__(self, kind: str, entries: Mapping[str, Entry]) -> None:
         super().__init__(sorted(entries.items(), key=lambda item: (item[1].order, item[0])))
         self.kind = kind
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Entry:
         if not isinstance(name, str) or name not in self:
             raise unknown(self.kind, name, self)
         return super().__getitem__(name)
 
 
-def discover(package, kind):
+def discover(package: str, kind: str) -> Registry[Any]:
     """The registry of a package: every module directly inside it that defines an `ENTRY`.
 
     A module bears its entry's id. The others, which may import torch, are not imported.
     """
     entries = {}
-    folder = Path(importlib.util.find_spec(package).submodule_search_locations[0])
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.submodule_search_locations, f"{package} is no package"
+    folder = Path(spec.submodule_search_locations[0])
     for info in pkgutil.iter_modules([str(folder)]):
-        if info.ispkg or "\nENTRY = " not in (folder / f"{info.name}.py").read_text(encoding="utf-8"):
+        if info.ispkg or not DEFINES_ENTRY.search((folder / f"{info.name}.py").read_text(encoding="utf-8")):
             continue
         entry = importlib.import_module(f"{package}.{info.name}").ENTRY
         if entry.id != info.name:
@@ -65,14 +76,14 @@ class Readout:
     id: str
     label: str
     signed: bool = False
-    absolute_of: tuple = ()
+    absolute_of: tuple[str, ...] = ()
     layered: bool = False
     published: bool = False
     reference: str | None = None
     noise: bool = False
 
     @property
-    def column(self):
+    def column(self) -> str:
         return f"scores_{self.id}"
 
 
@@ -82,18 +93,18 @@ class Legal:
 
     words: str
     # Not in the text of an entry, which is part of what jobs hang on: a function's text is its address, another in every process.
-    holds: object = field(repr=False)
+    holds: Callable[[Any], bool] = field(repr=False)
 
 
-def whole(value):
+def whole(value: object) -> bool:
     """Whether a value is a whole number, at least 1, and not so large that nobody would wait for it."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000
 
 
-def between(low, high):
+def between(low: float, high: float) -> Callable[[Any], bool]:
     """A function that says whether a value is a number from `low` to `high`."""
 
-    def holds(value):
+    def holds(value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
     return holds
@@ -117,18 +128,18 @@ class Method:
     id: str
     label: str
     family: str
-    readouts: tuple
+    readouts: tuple[Readout, ...]
     citation: str
-    needs: tuple = ()
+    needs: tuple[str, ...] = ()
     stochastic: bool = False
     control: bool = False
     known_truth: bool = False
-    parameters: dict = field(default_factory=dict)
-    legal: dict = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    legal: dict[str, Legal] = field(default_factory=dict)
     principal: str | None = None
     order: int = 50
 
-    def check(self, name, value, place):
+    def check(self, name: str, value: object, place: str) -> None:
         """PlumblineError where a value is not legal for a parameter; place: what to call it."""
         if name in self.legal and not self.legal[name].holds(value):
             raise PlumblineError(f"{place} is {value!r}: expected {self.legal[name].words}")
@@ -178,14 +189,14 @@ class Dataset:
     id: str
     label: str
     task: str
-    label_names: tuple
-    splits: tuple
+    label_names: tuple[str, ...]
+    splits: tuple[str, ...]
     licence: str
     citation: str
-    sources: dict
-    hidden: dict = field(default_factory=dict)
+    sources: dict[str, Any]
+    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
     known_truth: bool = False
-    parameters: dict = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     order: int = 50
 
 
@@ -208,10 +219,10 @@ class Output:
     id: str
     label: str
     study: str
-    needs: tuple
+    needs: tuple[str, ...]
     per: str = "study"
-    options: tuple = ("bootstrap",)
-    methods: tuple = ()
+    options: tuple[str, ...] = ("bootstrap",)
+    methods: tuple[str, ...] = ()
     compared: bool = False
-    formats: tuple = ("csv", "tex")
+    formats: tuple[str, ...] = ("csv", "tex")
     order: int = 50

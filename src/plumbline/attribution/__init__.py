@@ -3,20 +3,34 @@
 `METHODS` and `READOUTS` hold the registry (no torch is imported for them); `attribute` is the Python API.
 """
 
-from ..errors import PlumblineError, unknown
-from ..registry import discover
+from __future__ import annotations
 
-METHODS = discover("plumbline.attribution", "method")
-READOUTS = {readout.id: readout for method in METHODS.values() for readout in method.readouts}
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PlumblineError, unknown
+from ..registry import Method, Readout, Registry, discover
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..arrays import Array, Numbers
+    from .batch import Batch
+
+METHODS: Registry[Method] = discover("plumbline.attribution", "method")
+READOUTS: dict[str, Readout] = {
+    readout.id: readout for method in METHODS.values() for readout in method.readouts
+}
 _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout in method.readouts}
 
 
-def method_of(readout):
+def method_of(readout: str) -> Method:
     """The registry entry of the method that a readout belongs to; PlumblineError for an unknown readout."""
     return METHODS[_METHOD_OF[readout_of(readout)]]
 
 
-def readout_of(name):
+def readout_of(name: str) -> str:
     """The readout that a name means: a readout's own id, or a method's for its principal readout.
 
     Raises PlumblineError for an unknown name, and for a method that has no principal readout; it lists those that it has.
@@ -35,18 +49,18 @@ def readout_of(name):
 
 
 def attribute(
-    model,
-    input_ids,
-    attention_mask=None,
-    method="alti",
+    model: torch.nn.Module,
+    input_ids: Numbers,
+    attention_mask: Numbers | None = None,
+    method: str = "alti",
     *,
-    token_type_ids=None,
-    target=None,
-    position=None,
-    tokenizer_ids=None,
-    seed=None,
-    **parameters,
-):
+    token_type_ids: Numbers | None = None,
+    target: int | Numbers | None = None,
+    position: int | Numbers | None = None,
+    tokenizer_ids: Mapping[str, int] | None = None,
+    seed: int | Numbers | None = None,
+    **parameters: Any,
+) -> torch.Tensor:
     """One score a token.
 
     model          a transformers encoder for sequence classification, or one for masked-language modelling whose
@@ -89,7 +103,9 @@ def attribute(
         return explain(method_of(readout).id, batch, [readout], **parameters)[readout]
 
 
-def explain(method, batch, readouts=None, **parameters):
+def explain(
+    method: str, batch: Batch, readouts: Iterable[str] | None = None, **parameters: Any
+) -> dict[str, torch.Tensor]:
     """All (or the given) readouts of one method for a `Batch`: readout -> float32 (batch, n).
 
     A method may add facts of its own, such as completeness_gap (batch,), whole numbers among them as they are.
@@ -124,14 +140,19 @@ def explain(method, batch, readouts=None, **parameters):
     return results
 
 
-def _module(name):
+def _module(name: str) -> ModuleType:
     """A module of this package, by name: an import statement would make every method's files hang on it."""
     import importlib
 
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def selective_rollout(attention, threshold, residual=True, position=None):
+def selective_rollout(
+    attention: Array | Sequence[torch.Tensor],
+    threshold: float,
+    residual: bool = True,
+    position: int | None = None,
+) -> tuple[Array, list[int]]:
     """Selective attention rollout of one example ("Improving Explainability of Transformer Models", part 1).
 
     attention  floats (layers, heads, n, n), rows summing to one: a NumPy array, a tensor, or `attentions` as a transformers
@@ -148,7 +169,9 @@ def selective_rollout(attention, threshold, residual=True, position=None):
     return _module("selective").rollout_relevance(attention, threshold, residual, position)
 
 
-def attention_flow(attention, layer, position=None):
+def attention_flow(
+    attention: Array | Sequence[torch.Tensor], layer: int, position: int | None = None
+) -> Array:
     """Attention flow of one example from the nodes above a layer to the inputs (Abnar & Zuidema 2020).
 
     attention  as of `selective_rollout`; the residual connection is added here.
@@ -162,7 +185,15 @@ def attention_flow(attention, layer, position=None):
     return _module("flow").flow_relevance(attention, layer, position)
 
 
-def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
+def mamba_maps(
+    hidden: Array,
+    residual_gradients: Array,
+    *,
+    start_layer: int,
+    class_position: int,
+    published: bool = True,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> dict[str, Array]:
     """Vision Mamba's raw, rollout and attribution maps of the class token's row: `plumbline.attribution.mamba.mamba_maps`.
 
     hidden (layers, batch, channels, tokens) and residual_gradients (layers, batch, tokens, features) are NumPy arrays or
@@ -176,8 +207,14 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
 
 
 def mamba_maps_full(
-    matrices, residual_gradients, *, start_layer, class_position, published=False, transform=None
-):
+    matrices: Array,
+    residual_gradients: Array,
+    *,
+    start_layer: int,
+    class_position: int,
+    published: bool = False,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> dict[str, Array]:
     """As `mamba_maps`, of true matrices (layers, batch, tokens, tokens): `plumbline.attribution.mamba.mamba_maps_full`."""
     mamba = _module("mamba")
     settings = {"start_layer": start_layer, "class_position": class_position}
@@ -191,7 +228,9 @@ def mamba_maps_full(
     )
 
 
-def _as_given(function, *values, **settings):
+def _as_given(
+    function: Callable[..., dict[str, torch.Tensor]], *values: Array, **settings: Any
+) -> dict[str, Array]:
     """A function of finite floating-point tensors, for NumPy arrays too: its dict of results is of the first one's kind."""
     from ..arrays import floating, restore_like
 

@@ -5,36 +5,45 @@ go (comprehensiveness, comp) or alone stay (sufficiency, suff).
 the published protocols: Ferrando et al. 2022, reference code.
 """
 
+from __future__ import annotations
+
 import importlib
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PlumblineError
-from ..registry import discover
+from ..registry import Protocol, Registry, discover
 
-PROTOCOLS = discover("plumbline.faithfulness", "protocol")
+if TYPE_CHECKING:
+    import torch
+
+    from ..arrays import Numbers
+
+PROTOCOLS: Registry[Protocol] = discover("plumbline.faithfulness", "protocol")
 KINDS = ("comp", "suff")
 
 
-def protocol_module(protocol):
+def protocol_module(protocol: str) -> ModuleType:
     """The module of a protocol; PlumblineError for an unknown one."""
     return importlib.import_module(f"{__name__}.{PROTOCOLS[protocol].id}")
 
 
 def curves(
-    model,
-    input_ids,
-    attention_mask,
-    scores,
+    model: torch.nn.Module,
+    input_ids: Numbers,
+    attention_mask: Numbers | None,
+    scores: Numbers,
     *,
-    protocol,
-    kind,
-    tokenizer_ids=None,
-    token_type_ids=None,
-    position=None,
-    target=None,
-    cap=30,
-    seed=None,
-):
+    protocol: str,
+    kind: str,
+    tokenizer_ids: Mapping[str, int] | None = None,
+    token_type_ids: Numbers | None = None,
+    position: int | Numbers | None = None,
+    target: int | Numbers | None = None,
+    cap: int = 30,
+    seed: int | Numbers | None = None,
+) -> list[torch.Tensor]:
     """Perturbation curves, one an example.
 
     model, input_ids, attention_mask, token_type_ids, position, target: see `plumbline.attribution.attribute`.
@@ -61,23 +70,23 @@ def curves(
 class CompSuff(NamedTuple):
     """Comprehensiveness and sufficiency of every example, float32 (batch,): higher, respectively lower, is better."""
 
-    comp: object
-    suff: object
+    comp: torch.Tensor
+    suff: torch.Tensor
 
 
 def comp_suff(
-    model,
-    input_ids,
-    attention_mask,
-    scores,
+    model: torch.nn.Module,
+    input_ids: Numbers,
+    attention_mask: Numbers | None,
+    scores: Numbers,
     *,
-    protocol="standard",
-    tokenizer_ids=None,
-    token_type_ids=None,
-    position=None,
-    target=None,
-    seed=None,
-):
+    protocol: str = "standard",
+    tokenizer_ids: Mapping[str, int] | None = None,
+    token_type_ids: Numbers | None = None,
+    position: int | Numbers | None = None,
+    target: int | Numbers | None = None,
+    seed: int | Numbers | None = None,
+) -> CompSuff:
     """Comprehensiveness and sufficiency (DeYoung et al. 2020, eqs. 1-3), one of each an example.
 
     Both are areas between the example's own probability on the full text and a curve, `aopc`; the full text's is not what a
@@ -142,12 +151,12 @@ def _perturbed(model, input_ids, attention_mask, scores, protocol, kinds, cap, *
         }, torch.cat([chances([number], target) for number, target in zip(full, targets, strict=True)])
 
 
-def _check_kind(kind):
+def _check_kind(kind: object) -> None:
     if not isinstance(kind, str) or kind not in KINDS:
         raise PlumblineError(f"unknown kind '{kind}': 'comp' or 'suff'")
 
 
-def aopc(curves, full_probability, protocol):
+def aopc(curves: Sequence[Numbers], full_probability: Numbers, protocol: str) -> torch.Tensor:
     """Area over the perturbation curve, one score an example: float32 (examples,).
 
     curves: as returned by `curves`; full_probability (examples,): probability on the full text, which a suff curve does not hold
@@ -193,5 +202,5 @@ def _chances(values, name):
     return found
 
 
-def _no_score(protocol):
+def _no_score(protocol: str) -> PlumblineError:
     return PlumblineError(f"protocol '{protocol}' is a curve only: it has no score")

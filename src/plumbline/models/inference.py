@@ -4,7 +4,10 @@ Padding costs more than batching gains, and a batch that leaves the cache costs 
 lengths and about 1,024 tokens a batch are fastest (docs/performance.md).
 """
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,9 @@ from ..errors import PlumblineError
 from ..work import Work
 from .encoders import at_position, forward, undisturbed
 from .runtime import fitting, in_memory
+
+if TYPE_CHECKING:
+    import torch
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 
@@ -45,7 +51,7 @@ class Passes:
             self.types.append(types)
         return number
 
-    def run(self, model, pad_id, token_budget=None):
+    def run(self, model, pad_id, token_budget=None) -> torch.Tensor:
         """Logits float32 (distinct inputs, classes) on the CPU; agreement: (distinct inputs, 1) at the position.
 
         Raises PlumblineError where a logit is not finite.
