@@ -1,5 +1,6 @@
 """The multi-head classifier's study: training, experiments in shards, what its tables say, what is landed."""
 
+import hashlib
 import json
 import shutil
 
@@ -23,14 +24,16 @@ from plumbline.tables import (
     xai_faithfulness,
     xai_published,
 )
-from plumbline.theory import landed, lime_limit
+from plumbline.theory import landed, lime_limit, quant_gradient
 from plumbline.theory.documents import terms_of
 from plumbline.theory.experiments import document, order, run_shard
 from plumbline.theory.explanations import EXPLANATIONS, SEVEN, explain
+from plumbline.theory.lime_package import package_coefficients, predictor
 from plumbline.theory.lime_sampling import lime
 from plumbline.theory.quant_faithfulness import rows as faithfulness_rows
 from plumbline.theory.quant_gradient import rows as gradient_rows
 from plumbline.theory.quant_lime import rows as lime_rows
+from plumbline.theory.shown import numbers
 from tests.synthetic import OPTIONS, STUDY, study
 
 # Kernel of a formula and of the LIME that it is held against.
@@ -244,6 +247,104 @@ def test_rows_of_gradient(made):
         assert 0 < row["corrected_worst"] < 1e-12
 
 
+def test_norms_of_what_the_published_gradient_lacks(made, monkeypatch):
+    """A formula that is off by known numbers at every position: what [cls] lacks and what the rest lacks are apart."""
+    model, vocabulary, max_len = load(**files(made[0]))
+    item = document({"id": 0, "text": "a bad story, not good", "label": 0}, vocabulary, max_len, clean=False)
+    auto = quant_gradient.autograd_gradient(model.double(), torch.from_numpy(item.ids)[None])[0]
+    off = torch.from_numpy(np.random.default_rng(3).normal(size=auto.shape))
+    monkeypatch.setattr(
+        quant_gradient,
+        "closed_form_gradient",
+        lambda model, ids, corrected: auto + (2 * off if corrected else off),
+    )
+    (row,) = gradient_rows(model, [item], "gradient")
+    auto, off = auto[0].numpy(), off[0].numpy()
+    wanted = {
+        "published_max": np.abs(off[1:]).max(),
+        "published_relative": (np.square(off[1:]).sum() / np.square(auto[1:]).sum()) ** 0.5,
+        "published_first_max": np.abs(off[0]).max(),
+        "published_first_relative": (np.square(off[0]).sum() / np.square(auto[0]).sum()) ** 0.5,
+        "corrected_worst": 2 * (np.square(off).sum(1).max() / np.square(auto).sum(1).max()) ** 0.5,
+    }
+    assert {name: row[name] for name in wanted} == pytest.approx(wanted)
+
+
+def test_shown_numbers_are_the_parts_own(made):
+    """Every number of the figures' file again: weights, gradients and limits by public functions, LIME by its package."""
+    root, found = made
+    facts = read_json(found["shown"][0]["path"])
+    model, vocabulary, max_len = load(**files(root))
+    texts = list(read_rows(root / "data/sentiment/test.parquet")["text"])
+    words = max((text.split() for text in texts), key=len)
+    assert facts["sentence"]["tokens"] == texts[0].split() and facts["document"]["tokens"] == words
+    assert (facts["samples"], facts["repeats"], facts["seed"], facts["dataset"]) == (100, 2, 0, "sentiment")
+    names, predict = ("sentiment", "multihead", 0), predictor(model, vocabulary, max_len)
+    sentence, text = (
+        document(
+            {"id": name, "text": " ".join(facts[name]["tokens"]), "label": 0}, vocabulary, max_len, clean=True
+        )
+        for name in ("sentence", "document")
+    )
+
+    def runs(item, mode):
+        seeds = [seed_of(*names, item.id, "lime package", repeat) for repeat in range(2)]
+        return np.array(
+            [package_coefficients(predict, item, mode=mode, samples=100, seed=seed) for seed in seeds]
+        )
+
+    def close(one, other):
+        np.testing.assert_allclose(np.array(one, float), np.array(other, float), rtol=2e-4, atol=1e-6)
+
+    ids, n = torch.from_numpy(sentence.ids)[None], len(sentence.tokens)
+    e = model.embedded(ids).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.head_logits(e)[0, :, 1].mean(), e)
+    gradient, e = gradient[0].numpy(), e[0].detach().numpy()
+    shown = facts["sentence"]
+    attention = model.full_attention(ids)[0].numpy()
+    close(shown["attention"], attention[:, : n + 1, : n + 1])
+    own = slice(1, n + 1)
+    weights = {
+        "alpha_avg": attention[:, 0, own].mean(0), "alpha_max": attention[:, 0, own].max(0), "g_avg": gradient[own].mean(1),
+        "g_l1": np.abs(gradient[own]).sum(1), "g_l2": np.linalg.norm(gradient[own], axis=1),
+        "gxi": (gradient * e)[own].sum(1), "lime": runs(sentence, "delete")[0][sentence.words],
+    }  # fmt: skip
+    for name, values in weights.items():
+        close(shown["weights"][name], values)
+    assert shown["unknown"] == [int(word not in vocabulary.number) for word in sentence.tokens]
+    close(shown["logits"], model(ids)[0].detach().numpy())
+    close(shown["gradients"]["autograd"], gradient[: n + 3])
+    close(shown["gradients"]["corrected"], gradient[: n + 3])
+    close(np.array(shown["gradients"]["published"])[1:], gradient[1 : n + 3])
+    assert np.abs(np.array(shown["gradients"]["published"])[0] - gradient[0]).max() > 1e-7
+
+    ids, shown = torch.from_numpy(text.ids)[None], facts["document"]
+    assert shown["words"] == sorted(set(words))
+    close(shown["logits"], model(ids)[0].detach().numpy())
+    close(np.mean(shown["head_logits"], 0), shown["logits"])
+    close(shown["lime_delete"], runs(text, "delete"))
+    placed = runs(text, "mask")
+    summed = [[run[text.words == word].sum() for word in range(len(shown["words"]))] for run in placed]
+    close(shown["lime_mask"], summed)
+    terms = terms_of(model, ids[0], len(words), text.words)
+    for mode in ("delete", "mask"):
+        each = [
+            lime(terms, mode, 100, seed_of(*names, "document", f"lime_{mode}", repeat), None)
+            for repeat in range(2)
+        ]
+        close(shown[f"lime_{mode}_no_kernel"], np.mean(each, 0))
+    for formula, values in shown["limits"].items():
+        each = lime_limit(model, ids, formula=formula, lengths=[len(words)], words=[text.words]).numpy()[
+            0, 1:
+        ]
+        each = each[: len(words)]
+        close(values, [each[text.words == word].sum() for word in range(len(shown["words"]))])
+
+
+def test_digits_of_what_is_shown():
+    assert numbers(np.array([[1 / 3, 12345678.9]])) == [[0.3333333, 12345680.0]]
+
+
 def test_shown(made):
     facts = read_json(made[1]["shown"][0]["path"])
     sentence, text = facts["sentence"], facts["document"]
@@ -446,6 +547,17 @@ def test_land_and_restore(folders):
     }  # fmt: skip
     assert manifest["versions"]["torch"] and "--configfile config.small.yaml" in manifest["command"]
     assert (folder / "xai_faithfulness.csv").is_file()
+    assert [(item["experiment"], item["seed"], item["shard"]) for item in manifest["shards"]] == [
+        (name, seed, 0) for name in ("gradient", "lime_mask", "lime_delete") for seed in (0, 1)
+    ]
+    for item in manifest["shards"]:
+        assert len(read_rows(folder / item["file"])) == item["rows"] and item["seconds"] is None
+        assert hashlib.sha256((folder / item["file"]).read_bytes()).hexdigest() == item["sha256"]
+    assert manifest["lime"] == {"samples": 100, "repeats": 2} and manifest["scale"] == "small"
+    for seed, about in manifest["classifiers"].items():
+        metrics = json.loads((results / f"models/sentiment/multihead/seed{seed}/metrics.json").read_text())
+        assert json.loads((folder / about["metrics"]).read_text()) == metrics
+        assert (about["accuracy"], about["dataset"]) == (metrics["accuracy"], "sentiment")
     shard = results / "theory/sentiment/seed0/lime_mask/0.parquet"
     before = shard.read_bytes()
     shard.unlink()
@@ -456,6 +568,37 @@ def test_land_and_restore(folders):
 def test_landed_rows_can_be_computed_again(folders):
     results, folder = folders
     assert landed.main(["check", str(results), str(folder)]).startswith("24 reviews computed again")
+
+
+def test_landed_rows_that_differ_are_told(folders):
+    """A number of a landed shard is moved, and its checksum with it: only computing it again can find that."""
+    results, folder = folders
+    file, manifest = folder / "lime_mask/seed1/0.parquet", json.loads((folder / "manifest.json").read_text())
+    for factor, told in ((1.0005, False), (1.01, True)):
+        rows = read_rows(results / "theory/sentiment/seed1/lime_mask/0.parquet")
+        rows.loc[2, "lime_norm"] *= factor
+        write_rows(file, rows.to_dict("list"), kind="theory")
+        manifest["shards"] = [item for item in manifest["shards"] if folder / item["file"] == file]
+        manifest["shards"][0]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        if told:
+            with pytest.raises(
+                PlumblineError, match=f"review {rows['id'][2]}, lime_norm is .*, computed again"
+            ):
+                landed.main(["check", str(results), str(folder)])
+        else:
+            landed.main(["check", str(results), str(folder)])
+
+
+def test_seconds_of_a_landed_shard_are_its_benchmarks(folders, tmp_path):
+    results, _ = folders
+    benchmark = results / "benchmarks/theory/sentiment/seed1/gradient/0.tsv"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t99\n")
+    said = landed.main(["land", str(results), str(tmp_path / "again")])
+    assert said == f"6 shards, 160 rows in {tmp_path / 'again'}"
+    shards = json.loads((tmp_path / "again/manifest.json").read_text())["shards"]
+    assert [item["seconds"] for item in shards] == [None, 12.5, None, None, None, None]
 
 
 def test_landed_faults(folders):

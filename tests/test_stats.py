@@ -11,6 +11,7 @@ from plumbline.stats import (
     bootstrap_interval,
     complete_mean,
     equivalence,
+    equivalence_of_samples,
     holm,
     is_testable,
     max_statistic_interval,
@@ -21,6 +22,7 @@ from plumbline.stats import (
     percentiles,
     pseudo_value_interval,
     rank_ranges,
+    resampled_counts,
     resampled_interval,
     resampled_medians,
     simultaneous_interval,
@@ -689,3 +691,70 @@ def test_pseudo_value_interval_of_a_mean_is_that_of_the_mean():
     assert np.isnan(
         pseudo_value_interval(values[:, :1], lambda means: means[..., 0], level=0.95, seed=0)
     ).all()
+
+
+def test_pseudo_values_of_a_ratio_by_hand():
+    """Groups of unlike sizes: each cell of seed and group is left out in a plain loop."""
+    values = np.random.default_rng(2).uniform(1, 3, size=(2, 7, 2))
+    place = np.random.default_rng(5).permutation(7) % 3
+    whole, pseudo = values[:, :, 0].sum() / values[:, :, 1].sum(), np.empty((2, 3))
+    for seed in range(2):
+        for group in range(3):
+            kept = np.ones((2, 7), bool)
+            kept[seed, place == group] = False
+            pseudo[seed, group] = 6 * whole - 5 * values[kept][:, 0].sum() / values[kept][:, 1].sum()
+    lower, upper = mean_interval(pseudo, level=0.9, resamples=1, seed=0)
+    half = (upper - lower) / 2
+    found = pseudo_value_interval(
+        values, lambda means: means[..., 0] / means[..., 1], level=0.9, seed=5, groups=3
+    )
+    assert found == pytest.approx((whole - half, whole + half))
+
+
+def test_medians_of_one_seed_are_those_of_its_examples():
+    values = np.random.default_rng(4).normal(size=(1, 25, 3))
+    values[0, 4, 1] = np.nan
+    found = resampled_medians(values, resamples=50, seed=7)
+    plain = np.nanmedian(values[0], axis=0)
+    np.testing.assert_allclose(found.value, plain)
+    np.testing.assert_allclose(found.without, plain[None])
+    assert found.examples.tolist() == [25, 24, 25]
+    drawn = [
+        np.nanmedian(np.repeat(values[0], counts, axis=0), axis=0)
+        for counts in resampled_counts(25, resamples=50, seed=7)
+    ]
+    np.testing.assert_allclose(found.drawn, drawn)
+    np.testing.assert_allclose(resampled_interval(found, level=0.9), np.quantile(drawn, [0.05, 0.95], axis=0))
+
+
+def test_equivalence_of_two_samples_by_hand():
+    """Errors of .003 and .004 make one of .005: 1.8 of them lie between a difference of .01 and a margin of .02 - .001."""
+    found = equivalence_of_samples(0.8, 0.003, 0.79, 0.004, 0.02, level=0.95, rounding=0.001)
+    assert found.mean == pytest.approx(0.01) and found.verdict == "same"
+    assert (found.lower, found.upper) == pytest.approx((0.01 - 1.959964 * 0.005, 0.01 + 1.959964 * 0.005))
+    assert found.p == pytest.approx(0.0359303, rel=1e-4)
+    assert equivalence_of_samples(
+        0.79, 0.004, 0.8, 0.003, 0.02, level=0.95, rounding=0.001
+    ).p == pytest.approx(found.p)
+    for mean, margin, word in (
+        (0.8015, 0.02, "different"), (0.7785, 0.02, "different"), (0.8, 0.015, "undecided"), (0.8, None, "undecided"),
+        (0.7, None, "different"), (0.9, None, "different"),
+    ):  # fmt: skip
+        found = equivalence_of_samples(mean, 0.003, 0.79, 0.004, margin, level=0.95, rounding=0.001)
+        assert (found.verdict, found.p == 1) == (word, margin is None), (mean, margin)
+    # The rounding decides: the interval (.0002, .0198) meets +-.001, and not +-.0001.
+    words = [
+        equivalence_of_samples(0.8, 0.003, 0.79, 0.004, None, level=0.95, rounding=size).verdict
+        for size in (0.001, 0.0001)
+    ]
+    assert words == ["undecided", "different"]
+    for change in ({"margin": 0.001}, {"mean": np.nan}, {"error": np.inf}):
+        given = {
+            "mean": 0.8,
+            "error": 0.003,
+            "published": 0.79,
+            "published_error": 0.004,
+            "margin": 0.02,
+        } | change
+        with pytest.raises(PlumblineError, match="equivalence: means and errors must be numbers"):
+            equivalence_of_samples(**given, level=0.95, rounding=0.001)
