@@ -7,6 +7,7 @@ from scipy import stats
 from plumbline.errors import PlumblineError
 from plumbline.seeds import seed_of
 from plumbline.stats import (
+    Resampled,
     all_pairs,
     bootstrap_interval,
     complete_mean,
@@ -237,6 +238,20 @@ def test_mean_interval_is_invariant():
 def test_mean_interval_refuses_what_is_no_table(values):
     with pytest.raises(PlumblineError, match=r"shape|no examples|not finite"):
         mean_interval(values, **SETTINGS, seed=0)
+
+
+def test_a_table_of_another_shape_is_told_which_one_is_wanted():
+    flat, deep = np.ones((2, 3)), np.ones((2, 3, 1))
+    with pytest.raises(
+        PlumblineError, match=r"must have the shape \(seeds, examples, columns\), not \(2, 3\)"
+    ):
+        paired_differences(flat, reference=0, level=0.95)
+    with pytest.raises(PlumblineError, match=r"must have the shape \(seeds, examples\), not \(2, 3, 1\)"):
+        equivalence(deep, 1, 0.1, level=0.95)
+    with pytest.raises(
+        PlumblineError, match=r"must have the shape \(seeds, examples\[, columns\]\), not \(2,\)"
+    ):
+        mean_interval(np.ones(2), **SETTINGS, seed=0)
 
 
 @pytest.mark.parametrize("level", [0, 1, 95])
@@ -714,7 +729,10 @@ def test_pseudo_values_of_a_ratio_by_hand():
 def test_medians_of_one_seed_are_those_of_its_examples():
     values = np.random.default_rng(4).normal(size=(1, 25, 3))
     values[0, 4, 1] = np.nan
-    found = resampled_medians(values, resamples=50, seed=7)
+    # A column without any number stands between them and takes nothing from those behind it.
+    found = resampled_medians(np.insert(values, 1, np.nan, axis=2), resamples=50, seed=7)
+    assert np.isnan(found.drawn[:, 1]).all() and np.isnan(found.value[1])
+    found = Resampled(*(np.delete(part, 1, axis=-1) for part in found))
     plain = np.nanmedian(values[0], axis=0)
     np.testing.assert_allclose(found.value, plain)
     np.testing.assert_allclose(found.without, plain[None])
