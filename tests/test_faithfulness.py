@@ -1,21 +1,25 @@
 """Perturbation curves against plain loops, and what every curve must satisfy."""
 
 import itertools
+import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
-from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, curves, ranking
+from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, artefact, comp_suff, curves, ranking
 from plumbline.faithfulness.perturbation import bin_counts, envelope, orders
+from plumbline.models import tokenisation
 from plumbline.models.encoders import explained_probability
 from plumbline.models.inference import Passes, batches
 from plumbline.work import Work
-from tests.small_models import small_batch, small_model, special_ids_of
+from tests.small_models import TOKENIZER_IDS, small_batch, small_model, special_ids_of
 
 
 def naive(model, ids, scores, protocol, kind, special, position, target):
@@ -424,3 +428,71 @@ def test_curves_refuse_scores_without_order(number, text):
     scores[0, 2] = number
     with pytest.raises(PlumblineError, match=text):
         curves(model, ids, mask, scores, protocol="standard", kind="comp", tokenizer_ids=special)
+
+
+def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
+    """Five rows in blocks of two, two of them cut: whose curves are there, and that each is what `curves` gives of it alone."""
+    model = small_model("bert")
+    monkeypatch.setattr(artefact, "load", lambda folder, device: (model, None))
+    monkeypatch.setattr(artefact, "special_ids", lambda tokenizer: TOKENIZER_IDS)
+    monkeypatch.setattr(artefact, "blocks", lambda rows: tokenisation.blocks(rows, 2))
+    monkeypatch.setattr(artefact, "block_range", lambda *given: tokenisation.block_range(*given, 2))
+    lengths, cut, targets = (5, 9, 6, 12, 7), [0, 3, 0, 0, 2], [1, 0, 1, 1, 0]
+    padded = small_batch("bert", lengths)[0]
+    ids = [padded[row, :length].tolist() for row, length in enumerate(lengths)]
+    draw = np.random.default_rng(0)
+    scores = {
+        name: [draw.normal(size=length).astype(np.float32) for length in lengths] for name in ("one", "two")
+    }
+    scores["two"][0][1:3] = 0.5  # two of three candidates are tied
+    write_rows(
+        tmp_path / "method.parquet",
+        {"id": range(5), "tokens": [list(map(str, row)) for row in ids], "input_ids": ids, "target": targets,
+         "probability": [0.5] * 5, "position": [0] * 5, "cut": cut} | {f"scores_{name}": row for name, row in scores.items()},
+        kind="attributions",
+    )  # fmt: skip
+    protocols = [
+        {"protocol": "standard", "readouts": ["one"], "examples": None, "cap": 30},
+        {"protocol": "mask", "readouts": ["two", "one"], "examples": 2, "cap": 30},
+        {"protocol": "published_steps", "readouts": ["one"], "examples": 2, "cap": 4},
+    ]
+
+    def written(shard=None):
+        file = tmp_path / f"curves{shard}.parquet"
+        artefact.write_faithfulness(
+            model="folder", attributions=tmp_path / "method.parquet", protocols=protocols, output=file, shard=shard,
+            work=tmp_path / "work.json",
+        )  # fmt: skip
+        return read_rows(file)
+
+    whole = written()
+    assert json.loads((tmp_path / "work.json").read_text())["rows"] > 0
+    # Protocols of two examples take the first two that are whole: 0 and 2.
+    wanted = {(row, "one", "standard", kind) for row in range(5) for kind in KINDS}
+    for row, kind in itertools.product((0, 2), KINDS):
+        wanted |= {(row, readout, "mask", kind) for readout in ("one", "two")} | {
+            (row, "one", "published_steps", kind)
+        }
+    keys = list(zip(whole["id"], whole["readout"], whole["protocol"], whole["kind"], strict=True))
+    assert len(keys) == len(wanted) and set(keys) == wanted
+    for row in whole.itertuples():
+        assert row.cut == cut[row.id]
+        tied = row.readout == "two" and row.id == 0
+        assert row.tied == pytest.approx(2 / 3 if tied else 0)
+        points = {"standard": 6, "mask": 10, "published_steps": min(4, lengths[row.id] - 1)}[row.protocol]
+        removed = list(row.removed)
+        assert len(removed) == points and removed[0] == (0 if row.kind == "comp" else lengths[row.id] - 2)
+        assert (row.score is None or np.isnan(row.score)) == (row.protocol == "published_steps")
+        if tied:
+            continue
+        one = torch.tensor([ids[row.id]])
+        given = {"scores": scores[row.readout][row.id][None], "protocol": row.protocol, "target": targets[row.id],
+                 "tokenizer_ids": TOKENIZER_IDS}  # fmt: skip
+        (curve,) = curves(model, one, torch.ones_like(one), kind=row.kind, cap=4, **given)
+        np.testing.assert_allclose(row.probability, curve, atol=1e-6)
+        if row.protocol != "published_steps":
+            score = getattr(comp_suff(model, one, torch.ones_like(one), **given), row.kind).item()
+            assert row.score == pytest.approx(score, abs=1e-6)
+    parts = [written((number, 3)) for number in range(3)]
+    assert [sorted(set(part["id"])) for part in parts] == [[0, 1], [2, 3], [4]]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-5, atol=1e-6)
