@@ -15,7 +15,7 @@ from plumbline.attribution import READOUTS
 from plumbline.datasets import settings
 from plumbline.tables import published, published_vs_reproduced
 from plumbline.tables.published import PUBLISHED, Ours, all_entries, judge, judge_seed, same_sample
-from tests.synthetic import OPTIONS, make
+from tests.synthetic import OPTIONS, compare, make, merge
 
 RELEASED = Path(__file__).resolve().parents[2] / "shared" / "published"
 needs_released = pytest.mark.skipif(
@@ -262,16 +262,16 @@ def beside(tmp_path):
         found = make(
             tmp_path, dataset=dataset, model="roberta", architecture="roberta", oracle=False, **model
         )
-        found["tables"] = []
-        for table in ("comp_suff", "special_tokens", "agreement"):
-            paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
-            tables.write(table, found, OPTIONS, *paths)
-            if changed:
-                changed(pd.read_csv(paths[0], dtype={"seeds": str})).to_csv(paths[0], index=False)
-            found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
         options = {**OPTIONS, "tables": ["comp_suff", "special_tokens", "agreement"], "faithfulness": [],
                    "datasets": {dataset: {"source": "hub"}},
                    "runs": [{"dataset": dataset, "model": "roberta", "split": "test", "examples": examples, "within": None}]}  # fmt: skip
+        found["tables"] = []
+        for table in options["tables"]:
+            paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
+            tables.write(table, found, options, *paths)
+            if changed:
+                changed(pd.read_csv(paths[0], dtype={"seeds": str})).to_csv(paths[0], index=False)
+            found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
         frame = published_vs_reproduced.rows(found, options)
         assert "Within sampling error" in published_vs_reproduced.latex(frame, options)
         return frame
@@ -394,3 +394,144 @@ def test_another_checkpoint_is_not_compared(beside):
     assert set(here["verdict"]) == {"not comparable"} and set(here["published_checkpoint"]) == {"other"}
     assert here["ours"].notna().all()
     assert here["why"].iloc[0] == "another checkpoint (source package, trained here for 1 epochs)"
+
+
+# ------------------------------------------------------------------------------------------- the studies' own tables
+
+
+def scores(**more):
+    """Two rows of table comp_suff and one that is never in print: comp .269 and suff .06, 95% intervals of +- .0098."""
+    rows = [
+        ("alti_published", "comp", 0.269),
+        ("alti_published", "suff", 0.06),
+        ("alti", "comp", 0.269),
+    ]
+    frame = pd.DataFrame(rows, columns=["readout", "kind", "mean"])
+    about = {
+        "dataset": "sst2",
+        "model": "m",
+        "texts": "whole",
+        "protocol": "published_bins",
+        "examples": 1000,
+        "seeds": "0",
+    }
+    return frame.assign(lower=frame["mean"] - 0.0098, upper=frame["mean"] + 0.0098, interval="i", **(about | more))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "facts", "run", "verdicts"),
+    [
+        ([0.269, 0.06], {}, {}, ["same", "same"]),
+        # Rounding and tolerance are .001: .0609 is .0009 off, .0611 is .0011.
+        ([0.2681, 0.0609], {}, {}, ["same", "same"]),
+        ([0.2679, 0.0611], {}, {}, ["differs", "differs"]),
+        # Fewer texts: the difference has a standard error of .005 * sqrt(1 + .9), so an interval of +- .0135, and .0005 for rounding.
+        ([0.256, 0.073], {}, {"examples": 900}, ["within sampling error"] * 2),
+        ([0.254, 0.075], {}, {"examples": 900}, ["differs"] * 2),
+        ([0.269, 0.06], {"epochs": 1}, {}, ["not comparable"] * 2),
+        ([0.269, 0.06], {"repo": "someone/else"}, {}, ["not comparable"] * 2),
+        ([0.269, 0.06], {}, {"split": "validation"}, ["not comparable"] * 2),
+    ],
+)
+def test_verdicts_beside_our_numbers(monkeypatch, tmp_path, values, facts, run, verdicts):
+    entry = all_entries("comp_suff")[0] | {"values": {"alti_published": values}}
+    monkeypatch.setattr(published, "all_entries", lambda key: [entry])
+    facts = {"architecture": "roberta", **HUB, **facts}
+    (tmp_path / "metrics.json").write_text(json.dumps(facts))
+    model = [{"dataset": "sst2", "model": "m", "path": tmp_path / "model.safetensors"}]
+    run = {"dataset": "sst2", "model": "m", "split": "test", "examples": 1000, "within": None, **run}
+    options = {**OPTIONS, "runs": [run], "datasets": {"sst2": {"source": "hub"}}, "faithfulness": []}
+    frame = published.beside(scores(examples=run["examples"]), "comp_suff", options, models=model)
+    assert frame["published_verdict"].tolist() == [*verdicts, None]
+    assert frame["published_value"].tolist()[:2] == values
+    assert (
+        frame.loc[2, ["published_value", "published_checkpoint", "published_why", "published_source"]]
+        .isna()
+        .all()
+    )
+    assert frame["published_checkpoint"][0] == ("same" if facts.items() >= HUB.items() else "other")
+    # Of texts that nobody named nothing is said.
+    frame = published.beside(scores(), "comp_suff", options | {"runs": []}, models=model)
+    assert frame["published_verdict"].tolist() == ["not comparable"] * 2 + [None]
+
+
+PRINTED = {
+    # table -> column of the number in print, of its verdict
+    "comp_suff": ["value"],
+    "special_tokens": ["value"],
+    "isotropy": ["value"],
+    "selective_rollout": ["value"],
+    "model_consistency": ["mean"],
+    "seed_consistency": ["mean", "median"],
+}
+BERT = "textattack/bert-base-uncased-SST-2"
+DISTILBERT = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
+
+
+def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp_path):
+    """Number for number, looked up by readout, quantity and source alone; every mark in LaTeX has its meaning in the caption."""
+    hub = {"dataset": "sst2", "source": "hub", "epochs": 0, "oracle": False, "examples": 5}
+    found = merge(
+        make(tmp_path, architecture="bert", model="bert", repo=BERT, layers=12, **hub),
+        make(tmp_path, architecture="distilbert", model="distilbert", repo=DISTILBERT, layers=6, **hub),
+        make(tmp_path, architecture="roberta", model="roberta", layers=12, **{**hub, **HUB}),
+    )
+    found |= compare(tmp_path, found, ("sst2", "bert", "distilbert"))
+    runs = [{"dataset": "sst2", "model": model, "split": "test", "examples": size, "within": None}
+            for model, size in (("bert", 1000), ("distilbert", None), ("roberta", 1000))]  # fmt: skip
+    options = {**OPTIONS, "tables": list(PRINTED), "faithfulness": [], "datasets": {"sst2": {"source": "hub"}}, "runs": runs}  # fmt: skip
+    found["tables"] = []
+    for table in PRINTED:
+        paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
+        tables.write(table, found, options, *paths)
+        found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
+    judged = published_vs_reproduced.rows(found, options)
+    seen = {}
+    for table, names in PRINTED.items():
+        own = pd.read_csv(tmp_path / f"{table}.csv")
+        text = (tmp_path / f"{table}.tex").read_text()
+        for place, name in enumerate(names):
+            prefix = f"published_{name}_" * bool(place) or "published_"
+            shown = own.dropna(subset=f"published_{name}")
+            assert shown[[f"{prefix}verdict", f"{prefix}why", "published_source", "published_checkpoint"]].notna().all(axis=None)  # fmt: skip
+            for row in shown.to_dict("records"):
+                fitting = judged[
+                    (judged["table"] == table)
+                    & (judged["published_source"] == row["published_source"])
+                    & (judged["model"] == row["model"])
+                    & (judged["readout"] == row.get("readout", ""))
+                    & judged["quantity"].str.contains(quantity_of(table, name, row), regex=False)
+                    & np.isclose(judged["published"], row[f"published_{name}"], rtol=1e-5)
+                ]
+                assert len(fitting) == 1, (table, row)
+                for ours, theirs in (("verdict", "verdict"), ("why", "why")):
+                    assert row[f"{prefix}{ours}"] == fitting[theirs].iloc[0], (table, row["readout"])
+                assert row["published_checkpoint"] == fitting["published_checkpoint"].iloc[0]
+                seen.setdefault(table, []).append(row[f"{prefix}verdict"])
+        if table == "selective_rollout":
+            assert "Verdict on ours: " in text
+        else:
+            assert published.MARKED in text and re.search(r"\$\^\{[swdn]\}\$", text)
+    assert set(seen) == set(PRINTED)
+    assert set(seen["seed_consistency"]) == {"same"}  # recomputed from the released matrices
+    assert len(seen["isotropy"]) == 2 * 25 + 13 and len(seen["comp_suff"]) == 2 * (10 + 8)
+
+
+def quantity_of(table, name, row):
+    """A part of published_vs_reproduced's `quantity` that tells a row of a table from its others."""
+    return {
+        "comp_suff": f"{row.get('kind')}, published_bins",
+        "special_tokens": "all tokens",
+        "isotropy": f"{row.get('vectors')}, layer {row.get('layer')}",
+        "selective_rollout": "ratio",
+        "model_consistency": f"{row.get('metric')} with distilbert",
+        "seed_consistency": f"{row.get('metric')}, {name} over pairs",
+    }[table]
+
+
+def test_the_exponent_of_a_number_in_print():
+    assert published.printed(0.269, "same") == "$0.269$$^{s}$"
+    assert published.printed(0.269, "within sampling error", "more") == "$0.269$ more$^{w}$"
+    assert set(published.MARKS) == set(published.VERDICTS) - {"not run"}
+    for verdict, mark in published.MARKS.items():
+        assert f"{mark}, {verdict}" in published.MARKED

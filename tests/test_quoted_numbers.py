@@ -1,9 +1,10 @@
-"""Every number that a page quotes, against the file that it comes from (CONTRIBUTING.md, "Numbers in pages").
+"""Every number and verdict that a page quotes, against the file that it comes from (CONTRIBUTING.md, "Numbers in pages").
 
 A page says in HTML comments where its numbers come from:
 
     reached .806 [.801, .810]<!-- from docs/results/x/accuracy.csv, seed=0: accuracy lower upper -->
-    <!-- table from docs/results/x/scores.csv, dataset=mnist: label | auc lower upper | - | share*100 -->
+    the diffused map is worse<!-- from docs/results/x/scores.csv, map=diffused: verdict -->
+    <!-- table from docs/results/x/scores.csv, dataset=mnist: label | auc lower upper | - | share*100 | verdict -->
     <!-- definition: the protocol's shares -->   <!-- published: Table 2 of the paper -->   <!-- measured: 2026-11-25; make bench -->
 
 Comparing goes by the text alone: nothing here imports the package, which made the files.
@@ -32,6 +33,12 @@ NAMES = re.compile(
     r"\b(arXiv|Python|transformers|Quantus|Snakemake|torch|torchvision|timm|CC BY(-\w+)*|Apache|eqs?\.|[Ss]ections?|Apache-2\.0"
     r"|Tables?|version|pip|mamba-ssm)[\s~-](>= ?)?\d[\d.]*(, \d[\d.]*)*"
 )  # fmt: skip
+# Words that say how a paired test or a comparison with print came out; "higher is better" is a direction.
+VERDICT = re.compile(
+    r"(?<!\w)(?:(?<!higher is )(?<!lower is )better|worse|(?:not )?told apart|not comparable|within sampling error)(?!\w)",
+    re.I,
+)
+NEGATION = re.compile(r"(?:\b(?:not|no|never|nor|nowhere|neither|hardly|none)\b|n't)[^.;:]{0,20}$", re.I)
 EXEMPT = {
     "definition": r".+",
     "published": r".+",
@@ -61,6 +68,11 @@ def plain(text):
 def numbers(text):
     """Every number of a text: [(as it is written, place of its end)]."""
     return [(match[0], match.end()) for match in NUMBER.finditer(text) if re.search(r"\d", match[0])]
+
+
+def verdicts(text):
+    """Every verdict in words of a text: [(as it is written, place of its end)]."""
+    return [(match[0], match.end()) for match in VERDICT.finditer(text)]
 
 
 def is_result(text, end, written):
@@ -100,11 +112,30 @@ def rows_of(file, filters):
     return rows
 
 
-OVER_ROWS = {"min": min, "max": max, "mean": statistics.fmean, "median": statistics.median, "sum": sum}
+def same(words):
+    """The word that all rows have."""
+    if len(set(words)) != 1:
+        raise Fault(
+            f"the rows have {', '.join(repr(word) for word in sorted(map(str, set(words)))) or 'no word'}, not one word"
+        )
+    return words[0]
+
+
+OVER_ROWS = {
+    "all": same,
+    "min": min,
+    "max": max,
+    "mean": statistics.fmean,
+    "median": statistics.median,
+    "sum": sum,
+}
 
 
 def value_of(wanted, rows, file):
-    """What `column`, `a.b.0` (JSON, YAML), `mean:column` or `count`, each with an optional `*factor`, is in the rows."""
+    """What `column`, `a.b.0` (JSON, YAML), `mean:column` or `count`, each with an optional `*factor`, is in the rows.
+
+    A word where the column has words; `all:column` is the one that all rows have.
+    """
     name, _, factor = wanted.partition("*")
     factor = float(factor or 1)
     if name == "count":
@@ -118,32 +149,63 @@ def value_of(wanted, rows, file):
                 value = value[int(part)] if isinstance(value, list) else value[part]
             except (KeyError, IndexError, ValueError, TypeError):
                 raise Fault(f"{file} has no '{column}'") from None
-        found.append(float(value if value not in ("", None) else "nan"))
+        found.append(_number(value))
     if not over and len(found) != 1:
         raise Fault(f"{len(found)} rows of {file} fit, not 1 (for '{wanted}')")
     if over and over not in OVER_ROWS:
         raise Fault(f"'{over}' is not one of {', '.join(OVER_ROWS)}")
-    return (OVER_ROWS[over](found) if over else found[0]) * factor
+    value = OVER_ROWS[over](found) if over else found[0]
+    return value if isinstance(value, str) else value * factor
+
+
+def _number(value):
+    """A cell as a number, NaN where it is empty; what is none stays a word."""
+    try:
+        return float(value if value not in ("", None) else "nan")
+    except ValueError:
+        return value
 
 
 def source(text):
-    """(file, filters, rest) of `FILE, column=value, ...: rest`."""
+    """(file, filters, rest) of `FILE, column=value, ...: rest`; a comma within a value is written `\\,`."""
     head, _, rest = text.partition(": ")
-    file, *filters = re.split(r",\s+", head)
+    file, *filters = (part.replace("\\,", ",") for part in re.split(r"(?<!\\),\s+", head))
     if not rest or not all("=" in item for item in filters):
         raise Fault(f"'{text}' is not FILE, COLUMN=VALUE, ...: COLUMN ...")
     return file.strip(), dict(item.split("=", 1) for item in filters), rest.strip()
 
 
-def compare(quoted, columns, rows, file):
-    if len(quoted) < len(columns):
+def compare(text, columns, rows, file):
+    """Ends of the numbers and words with which a text ends, one a column; Fault where one is not the file's."""
+    ends, numbers_named, quoted = set(), 0, []
+    left = text
+    for column in reversed(columns):
+        value = value_of(column, rows, file)
+        if isinstance(value, str):
+            left = left.rstrip(" \n*_()`|")
+            said = re.search(rf"(?<!\w){re.escape(value)}$", re.sub(r"\s", " ", left), re.I)
+            negated = said and NEGATION.search(left[: said.start()]) and VERDICT.fullmatch(value)
+            if not said or negated:
+                raise Fault(f"'{' '.join(left.split()[-4:])}' is quoted, '{column}' in {file} is '{value}'")
+            ends.add(len(left))
+            left = left[: said.start()]
+            continue
+        numbers_named += 1
+        found = numbers(left)
+        if not found:
+            continue
+        written, end = found[-1]
+        quoted.append((written, column, value))
+        ends.add(end)
+        left = left[: end - len(written)]
+    if len(quoted) < numbers_named:
         raise Fault(
             f"{len(columns)} numbers of {file} are named ({' '.join(columns)}), {len(quoted)} are quoted"
         )
-    for written, column in zip(quoted[len(quoted) - len(columns) :], columns, strict=True):
-        value = value_of(column, rows, file)
+    for written, column, value in reversed(quoted):
         if not agrees(written, value):
             raise Fault(f"{written} is quoted, '{column}' in {file} is {value:g}")
+    return ends
 
 
 def blocks(page):
@@ -188,13 +250,13 @@ def check_block(block):
         kind, _, rest = (
             comment[1].partition(":") if ":" in comment[1].split(" ")[0] else comment[1].partition(" ")
         )
-        here = [(written, end) for written, end in numbers(text) if start <= end <= comment.start()]
+        here = " " * start + text[start : comment.start()]
         start = comment.end()
         if kind == "from":
             file, filters, columns = source(rest)
-            columns = columns.split()
-            compare([written for written, _ in here], columns, rows_of(file, filters), file)
-            marked |= {end for _, end in here[len(here) - len(columns) :]}
+            marked |= compare(here, columns.split(), rows_of(file, filters), file)
+            # "Worse in 3 of them", counted over the rows of that verdict.
+            marked |= {end for word, end in verdicts(here) if word.lower() in filters.values()}
         elif kind == "table" and rest.startswith("from "):
             check_table(block[: comment.start()], rest.removeprefix("from "))
             everything = True
@@ -205,6 +267,7 @@ def check_block(block):
         else:
             raise Fault(f"'{comment[1]}' begins with none of from, table from, {', '.join(EXEMPT)}")
     results = [(written, end) for written, end in numbers(text) if is_result(text, end, written)]
+    results += verdicts(text)
     return [written for written, end in results if end not in marked], everything
 
 
@@ -222,11 +285,26 @@ def check_table(table, text):
         if len(fitting) != 1:
             raise Fault(f"{len(fitting)} rows of {file} have {key} '{label}', not 1")
         for cell, columns in zip(found, cells, strict=False):
-            if columns != "-":
-                quoted = [written for written, _ in numbers(plain(cell.replace("*", "")))]
-                compare(quoted, columns.split(), fitting, file)
+            if columns == "-":
+                if unmarked := [word for word, _ in verdicts(cell)]:
+                    raise Fault(f"no source of {', '.join(unmarked)} in the row '{label}'")
+            else:
+                check_cell(cell.replace("*", ""), columns.split(), fitting, file)
         if len(found) != len(cells):
             raise Fault(f"a row '{label}' of {len(found)} cells, the comment names {len(cells)}")
+
+
+def check_cell(cell, columns, rows, file):
+    """A cell of a table: its numbers and words, and nothing beside a word; `-` where the file has none."""
+    values = {column: value_of(column, rows, file) for column in columns}
+    if cell == "-":
+        for column, value in values.items():
+            if isinstance(value, str) or not math.isnan(value):
+                raise Fault(f"'-' is quoted, '{column}' in {file} is '{value}'")
+        return
+    if len(columns) == 1 and isinstance(values[columns[0]], str) and cell.strip("`") != values[columns[0]]:
+        raise Fault(f"'{cell}' is quoted, '{columns[0]}' in {file} is '{values[columns[0]]}'")
+    compare(cell, columns, rows, file)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -277,3 +355,63 @@ def test_tables_rows_and_aggregates(tmp_path, monkeypatch):
     assert faults_of("Up to .811<!-- from scores.csv: max:auc --> in 2<!-- from scores.csv: count -->") == []
     assert "2 rows of scores.csv fit" in faults_of(".811<!-- from scores.csv: auc -->")[0]
     assert faults_of("It is .2<!-- from scores.csv, map=b: lower -->") == []
+
+
+@pytest.fixture
+def verdict_file(tmp_path, monkeypatch):
+    (tmp_path / "v.csv").write_text(
+        "map,difference,verdict\na,.2,better\nb,-.1,worse\nc,.01,not told apart\nd,.03,not told apart\ne,.5,\n"
+    )
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("page", "fault"),
+    [
+        ("The map is worse<!-- from v.csv, map=b: verdict -->.", None),
+        ("The map is *worse*<!-- from v.csv, map=b: verdict --> (-.1<!-- from v.csv, map=b: difference -->).", None),
+        ("The map has -.1, worse<!-- from v.csv, map=b: difference verdict -->.", None),
+        ("Two maps are not\ntold apart<!-- from v.csv, verdict=not told apart: all:verdict -->.", None),
+        ("Better in 1<!-- from v.csv, verdict=better: count --> case, worse in 1<!-- from v.csv, verdict=worse: count -->.", None),
+        ("Worse in 1<!-- from v.csv, verdict=better: count --> case.", "no source of Worse"),
+        ("Better in 2<!-- from v.csv, verdict=better: count --> cases.", "2 is quoted"),
+        ("Nowhere is it told. Higher is better, lower is better.", None),
+        # A wrong word, in every direction.
+        ("The map is better<!-- from v.csv, map=b: verdict -->.", "'The map is better' is quoted, 'verdict' in v.csv is 'worse'"),
+        ("The map is worse<!-- from v.csv, map=a: verdict -->.", "in v.csv is 'better'"),
+        ("The map is told apart<!-- from v.csv, map=c: verdict -->.", "in v.csv is 'not told apart'"),
+        ("The map is not told apart<!-- from v.csv, map=a: verdict -->.", "in v.csv is 'better'"),
+        ("The map is not worse<!-- from v.csv, map=b: verdict -->.", "'map is not worse' is quoted"),
+        ("It is nowhere any better<!-- from v.csv, map=a: verdict -->.", "nowhere any better' is quoted"),
+        ("The map has .1, worse<!-- from v.csv, map=b: difference verdict -->.", ".1 is quoted"),
+        ("All are worse<!-- from v.csv: all:verdict -->.", "not one word"),
+        ("It is better<!-- from v.csv, map=e: verdict -->.", "are quoted"),
+        # A verdict without a source.
+        ("The map is worse.", "no source of worse"),
+        ("It is better than worse<!-- from v.csv, map=b: verdict -->.", "no source of better"),
+        ("It is not told apart from the other, nor comparable.", "no source of not told apart"),
+        ("Ours is not comparable, theirs within sampling error.", "no source of not comparable, within sampling error"),
+    ],
+)  # fmt: skip
+def test_what_is_a_fault_of_a_verdict(verdict_file, page, fault):
+    faults = faults_of(page)
+    assert (fault is None and not faults) or (fault and len(faults) == 1 and fault in faults[0]), faults
+
+
+def test_verdicts_in_tables(verdict_file):
+    table = "| map | verdict |\n|---|---|\n| a | better |\n| c | not told apart |\n| e | - |\n"
+    comment = "<!-- table from v.csv: map | verdict -->"
+    assert faults_of(table + comment) == []
+    assert "no source of better in the row 'a'" in faults_of(table + comment.replace("| verdict", "| -"))[0]
+    for right, wrong in (("better", "worse"), ("better", "not better"), ("not told apart", "told apart"), ("better", "-"), ("| - |", "| better |")):  # fmt: skip
+        assert len(faults_of(table.replace(right, wrong) + comment)) == 1, wrong
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_verdict_of_a_page_turned_round_is_a_fault(path):
+    """Each verdict word that a `from` comment marks, in its place in the page itself, exchanged for another."""
+    page = path.read_text(encoding="utf-8")
+    turned = {"better": "worse", "worse": "better", "not told apart": "better"}
+    for match in re.finditer(r"(not told apart|better|worse)(?=\W{0,3}<!-- from )", page):
+        changed = page[: match.start()] + turned[match[1]] + page[match.end() :]
+        assert faults_of(changed), page[match.start() - 60 : match.end()]

@@ -17,7 +17,6 @@ from ..collect import (
     dataset_label,
     facts,
     interval_text,
-    metrics_of,
     over_seeds,
     provenance,
     seed_cells,
@@ -28,7 +27,7 @@ from ..collect import (
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .published import entries_of, in_print
+from .published import MARKED, beside, in_print, printed
 from .standing import note, sections, standing
 
 ENTRY = Output(
@@ -36,6 +35,7 @@ ENTRY = Output(
     label="Comprehensiveness and sufficiency",
     study="alti",
     needs=("faithfulness", "models"),
+    options=("bootstrap", "datasets", "faithfulness"),
     order=10,
 )
 
@@ -46,17 +46,15 @@ COLUMNS = ["id", "cut", "readout", "protocol", "kind", "score"]
 def rows(inputs, options):
     """One row a data set, model, texts, protocol, kind and readout; see the module for how it is averaged.
 
-    options: scale, bootstrap. block, competitors, standing, p_best, rank, rank_lowest, rank_highest and best: see
-    plumbline.tables.standing. published_value stands beside the definition that made it, and published_checkpoint says
-    whether the model is the published one.
+    options: scale, bootstrap, runs, datasets, faithfulness. block, competitors, standing, p_best, rank, rank_lowest,
+    rank_highest and best: see plumbline.tables.standing. Columns published_*: see plumbline.tables.published.beside; a number
+    in print stands beside the definition that made it.
     """
     import pandas as pd
 
-    models = by_model(inputs["models"])
     blocks = []
     for (dataset, model), items in by_model(inputs["faithfulness"]).items():
         tied = _tied(items)
-        published = _published(dataset, metrics_of(models[dataset, model][0]))
         for (texts, protocol, kind), (cells, readouts) in _scores(items).items():
             seed = seed_of("comp_suff", dataset, model, protocol, kind)
             block = _block(cells, readouts, KINDS[kind], options, seed)
@@ -68,15 +66,11 @@ def rows(inputs, options):
             block["seeds"] = seeds_of(items)
             block["interval"] = interval_text(options, seeds_of(items))
             block["direction"] = "higher" if KINDS[kind] > 0 else "lower"
-            numbers = [published.get((texts, protocol, kind, readout), {}) for readout in block["readout"]]
-            for column in ("value", "checkpoint", "source"):
-                block[f"published_{column}"] = [number.get(column) for number in numbers]
             block["tied"] = [tied[texts, protocol, readout] for readout in block["readout"]]
             blocks.append(block)
-    frame = pd.concat(blocks, ignore_index=True)
-    frame["published_value"] = frame["published_value"].astype(float)
+    frame = beside(pd.concat(blocks, ignore_index=True), ENTRY.id, options, models=inputs["models"])
     frame.insert(0, "scale", options["scale"])
-    return frame
+    return frame.drop(columns="published_sd")
 
 
 def _scores(items):
@@ -133,17 +127,6 @@ def _block(cells, readouts, direction, options, seed):
     about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
     compared = standing(cells, readouts, direction, options["bootstrap"]["level"])
     return about.assign(**over_seeds(cells, options, seed), **compared)
-
-
-def _published(dataset, metrics):
-    """(texts, protocol, kind, readout) -> {value, source, checkpoint: 'same' or 'other'}."""
-    numbers = {}
-    for entry in entries_of("comp_suff", dataset, metrics):
-        about = {key: entry[key] for key in ("source", "checkpoint")}
-        for readout, pair in entry["values"].items():
-            for kind, value in zip(KINDS, pair, strict=True):
-                numbers["whole", entry["protocol"], kind, readout] = {"value": value, **about}
-    return numbers
 
 
 def latex(frame, options):
@@ -209,7 +192,8 @@ def _table(key, part, options):
         ),
     )
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}{about}.",
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}{about}."
+        + f" {MARKED}" * bool(published),
         label=f"tab:{ENTRY.id}:{dataset}:{model}:{texts}",
         columns=["Readout", *heads],
         groups=groups,
@@ -225,7 +209,7 @@ def _cell(row):
 
 def _printed(part):
     rows = part.dropna(subset="published_value").itertuples()
-    return {(row.readout, row.kind): tex.number(row.published_value) for row in rows}
+    return {(row.readout, row.kind): printed(row.published_value, row.published_verdict) for row in rows}
 
 
 def _notes(part, published, options):

@@ -19,13 +19,14 @@ from ..collect import (
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .published import entries_of, in_print
+from .published import MARKED, beside, in_print, printed
 
 ENTRY = Output(
     id="isotropy",
     label="Isotropy: cosine of two positions' vectors",
     study="alti",
     needs=("isotropy", "models"),
+    options=("bootstrap", "datasets", "faithfulness"),
     order=60,
 )
 
@@ -41,8 +42,8 @@ HEADS = {
 def rows(inputs, options):
     """One row a data set, model, kind of vectors, layer and definition (published or corrected).
 
-    options: scale, bootstrap. A published number stands beside the published definition where the model has as many
-    layers as the published one; published_checkpoint says whether it is that model.
+    options: scale, bootstrap, runs, datasets, faithfulness. A published number stands beside the published definition where
+    the model has as many layers as the published one; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd
 
@@ -54,15 +55,16 @@ def rows(inputs, options):
         for vectors in VECTORS:
             own = frame[frame["vectors"] == vectors]
             seed = seed_of(ENTRY.id, dataset, model, vectors)
-            block = _beside(_block(own, options, seed), _published(dataset, metrics, vectors))
+            block = _block(own, options, seed)
             about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"]}
             seeds = seeds_of(items)
             blocks.append(
                 block.assign(**about, vectors=vectors, seeds=seeds, interval=interval_text(options, seeds))
             )
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
+    frame = beside(frame, ENTRY.id, options, models=inputs["models"])
     first = ["scale", "dataset", "model", "architecture", "vectors", "layer", "definition"]
-    last = ["published_value", "published_checkpoint", "published_source"]
+    last = [f"published_{name}" for name in ("value", "checkpoint", "verdict", "why", "source")]
     return frame[[*first, "mean", "lower", "upper", "examples", "seeds", "interval", *last]]
 
 
@@ -90,27 +92,6 @@ def _block(own, options, seed):
     return pd.concat(blocks).sort_values("layer", kind="stable", ignore_index=True)
 
 
-def _published(dataset, metrics, vectors):
-    """(list of a published model's numbers by layer, checkpoint, source); None where there is none."""
-    for entry in entries_of(ENTRY.id, dataset, metrics):
-        return entry["values"][vectors], entry["checkpoint"], entry["source"]
-    return None
-
-
-def _beside(block, published):
-    """The block with the columns of published numbers, empty where the number of layers differs."""
-    import numpy as np
-
-    values, checkpoint, source = published or ((), None, None)
-    fits = (block["definition"] == "published") & (block["layer"].nunique() == len(values))
-    numbers = [values[layer] if fit else np.nan for layer, fit in zip(block["layer"], fits, strict=True)]
-    return block.assign(
-        published_value=np.array(numbers, dtype=float),
-        published_checkpoint=[checkpoint if fit else None for fit in fits],
-        published_source=[source if fit else None for fit in fits],
-    )
-
-
 def latex(frame, options):
     """The table as LaTeX, one table a data set and model, a row a layer."""
     tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
@@ -120,13 +101,13 @@ def latex(frame, options):
 def _table(key, part, options):
     dataset, model = key
     cells = {(row.vectors, row.layer, row.definition): row for row in part.itertuples()}
-    printed = bool(part["published_value"].notna().any())
+    shown = bool(part["published_value"].notna().any())
     groups, heads, columns = [], [], []
     for vectors in VECTORS:
         own = [pair for pair in HEADS if pair[0] == vectors]
-        heads += [HEADS[pair] for pair in own] + ["in print"] * printed
-        columns += [(*pair, "mean") for pair in own] + [(vectors, "published", "print")] * printed
-        groups.append((vectors, len(own) + printed))
+        heads += [HEADS[pair] for pair in own] + ["in print"] * shown
+        columns += [(*pair, "mean") for pair in own] + [(vectors, "published", "print")] * shown
+        groups.append((vectors, len(own) + shown))
     lines = [
         [
             str(layer),
@@ -135,22 +116,25 @@ def _table(key, part, options):
         for layer in sorted(part["layer"].unique())
     ]
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}."
+        + f" {MARKED}" * shown,
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
         columns=["Layer", *heads],
         groups=groups,
         sections=[lines],
-        notes=_notes(part, printed, options),
+        notes=_notes(part, shown, options),
     )
 
 
 def _cell(row, what):
-    if row is None:
+    if row is None or what == "print" and row.published_verdict is None:
         return "--"
-    return tex.number(row.published_value) if what == "print" else tex.number(row.mean, row.lower, row.upper)
+    if what == "print":
+        return printed(row.published_value, row.published_verdict)
+    return tex.number(row.mean, row.lower, row.upper)
 
 
-def _notes(part, printed, options):
+def _notes(part, shown, options):
     notes = [
         tex.escape(
             provenance(
@@ -164,6 +148,6 @@ def _notes(part, printed, options):
         "(corrected), and over all values (as published), where long sentences weigh more; for embeddings the two are "
         "one. Index and exponent: the interval's ends.",
     ]
-    if printed:
+    if shown:
         notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
     return [*notes, tex.command_note(options)]

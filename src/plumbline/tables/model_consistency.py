@@ -8,15 +8,13 @@ then over seeds; intervals are for a new seed and a new sentence, see plumbline.
 from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
-    by_model,
     dataset_label,
-    metrics_of,
     provenance,
 )
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
-from .published import all_entries, checkpoint, in_print
+from .published import beside, in_print
 from .rank_metrics import NOTE, averaged, averaged_text, beside_print
 
 ENTRY = Output(
@@ -24,6 +22,7 @@ ENTRY = Output(
     label="Consistency between models",
     study="alti",
     needs=("model_consistency", "models"),
+    options=("bootstrap", "datasets", "faithfulness"),
     order=61,
 )
 
@@ -31,9 +30,9 @@ ENTRY = Output(
 def rows(inputs, options):
     """One row a data set, pair of models, metric and readout.
 
-    options: scale, bootstrap. `sd` is the population standard deviation over sentences, averaged over seeds;
-    `examples` the smallest number of sentences among the seeds. published_checkpoint: 'same' where both models are the
-    published ones, fetched and not trained further. Raises PlumblineError where no two models can be compared.
+    options: scale, bootstrap, runs, datasets, faithfulness. `sd` is the population standard deviation over sentences, averaged
+    over seeds; `examples` the smallest number of sentences among the seeds. Columns published_*: see plumbline.tables.published.beside;
+    published_checkpoint is 'same' where both models are the published ones, fetched and not trained further. Raises PlumblineError where no two models can be compared.
     """
     import pandas as pd
 
@@ -42,7 +41,6 @@ def rows(inputs, options):
             "'model_consistency' compares a BERT with a DistilBERT on one data set and seed, and no runs have both: add "
             "one, or take it out of `tables` and `figures`"
         )
-    models = by_model(inputs["models"])
     blocks = []
     for item in inputs["model_consistency"]:
         dataset, pair = item["dataset"], (item["model"], item["other"])
@@ -50,33 +48,15 @@ def rows(inputs, options):
         seeds = " ".join(map(str, sorted(pairs["seed"].astype(int).unique())))
         block = averaged(pairs, options["bootstrap"]["level"])
         block = block.assign(seeds=seeds, interval=averaged_text(options, seeds))
-        published = _published(dataset, [metrics_of(models[dataset, model][0]) for model in pair])
-        numbers = [published.get(key, {}) for key in zip(block["metric"], block["readout"], strict=True)]
-        for column in ("mean", "sd", "checkpoint", "source"):
-            block[f"published_{column}"] = [number.get(column) for number in numbers]
         blocks.append(block.assign(dataset=dataset, model=pair[0], other=pair[1]))
     frame = pd.concat(blocks, ignore_index=True)
-    for column in ("published_mean", "published_sd"):
-        frame[column] = frame[column].astype(float)
+    frame = beside(frame, ENTRY.id, options, models=inputs["models"], statistics=[("mean", "mean")])
     frame = frame.assign(
         scale=options["scale"],
         difference=frame["mean"] - frame["published_mean"],
     )
     first = ["scale", "dataset", "model", "other", "metric", "readout"]
     return frame[first + [column for column in frame if column not in first]]
-
-
-def _published(dataset, metrics):
-    """(metric, readout) -> {mean, sd, source, checkpoint: 'same' or 'other'}; of several, the first, final one."""
-    numbers = {}
-    for entry in all_entries(ENTRY.id):
-        kinds = [entry["architecture"], entry["other_architecture"]]
-        if entry["dataset"] != dataset or kinds != [fact["architecture"] for fact in metrics]:
-            continue
-        about = {"source": entry["source"], "checkpoint": checkpoint(entry, *metrics)}
-        for readout, (mean, sd) in entry["values"].items():
-            numbers.setdefault((entry["metric"], readout), {"mean": mean, "sd": sd, **about})
-    return numbers
 
 
 def latex(frame, options):

@@ -14,20 +14,16 @@ A number of ours is always of the same definition as the published one: the read
 otherwise than they are defined stand beside the readouts `<id>_published`. Units: those of the table named.
 """
 
-import numpy as np
-
 from ..collect import by_model, dataset_label, metrics_of, table_rows
 from ..registry import Output
 from . import latex as tex
 from .published import (
+    RELEASED,
     VERDICTS,
-    Ours,
     all_entries,
-    checkpoint,
     datasets_of,
-    is_corrected,
-    judge,
-    same_sample,
+    judged,
+    targets,
 )
 
 JUDGED = (
@@ -54,8 +50,6 @@ ENTRY = Output(
     order=95,
 )
 
-REFERENCE = "input_gradient_published"  # of table selective_rollout
-RELEASED = "released"  # prefix of `source` in table seed_consistency for the MultiBERTs seeds
 COLUMNS = [
     "table", "dataset", "architecture", "readout", "quantity", "published", "published_sd", "model", "ours", "lower", "upper",
     "difference", "examples", "seeds", "interval", "verdict", "why", "sample", "our_sample", "published_checkpoint",
@@ -80,7 +74,7 @@ def rows(inputs, options):
                 if table in TAKEN:
                     beside = _taken(target, entry, frame)
                 else:
-                    beside = _judged(target, entry, frame, metrics, options)
+                    beside = [numbers for _, numbers in judged(target, entry, frame, metrics, options)]
                 about = _about(target, entry)
                 why = None if beside else _missing(target, entry, frame, metrics, options)
                 found += [about | numbers for numbers in beside or [NOTHING | {"why": why}]]
@@ -107,178 +101,6 @@ def _about(target, entry):
         "published_sd": target["published_sd"], "sample": entry["sample"]["texts"], "published_model": entry["checkpoint"],
         "published_source": entry["source"], "measured": entry["measured"],
     }  # fmt: skip
-
-
-def targets(table, entry):
-    """The numbers of an entry: a list of {table, readout, quantity, where, published, published_sd}.
-
-    where: column -> value of the row of our table that has the same number.
-    """
-    found = []
-
-    def add(readout, quantity, where, value, sd=None):
-        found.append({"table": table, "readout": readout, "quantity": quantity, "published": value,
-                      "published_sd": sd, "where": where})  # fmt: skip
-
-    for name, values in entry["values"].items():
-        own = {"readout": name}
-        if table == "comp_suff":
-            for kind, value in zip(("comp", "suff"), values, strict=True):
-                where = own | {"texts": "whole", "protocol": entry["protocol"], "kind": kind}
-                add(name, f"{kind}, {entry['protocol']}", where, value)
-        elif table == "agreement":
-            where = own | {"reference": entry["reference"], "metric": entry["metric"]}
-            add(name, f"{entry['metric']} with {entry['reference']}", where, *values)
-        elif table == "special_tokens":
-            where = own | {"token": "all", "definition": "published"}
-            add(name, "dense rank / n, all tokens", where, *values)
-        elif table == "isotropy":
-            for layer, value in enumerate(values):
-                where = {"vectors": name, "layer": layer, "definition": "published"}
-                add("", f"{name}, layer {layer}", where, value)
-        elif table == "seed_consistency":
-            for statistic, value in values.items():
-                where = own | {"metric": entry["metric"]}
-                add(name, f"{entry['metric']}, {statistic} over pairs", where, value)
-        elif table == "model_consistency":
-            quantity = f"{entry['metric']} with {entry['other_architecture']}"
-            add(name, quantity, own | {"metric": entry["metric"]}, *values)
-        elif table == "selective_rollout":
-            for layer, pair in zip(entry["layers"], values, strict=True):
-                where = own | {
-                    "depth": entry["depth"],
-                    "layer": layer,
-                    "definition": "published",
-                    "metric": entry["metric"],
-                }
-                where |= {} if entry["threshold"] is None else {"threshold": entry["threshold"]}
-                add(name, f"{entry['metric']} with {REFERENCE}, {entry['statistic']}, layer {layer} of {entry['depth']}",
-                    where, *pair)  # fmt: skip
-        elif table == "deletion_curves":
-            for step, value in enumerate(values):
-                add(name, f"{entry['kind']}, step {step}", own | {"kind": entry["kind"], "step": step}, value)
-        elif table == "network_diffusion":
-            for metric, value in zip(("positive_auc", "negative_auc"), values, strict=True):
-                add(name, metric, {"map": name, "metric": metric, "protocol": entry["protocol"]}, value / 100)
-        elif table == "causal_graphs":
-            where = {"layer": name, "class": str(entry["class"])}
-            add("", f"causes at {name}, class {entry['class']}", where, values)
-        elif table == "causal_stability":
-            for strength, value in values.items():
-                where = {"kind": "strength", "class": str(entry["class"]), "measure": name, "strength": strength}  # fmt: skip
-                add("", f"{name}, strength {strength:g}, class {entry['class']}", where, value)
-        else:
-            where = {"metric": entry["metric"], "method": name}
-            add("", f"{entry['metric']}, {name}", where, *values)
-    return found
-
-
-# ----------------------------------------------------------------------------------------- numbers judged here
-
-
-def _judged(target, entry, frame, metrics, options):
-    """Rows of a published number, one a number of ours in `frame`, our table."""
-    found = []
-    for row, facts, runs in _ours(target, entry, frame, metrics, options):
-        number = _number(row, target, options)
-        reasons = _reasons(target, entry, facts, runs)
-        sd = (
-            None if target["table"] == "special_tokens" else target["published_sd"]
-        )  # there of values, not of texts
-        determined = all(same_sample(entry, row.dataset, *_sample_of(run, target, options)) for run in runs)
-        verdict, why = judge(
-            number, target["published"], entry, determined=determined, reasons=reasons, sd=sd
-        )
-        found.append({
-            "model": row.model, "ours": number.value, "lower": number.lower, "upper": number.upper,
-            "difference": number.value - target["published"], "examples": number.examples, "seeds": row.seeds,
-            "interval": "none" if np.isnan(number.lower) else row.interval, "verdict": verdict, "why": why,
-            "our_sample": _sample_text(row, runs), "published_checkpoint": checkpoint(entry, *facts) if runs else "same",
-        })  # fmt: skip
-    return found
-
-
-def _ours(target, entry, frame, metrics, options):
-    """[(row of our table, metrics.json of its models, runs of its models)] for a published number.
-
-    The released seeds are no models of ours: both lists are empty, and the number is determined.
-    """
-    if frame.empty:
-        return []
-    kept = frame
-    for column, value in target["where"].items():
-        kept = kept[kept[column] == value]
-    if target["table"] == "seed_consistency":
-        return [(row, [], []) for row in kept[kept["source"].str.startswith(RELEASED)].itertuples()]
-    runs = {(run["dataset"], run["model"]): run for run in options["runs"]}
-    found = []
-    for row in kept[kept["dataset"].isin(datasets_of(entry))].itertuples():
-        models = [row.model, row.other] if target["table"] == "model_consistency" else [row.model]
-        facts = [metrics[row.dataset, model] for model in models]
-        if facts[0]["architecture"] == entry["architecture"] and _same_depth(target, entry, frame, row):
-            found.append((row, facts, [runs[row.dataset, model] for model in models]))
-    return found
-
-
-def _same_depth(target, entry, frame, row):
-    """Layers are compared between models of equal depth."""
-    if target["table"] != "isotropy":
-        return True
-    own = frame[(frame["dataset"] == row.dataset) & (frame["model"] == row.model)]
-    return own[own["vectors"] == "transformed"]["layer"].nunique() == len(entry["values"]["transformed"])
-
-
-def _reasons(target, entry, models, runs):
-    """Why numbers of `models` (metrics.json of each), explained as `runs` say, are not those of the entry."""
-    reasons = []
-    if runs and checkpoint(entry, *models) == "other":
-        for facts in models:
-            ours = facts.get("repo") or f"source {facts['source']}"
-            trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
-            reasons.append(f"another checkpoint ({ours}{trained})")
-    reasons += [f"other examples ({run['split']} split)" for run in runs if run["split"] != "test"]
-    if is_corrected(target["readout"], entry):
-        reasons.append("the corrected definition, in print another")
-    return list(dict.fromkeys(reasons))
-
-
-def _sample_of(run, target, options):
-    """(completed block of the run's data set or None, the run as far as the number's protocol takes it)."""
-    from ..datasets import settings
-
-    run = {"within": None, "examples": None, **run}
-    protocol = {"comp_suff": target["where"].get("protocol"), "deletion_curves": "published_steps"}.get(
-        target["table"]
-    )
-    for entry in options.get("faithfulness", ()):
-        if (
-            entry["protocol"] == protocol
-            and entry["examples"]
-            and run["dataset"] in (entry["datasets"] or [run["dataset"]])
-        ):
-            run["examples"] = min(entry["examples"], run["examples"] or entry["examples"])
-    blocks = options.get("datasets", {})
-    return settings(run["dataset"], blocks[run["dataset"]]) if run["dataset"] in blocks else None, run
-
-
-def _sample_text(row, runs):
-    if not runs:
-        return "the released arrays"
-    run = runs[0]
-    first = "all" if run.get("examples") is None else f"first {run['examples']}"
-    return f"{dataset_label(row.dataset)}: {first} of the {run['split']} split"
-
-
-def _number(row, target, options):
-    if ", ratio, " in target["quantity"]:
-        value, lower, upper = row.ratio, row.ratio_lower, row.ratio_upper
-    elif target["quantity"].endswith("median over pairs"):
-        value, lower, upper = row.median, np.nan, np.nan
-    else:
-        value, lower, upper = row.mean, row.lower, row.upper
-    examples = getattr(row, "examples", None)
-    examples = None if examples is None or np.isnan(examples) else int(examples)
-    return Ours(value, lower, upper, options["bootstrap"]["level"], examples)
 
 
 # --------------------------------------------------------------------------- numbers judged by the study's table

@@ -3,6 +3,7 @@
 from ..collect import facts, interval_text, ordered, percent, short_label
 from ..stats import summary_interval
 from . import latex as tex
+from .published import MARKED, printed
 
 HEADS = {
     "spearman": r"$\rho$",
@@ -73,15 +74,19 @@ def averaged_text(options, seeds):
 def beside_print(part, *, caption, label, heading, notes):
     """One LaTeX table: a row a readout, a column a metric, and the published means beside where there are any.
 
-    part: rows with metric, readout, control, mean, lower, upper, published_mean. Controls stand below a rule.
+    part: rows with metric, readout, control, mean, lower, upper, published_mean, published_verdict. Controls stand below a rule;
+    the caption says what the verdicts' marks mean.
     """
     metrics = list(dict.fromkeys(part["metric"]))
-    printed = part.dropna(subset="published_mean")
-    beside = list(dict.fromkeys(printed["metric"]))
+    known = part.dropna(subset="published_mean")
+    beside = list(dict.fromkeys(known["metric"]))
     cells = {
         (row.readout, row.metric): tex.number(row.mean, row.lower, row.upper) for row in part.itertuples()
     }
-    published = {(row.readout, row.metric): tex.number(row.published_mean) for row in printed.itertuples()}
+    published = {
+        (row.readout, row.metric): printed(row.published_mean, row.published_verdict)
+        for row in known.itertuples()
+    }
     sections = []
     for control in (False, True):
         lines = [
@@ -92,7 +97,7 @@ def beside_print(part, *, caption, label, heading, notes):
         ]
         sections += [lines] if lines else []
     return tex.table(
-        caption=caption,
+        caption=caption + f" {MARKED}" * bool(beside),
         label=label,
         columns=["Readout", *map(head, (*metrics, *beside))],
         groups=[(heading, len(metrics))] + ([("in print", len(beside))] if beside else []),

@@ -13,12 +13,11 @@ from ..collect import (
     facts,
     percent,
 )
-from ..datasets.multiberts import DATASET
 from ..registry import Output
-from ..seed_pairs import TRAINED, published, sources, square
+from ..seed_pairs import published, sources, square
 from ..stats import pair_interval
 from . import latex as tex
-from .published import all_entries
+from .published import beside
 from .rank_metrics import NOTE, beside_print, by_metric
 
 ENTRY = Output(
@@ -38,16 +37,15 @@ def rows(inputs, options):
 
     options: scale, bootstrap, released_seeds. `examples` is the smallest number of sentences of a pair, empty for
     released matrices, which do not say it. published_mean and published_median stand beside the released seeds alone,
-    since they were made from these; difference is mean less published_mean.
+    since they were made from these, with a verdict each (published_verdict is the mean's), see
+    plumbline.tables.published.beside; difference is mean less published_mean.
     """
     import pandas as pd
 
     found = []
     for block in map(published, sources(inputs, options)):
         about = {key: block[key] for key in ("source", "dataset", "model")}
-        printed = _printed() if block["source"] != TRAINED else {}
         for (metric, readout), part in by_metric(block["rows"]):
-            numbers = printed.get((metric, readout), {})
             row = {
                 **about,
                 "metric": metric,
@@ -55,13 +53,11 @@ def rows(inputs, options):
                 **facts(readout),
                 **_numbers(part, options),
             }
-            for key in ("mean", "median", "source"):
-                row[f"published_{key}"] = numbers.get(key)
             found.append(row)
     frame = pd.DataFrame(found)
-    for column in ("published_mean", "published_median", "examples"):
-        frame[column] = frame[column].astype(float)
-    frame["examples"] = frame["examples"].astype("Int64")
+    frame["examples"] = frame["examples"].astype(float)
+    frame = beside(frame, ENTRY.id, options, statistics=[("mean", "mean"), ("median", "median")])
+    frame = frame.drop(columns="published_sd").astype({"examples": "Int64"})
     frame.insert(0, "scale", options["scale"])
     frame["difference"] = frame["mean"] - frame["published_mean"]
     return frame
@@ -81,16 +77,6 @@ def _numbers(pairs, options):
         "min": means.min(), "max": means.max(), "pairs": len(means), "examples": pairs["examples"].min(),
         "seeds": " ".join(map(str, seeds)), "interval": interval,
     }  # fmt: skip
-
-
-def _printed():
-    """(metric, readout) -> {mean, median, source} of the released seeds."""
-    numbers = {}
-    for entry in all_entries(ENTRY.id):
-        if entry["dataset"] == DATASET:
-            for readout, values in entry["values"].items():
-                numbers[entry["metric"], readout] = {**values, "source": entry["source"]}
-    return numbers
 
 
 def latex(frame, options):

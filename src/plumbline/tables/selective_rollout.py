@@ -36,14 +36,14 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import Resampled, median_differences, resampled_interval, resampled_medians, verdict
 from . import latex as tex
-from .published import entries_of
+from .published import beside, in_print
 
 ENTRY = Output(
     id="selective_rollout",
     label="Selective rollout and the input gradient",
     study="selective_rollout",
     needs=("rollouts", "models"),
-    options=("bootstrap", "selective_rollout"),
+    options=("bootstrap", "selective_rollout", "datasets", "faithfulness"),
     methods=("selective",),
     order=110,
 )
@@ -64,8 +64,8 @@ NOISE = 1e-5
 def rows(inputs, options):
     """One row a data set, model, definition, metric, reference, layer, readout and threshold.
 
-    options: scale, bootstrap. A published ratio stands beside the published definition where the model has as many
-    layers; published_checkpoint says whether it is that model.
+    options: scale, bootstrap, runs, datasets, faithfulness. A published ratio stands beside the published definition where the
+    model has as many layers; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd
 
@@ -83,17 +83,18 @@ def rows(inputs, options):
                 about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"], "depth": depth,
                          "definition": definition, "metric": metric, "reference": reference,
                          "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items))}  # fmt: skip
-                blocks.append(_beside(block.assign(**about), entries_of(ENTRY.id, dataset, metrics)))
+                blocks.append(block.assign(**about))
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     frame["threshold"] = frame["threshold"].where(frame["threshold"] != NONE)
+    frame = beside(frame, ENTRY.id, options, models=inputs["models"], statistics=[("ratio", "value")])
     first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", "reference", *KEYS]
     numbers = [
         "mean", "lower", "upper",
         *(f"{name}{end}" for name in ("median", "ratio") for end in ("", "_lower", "_upper")),
         *(f"{name}{end}" for name in RIVALS for end in ENDS),
     ]  # fmt: skip
-    last = ["sd", "used", "left_of_sum", "examples", "seeds", "interval", "published_value",
-            "published_checkpoint", "published_source"]  # fmt: skip
+    last = ["sd", "used", "left_of_sum", "examples", "seeds", "interval"]
+    last += [f"published_{name}" for name in ("value", "checkpoint", "verdict", "why", "source")]
     return frame[[*first, *numbers, *last]]
 
 
@@ -157,23 +158,6 @@ def _ratios(values, columns, medians, settings):
     sure = (lower > 0) & (rollout.without > 0).all(axis=0)
     # A resample without a positive rollout is left out of the few that remain.
     return medians.beside(rollout, lambda own, other: own / np.where(sure & (other > 0), other, np.nan))
-
-
-def _beside(block, entries):
-    """The block with the columns of published ratios, empty where there is none."""
-    block = block.assign(published_value=np.nan, published_checkpoint=None, published_source=None)
-    for entry in entries:
-        if entry["statistic"] != "ratio" or entry["depth"] != block["depth"].iloc[0]:
-            continue
-        for readout, values in entry["values"].items():
-            for layer, (value, _) in zip(entry["layers"], values, strict=True):
-                here = (block["layer"] == layer) & (block["readout"] == readout)
-                here &= (block["definition"] == "published") & (block["metric"] == entry["metric"])
-                here &= block["threshold"] == entry["threshold"]
-                block.loc[here, "published_value"] = value
-                block.loc[here, "published_checkpoint"] = entry["checkpoint"]
-                block.loc[here, "published_source"] = entry["source"]
-    return block
 
 
 def shown_layer(depth, options):
@@ -371,12 +355,13 @@ def _cell(row, name):
 
 
 def _in_print(part):
-    from .published import in_print
-
     printed = part.dropna(subset="published_value")
     if printed.empty:
         return []
     row = printed.iloc[0]
     return [
-        tex.escape(f"Ratio in print: {row['published_value']:g}, layer {row['layer']}. {in_print(printed)}")
+        tex.escape(
+            f"Ratio in print: {row['published_value']:g}, layer {row['layer']}. {in_print(printed)} Verdict on ours: "
+            f"{row['published_verdict']} ({row['published_why']})."
+        )
     ]

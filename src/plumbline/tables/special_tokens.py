@@ -38,13 +38,14 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .published import entries_of, in_print
+from .published import MARKED, beside, in_print, printed
 
 ENTRY = Output(
     id="special_tokens",
     label="Rank of special tokens",
     study="alti",
     needs=("attributions", "models"),
+    options=("bootstrap", "datasets", "faithfulness"),
     order=50,
 )
 
@@ -79,9 +80,9 @@ def shares(scores, rank):
 def rows(inputs, options):
     """One row a data set, model, token ('all' or one of them), definition and readout, controls included.
 
-    options: scale, bootstrap. `count` is the number of values, `examples` that of the examples that have the token. A
-    token that no example has is left out. The published number of the first entry for the architecture (the paper's
-    state of the code) stands beside its readout's published rank of 'all'.
+    options: scale, bootstrap, runs, datasets, faithfulness. `count` is the number of values, `examples` that of the examples that have the token. A
+    token that no example has is left out. The published number (of the paper's state of the code) stands beside its
+    readout's published rank of 'all'; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd
 
@@ -89,19 +90,17 @@ def rows(inputs, options):
     blocks = []
     for (dataset, model), items in by_model(inputs["attributions"]).items():
         metrics = metrics_of(models[dataset, model][0])
-        published = next(iter(entries_of(ENTRY.id, dataset, metrics)), None)
         about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"]}
         for (definition, token), block in _blocks(items, options, dataset, model):
-            entry = published if (definition, token) == ("published", "all") else None
-            block = _beside(block, entry).assign(**about, definition=definition, token=token)
+            block = block.assign(**about, definition=definition, token=token)
             seeds = seeds_of(items)
             blocks.append(block.assign(seeds=seeds, interval=interval_text(options, seeds)))
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
+    frame = beside(frame, ENTRY.id, options, models=inputs["models"])
     first = ["scale", "dataset", "model", "architecture", "token", "definition", "readout", "label", "method"]
     first += ["control", "published_definition", "mean", "lower", "upper", "sd", "count", "examples", "seeds"]
-    return frame[
-        [*first, "interval", *(f"published_{key}" for key in ("value", "sd", "checkpoint", "source"))]
-    ]
+    last = [f"published_{name}" for name in ("value", "sd", "checkpoint", "verdict", "why", "source")]
+    return frame[[*first, "interval", *last]]
 
 
 def _blocks(items, options, dataset, model):
@@ -167,20 +166,6 @@ def _of_example(scores, tokens):
     return found
 
 
-def _beside(block, entry):
-    """The block with the columns of published numbers; entry None: none."""
-    pairs = entry["values"] if entry else {}
-    numbers = np.array([pairs.get(readout, (np.nan, np.nan)) for readout in block["readout"]], dtype=float)
-    known = [readout in pairs for readout in block["readout"]]
-    facts_ = {key: [entry[key] if there else None for there in known] for key in ("checkpoint", "source")}
-    return block.assign(
-        published_value=numbers[:, 0],
-        published_sd=numbers[:, 1],
-        published_checkpoint=facts_["checkpoint"],
-        published_source=facts_["source"],
-    )
-
-
 def latex(frame, options):
     """The table as LaTeX, one table a data set and model; controls below a rule of their own."""
     tables = [_table(key, part, options) for key, part in frame.groupby(["dataset", "model"], sort=False)]
@@ -191,7 +176,7 @@ def _table(key, part, options):
     dataset, model = key
     cells = {(row.readout, row.token, row.definition): row for row in part.itertuples()}
     tokens = list(dict.fromkeys(part["token"]))
-    printed = bool(part["published_value"].notna().any())
+    shown = bool(part["published_value"].notna().any())
     sections = []
     for control in (False, True):
         chosen = ordered(part.loc[part["control"] == control, "readout"].unique())
@@ -199,19 +184,20 @@ def _table(key, part, options):
             [
                 tex.escape(short_label(readout)),
                 *[_interval(cells[readout, token, "corrected"]) for token in tokens],
-                _spread(cells[readout, "all", "published"], "mean", "sd"),
-                *[_spread(cells[readout, "all", "published"], "published_value", "published_sd")] * printed,
+                _spread(cells[readout, "all", "published"]),
+                *[_printed(cells[readout, "all", "published"])] * shown,
             ]
             for readout in chosen
         ]
         sections += [lines] if lines else []
     return tex.table(
-        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
+        caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}."
+        + f" {MARKED}" * shown,
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
-        columns=["Readout", *map(_head, tokens), "all", *["in print"] * printed],
-        groups=[("average rank / n", len(tokens)), ("dense rank / n", 1 + printed)],
+        columns=["Readout", *map(_head, tokens), "all", *["in print"] * shown],
+        groups=[("average rank / n", len(tokens)), ("dense rank / n", 1 + shown)],
         sections=sections,
-        notes=_notes(part, printed, options),
+        notes=_notes(part, shown, options),
     )
 
 
@@ -223,12 +209,17 @@ def _interval(row):
     return tex.number(row.mean, row.lower, row.upper, digits=2)
 
 
-def _spread(row, value, deviation):
-    mean, spread = getattr(row, value), getattr(row, deviation)
-    return "--" if np.isnan(mean) else rf"{tex.number(mean)} $\pm$ {tex.number(spread)}"
+def _spread(row):
+    return "--" if np.isnan(row.mean) else rf"{tex.number(row.mean)} $\pm$ {tex.number(row.sd)}"
 
 
-def _notes(part, printed, options):
+def _printed(row):
+    if row.published_verdict is None:
+        return "--"
+    return printed(row.published_value, row.published_verdict, rf"$\pm$ {tex.number(row.published_sd)}")
+
+
+def _notes(part, shown, options):
     counts = part.drop_duplicates("token")
     each = ", ".join(f"{_head(row.token)}: {row.count}" for row in counts.itertuples(index=False))
     notes = [
@@ -243,6 +234,6 @@ def _notes(part, printed, options):
         f"Values: {each}. Rank 1: lowest score; 1: highest share. First occurrence of each token. Index and exponent: the "
         r"interval's ends; $\pm$: sample standard deviation, as published, over all values.",
     ]
-    if printed:
+    if shown:
         notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
     return [*notes, tex.escape(DAGGER), tex.command_note(options)]
