@@ -20,6 +20,14 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(if $(INDEX),--index-url $(INDEX)) -c constraints.txt
 
+# Snakemake keeps a cache in the home folder, and ends in a traceback where it cannot: then it lies here.
+HOME_CACHE = $(shell { test -d "$$HOME/.cache" && test -w "$$HOME/.cache"; } || { test ! -e "$$HOME/.cache" && test -w "$$HOME"; } || echo unwritable)
+ifndef XDG_CACHE_HOME
+ifeq ($(HOME_CACHE),unwritable)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
+endif
+
 .DEFAULT_GOAL := all
 .PHONY: all test test-slurm local report bench pins clean distclean install
 .DELETE_ON_ERROR:

@@ -91,6 +91,38 @@ def test_make_says_so_before_it_installs(tmp_path):
     assert "my work/.venv has a blank" in line and "make VENV=/path/of/venv" in line
 
 
+@pytest.mark.parametrize(
+    ("home", "given", "cache"),
+    [
+        ("fine", None, None),
+        ("fine/none-yet", None, "here"),
+        ("file/home", None, "here"),
+        ("file/home", "/elsewhere", "/elsewhere"),
+        ("cache-is-a-file", None, "here"),
+    ],
+)
+def test_make_gives_snakemake_a_cache_where_the_home_folder_cannot_be_written(tmp_path, home, given, cache):
+    """Its cache is $XDG_CACHE_HOME, else ~/.cache; here Snakemake is a program that says which it was given."""
+    shutil.copy(workflow.ROOT / "Makefile", tmp_path)
+    (tmp_path / "fine").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "cache-is-a-file").mkdir()
+    (tmp_path / "cache-is-a-file/.cache").touch()
+    program = tmp_path / ".venv/bin/snakemake"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho cache ${XDG_CACHE_HOME:-none}\n")
+    program.chmod(0o755)
+    for name in ("pyproject.toml", "constraints.txt", ".venv/installed"):
+        (tmp_path / name).touch()
+    environment = {key: value for key, value in os.environ.items() if key != "XDG_CACHE_HOME"}
+    environment |= {"HOME": str(tmp_path / home)} | ({"XDG_CACHE_HOME": given} if given else {})
+    said = subprocess.run(
+        ["make", "-s"], cwd=tmp_path, env=environment, text=True, capture_output=True, check=True
+    ).stdout
+    wanted = {"here": f"{tmp_path}/.snakemake/cache", None: "none"}.get(cache, cache)
+    assert said.split() == ["cache", wanted]
+
+
 def test_from_any_working_directory(plain, tmp_path):
     """`-s` and `--directory`: the files of the checkout are found, results go where one stands, and a job runs."""
     target = "results/tiny/data/digits/test.parquet"

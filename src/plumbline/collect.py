@@ -251,6 +251,12 @@ def provenance(options, *, examples, seeds, interval=True):
     return text + (f"; intervals: {interval}." if interval else ".")
 
 
+def provenance_of(rows, options):
+    """`provenance` of a table's rows: of all their examples, of the seeds and the interval of the first."""
+    first = rows.iloc[0]
+    return provenance(options, examples=rows["examples"], seeds=first["seeds"], interval=first["interval"])
+
+
 DAGGER = (
     "† as published: the definition behind published numbers, where it differs from the correct one. How exact integrated "
     "gradients (IG) are: table ig_gaps."

@@ -1,4 +1,4 @@
-"""What the rank metrics share: constant rows rank nothing, and a correlation of all rows at once."""
+"""What the rank metrics share: constant rows rank nothing, a correlation of all rows at once, and a pair as two rows."""
 
 import numpy as np
 
@@ -22,3 +22,8 @@ def cosines(rows):
     lengths[lengths == 0] = 1.0
     rows = rows / lengths[:, None]
     return np.clip(rows @ rows.T, -1.0, 1.0)
+
+
+def of_pair(pairwise, x, y):
+    """A metric of two 1-D arrays, as a float: its function of all pairs of rows on these two."""
+    return float(pairwise(np.stack([x, y]))[0, 1])

@@ -7,7 +7,7 @@ the root of the numbers of pairs that are not tied in x and in y.
 import numpy as np
 
 from ..registry import Metric
-from .correlation import cosines, without_constant
+from .correlation import cosines, of_pair, without_constant
 
 ENTRY = Metric(
     id="kendall",
@@ -29,4 +29,4 @@ def pairwise(scores):
 
 def compute(x, y):
     """Tau-b of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
-    return float(pairwise(np.stack([x, y]))[0, 1])
+    return of_pair(pairwise, x, y)

@@ -1,9 +1,7 @@
 """Spearman's rank correlation with average ranks for ties (Spearman 1904), as scipy.stats.spearmanr."""
 
-import numpy as np
-
 from ..registry import Metric
-from .correlation import cosines, without_constant
+from .correlation import cosines, of_pair, without_constant
 
 ENTRY = Metric(
     id="spearman",
@@ -24,4 +22,4 @@ def pairwise(scores):
 
 def compute(x, y):
     """Spearman's correlation of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
-    return float(pairwise(np.stack([x, y]))[0, 1])
+    return of_pair(pairwise, x, y)

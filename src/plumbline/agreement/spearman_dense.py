@@ -7,7 +7,7 @@ out after them). With ties it is not a correlation coefficient.
 import numpy as np
 
 from ..registry import Metric
-from .correlation import without_constant
+from .correlation import of_pair, without_constant
 
 ENTRY = Metric(
     id="spearman_dense",
@@ -32,4 +32,4 @@ def pairwise(scores):
 
 def compute(x, y):
     """The published formula for two 1-D arrays; NaN where one of them is constant."""
-    return float(pairwise(np.stack([x, y]))[0, 1])
+    return of_pair(pairwise, x, y)

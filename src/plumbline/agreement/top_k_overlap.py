@@ -11,7 +11,7 @@ import numpy as np
 
 from ..faithfulness.ranking import top_chances
 from ..registry import Metric
-from .correlation import without_constant
+from .correlation import of_pair, without_constant
 
 SHARE = 0.25
 
@@ -24,15 +24,23 @@ ENTRY = Metric(
 )
 
 
-def pairwise(scores):
-    """Jaccard overlap of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts), in [0, 1]."""
+def overlaps(scores, top):
+    """Jaccard overlap of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts), in [0, 1].
+
+    top(scores, k) -> float64 (readouts, tokens): how far a token is among its row's top k; a row's sum is k.
+    """
     scores = np.asarray(scores)
     k = math.ceil(SHARE * scores.shape[1])
-    chosen = top_chances(scores, k)
+    chosen = top(scores, k)
     shared = np.minimum(chosen[:, None], chosen).sum(axis=2)
     return without_constant(shared / (2 * k - shared), scores)
 
 
+def pairwise(scores):
+    """`overlaps` where tied tokens are in the top by their chance."""
+    return overlaps(scores, top_chances)
+
+
 def compute(x, y):
     """Jaccard overlap of the top quarter of two 1-D arrays; NaN where one of them is constant."""
-    return float(pairwise(np.stack([x, y]))[0, 1])
+    return of_pair(pairwise, x, y)

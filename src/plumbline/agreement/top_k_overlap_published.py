@@ -3,13 +3,11 @@
 As `top_k_overlap` but for ties: the published numbers are made so, and a text's start counts for more.
 """
 
-import math
-
 import numpy as np
 
 from ..registry import Metric
-from .correlation import without_constant
-from .top_k_overlap import SHARE
+from .correlation import of_pair
+from .top_k_overlap import overlaps
 
 ENTRY = Metric(
     id="top_k_overlap_published",
@@ -21,16 +19,16 @@ ENTRY = Metric(
 
 
 def pairwise(scores):
-    """Jaccard overlap of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts), in [0, 1]."""
-    scores = np.asarray(scores)
-    k = math.ceil(SHARE * scores.shape[1])
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    """`overlaps` where tied tokens are in the top from the lower position on."""
+    return overlaps(scores, _first)
+
+
+def _first(scores, k):
     chosen = np.zeros(scores.shape)
-    np.put_along_axis(chosen, top, 1.0, axis=1)
-    shared = chosen @ chosen.T
-    return without_constant(shared / (2 * k - shared), scores)
+    np.put_along_axis(chosen, np.argsort(-scores, axis=1, kind="stable")[:, :k], 1.0, axis=1)
+    return chosen
 
 
 def compute(x, y):
     """Jaccard overlap of the top quarter of two 1-D arrays; NaN where one of them is constant."""
-    return float(pairwise(np.stack([x, y]))[0, 1])
+    return of_pair(pairwise, x, y)

@@ -23,7 +23,6 @@ ENTRY = Method(
 
 def compute(batch, readouts):
     """grad_l2: ||g||_2 / sum ||g||_2; gxi_*: see `gradients.token_scores`, with e the word embeddings."""
-    from .gradients import correct, gradient_readouts
+    from .gradients import asked, correct, gradient_readouts
 
-    found = gradient_readouts(correct(batch))
-    return {readout: found[readout] for readout in readouts}
+    return asked(gradient_readouts(correct(batch)), readouts)

@@ -50,7 +50,6 @@ ENTRY = Method(
 
 def compute(batch, readouts):
     """As `gradient`, for the function and the variable of `gradients.published`."""
-    from .gradients import gradient_readouts, published
+    from .gradients import asked, gradient_readouts, published
 
-    found = gradient_readouts(published(batch), "_published")
-    return {readout: found[readout] for readout in readouts}
+    return asked(gradient_readouts(published(batch), "_published"), readouts)

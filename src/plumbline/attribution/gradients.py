@@ -212,3 +212,8 @@ def ig_readouts(function, suffix="", **settings):
 
 
 FACTS = ("completeness_gap", "steps")  # of integrated gradients, one number an example
+
+
+def asked(found, readouts):
+    """What a method's `compute` returns of all its readouts: those asked for, and the facts of integrated gradients."""
+    return {name: found[name] for name in [*readouts, *(fact for fact in FACTS if fact in found)]}

@@ -35,7 +35,6 @@ def compute(batch, readouts, *, steps="auto", gap=0.01, max_steps=3200):
     steps: 'auto': doubled, example by example, until the completeness gap is below `gap`, a probability, or `max_steps` are
     taken; or their number.
     """
-    from .gradients import FACTS, correct, ig_readouts
+    from .gradients import asked, correct, ig_readouts
 
-    found = ig_readouts(correct(batch), steps=steps, gap=gap, max_steps=max_steps)
-    return {name: found[name] for name in [*readouts, *FACTS]}
+    return asked(ig_readouts(correct(batch), steps=steps, gap=gap, max_steps=max_steps), readouts)

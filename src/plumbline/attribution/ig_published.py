@@ -47,7 +47,6 @@ ENTRY = Method(
 
 def compute(batch, readouts, *, steps=100):
     """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,)."""
-    from .gradients import FACTS, ig_readouts, published
+    from .gradients import asked, ig_readouts, published
 
-    found = ig_readouts(published(batch), "_published", steps=steps)
-    return {name: found[name] for name in [*readouts, *FACTS]}
+    return asked(ig_readouts(published(batch), "_published", steps=steps), readouts)

@@ -34,7 +34,7 @@ from ..collect import (
     facts,
     interval_text,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_cells,
     seeds_of,
     short_label,
@@ -251,14 +251,7 @@ def _table(key, part, options):
     counts = part.drop_duplicates("defect").set_index("defect")["reversals"]
     turned = ", ".join(f"{defect} {count}" for defect, count in counts.items() if count)
     notes = [
-        tex.escape(
-            provenance(
-                options,
-                examples=part["examples"],
-                seeds=part["seeds"].iloc[0],
-                interval=part["interval"].iloc[0],
-            )
-        ),
+        tex.escape(provenance_of(part, options)),
         tex.escape(
             "What each defect of the reference adds to the corrected score; index and exponent: the interval of the "
             "paired difference; in brackets the rank, corrected and with the defect, where it moves. Definition: "

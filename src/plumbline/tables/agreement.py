@@ -13,7 +13,7 @@ from ..collect import (
     by_model,
     dataset_label,
     ordered,
-    provenance,
+    provenance_of,
     seeds_of,
     short_label,
 )
@@ -107,14 +107,7 @@ def _table(key, part, options):
         ],
         sections=sections,
         notes=[
-            tex.escape(
-                provenance(
-                    options,
-                    examples=part["examples"],
-                    seeds=part["seeds"].iloc[0],
-                    interval=part["interval"].iloc[0],
-                )
-            ),
+            tex.escape(provenance_of(part, options)),
             f"{NOTE} Index and exponent: the interval's ends.",
             tex.escape(DAGGER),
             tex.command_note(options),

@@ -18,7 +18,7 @@ from ..collect import (
     facts,
     interval_text,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_cells,
     seed_rows,
     seeds_of,
@@ -217,11 +217,8 @@ def _notes(part, published, options):
 
     counts = part.groupby("protocol", sort=False)["examples"].max()
     each = "; ".join(f"{PROTOCOLS[protocol].label}: {count}" for protocol, count in counts.items())
-    seeds = part["seeds"].iloc[0]
     notes = [
-        tex.escape(
-            provenance(options, examples=part["examples"], seeds=seeds, interval=part["interval"].iloc[0])
-        ),
+        tex.escape(provenance_of(part, options)),
         tex.escape(f"Examples: {each}."),
         f"Index and exponent: the interval's ends. {note(part)}",
     ]

@@ -24,7 +24,7 @@ from ..collect import (
     interval_text,
     ordered,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_cells,
     seed_rows,
     seeds_of,
@@ -237,14 +237,7 @@ def _table(key, part, options):
         ],
         sections=[lines for lines in sections if lines],
         notes=[
-            tex.escape(
-                provenance(
-                    options,
-                    examples=part["examples"],
-                    seeds=part["seeds"].iloc[0],
-                    interval=part["interval"].iloc[0],
-                )
-            ),
+            tex.escape(provenance_of(part, options)),
             "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation over methods, each by the mean "
             "over its readouts, between the first column and each of the others; controls, published twins, maxima over rows and "
             "noise do not count. Its interval resamples methods, seeds and examples. Index and exponent: the interval's ends.",

@@ -12,7 +12,7 @@ from ..collect import (
     interval_text,
     metrics_of,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_rows,
     seeds_of,
 )
@@ -136,14 +136,7 @@ def _cell(row, what):
 
 def _notes(part, shown, options):
     notes = [
-        tex.escape(
-            provenance(
-                options,
-                examples=part["examples"],
-                seeds=part["seeds"].iloc[0],
-                interval=part["interval"].iloc[0],
-            )
-        ),
+        tex.escape(provenance_of(part, options)),
         "Embeddings: the layer's input, in the last row the last layer's output. Transformed vectors: mean over examples "
         "(corrected), and over all values (as published), where long sentences weigh more; for embeddings the two are "
         "one. Index and exponent: the interval's ends.",

@@ -9,7 +9,7 @@ from ..artefacts import read_rows
 from ..collect import (
     DAGGER,
     dataset_label,
-    provenance,
+    provenance_of,
 )
 from ..errors import PlumblineError
 from ..registry import Output
@@ -78,14 +78,7 @@ def _table(key, part, options):
 
 def _notes(part, options):
     notes = [
-        tex.escape(
-            provenance(
-                options,
-                examples=part["examples"],
-                seeds=part["seeds"].iloc[0],
-                interval=part["interval"].iloc[0],
-            )
-        ),
+        tex.escape(provenance_of(part, options)),
         f"{NOTE} Sentences that both models predict alike. Index and exponent: the interval's ends.",
     ]
     if part["published_mean"].notna().any():

@@ -16,7 +16,7 @@ from ..collect import (
     facts,
     interval_text,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_cells,
     seeds_of,
     short_label,
@@ -124,14 +124,7 @@ def _table(key, part, options):
     lines, headings = sections(part, lambda readout: _line(rows_of[readout]))
     moved = int((part["rank"] != part["rank_bfloat16"])[part["rank"].notna()].sum())
     notes = [
-        tex.escape(
-            provenance(
-                options,
-                examples=part["examples"],
-                seeds=part["seeds"].iloc[0],
-                interval=part["interval"].iloc[0],
-            )
-        ),
+        tex.escape(provenance_of(part, options)),
         tex.escape(
             "Protocol standard. Change: bfloat16 minus float32; index and exponent: the interval of the paired difference. "
             "Largest: the largest change of a probability anywhere on a curve. Ranks are within signed and unsigned scores. "

@@ -27,7 +27,7 @@ from ..collect import (
     metrics_of,
     ordered,
     over_seeds,
-    provenance,
+    provenance_of,
     seed_rows,
     seeds_of,
     short_label,
@@ -335,7 +335,7 @@ def _table(key, part, options):
         sections=[lines for lines in sections.values() if lines],
         notes=[
             tex.escape(
-                provenance(options, examples=own["examples"], seeds=own["seeds"].iloc[0], interval=own["interval"].iloc[0])
+                provenance_of(own, options)
             ),
             "Correlation with the input gradient $g$ over the tokens of a text: with its sum over features, as in print, one "
             "arbitrary direction; with its norm; with its product with the input $x$. First block: maximum over rows, as "

@@ -29,7 +29,7 @@ from ..collect import (
     metrics_of,
     ordered,
     over_seeds,
-    provenance,
+    provenance_of,
     seeds_of,
     short_label,
     whole_texts,
@@ -223,14 +223,7 @@ def _notes(part, shown, options):
     counts = part.drop_duplicates("token")
     each = ", ".join(f"{_head(row.token)}: {row.count}" for row in counts.itertuples(index=False))
     notes = [
-        tex.escape(
-            provenance(
-                options,
-                examples=part["examples"],
-                seeds=part["seeds"].iloc[0],
-                interval=part["interval"].iloc[0],
-            )
-        ),
+        tex.escape(provenance_of(part, options)),
         f"Values: {each}. Rank 1: lowest score; 1: highest share. First occurrence of each token. Index and exponent: the "
         r"interval's ends; $\pm$: sample standard deviation, as published, over all values.",
     ]
