@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import itertools
 import math
 import numbers
@@ -15,9 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import plumbline.attribution
+import plumbline.causal
+import plumbline.faithfulness
 import plumbline.stats
+import plumbline.theory
 from plumbline import config as configuration
-from plumbline.attribution import attention_flow, attribute, mamba_maps, selective_rollout
+from plumbline.attribution import attention_flow, attribute, mamba_maps, mamba_maps_full, selective_rollout
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness import aopc, comp_suff, curves
 from plumbline.faithfulness.ranking import ranked, tied_share
@@ -228,6 +233,10 @@ def stats(name):
     return call
 
 
+def theirs(package, name):
+    return lambda **given: getattr(getattr(plumbline, package), name)(**given)
+
+
 def a_level(value):
     return number(0, 1)(value) and 0 < float(value) < 1
 
@@ -287,6 +296,12 @@ FUNCTIONS = {
     "mamba_maps": (mamba_maps, {
         "hidden": (np.ones((2, 1, 3, 4)), never), "residual_gradients": (np.ones((2, 1, 4, 3)), never),
         "start_layer": (0, lambda value: whole(value, 0, 1)), "class_position": (2, lambda value: whole(value, 0, 3)),
+        "published": (True, lambda value: value is True or value is False), "transform": (None, nothing),
+    }),
+    "mamba_maps_full": (mamba_maps_full, {
+        "matrices": (np.full((2, 1, 4, 4), 0.25), never), "residual_gradients": (np.ones((2, 1, 4, 3)), never),
+        "start_layer": (0, lambda value: whole(value, 0, 1)), "class_position": (2, lambda value: whole(value, 0, 3)),
+        "published": (False, lambda value: value is True or value is False), "transform": (None, nothing),
     }),
     "ranked": (ranked, {
         "scores": ([0.5, 0.1, 0.5], lambda value: array(value) is not None and array(value).ndim == 1 and np.isfinite(array(value)).all()),
@@ -303,6 +318,10 @@ FUNCTIONS = {
         "cap": (2, lambda value: whole(value, 1)), "layers": (["0", "3"], nothing),
         "held_out": (0.0, lambda value: number(0, 1)(value) and value < 1),
     }),
+    "held_out_rows": (theirs("causal", "held_out_rows"), {
+        "labels": ([1, 1, 0, 0, 0], lambda value: array(value) is not None and array(value).ndim == 1 and array(value).dtype.kind in "iu" and (array(value) >= 0).all()),
+        "share": (0.5, lambda value: number(0, 1)(value) and value < 1),
+    }),
     "explain": (explained, {
         "method": ("grad_cam", never), "images": (np.random.default_rng(1).random((2, 1, 6, 6)), never),
         "targets": ([1, 1], integers(0, 1, [(2,)])), "graphs": (None, lambda value: value is None or value == {}),
@@ -316,7 +335,7 @@ FUNCTIONS = {
     "closed_form_gradient": (theory("closed_form_gradient"), {
         "ids": (DOCUMENT, some_documents), "corrected": (True, lambda value: value is True or value is False),
     }),
-    "lime": (theory("lime_coefficients"), {
+    "lime_coefficients": (theory("lime_coefficients"), {
         "ids": (DOCUMENT, some_documents), "mode": ("mask", one_of("mask", "delete")),
         "samples": (20, lambda value: whole(value, 2)), "seed": (0, lambda value: whole(value, 0)),
         "lengths": (None, either(nothing, integers(1, 7, [(2,)]))),
@@ -332,6 +351,21 @@ FUNCTIONS = {
         "values": (VALUES, numbers_of(3)), "reference": (0, lambda value: whole(value, 0, 2)), **LEVEL,
     }),
     "max_statistic_interval": (stats("max_statistic_interval"), {"values": (VALUES, numbers_of(3)), **DRAWS, **LEVEL}),
+    "all_pairs": (stats("all_pairs"), {"values": (VALUES, numbers_of(3)), **LEVEL}),
+    "complete_mean": (stats("complete_mean"), {"values": (VALUES, numbers_of(2, 3))}),
+    "summary_interval": (stats("summary_interval"), {
+        "means": (VALUES[:, 0], numbers_of(2)), "deviations": (VALUES[:, 1], numbers_of(2)), "examples": (np.full((4, 3), 9), numbers_of(2)), **LEVEL,
+    }),
+    "median_differences": (stats("median_differences"), {
+        "values": (VALUES, numbers_of(3)), "reference": (0, lambda value: whole(value, 0, 2)), **DRAWS, **LEVEL,
+    }),
+    "is_testable": (stats("is_testable"), {
+        "seeds": (3, lambda value: whole(value, 1, 10**7)), "comparisons": (2, lambda value: whole(value, 0)), **LEVEL,
+    }),
+    "equivalence_of_samples": (stats("equivalence_of_samples"), {
+        "mean": (0.5, number(-math.inf)), "error": (0.1, number(0)), "published": (0.4, number(-math.inf)),
+        "published_error": (0.1, number(0)), "margin": (0.3, either(nothing, number(0))), "rounding": (0.0, number(0)), **LEVEL,
+    }),
     "holm": (stats("holm"), {"p": ([0.1, 0.01], a_p)}),
     "verdict": (stats("verdict"), {"lower": (0.1, an_end), "upper": (0.3, an_end)}),
     "equivalence": (stats("equivalence"), {
@@ -373,6 +407,28 @@ def test_malformed_calls(call, junk):
     assert legal, f"{name}({argument}={JUNK[junk]!r}) is answered by {found}"
     # Statistics say NaN where too few numbers are left.
     assert hasattr(plumbline.stats, name) or finite(found), f"{name}({argument}={JUNK[junk]!r}) gives {found}"
+
+
+# Public names that take no user's values: what they take is an answer of another one, or is made by the workflow.
+OF_ANSWERS = {
+    "method_of", "readout_of", "protocol_module", "resampled_counts", "told_apart", "rank_ranges", "simultaneous_interval",
+    "resampled_means", "pseudo_value_interval", "resampled_interval", "resampled_medians", "percentiles",
+}  # fmt: skip
+
+
+def test_every_public_function_is_called():
+    public = {*plumbline.theory.__all__, *plumbline.causal.__all__, "ranked", "tied_share"}
+    for module in (plumbline.attribution, plumbline.faithfulness, plumbline.stats):
+        public |= {
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+        }
+    public -= {name for name in public if name[0].isupper()}  # classes
+    assert public - OF_ANSWERS <= set(FUNCTIONS) | {"explain"}
+    for name, (function, taken) in FUNCTIONS.items():  # every argument of theirs
+        if inspect.isfunction(function) and function.__module__.startswith("plumbline."):
+            assert {*inspect.signature(function).parameters} == {*taken}, name
 
 
 def test_well_formed_calls_are_answered():

@@ -415,3 +415,40 @@ def test_every_verdict_of_a_page_turned_round_is_a_fault(path):
     for match in re.finditer(r"(not told apart|better|worse)(?=\W{0,3}<!-- from )", page):
         changed = page[: match.start()] + turned[match[1]] + page[match.end() :]
         assert faults_of(changed), page[match.start() - 60 : match.end()]
+
+
+NAMED = [
+    *ROOT.glob("docs/*.md"),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *ROOT.glob("src/plumbline/**/*.py"),
+]
+
+
+def test_tests_that_pages_and_docstrings_name_exist():
+    """`test_...` in backticks is a test, `tests/...py` a file, and a test beside a file's name stands in that file."""
+    known = {}
+    for file in ROOT.glob("tests/**/*.py"):
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M):
+            known.setdefault(name, set()).add(str(file.relative_to(ROOT)))
+    seen = 0
+    for page in NAMED:
+        text = page.read_text(encoding="utf-8")
+        for name in re.findall(r"`(test_\w+)`", text):
+            seen += 1
+            assert name in known, f"{page.name} names {name}, which is no test"
+        for file in re.findall(r"tests/[\w/]+\.py", text):
+            assert (ROOT / file).is_file(), f"{page.name} names {file}"
+        for name, file in re.findall(r"`(test_\w+)`(?: in|,)\s+`(tests/[\w/]+\.py)`", text):
+            assert file in known[name], f"{page.name}: {name} is not in {file}"
+    assert seen > 15
+
+
+@pytest.mark.parametrize("heading", ["Comprehensiveness and sufficiency", "ALTI", "Integrated gradients"])
+def test_equations_stand_beside_the_papers_with_their_tests(heading):
+    """Each part of definitions.md, Equations: source with equation numbers, a test, the paper's form, and then ours."""
+    text = (ROOT / "docs/definitions.md").read_text(encoding="utf-8")
+    part = re.search(rf"\*\*{heading}\*\*.*?(?=\n\*\*|\n## )", text, re.S)[0]
+    assert re.search(r"arXiv \d{4}\.\d{5},\s+eqs?\. \d", part) and re.search(r"`test_\w+`", part)
+    assert "The paper" in part and re.search(r"\b(?:Here|Ours)\b", part.split("The paper", 1)[1])
+    assert re.search(r"(?m)^    \S.* = ", part)

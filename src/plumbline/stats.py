@@ -133,7 +133,7 @@ def mean_interval(values, *, level, resamples, seed, weights=None):
     else:
         error = _two_way(_linear(cells, weights))
         lower, upper = _around(error.mean, error.variance, error.df, level)
-    return (float(lower[0]), float(upper[0])) if np.ndim(values) == 2 else (lower, upper)
+    return (float(lower[0]), float(upper[0])) if _numbers(values).ndim == 2 else (lower, upper)
 
 
 def complete_mean(values, weights=None):
@@ -143,7 +143,7 @@ def complete_mean(values, weights=None):
     (columns,) of float64 and int64 otherwise; the mean is NaN where no example is complete.
     """
     error = _two_way(_linear(_cells(values), weights))
-    if np.ndim(values) == 2:
+    if _numbers(values).ndim == 2:
         return float(error.mean[0]), int(error.examples[0])
     return error.mean, error.examples
 
@@ -158,12 +158,20 @@ def summary_interval(means, deviations, examples, *, level):
     level  coverage in (0, 1).
 
     Returns (lower, upper), float64 arrays (columns,), around the mean of the means; NaN where a seed has fewer than two
-    examples. Raises PlumblineError for fewer than two seeds, whose own interval is the one over its examples.
+    examples. Raises PlumblineError for fewer than two seeds, whose own interval is the one over its examples, for other shapes,
+    and for negative deviations or numbers of examples.
     """
     means, deviations, examples = (
-        np.asarray(part, dtype=np.float64) for part in (means, deviations, examples)
+        _numbers(part, name, (2,))
+        for part, name in ((means, "means"), (deviations, "deviations"), (examples, "examples"))
     )
-    if means.ndim != 2 or len(means) < 2:
+    if not means.shape == deviations.shape == examples.shape:
+        raise PlumblineError(
+            f"means, deviations and examples must have one shape, not {means.shape}, {deviations.shape}, {examples.shape}"
+        )
+    if (deviations < 0).any() or (examples < 0).any() or np.isinf([means, deviations, examples]).any():
+        raise PlumblineError("deviations and numbers of examples are at least 0, and all numbers finite")
+    if len(means) < 2:
         raise PlumblineError("an interval over seeds needs at least two seeds")
     degrees = np.where(examples > 1, examples - 1, np.nan)
     of_seed = means.var(axis=0, ddof=1) / len(means)
@@ -307,9 +315,11 @@ def is_testable(seeds, comparisons, *, level):
     """
     from scipy.stats import norm, t
 
+    seeds = whole(seeds, "seeds", low=1, high=MOST_RESAMPLES)
+    comparisons, level = whole(comparisons, "comparisons"), _checked(level)
     if seeds == 1 or comparisons < 1:
         return True
-    tail = (1 - _checked(level)) / (2 * comparisons)
+    tail = (1 - level) / (2 * comparisons)
     return bool(t.isf(tail, seeds - 1) <= 3 * norm.isf(tail))
 
 
@@ -383,15 +393,20 @@ def equivalence_of_samples(mean, error, published, published_error, margin, *, l
     margin           as for `equivalence`; None: equivalence is not tested.
 
     Returns Equivalence; its mean, lower and upper are those of the difference mean - published.
-    Raises PlumblineError for a margin that is not above the rounding, or a number that is not finite.
+    Raises PlumblineError for a margin that is not above the rounding, a negative error, or a number that is not finite.
     """
     from scipy.stats import norm
 
-    difference, variance = mean - published, error**2 + published_error**2
-    if not np.isfinite(difference + variance) or (margin is not None and not 0 <= rounding < margin):
+    given = (mean, error, published, published_error, rounding, 1.0 if margin is None else margin)
+    if not all(map(is_number, given)) or min(error, published_error) < 0:
         raise PlumblineError(
-            f"equivalence: means and errors must be numbers, and margin {margin} above rounding {rounding:g}"
+            "equivalence: means, margin and rounding must be numbers, errors numbers of at least 0"
         )
+    if rounding < 0 or (margin is not None and rounding >= margin):
+        raise PlumblineError(
+            f"equivalence: margin {margin!r} must be above rounding {rounding!r}, at least 0"
+        )
+    difference, variance = mean - published, error**2 + published_error**2
     lower, upper = (float(end) for end in _around(difference, variance, np.inf, level))
     room = -np.inf if margin is None else margin - rounding - abs(difference)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -546,6 +561,8 @@ def median_differences(values, *, reference, level, resamples, seed):
     selected (`simultaneous_interval`, the width from the resamples of examples).
     """
     values = _cells(values, ndim=3)
+    _checked(level)
+    reference = whole(reference, "reference", high=values.shape[2] - 1)
     rival = values[:, :, [reference]]
     own, other = (
         resampled_medians(part, resamples=resamples, seed=seed)

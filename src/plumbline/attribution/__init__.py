@@ -234,6 +234,12 @@ def _as_given(
     """A function of finite floating-point tensors, for NumPy arrays too: its dict of results is of the first one's kind."""
     from ..arrays import floating, restore_like
 
+    if not isinstance(settings["published"], bool):
+        raise PlumblineError(f"published is {settings['published']!r}: expected True or False")
+    if settings["transform"] is not None and not callable(settings["transform"]):
+        raise PlumblineError(
+            f"transform is {settings['transform']!r}: expected a function of a tensor, or None"
+        )
     tensors = [
         floating(value, name)
         for value, name in zip(values, ("hidden attention", "residual_gradients"), strict=True)

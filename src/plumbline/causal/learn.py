@@ -143,11 +143,14 @@ def held_out_rows(labels, share):
     """Numbers of the images that `learn_graph` does not learn from where `held_out` is this share: int64, ascending.
 
     labels: whole numbers (rows,). Of each class `share` of its images, rounded, drawn by the class and the number of its
-    images alone, so that they are the same for all models and seeds. Raises PlumblineError for a share outside [0, 1).
+    images alone, so that they are the same for all models and seeds. Raises PlumblineError for a share outside [0, 1), and
+    for labels that are no row of whole numbers, at least 0.
     """
     if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < 1:
         raise PlumblineError(f"held_out is {share!r}: expected a share from 0 to less than 1")
-    labels = np.asarray(labels)
+    labels = arrays.integers(labels, "labels").numpy()
+    if labels.ndim != 1:
+        raise PlumblineError(f"labels must be (rows,), not of shape {labels.shape}")
     found = [np.empty(0, dtype=np.int64)]
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

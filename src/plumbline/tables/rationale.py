@@ -176,7 +176,7 @@ def _table(dataset, part, options):
                     interval="; ".join(dict.fromkeys(part["interval"])),
                 )
             ),
-            "R-prec.: share of rationale tokens among the top k, k their number, ties to the lower position; AP: "
+            "R-prec.: share of rationale tokens among the top k, k their number, tied tokens by their chance in a random order; AP: "
             f"average precision. Index and exponent: the interval's ends. {note(part)}",
             tex.escape(DAGGER),
             tex.command_note(options),
