@@ -26,7 +26,7 @@ ENTRY = Output(
     label="Isotropy: cosine of two positions' vectors",
     study="alti",
     needs=("isotropy", "models"),
-    options=("bootstrap", "datasets", "faithfulness"),
+    options=("bootstrap", "datasets"),
     order=60,
 )
 
@@ -42,7 +42,7 @@ HEADS = {
 def rows(inputs, options):
     """One row a data set, model, kind of vectors, layer and definition (published or corrected).
 
-    options: scale, bootstrap, runs, datasets, faithfulness. A published number stands beside the published definition where
+    options: scale, bootstrap, runs, datasets. A published number stands beside the published definition where
     the model has as many layers as the published one; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd

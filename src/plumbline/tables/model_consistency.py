@@ -22,7 +22,7 @@ ENTRY = Output(
     label="Consistency between models",
     study="alti",
     needs=("model_consistency", "models"),
-    options=("bootstrap", "datasets", "faithfulness"),
+    options=("bootstrap", "datasets"),
     order=61,
 )
 
@@ -30,7 +30,7 @@ ENTRY = Output(
 def rows(inputs, options):
     """One row a data set, pair of models, metric and readout.
 
-    options: scale, bootstrap, runs, datasets, faithfulness. `sd` is the population standard deviation over sentences, averaged
+    options: scale, bootstrap, runs, datasets. `sd` is the population standard deviation over sentences, averaged
     over seeds; `examples` the smallest number of sentences among the seeds. Columns published_*: see plumbline.tables.published.beside;
     published_checkpoint is 'same' where both models are the published ones, fetched and not trained further. Raises PlumblineError where no two models can be compared.
     """

@@ -43,7 +43,7 @@ ENTRY = Output(
     label="Selective rollout and the input gradient",
     study="selective_rollout",
     needs=("rollouts", "models"),
-    options=("bootstrap", "selective_rollout", "datasets", "faithfulness"),
+    options=("bootstrap", "selective_rollout", "datasets"),
     methods=("selective",),
     order=110,
 )
@@ -64,7 +64,7 @@ NOISE = 1e-5
 def rows(inputs, options):
     """One row a data set, model, definition, metric, reference, layer, readout and threshold.
 
-    options: scale, bootstrap, runs, datasets, faithfulness. A published ratio stands beside the published definition where the
+    options: scale, bootstrap, runs, datasets. A published ratio stands beside the published definition where the
     model has as many layers; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd

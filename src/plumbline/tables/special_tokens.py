@@ -45,7 +45,7 @@ ENTRY = Output(
     label="Rank of special tokens",
     study="alti",
     needs=("attributions", "models"),
-    options=("bootstrap", "datasets", "faithfulness"),
+    options=("bootstrap", "datasets"),
     order=50,
 )
 
@@ -80,7 +80,7 @@ def shares(scores, rank):
 def rows(inputs, options):
     """One row a data set, model, token ('all' or one of them), definition and readout, controls included.
 
-    options: scale, bootstrap, runs, datasets, faithfulness. `count` is the number of values, `examples` that of the examples that have the token. A
+    options: scale, bootstrap, runs, datasets. `count` is the number of values, `examples` that of the examples that have the token. A
     token that no example has is left out. The published number (of the paper's state of the code) stands beside its
     readout's published rank of 'all'; columns published_*: see plumbline.tables.published.beside.
     """
