@@ -477,6 +477,13 @@ def released_inputs():
     return {"matrices": of_checkout(multiberts.MATRICES)} if config["released_seeds"] == "matrices" else {}
 
 
+def published_numbers(wc):
+    """The file of the published numbers, of a table that reads it."""
+    if registries()["tables"][output_id(wc.name)].published:
+        return [of_checkout(PUBLISHED)]
+    return []
+
+
 def rollouts_options():
     """What a job of the stage `rollouts` is told of the study's block; nothing where the study is off."""
     keys = ("thresholds", "scaled_thresholds", "flow_examples", "flow_tokens")

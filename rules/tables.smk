@@ -1,4 +1,4 @@
-# INPUTS   the artefacts that the table's registry entry names (`needs`), src/plumbline/published/published.yaml
+# INPUTS   the artefacts that the table's registry entry names (`needs`), and the published numbers where it reads them
 # OUTPUTS  results/{scale}/tables/{study}/{table}.{csv,tex}, or {table}-{dataset}-{model}.{csv,tex}; of a table that is a
 #          page too, .html; results/{scale}/benchmarks/cost.{csv,tex}, which holds times and so stands outside the
 #          promise of equal bytes
@@ -8,7 +8,7 @@
 rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
-        published=of_checkout(PUBLISHED),
+        published=published_numbers,
     output:
         csv=report(
             at("tables", format="csv"),

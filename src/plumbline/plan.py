@@ -23,7 +23,7 @@ from .errors import PlumblineError
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
           "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
           "rollouts", "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
-          "shown", "images", "image_models", "maps", "spectra", "patch_faithfulness",
+          "shown", "images", "image_models", "image_architectures", "maps", "spectra", "patch_faithfulness",
           "causal_graphs", "stability", "pruning", "explanations", "nodes", "explanation_metrics")  # fmt: skip
 # Kinds of the files of shards that can be asked for.
 SHARDED = ("attribution_shards", "faithfulness_shards", "work_shards")
@@ -45,8 +45,6 @@ CAUSAL_STAGES = {
 PER_SEED = ("agreement", "isotropy", "contributions")
 # The method that makes a run one of the study of selective rollout.
 SELECTIVE = "selective"
-# Stages of which a table or figure shows the lowest seed alone.
-ONE_SEED = ("contributions",)
 # Architectures whose checkpoints share a vocabulary, so that both models of a pair read the same tokens.
 SAME_VOCABULARY = (("bert", "distilbert"),)
 PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
@@ -261,30 +259,38 @@ def output_inputs(config, kind, name):
             other = registries()["tables"][table]
             # Of a table with one file a model or seed, those that this output shows.
             names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)
-            found = [file for name in names for file in output_paths(config, "tables", name)]
+            found = [output_paths(config, "tables", name)[0] for name in names]
         elif stage in ("seed_consistency", "model_consistency"):
             found = list(consistencies(config, stage))
         elif stage == "released":
             found = _released(config)
         elif stage in XAI_STAGES:
-            found = classifier_files(config, stage)
+            found = classifier_files(config, stage, entry.seeds)
         else:
-            read = _lowest_seeds(chosen) if stage in ONE_SEED else chosen
             found = [
                 file
-                for job, run in read
-                for file in _stage_files(stage, job, _compared_run(config, entry, run))
+                for job, run in (_lowest_seeds(chosen) if entry.seeds == "lowest" else chosen)
+                for file in _stage_files(stage, job, run, _methods_read(config, entry, run))
             ]
         files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
     return files
 
 
-def _compared_run(config, entry, run):
-    """The run as far as an output reads it: where its study's `compared` names methods, without the others."""
+def _methods_read(config, entry, run):
+    """The methods of a run that an output reads: those of its study's `compared`, those with a readout that it shows.
+
+    Runs of image models name none.
+    """
+    if "methods" not in run:
+        return []
     named = config[entry.study]["compared"] if entry.compared else None
-    if named is None:
-        return run
-    return {**run, "methods": [name for name in run["methods"] if name in (*named, *entry.methods)]}
+    if named is not None:
+        run = {**run, "methods": [name for name in run["methods"] if name in (*named, *entry.methods)]}
+    methods = methods_of(run)
+    shown = entry.readouts
+    if isinstance(shown, dict):
+        shown = shown[registries()["datasets"][run["dataset"]].task]
+    return [name for name in methods if set(readouts_of(run, name)) & set(shown)] or methods
 
 
 def _lowest_seeds(chosen):
@@ -295,7 +301,7 @@ def _lowest_seeds(chosen):
     return lowest.values()
 
 
-def _stage_files(stage, job, run):
+def _stage_files(stage, job, run, methods):
     if stage == "data":
         return [path("data", split=run["split"], **job)]
     if stage == "models":
@@ -306,7 +312,7 @@ def _stage_files(stage, job, run):
         return [path(stage, **job)]
     if stage == "benchmarks":
         return _benchmarks(job, run)
-    return [path(stage, method=method, **job) for method in methods_of(run)]
+    return [path(stage, method=method, **job) for method in methods]
 
 
 def _image_files(stage, job, run):
@@ -314,6 +320,8 @@ def _image_files(stage, job, run):
         return [path("data", split="test", **job)]
     if stage == "image_models":
         return [path("metrics", **job)]
+    if stage == "image_architectures":
+        return [path("architecture", **job)]
     if stage == "causal_graphs":
         return [path(stage, **{"class": label}, **job) for label in run["classes"]]
     # Of a run without perturbation there are maps alone.
@@ -348,6 +356,7 @@ def inputs_by_stage(files):
         "models": "metrics",
         "classifier": "classifier_metrics",
         "image_models": "metrics",
+        "image_architectures": "architecture",
         "images": "data",
     }
     kinds |= {stage: "theory" for stage in STAGES if stage.startswith("theory_")}
@@ -378,18 +387,19 @@ def output_options(config, kind, name):
 # --------------------------------------------------------------------------------------- multi-head classifier
 
 
-def classifier_files(config, stage):
-    """The files of a stage of XAI_STAGES, of every training seed; of an experiment, one a shard."""
+def classifier_files(config, stage, seeds="all"):
+    """The files of a stage of XAI_STAGES, of every training seed or of the lowest; of an experiment, one a shard."""
     block = config[XAI]
+    chosen = [min(block["seeds"])] if seeds == "lowest" else block["seeds"]
     about = {"scale": config["scale"], "dataset": block["dataset"]}
     if stage in ("classifier", "shown"):
         kind = "classifier_metrics" if stage == "classifier" else "shown"
-        return [path(kind, seed=seed, **about) for seed in block["seeds"]]
+        return [path(kind, seed=seed, **about) for seed in chosen]
     experiment = stage.removeprefix("theory_")
     shards = range(-(-block["reviews"][experiment] // block["shard"]))
     return [
         path("theory", experiment=experiment, seed=seed, shard=shard, **about)
-        for seed in block["seeds"]
+        for seed in chosen
         for shard in shards
     ]
 
@@ -444,7 +454,7 @@ def targets(config):
         ]
     found += [path("rollouts", **job) for job, _ in rollout_jobs(config)]
     for job, run in image_jobs(config):
-        found += [path(kind, **job) for kind in ("weights", "architecture")]
+        found.append(path("weights", **job))
         stages = [stage for stage in IMAGE_STAGES[1:] if stage not in CAUSAL_STAGES]
         found += [file for stage in stages for file in _image_files(stage, job, run)]
         if run["shards"] > 1:

@@ -212,6 +212,10 @@ class Output:
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
     options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
     methods  it shows the runs alone that have all of these methods, and is not made where none has; empty: every run.
+    readouts it reads the methods alone that have one of these readouts, or all methods of a run that has none of them; empty:
+             every method. A dict where it depends on the data set's task.
+    seeds    'all', or 'lowest': it shows the lowest training seed alone of a data set and model.
+    published whether it reads the published numbers.
     compared whether its study's key `compared` says which methods it reads, beside `methods` and the controls.
     formats  file endings.
     """
@@ -223,6 +227,9 @@ class Output:
     per: str = "study"
     options: tuple[str, ...] = ("bootstrap",)
     methods: tuple[str, ...] = ()
+    readouts: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
+    seeds: str = "all"
+    published: bool = False
     compared: bool = False
     formats: tuple[str, ...] = ("csv", "tex")
     order: int = 50

@@ -17,6 +17,7 @@ ENTRY = Output(
     label="Attention of the heads",
     study=xai.STUDY,
     needs=("shown",),
+    seeds="lowest",
     options=(),
     formats=xai.FORMATS,
     order=101,

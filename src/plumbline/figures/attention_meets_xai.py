@@ -17,6 +17,7 @@ ENTRY = Output(
     label="Attention meets post-hoc interpretability",
     study=xai.STUDY,
     needs=("shown",),
+    seeds="lowest",
     options=(),
     formats=xai.FORMATS,
     order=100,

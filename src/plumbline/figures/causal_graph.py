@@ -14,6 +14,7 @@ ENTRY = Output(
     label="Causal graph of a class",
     study=causal.STUDY,
     needs=("causal_graphs",),
+    seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,

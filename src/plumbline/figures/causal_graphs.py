@@ -13,6 +13,7 @@ ENTRY = Output(
     label="Causal graphs of all classes",
     study=causal.STUDY,
     needs=("causal_graphs",),
+    seeds="lowest",
     per="model",
     options=(),
     formats=causal.FORMATS,

@@ -19,6 +19,7 @@ ENTRY = Output(
     label="Contributions over all layers",
     study="alti",
     needs=("contributions",),
+    seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),

@@ -1,6 +1,6 @@
 """Gallery of one image model: image, raw attention, rollout, diffused rollout, attribution, laid over the image.
 
-inputs: images, maps, image_models of the lowest seed. Of a Vision Mamba the published definitions stand left of the
+inputs: images, maps, image_architectures (config.json) of the lowest seed. Of a Vision Mamba the published definitions stand left of the
 corrected ones. Maps are min-max scaled, enlarged (bilinear) and laid over the image as in the reference: heat map (JET)
 plus image, divided by the largest value.
 """
@@ -21,7 +21,8 @@ ENTRY = Output(
     id="diffusion_gallery",
     label="Maps over images",
     study=maps.STUDY,
-    needs=("images", "maps", "image_models"),
+    needs=("images", "maps", "image_architectures"),
+    seeds="lowest",
     per="model",
     options=(),
     formats=maps.FORMATS,
@@ -33,13 +34,10 @@ SHOWN = ("raw", "rollout", "rollout_diffused", "attribution")
 @styled
 def draw(inputs, options):
     """The figure; options: scale, dataset, model, runs."""
-    from pathlib import Path
-
     lowest = min(inputs["maps"], key=lambda item: item["seed"])
     explained = read_rows(lowest["path"]).head(options["runs"][0]["gallery"])
     pictures = read_rows(inputs["images"][0]["path"]).head(len(explained))
-    metrics = min(inputs["image_models"], key=lambda item: item["seed"])["path"]
-    facts = read_json(Path(metrics).with_name("config.json"))
+    facts = read_json(min(inputs["image_architectures"], key=lambda item: item["seed"])["path"])
     columns = [f"{name}_published" for name in SHOWN if f"scores_{name}_published" in explained] + list(SHOWN)
     drawn = figure(0.72 * (len(columns) + 1) + 1.0, 0.74 * len(explained) + 0.42)
     panels = drawn.subplots(len(explained), len(columns) + 1, squeeze=False)

@@ -18,6 +18,7 @@ ENTRY = Output(
     label="Explanations of images",
     study=causal.STUDY,
     needs=("images", "explanations"),
+    seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,

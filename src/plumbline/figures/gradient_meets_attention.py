@@ -22,6 +22,7 @@ ENTRY = Output(
     label="Gradient meets attention",
     study=xai.STUDY,
     needs=("shown",),
+    seeds="lowest",
     options=(),
     formats=xai.FORMATS,
     order=103,

@@ -23,6 +23,7 @@ ENTRY = Output(
     label="Contributions layer by layer",
     study="alti",
     needs=("contributions",),
+    seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),

@@ -21,6 +21,7 @@ ENTRY = Output(
     label="LIME meets attention",
     study=xai.STUDY,
     needs=("shown",),
+    seeds="lowest",
     options=(),
     formats=xai.FORMATS,
     order=102,

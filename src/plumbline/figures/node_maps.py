@@ -17,6 +17,7 @@ ENTRY = Output(
     label="Maps of causal nodes",
     study=causal.STUDY,
     needs=("images", "nodes"),
+    seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,

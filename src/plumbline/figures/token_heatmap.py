@@ -1,6 +1,6 @@
 """Token heat maps of chosen examples of one model: a row a readout, a column a token.
 
-inputs: attributions (all methods of the model; of several seeds, the lowest is shown). options: dataset, model,
+inputs: attributions (of the lowest seed; of the methods that have a readout of SHOWN, or of all where none has). options: dataset, model,
 scale, heatmap_examples (example ids). Scores are scaled row by row over the example's tokens without the first and
 the last, which are special: min-max to [0, 1], signed readouts by their largest absolute score to [-1, 1]. Long
 examples go over several lines of at most `WRAP` tokens, up to `LINES` lines; what is left out is said.
@@ -15,18 +15,21 @@ from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label, 
 from ..registry import Output
 from .style import figure, foot, plain, styled
 
+SHOWN = ("oracle", "raw_attention", *PRINCIPAL, "gxi_mean", "ig_mean", "blankout")
+
 ENTRY = Output(
     id="token_heatmap",
     label="Token heat maps",
     study="alti",
     needs=("attributions",),
+    readouts=SHOWN,
+    seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),
     order=30,
 )
 
-SHOWN = ("oracle", "raw_attention", *PRINCIPAL, "gxi_mean", "ig_mean", "blankout")
 WRAP, LINES = 26, 2
 # Inches: a cell's width and height; room left of, right of and above all, for a title, for a token's letter.
 CELL, LEFT, RIGHT, TOP, TITLE, LETTER = (0.25, 0.15), 1.15, 0.6, 0.2, 0.28, 0.05

@@ -24,8 +24,8 @@ FORMULA_MARKERS = {
 
 
 def shown(inputs):
-    """The JSON of the sentence and the document, of the first training seed: a picture is of one model."""
-    return read_json(inputs["shown"][0]["path"])
+    """The JSON of the sentence and the document, of the lowest training seed: a picture is of one model."""
+    return read_json(min(inputs["shown"], key=lambda item: item["seed"])["path"])
 
 
 def foot_text(options, dataset, seeds, sample, interval, *more):

@@ -24,6 +24,7 @@ ENTRY = Output(
     label="Sizes of the causal graphs",
     study=causal.STUDY,
     needs=("causal_graphs", "image_models"),
+    published=True,
     order=150,
 )
 MEAN = "mean"

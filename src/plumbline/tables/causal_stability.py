@@ -34,6 +34,7 @@ ENTRY = Output(
     label="Stability of the causal graphs",
     study=causal.STUDY,
     needs=("stability", "causal_graphs", "image_models"),
+    published=True,
     order=151,
 )
 MEASURES = {

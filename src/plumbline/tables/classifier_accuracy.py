@@ -20,6 +20,7 @@ ENTRY = Output(
     study=xai.STUDY,
     needs=("classifier",),
     options=xai.OPTIONS,
+    published=True,
     order=100,
 )
 

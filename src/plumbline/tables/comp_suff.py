@@ -36,6 +36,7 @@ ENTRY = Output(
     study="alti",
     needs=("faithfulness", "models"),
     options=("bootstrap", "datasets", "faithfulness"),
+    published=True,
     order=10,
 )
 

@@ -28,6 +28,7 @@ ENTRY = Output(
     label="Metrics of the explanations",
     study=causal.STUDY,
     needs=("explanation_metrics", "image_models"),
+    published=True,
     order=153,
 )
 AGAINST = "random"

@@ -27,6 +27,7 @@ ENTRY = Output(
     study="alti",
     needs=("isotropy", "models"),
     options=("bootstrap", "datasets"),
+    published=True,
     order=60,
 )
 

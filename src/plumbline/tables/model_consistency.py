@@ -23,6 +23,7 @@ ENTRY = Output(
     study="alti",
     needs=("model_consistency", "models"),
     options=("bootstrap", "datasets"),
+    published=True,
     order=61,
 )
 

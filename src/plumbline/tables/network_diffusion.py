@@ -25,6 +25,7 @@ ENTRY = Output(
     label="Maps of image models, before and after network diffusion",
     study="network_diffusion",
     needs=("patch_faithfulness", "image_models"),
+    published=True,
     order=130,
 )
 # Metric -> (heading, direction).

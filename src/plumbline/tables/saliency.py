@@ -24,18 +24,23 @@ from ..registry import Output
 from ..words import words
 from . import latex as tex
 
+_SHOWN = ("grad_l2", "gxi_l2", "ig_l2", "rollout", "norm_rollout", "alti")
+# By the data set's task.
+SHOWN = {"classification": _SHOWN, "agreement": (*_SHOWN, "blankout")}
+
 ENTRY = Output(
     id="saliency",
     label="Saliency",
     study="alti",
     needs=("attributions",),
+    readouts=SHOWN,
+    seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("csv", "tex", "html"),
     order=50,
 )
 
-SHOWN = ("grad_l2", "gxi_l2", "ig_l2", "rollout", "norm_rollout", "alti")
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8)
 # matplotlib's Blues at these edges, and the share of colour in them.
 BLUES = ("F7FBFF", "D0E1F2", "94C4DF", "4A98C9", "1764AB")
@@ -69,7 +74,7 @@ def _examples(items, dataset, model, wanted):
     from ..attribution import method_of
     from ..datasets import DATASETS
 
-    shown = (*SHOWN, "blankout") if DATASETS[dataset].task == "agreement" else SHOWN
+    shown = SHOWN[DATASETS[dataset].task]
     frames = {item["method"]: read_rows(item["path"]).set_index("id") for item in items
               if item["method"] in {method_of(readout).id for readout in shown}}  # fmt: skip
     vectors = {

@@ -26,6 +26,7 @@ ENTRY = Output(
     study="alti",
     needs=("seed_consistency", "released"),
     options=("bootstrap", "released_seeds"),
+    published=True,
     order=60,
 )
 

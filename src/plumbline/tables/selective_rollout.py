@@ -45,6 +45,7 @@ ENTRY = Output(
     needs=("rollouts", "models"),
     options=("bootstrap", "selective_rollout", "datasets"),
     methods=("selective",),
+    published=True,
     order=110,
 )
 

@@ -46,6 +46,7 @@ ENTRY = Output(
     study="alti",
     needs=("attributions", "models"),
     options=("bootstrap", "datasets"),
+    published=True,
     order=50,
 )
 

@@ -29,6 +29,7 @@ ENTRY = Output(
     study=xai.STUDY,
     needs=("classifier", "shown"),
     options=xai.OPTIONS,
+    published=True,
     order=105,
 )
 
