@@ -127,13 +127,13 @@ def some_ids(value):
 
 
 def two_curves(value):
-    found = array(value)
-    return (
-        found is not None
-        and found.ndim == 2
-        and len(found) == 2
-        and bool(((found >= 0) & (found <= 1)).all())
-    )
+    """Two rows of probabilities, which need not be as long: a curve of an agreement model ends sooner."""
+    if not isinstance(value, list | tuple | np.ndarray | torch.Tensor) or getattr(value, "shape", 2) == ():
+        return False
+    if len(value) != 2:
+        return False
+    rows_ = [array(row) for row in value]
+    return all(row is not None and row.ndim == 1 and ((row >= 0) & (row <= 1)).all() for row in rows_)
 
 
 IDS = np.array([[2, 7, 8, 3], [2, 9, 3, 0]])
@@ -260,6 +260,12 @@ def numbers_of(*dimensions):
     return legal
 
 
+def no_columns(value):
+    """Examples of no readout, of which there is an answer: none."""
+    found = array(value)
+    return found is not None and found.ndim == 2 and len(found) > 0 and found.size == 0
+
+
 def an_end(value):
     """Of an interval: any number, NaN and infinity among them."""
     found = array(value)
@@ -341,9 +347,9 @@ FUNCTIONS = {
         "samples": (20, lambda value: whole(value, 2)), "seed": (0, lambda value: whole(value, 0)),
         "lengths": (None, either(nothing, integers(1, 7, [(2,)]))),
     }),
-    "bootstrap_interval": (stats("bootstrap_interval"), {"values": (VALUES[0], numbers_of(1, 2)), **DRAWS, **LEVEL}),
+    "bootstrap_interval": (stats("bootstrap_interval"), {"values": (VALUES[0], either(numbers_of(1, 2), no_columns)), **DRAWS, **LEVEL}),
     "wilson_interval": (stats("wilson_interval"), {
-        "successes": (3, lambda value: whole(value, 0, 7)), "n": (7, lambda value: whole(value, 3)), **LEVEL,
+        "successes": (3, lambda value: whole(value, 0, 7)), "n": (7, lambda value: whole(value, 3, 2**53)), **LEVEL,
     }),
     "t_interval": (stats("t_interval"), {"values": ([0.1, 0.4, 0.3], numbers_of(1, 2, 3, 4)), **LEVEL}),
     "mean_interval": (stats("mean_interval"), {"values": (VALUES, numbers_of(2, 3)), **DRAWS, **LEVEL}),

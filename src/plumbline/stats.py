@@ -81,7 +81,7 @@ def wilson_interval(successes, n, level=0.95):
     """Wilson's score interval of a proportion (Wilson 1927): (lower, upper), in [0, 1]."""
     from scipy.stats import binomtest
 
-    successes, n = whole(successes, "successes"), whole(n, "n", low=1)
+    successes, n = whole(successes, "successes"), whole(n, "n", low=1, high=2**53)
     if successes > n:
         raise PlumblineError(f"a proportion of {successes} in {n} was asked for")
     ends = binomtest(int(successes), int(n)).proportion_ci(_checked(level), method="wilson")
