@@ -3,6 +3,7 @@ properties, stages and faults."""
 
 import argparse
 import io
+import itertools
 import os
 import pickle
 from pathlib import Path
@@ -350,40 +351,42 @@ def test_singular_values_are_the_fixed_point_of_the_bipartite_diffusion():
     torch.testing.assert_close(spread[:5, 5:], diffusion.diffused(matrix), rtol=0, atol=1e-9)
 
 
-def test_network_enhancement_by_the_published_program():
-    """A port of Network_Enhancement.m (Wang et al. 2018) to NumPy, step by step; alpha .9 as in the paper, now .8 there."""
+def enhanced(given, alpha, order=2):
+    """A port of Network_Enhancement.m (Wang et al. 2018) to NumPy, step by step."""
     eps = np.finfo(np.float64).eps
 
     def averaged(weights):
         weights = weights * len(weights)
         return weights / (np.abs(weights).sum(1, keepdims=True) + eps)
 
-    def enhanced(given, alpha, order=2):
-        neighbours = min(20, int(np.ceil(len(given) / 10)))
-        linked = np.flatnonzero(np.abs(given * (1 - np.eye(len(given)))).sum(0) > 0)
-        within = given[np.ix_(linked, linked)]
-        weights = averaged(within)
-        weights = (weights + weights.T) / 2
-        degrees = np.abs(within).sum(0)
-        kept = np.zeros_like(weights)
-        for row, values in enumerate(np.abs(weights)):
-            for place in np.argsort(-values, kind="stable")[: min(neighbours, len(weights) - 1)]:
-                kept[row, place] = values[place]
-        kept = (kept + kept.T) / 2 * np.sign(weights)
-        kept = kept + np.eye(len(kept)) + np.diag(np.abs(kept.T).sum(0))
-        fields = averaged(kept * len(kept))
-        fields = fields / np.sqrt(np.abs(fields).sum(0) + eps)
-        values, vectors = np.linalg.eigh(fields @ fields.T)
-        values = values + eps
-        values = (1 - alpha) * values / (1 - alpha * values**order)
-        result = (vectors * values) @ vectors.T
-        result = result * (1 - np.eye(len(result))) / (1 - np.diag(result))[:, None]
-        result = np.diag(degrees) @ result
-        result[result < 0] = 0
-        whole = np.zeros_like(given)
-        whole[np.ix_(linked, linked)] = (result + result.T) / 2
-        return whole
+    neighbours = min(20, int(np.ceil(len(given) / 10)))
+    linked = np.flatnonzero(np.abs(given * (1 - np.eye(len(given)))).sum(0) > 0)
+    within = given[np.ix_(linked, linked)]
+    weights = averaged(within)
+    weights = (weights + weights.T) / 2
+    degrees = np.abs(within).sum(0)
+    kept = np.zeros_like(weights)
+    for row, values in enumerate(np.abs(weights)):
+        for place in np.argsort(-values, kind="stable")[: min(neighbours, len(weights) - 1)]:
+            kept[row, place] = values[place]
+    kept = (kept + kept.T) / 2 * np.sign(weights)
+    kept = kept + np.eye(len(kept)) + np.diag(np.abs(kept.T).sum(0))
+    fields = averaged(kept * len(kept))
+    fields = fields / np.sqrt(np.abs(fields).sum(0) + eps)
+    values, vectors = np.linalg.eigh(fields @ fields.T)
+    values = values + eps
+    values = (1 - alpha) * values / (1 - alpha * values**order)
+    result = (vectors * values) @ vectors.T
+    result = result * (1 - np.eye(len(result))) / (1 - np.diag(result))[:, None]
+    result = np.diag(degrees) @ result
+    result[result < 0] = 0
+    whole = np.zeros_like(given)
+    whole[np.ix_(linked, linked)] = (result + result.T) / 2
+    return whole
 
+
+def test_network_enhancement_by_the_published_program():
+    """The port's numbers; alpha .9 as in the paper, now .8 there."""
     attention = golden("network_diffusion_RECONSTRUCTION")
     reference = attention["network_enhancement"]
     for matrix, expected in zip(attention["att"], reference, strict=True):
@@ -454,6 +457,147 @@ def test_transformer_maps_rederived():
         product = mean / mean.sum(-1, keepdims=True) @ product
     np.testing.assert_allclose(found["rollout"][0].numpy(), product[0, 1:], rtol=1e-10)
     torch.testing.assert_close(found["raw"], torch.stack(attentions).mean((0, 2))[:, 0, 1:].detach())
+
+
+def hidden_by_hand(direction, at=None):
+    """M (batch, channels, tokens, tokens) of one direction from the definition; at: the row there as published, without the
+    step's own factor and without the diagonal."""
+    delta, A, B, C = (getattr(direction, name).detach().numpy() for name in ("delta", "A", "B", "C"))
+    tokens = delta.shape[-1]
+    found = np.zeros((*delta.shape, tokens))
+    for i, j in itertools.product(range(tokens), repeat=2):
+        if j > i or (at is not None and j == i):
+            continue
+        between = delta[..., j + 1 : i + (at is None)].sum(-1)[..., None]
+        decay = np.exp(between * A) * delta[..., j, None]
+        found[:, :, i, j] = (decay * (C[:, :, i] * B[:, :, j])[:, None]).sum(-1)
+    return found if at is None else found[:, :, at]
+
+
+def unit(values, axes):
+    low, high = values.min(axes, keepdims=True), values.max(axes, keepdims=True)
+    return (values - low) / (high - low)
+
+
+def singular(matrix, change):
+    """Rows over their sums where these are no zeros, singular values over the largest one changed, negative entries 0."""
+    sums = matrix.sum(-1, keepdims=True)
+    u, s, v = np.linalg.svd(matrix / np.where(np.abs(sums) < 1e-3, 1, sums))
+    return np.maximum(u @ np.diag(change(s / s[0])) @ v, 0)
+
+
+def rolled_by_hand(matrices, place, transform=None, divided=True):
+    """The class token's row of the product of I + matrix of one image's layers, its own place left out."""
+    product = np.eye(len(matrices[0]))
+    for matrix in matrices:
+        mixed = (matrix if transform is None else transform(matrix)) + np.eye(len(matrix))
+        product = (mixed / mixed.sum(-1, keepdims=True) if divided else mixed) @ product
+    return np.delete(product[place], place)
+
+
+def diffused_by_hand(matrices, weighted, place, alpha):
+    changes = {
+        "normalised": lambda s: s,
+        "diffused": lambda s: (1 - alpha) * s / (1 - alpha * s**2),
+        "pagerank": lambda s: alpha * s / (1 - (1 - alpha) * s),
+        "heat": lambda s: s * np.exp(-alpha * (1 - s)),
+    }
+    found = {
+        f"rollout_{name}": rolled_by_hand(matrices, place, lambda m, f=change: singular(m, f))
+        for name, change in changes.items()
+    } | {
+        f"attribution_{name}": rolled_by_hand(weighted, place, lambda m, f=changes[name]: singular(m, f))
+        for name in ("normalised", "diffused")
+    }
+    return found | {"rollout_enhanced": rolled_by_hand(matrices, place, lambda m: enhanced(m, alpha))}
+
+
+def vim_by_hand(trace, slopes, image, place, alpha):
+    """Maps of one image by Vision Mamba, from layer 1 on."""
+    tokens, rows, matrices = trace[0].residual.shape[1], [], []
+    for layer in trace[1:]:
+        row = (
+            hidden_by_hand(layer.forward, place)
+            + hidden_by_hand(layer.backward, tokens - 1 - place)[..., ::-1]
+        )
+        both = hidden_by_hand(layer.forward) + hidden_by_hand(layer.backward)[..., ::-1, ::-1]
+        rows.append(row[image])
+        matrices.append(both[image].mean(0))
+    weight = [unit(np.maximum(slope[image], 0).max(-1), 0) for slope in slopes[1:]]
+    weighted = [unit(np.maximum(m, 0), (0, 1)) * w for m, w in zip(matrices, weight, strict=True)]
+    positive = [unit(np.maximum(row, 0), (0, 1)).mean(0) * w for row, w in zip(rows, weight, strict=True)]
+
+    def broadcast(row):
+        return np.tile(row, (tokens, 1))
+
+    shown = [broadcast(row.mean(0)) for row in rows]
+    found = {
+        "raw": np.delete(np.mean([unit(m[place], 0) for m in matrices], 0), place),
+        "raw_published": np.delete(np.mean([unit(row, (0, 1)).mean(0) for row in rows], 0), place),
+        "rollout": rolled_by_hand(matrices, place), "attribution": rolled_by_hand(weighted, place),
+        "rollout_published": np.maximum(rolled_by_hand(shown, place), 0),
+        "attribution_published": rolled_by_hand([broadcast(row) for row in positive], place),
+    }  # fmt: skip
+    added = [matrix + np.eye(tokens) for matrix in shown]
+    published = diffused_by_hand(added, added, place, alpha)
+    found |= {
+        f"rollout_{name}_published": published[f"rollout_{name}"] for name in ("normalised", "diffused")
+    }
+    return found | diffused_by_hand(matrices, weighted, place, alpha)
+
+
+def vit_by_hand(trace, slopes, image, place, alpha):
+    """Maps of one image by a Vision Transformer, from layer 1 on; the published attribution has that layer whatever is set."""
+    means = [attention[image].detach().numpy().mean(0) for _, attention in trace]
+    weighted = [
+        np.maximum(attention[image].detach().numpy() * slope[image], 0).mean(0)
+        for (_, attention), slope in zip(trace, slopes, strict=True)
+    ]
+    attributed = rolled_by_hand(weighted[1:], place, divided=False)
+    return {
+        "raw": np.delete(np.mean([mean[place] for mean in means[1:]], 0), place),
+        "rollout": rolled_by_hand(means[1:], place), "attribution": attributed, "attribution_published": attributed,
+    } | diffused_by_hand(means[1:], weighted[1:], place, alpha)  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ["vim", "vit"])
+def test_every_map_is_what_its_name_says(architecture):
+    """All maps of the registry, corrected and as published, from a trace alone: in NumPy, by the definitions."""
+    vim = architecture == "vim"
+    model = small_vim() if vim else small_vit(depth=3).double()
+    if not vim:
+        for layer in model.layers:
+            layer.qkv.weight *= 8  # sharper attention, so that maps differ by more than rounding
+    size = 12 if vim else 28
+    draw = torch.Generator().manual_seed(5)
+    images = torch.randn(2, 1, size, size, generator=draw, dtype=torch.float64)
+    about, found, _ = image_maps.compute(model, images, start_layer=1, alpha=0.7, seeds=[11, 12])
+    assert set(found) == set(image_maps.maps_of(architecture))
+    trace, place, grid = [], model.class_position, model.grid
+    inputs = images.clone().requires_grad_()
+    logits = model(inputs, trace)
+    assert about["target"].tolist() == logits.argmax(1).tolist()
+    torch.testing.assert_close(about["probability"], logits.softmax(1).amax(1).detach())
+    wanted = [layer.residual if vim else layer[1] for layer in trace]
+    to_images, *slopes = torch.autograd.grad(logits.amax(1).sum(), [inputs, *wanted])
+    product = (to_images * images)[:, 0].numpy()
+    for image in range(2):
+        by_hand = vim_by_hand if vim else vit_by_hand
+        maps = by_hand(trace, [slope.numpy() for slope in slopes], image, place, 0.7)
+        signed = product[image].reshape(grid, size // grid, grid, size // grid).sum((1, 3)).ravel()
+        maps |= {"gradient_x_input_signed": signed, "gradient_x_input": np.abs(signed)}
+        maps["random"] = np.random.default_rng(11 + image).random(grid**2, dtype=np.float32)
+        centre = np.indices((grid, grid)) - (grid - 1) / 2
+        maps["centre"] = -np.hypot(*centre).ravel()
+        assert set(maps) == set(found)
+        for name, values in maps.items():
+            np.testing.assert_allclose(found[name][image].numpy(), values, rtol=1e-6, atol=1e-9, err_msg=name)
+    # No two of them are alike, so that none can stand in another one's place.
+    kept = {
+        name: values[0].numpy() for name, values in found.items() if vim or name != "attribution_published"
+    }
+    for one, other in itertools.combinations(kept, 2):
+        assert not np.allclose(kept[one], kept[other], rtol=1e-4), (one, other)
 
 
 @needs_mirror
