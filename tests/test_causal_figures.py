@@ -12,7 +12,15 @@ from plumbline.artefacts import read_rows
 from plumbline.causal.graph import read_graph
 from plumbline.causal.registry import EXPLANATIONS, METRICS
 from plumbline.errors import PlumblineError
-from plumbline.figures import causal, causal_graph, lipschitz, pruning, stability_curve, stability_frequencies
+from plumbline.figures import (
+    causal,
+    causal_graph,
+    lipschitz,
+    node_maps,
+    pruning,
+    stability_curve,
+    stability_frequencies,
+)
 from plumbline.figures import explanation_metrics as scatter
 from plumbline.figures import explanations as gallery
 from tests.synthetic import CAUSAL_RUN, OPTIONS
@@ -145,6 +153,44 @@ def test_gallery_has_a_class_a_row_and_a_method_a_column(causal_inputs):
     assert np.abs(shown).max() == 1
 
 
+def test_every_panel_of_the_gallery_is_its_own_image_and_map(causal_inputs):
+    """Map by map from the artefact, sign kept, over its 99.5% quantile; the picture first."""
+    frame = read_rows(causal_inputs["explanations"][0]["path"]).sort_values("target")
+    names = [f"scores_{name}" for name in EXPLANATIONS if f"scores_{name}" in frame]
+    panels = np.array(gallery.draw(causal_inputs, HERE).axes).reshape(-1, 1 + len(names))
+    pictures = read_rows(causal_inputs["images"][0]["path"]).set_index("id")["pixels"]
+    for line, row in zip(panels, frame.itertuples(), strict=True):
+        image = np.asarray(pictures[row.id]).reshape(row.height, row.width) / 255
+        np.testing.assert_allclose(line[0].images[0].get_array(), image)
+        assert image.std() > 0.1
+        for axes, name in zip(line[1:], names, strict=True):
+            scores = np.reshape(getattr(row, name), image.shape)
+            wanted = np.clip(scores / np.quantile(np.abs(scores), 0.995), -1, 1)
+            np.testing.assert_allclose(axes.images[0].get_array(), wanted, rtol=1e-6, err_msg=name)
+            assert wanted.std() > 0, name
+
+
+def test_maps_of_nodes_are_those_of_the_file(causal_inputs):
+    frame = read_rows(causal_inputs["nodes"][0]["path"])
+    frame = frame[frame["target"] == 3]
+    frame = frame[frame["id"] == frame["id"].min()]
+    drawn = [axes for axes in node_maps.draw(causal_inputs, HERE).axes if axes.get_visible()]
+    nodes = sorted(frame["node"].unique())[: node_maps.MOST]
+    panels = np.array(drawn).reshape(2, 1 + len(nodes))
+    pictures = read_rows(causal_inputs["images"][0]["path"]).set_index("id")["pixels"]
+    for line, mode, label in zip(panels, ("released", "forward"), ("as released", "forward"), strict=True):
+        assert line[0].get_ylabel() == label
+        image = line[0].images[0].get_array()
+        wanted = np.asarray(pictures[frame["id"].iloc[0]]).reshape(image.shape) / 255
+        np.testing.assert_allclose(image, wanted)
+        own = frame[frame["mode"] == mode].set_index("node")
+        for axes, node in zip(line[1:], nodes, strict=True):
+            shown = axes.images[0].get_array()
+            np.testing.assert_allclose(shown, np.reshape(own.loc[node, "scores"], shown.shape))
+            assert axes.get_title() == str(node)
+    assert any(axes.images[0].get_array().std() > 0 for axes in panels[1, 1:])
+
+
 def test_gallery_of_many_classes_keeps_the_shown_one():
     frame = pd.DataFrame({"id": range(20), "target": [number % 10 for number in range(20)]})
     assert gallery.chosen(frame, 8)["target"].tolist() == [0, 1, 2, 3, 4, 8]
@@ -177,6 +223,7 @@ def test_scatter_has_a_panel_a_faithfulness_metric(causal_inputs):
     assert [axes.get_ylabel()[:-2] for axes in drawn.axes] == [entry.label for entry in wanted]
     arrows = {axes.get_ylabel()[:-2]: axes.get_ylabel()[-1] for axes in drawn.axes}
     assert arrows == {entry.label: "↑" if entry.direction > 0 else "↓" for entry in wanted}
+    assert {axes.get_xlabel() for axes in drawn.axes} == {"Local Lipschitz estimate ←"}
 
 
 def test_a_metric_that_no_run_measures_is_said(causal_inputs, tmp_path):

@@ -9,16 +9,21 @@ import pandas as pd
 import pytest
 
 from plumbline import figures
-from plumbline.artefacts import read_rows, write_rows
+from plumbline.artefacts import read_json, read_rows, write_rows
 from plumbline.attribution import READOUTS
+from plumbline.attribution.image_maps import MAPS
 from plumbline.collect import PRINCIPAL, table_rows
 from plumbline.errors import PlumblineError
 from plumbline.figures import (
+    attention_heads,
     contributions,
     deletion_curves,
+    diffusion_gallery,
+    gradient_meets_attention,
     isotropy,
     layer_contributions,
     matrix,
+    perturbation_curves,
     readout_correlation,
     special_tokens,
     style,
@@ -82,6 +87,69 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
         about = "Digits, vim"
     for phrase in (about, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
+
+
+VISION = HERE | {"dataset": "digits", "model": "vim", "runs": [IMAGE_RUN]}
+
+
+def test_gallery_lays_each_map_over_its_own_image(inputs):
+    """Column by column from the artefact: heat of the positive scores, enlarged, plus the picture, over the largest value."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    maps = read_rows(inputs["maps"][0]["path"]).head(IMAGE_RUN["gallery"])
+    pictures = read_rows(inputs["images"][0]["path"])
+    columns = [f"{name}_published" for name in ("raw", "rollout", "rollout_diffused", "attribution")]
+    columns += [name.removesuffix("_published") for name in columns]
+    panels = np.array(diffusion_gallery.draw(inputs, VISION).axes).reshape(len(maps), 1 + len(columns))
+    for line, row in zip(panels, maps.itertuples(), strict=True):
+        shown = line[0].images[0].get_array()
+        picture = np.asarray(pictures["pixels"][row.id]).reshape(16, 16) / 255
+        # Enlarged four times: the middle of each pixel keeps its brightness, up to the neighbours' share.
+        coarse = shown[..., 0].reshape(16, 4, 16, 4).mean((1, 3))
+        assert np.corrcoef(coarse.ravel(), picture.ravel())[0, 1] > 0.97 and picture.std() > 0.1
+        for axes, name in zip(line[1:], columns, strict=True):
+            scores = np.maximum(getattr(row, f"scores_{name}"), 0).reshape(4, 4)
+            scaled = (scores - scores.min()) / np.ptp(scores)
+            large = Image.fromarray(scaled.astype(np.float32)).resize((64, 64), Image.Resampling.BILINEAR)
+            both = colormaps["jet"](np.asarray(large))[..., :3] + shown
+            np.testing.assert_allclose(axes.images[0].get_array(), both / both.max(), atol=1e-6, err_msg=name)
+
+
+def test_perturbation_curves_are_means_and_say_what_goes_first(inputs):
+    frame = pd.concat([read_rows(item["path"]) for item in inputs["patch_faithfulness"]])
+    panels = perturbation_curves.draw(inputs, VISION).axes
+    groups = list(frame.groupby(["protocol", "fill"], sort=False))
+    assert len(panels) == 2 * len(groups)
+    for place, ((protocol, _), part) in enumerate(groups):
+        cells = {"patches": "patches", "chefer": "pixels"}[protocol]
+        for axes, kind, first in zip(
+            panels[2 * place :], ("positive", "negative"), ("most", "least"), strict=False
+        ):
+            assert axes.get_title(loc="left").endswith(f"the {first} relevant {cells} first")
+            lines = {line.get_label(): line for line in axes.lines}
+            for name in ("rollout", "rollout_diffused", "random"):
+                wanted = np.stack(part.loc[part["map"] == name, f"{kind}_correct"]).mean(0)
+                line = lines[MAPS[name].label]
+                np.testing.assert_allclose(line.get_ydata(), wanted, rtol=1e-6)
+                assert line.get_xdata()[-1] == pytest.approx(0.9)
+            bands = [c.get_paths()[0].vertices for c in axes.collections]
+            assert len(bands) == 2 and all(np.ptp(vertices[:, 1]) > 0 for vertices in bands)
+
+
+def test_attention_and_gradients_of_the_sentence_are_those_of_the_file(inputs):
+    sentence = read_json(inputs["shown"][0]["path"])["sentence"]
+    panels = attention_heads.draw(inputs, HERE).axes
+    for axes, wanted in zip(panels, sentence["attention"], strict=False):
+        np.testing.assert_array_equal(axes.images[0].get_array(), wanted)
+    titles = {"autograd": "(autograd)", "published": "as published", "corrected": "corrected"}
+    drawn = [axes for axes in gradient_meets_attention.draw(inputs, HERE).axes if axes.images]
+    assert len(drawn) == 3
+    for name, words in titles.items():
+        (axes,) = (axes for axes in drawn if words in axes.get_title(loc="left"))
+        shown = axes.images[0].get_array()
+        wanted = np.array(sentence["gradients"][name])[:, : shown.shape[1]]
+        np.testing.assert_array_equal(shown, wanted)
 
 
 def test_deletion_curves_show_the_mean_over_seeds_and_examples(inputs):
