@@ -572,6 +572,39 @@ def test_sizes_of_graphs_word_by_word():
     )
 
 
+def test_the_table_of_sizes_marks_what_was_cut_and_what_passed_no_test():
+    common = {"test": "welch", "correction": "none", "intervention": "hard", "candidates": 20, "seeds": "0 1", "published_source": "p",
+              "verdict": "magnitude only", "why": "w"}  # fmt: skip
+
+    def graph(label, seed, nodes, **more):
+        return [{"class": str(label), "label": f"class {label}", "seed": str(seed), "layer": layer, "nodes": count, "examples": 30 + seed, "examples_most": 30 + seed,
+                 "truncated": 0, "fallback": 0, "published_value": nan, **common, **more}
+                for layer, count in zip(("fc", "all"), (nodes, 2 * nodes), strict=True)]  # fmt: skip
+
+    whole = {"class": "mean", "label": "mean", "seed": "mean", "graphs": 4, "examples": 28, "examples_most": 31, "lowest": 2, "highest": 9,
+             "truncated": 1, "fallback": 1, "single": 0, "by_test": 4.0, "published_value": nan, **common}  # fmt: skip
+    rows = [
+        *graph(3, 0, 4, published_value=7.0), *graph(3, 1, 6, fallback=1, published_value=7.0), *graph(5, 0, 5, truncated=1), *graph(5, 1, 5),
+        {**whole, "layer": "fc", "nodes": 5.0, "lower": 4.0, "upper": 6.0}, {**whole, "layer": "all", "nodes": 10.0, "lower": 8.0, "upper": 12.0},
+    ]  # fmt: skip
+    options = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 9}}
+    text = causal_graphs._table(("mnist", "m"), pd.DataFrame(rows), options)
+    assert [line for line in text.splitlines() if line.endswith(r"\\")] == [
+        r"Class & N & fc & all \\", r"of & -- & 20 & 20 \\", r"class 3 & 30 & $5_{4}^{6}$+ & $10_{8}^{12}$ \\",
+        r"class 5* & 30 & $5_{5}^{5}$ & $10_{10}^{10}$ \\", r"mean & -- & $5.0_{4.0}^{6.0}$ & $10.0_{8.0}^{12.0}$ \\",
+        r"lowest to highest & 28--31 & 2--9 & 2--9 \\", r"released, class 3 (magnitude only) & -- & $7$ & $7$ \\",
+    ]  # fmt: skip
+    for sentence in (
+        "Sizes of the causal graphs: MNIST, m. In plain words: Of 20 nodes that feed the tested layers, 10.0 [8.0, 12.0] (50",
+        "Scale: s; N = 4 graphs (a class of a seed each; seeds 0, 1), 28 to 31 images each;",
+        "Nodes that feed a layer and are causes of the class, of all that feed it. Graphs: welch test, correction none, hard "
+        "interventions. Index and exponent: of a class the lowest and the highest seed, of the mean the interval. N: images, the "
+        "fewest; *: truncated, what it does not reach counts as 0; +: fallback, no node passed the test.",
+        "Released: p. Magnitude only: w.",
+    ):  # fmt: skip
+        assert sentence in text
+
+
 # ------------------------------------------------------------------------------------------- metrics of explanations
 
 STABLE = ("lipschitz", "max_sensitivity")
@@ -943,6 +976,31 @@ def test_the_verdict_of_a_study_is_taken_over():
     assert not published_vs_reproduced._taken(target, {"source": "s"}, pd.DataFrame())
 
 
+def test_the_classifiers_numbers_are_taken_over():
+    ours = pd.DataFrame([{"quantity": "test accuracy", "model": "m", "ours": 0.8, "lower": 0.7, "upper": 0.9, "difference": -0.05,
+                          "examples": 9, "seeds": "0", "interval": "i", "verdict": "differs", "why": "w", "published_checkpoint": "other",
+                          "dataset": "imdb"}])  # fmt: skip
+    first, second, *_ = published_vs_reproduced._classifier(ours, {})
+    names = (
+        "model",
+        "ours",
+        "lower",
+        "upper",
+        "difference",
+        "examples",
+        "seeds",
+        "interval",
+        "verdict",
+        "why",
+        "our_sample",
+    )
+    assert [first[name] for name in names] == ["m", 0.8, 0.7, 0.9, -0.05, 9, "0", "i", "differs", "w", "IMDb"]
+    assert (second["verdict"], second["why"]) == (
+        "not run",
+        "table xai_published is not in `tables` of this configuration",
+    )
+
+
 def test_the_summary_of_published_numbers():
     options = {"scale": "s", "command": "c"}
     words = ("same", "same", "within sampling error", "differs", "not comparable", "not run")
@@ -1054,6 +1112,20 @@ def test_the_headline_counts_who_is_not_told_apart():
         "The best readout by protocol. A protocol is a question of its own: no readout is the best of all."
         in text
     )
+
+
+def test_the_notes_below_comprehensiveness():
+    row = {"protocol": "standard", "examples": 9, "seeds": "0 1", "interval": "i", "standing": "best", "competitors": 1,
+           "published_value": 0.3, "published_source": "p", "published_checkpoint": "same"}  # fmt: skip
+    frame = pd.DataFrame([row, row | {"protocol": "mask", "examples": 7}, row | {"examples": 8}])
+    notes = comp_suff._notes(frame, {"x": 1}, {"scale": "s", "command": "c"})
+    assert notes[:2] == [
+        "Scale: s; N = 7 to 9 examples; mean over seeds 0, 1; intervals: i.",
+        "Examples: standard: 9; masking: 7.",
+    ]
+    assert notes[2].startswith("Index and exponent: the interval's ends. Bold: the best of its block")
+    assert notes[3] == "In print: p." and "as published: the definition behind published numbers" in notes[4]
+    assert len(notes) == 6 and len(comp_suff._notes(frame, {}, {"scale": "s", "command": "c"})) == 5
 
 
 def test_arrows_point_to_the_better_end():

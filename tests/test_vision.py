@@ -1276,3 +1276,20 @@ def test_published_numbers_say_of_which_checkpoint_they_are(tmp_path, repo, chec
     assert ("another checkpoint" in row["published_why"]) == (checkpoint == "other")
     assert ("another checkpoint than this model" in latex) == (checkpoint == "other")
     assert cells["published_value"].isna().sum() == len(cells) - 2
+
+
+def test_an_interval_that_misses_zero_is_no_verdict_before_holm(tmp_path):
+    """Maps that are all alike: of many comparisons some interval misses zero by chance, and nothing is said of it."""
+    chance = 0
+    for number in range(3):
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        cells, _, _ = made_table(
+            folder, dict.fromkeys(MEANS, (0.5, 0.6)), "hustvl/Vim-tiny-midclstok", (number,)
+        )
+        compared = cells.dropna(subset="difference")
+        told = compared["verdict"] != "not told apart"
+        assert (told == (compared["adjusted_p"] <= 0.05)).all()
+        outside = (compared["difference_lower"] > 0) | (compared["difference_upper"] < 0)
+        chance += int((outside & ~told).sum())
+    assert chance > 0
