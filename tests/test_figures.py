@@ -104,10 +104,10 @@ def test_gallery_lays_each_map_over_its_own_image(inputs):
     panels = np.array(diffusion_gallery.draw(inputs, VISION).axes).reshape(len(maps), 1 + len(columns))
     for line, row in zip(panels, maps.itertuples(), strict=True):
         shown = line[0].images[0].get_array()
-        picture = np.asarray(pictures["pixels"][row.id]).reshape(16, 16) / 255
-        # Enlarged four times: the middle of each pixel keeps its brightness, up to the neighbours' share.
-        coarse = shown[..., 0].reshape(16, 4, 16, 4).mean((1, 3))
-        assert np.corrcoef(coarse.ravel(), picture.ravel())[0, 1] > 0.97 and picture.std() > 0.1
+        picture = np.asarray(pictures["pixels"][row.id]).reshape(8, 8) / 255
+        # Enlarged eight times: each pixel keeps its brightness, up to its neighbours' share.
+        coarse = shown[..., 0].reshape(8, 8, 8, 8).mean((1, 3))
+        assert np.corrcoef(coarse.ravel(), picture.ravel())[0, 1] > 0.95 and picture.std() > 0.1
         for axes, name in zip(line[1:], columns, strict=True):
             scores = np.maximum(getattr(row, f"scores_{name}"), 0).reshape(4, 4)
             scaled = (scores - scores.min()) / np.ptp(scores)

@@ -577,7 +577,7 @@ def test_the_table_of_sizes_marks_what_was_cut_and_what_passed_no_test():
               "verdict": "magnitude only", "why": "w"}  # fmt: skip
 
     def graph(label, seed, nodes, **more):
-        return [{"class": str(label), "label": f"class {label}", "seed": str(seed), "layer": layer, "nodes": count, "examples": 30 + seed, "examples_most": 30 + seed,
+        return [{"class": str(label), "label": f"class {label}", "seed": str(seed), "layer": layer, "nodes": count, "examples": 30 + seed, "examples_most": 30 + seed, "graphs": 1,
                  "truncated": 0, "fallback": 0, "published_value": nan, **common, **more}
                 for layer, count in zip(("fc", "all"), (nodes, 2 * nodes), strict=True)]  # fmt: skip
 

@@ -878,6 +878,42 @@ def test_auc_and_masks():
     assert patches.shares("chefer") == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
+def test_fills_by_hand():
+    """Mean: 0 after normalisation; black: 0 before it, channel by channel; what is gone takes the fill, the rest stays."""
+    facts = {"mean": [0.1, 0.5, 0.9], "std": [0.2, 0.25, 0.3]}
+    black = patches.fill_value("black", facts)
+    assert patches.fill_value("mean", facts).tolist() == [0, 0, 0]
+    assert (black * torch.tensor(facts["std"]) + torch.tensor(facts["mean"])).abs().max() < 1e-6
+    images, gone = torch.rand(2, 3, 8, 8) + 1, np.zeros((2, 16), dtype=bool)
+    gone[0, 6] = gone[1, [0, 15]] = True
+    found = patches.filled(images, gone, black)
+    wanted = images.clone()
+    wanted[0, :, 2:4, 4:6] = wanted[1, :, :2, :2] = wanted[1, :, 6:, 6:] = black[:, None, None]
+    assert torch.equal(found, wanted)
+
+
+def test_orders_of_ties_by_hand():
+    """Several where patches are tied, one of a control; drawn by the image and the protocol, the least relevant last to first."""
+    assert patches.auc([1, 0, 0]) == 0.25
+    draws = patches._draws
+    assert [draws("rollout_published", 0.5), draws("rollout_published", 0.0), draws("random", 0.5)] == [
+        3,
+        1,
+        1,
+    ]
+    scores = np.array([0.5] * 8 + [0.1] * 8)
+    gone = [patches._gone(scores, "patches", 16, image, 3) for image in (0, 1)]
+    assert gone[0].shape == (2, 3, 10, 16)
+    for kind, draw in itertools.product((0, 1), range(3)):
+        first, half = gone[0][kind, draw, 1], gone[0][kind, draw, 5]
+        assert half.tolist() == [kind == 0] * 8 + [kind == 1] * 8 and first.sum() == 2
+        # From the other end, the order is the same one.
+        assert (gone[0][0, draw, 5] ^ gone[0][1, draw, 5]).all()
+    orders = {tuple(gone[image][0, draw, 1]) for image in (0, 1) for draw in range(3)}
+    assert len(orders) > 3
+    assert not np.array_equal(gone[0][0], gone[1][0])
+
+
 def test_shards_change_no_byte_and_a_block_is_in_memory(trained, tmp_path, monkeypatch):
     from plumbline.artefacts import gather_rows
     from plumbline.models import image_models
