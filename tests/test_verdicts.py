@@ -137,7 +137,7 @@ def test_the_table_of_selective_rollout_has_each_number_in_its_column():
     frame = selective(
         sum=chosen | {"used": 3.25}, norm=gap("over_rollout", 0.24) | {"median": 0.13}, product=gap("over_rollout", 0.26) | {"median": 0.15},
         printed={"median": 0.17, "ratio": 0.28, "ratio_lower": 0.18, "ratio_upper": 0.38, "published_value": 6.5}, joint={"median": 0.19, "used": nan},
-    ).assign(dataset="sst2", model="m_1", examples=9, seeds="0 1", interval="i", published_checkpoint="other", published_source="p")  # fmt: skip
+    ).assign(dataset="sst2", model="m_1", examples=9, seeds="0 1", interval="i", published_checkpoint="other", published_source="p", published_verdict="not comparable", published_why="w")  # fmt: skip
     frame = frame[(frame["definition"] == "corrected") | (frame["threshold"] != 0.5)]
     text = selective_rollout._table(("sst2", "m_1"), frame, OF_TABLES)
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -164,7 +164,7 @@ def test_the_table_of_selective_rollout_has_each_number_in_its_column():
         r"explained position's row. Scaled thresholds are shares of $\sqrt{n/2}$. Index and exponent: the interval's ends, of medians "
         "over several seeds by resamples of examples and a jackknife over seeds; no ratio where rollout's median is not surely "
         r"positive. All layers, means, deviations: selective\_rollout.csv.",
-        "Ratio in print: 6.5, layer 10. In print (another checkpoint than this model): p.",
+        "Ratio in print: 6.5, layer 10. In print (another checkpoint than this model): p. Verdict on ours: not comparable (w).",
     ):  # fmt: skip
         assert sentence in text
 
@@ -806,6 +806,14 @@ def test_which_checkpoint_a_published_number_is_of():
     assert published.in_print(rows) == "In print (another checkpoint than this model): a."
 
 
+def test_the_mark_of_a_verdict_behind_a_number_in_print():
+    marks = {"same": "s", "within sampling error": "w", "differs": "d", "not comparable": "n"}
+    for verdict, mark in marks.items():
+        assert published.printed(0.25, verdict) == f"$0.250$$^{{{mark}}}$"
+        assert f"{mark}, {verdict}" in published.MARKED
+    assert published.printed(0.25, "same", "x") == "$0.250$ x$^{s}$"
+
+
 def test_which_readouts_are_the_corrected_ones():
     corrected = published.is_corrected
     assert (
@@ -878,31 +886,33 @@ TARGETS = {  # table -> (entry, [(readout, quantity, where, value, standard devi
 def test_why_a_published_number_stands_beside_which_row_of_ours(table):
     """Which row of the table has the same definition: as published, and comp, suff, layer, class and direction its own."""
     entry, wanted = TARGETS[table]
-    found = published_vs_reproduced.targets(table, entry)
+    found = published.targets(table, entry)
     assert {target["table"] for target in found} == {table}
     names = ("readout", "quantity", "where", "published", "published_sd")
     assert [tuple(target[name] for name in names) for target in found] == wanted
+    statistics = {"seed_consistency": ["mean", "median"], "selective_rollout": ["ratio"] * 2}
+    assert [target["statistic"] for target in found] == statistics.get(table, ["mean"] * len(wanted))
     assert set(TARGETS) == set(published_vs_reproduced.TABLES)
     if table == "selective_rollout":
-        free = published_vs_reproduced.targets(table, entry | {"threshold": None})
+        free = published.targets(table, entry | {"threshold": None})
         assert all("threshold" not in target["where"] for target in free)
 
 
 def test_why_a_number_is_read_from_its_column():
     row = next(pd.DataFrame([{"mean": 1.0, "lower": 2.0, "upper": 3.0, "ratio": 4.0, "ratio_lower": 5.0, "ratio_upper": 6.0,
                               "median": 7.0, "examples": 8}]).itertuples())  # fmt: skip
-    options, number = {"bootstrap": {"level": 0.9}}, published_vs_reproduced._number
-    assert number(row, {"quantity": "comp, standard"}, options) == (1.0, 2.0, 3.0, 0.9, 8)
-    assert number(row, {"quantity": "x with y, ratio, layer 3 of 6"}, options) == (4.0, 5.0, 6.0, 0.9, 8)
-    value, *ends, level, examples = number(row, {"quantity": "kendall, median over pairs"}, options)
+    options, number = {"bootstrap": {"level": 0.9}}, published._number
+    assert number(row, {"statistic": "mean"}, options) == (1.0, 2.0, 3.0, 0.9, 8)
+    assert number(row, {"statistic": "ratio"}, options) == (4.0, 5.0, 6.0, 0.9, 8)
+    value, *ends, level, examples = number(row, {"statistic": "median"}, options)
     assert (value, level, examples) == (7.0, 0.9, 8) and np.isnan(ends).all()
-    assert number(row._replace(examples=nan), {"quantity": ""}, options).examples is None
+    assert number(row._replace(examples=nan), {"statistic": "mean"}, options).examples is None
 
 
 def test_why_a_number_is_not_compared_word_by_word():
     entry = {"checkpoint": "x/one", "sample": {"texts": "t"}}
     hub = {"source": "hub", "repo": "x/one", "epochs": 0}
-    said = published_vs_reproduced._reasons
+    said = published._reasons
     run = {"split": "test"}
     assert said({"readout": "alti_published"}, entry, [hub], [run]) == []
     other = {**hub, "repo": "x/two"}
@@ -913,6 +923,7 @@ def test_why_a_number_is_not_compared_word_by_word():
         "the corrected definition, in print another",
     ]  # fmt: skip
     assert said({"readout": "rollout"}, entry, [], []) == []
+    assert said({"readout": "rollout"}, entry, [hub], [{}]) == ["of which texts ours is was not told"]
 
 
 def test_why_a_number_was_not_run_word_by_word():
@@ -950,7 +961,7 @@ def test_why_a_number_was_not_run_word_by_word():
 
 
 def test_of_what_sample_ours_is():
-    text = published_vs_reproduced._sample_text
+    text = published._sample_text
     row = next(pd.DataFrame({"dataset": ["sst2"]}).itertuples())
     assert text(row, []) == "the released arrays"
     assert text(row, [{"examples": None, "split": "test"}]) == "SST-2: all of the test split"
