@@ -430,6 +430,22 @@ def test_curves_refuse_scores_without_order(number, text):
         curves(model, ids, mask, scores, protocol="standard", kind="comp", tokenizer_ids=special)
 
 
+def test_a_curve_has_30_points_where_no_cap_is_given():
+    model, ids = small_model("bert"), small_batch("bert", (36,))[0]
+    scores = np.random.default_rng(0).normal(size=ids.shape)
+    (curve,) = curves(model, ids, torch.ones_like(ids), scores, protocol="published_steps", kind="comp")
+    assert len(curve) == 30
+
+
+def test_a_million_orders_are_the_most():
+    with pytest.raises(PlumblineError, match="draws must be at most 1000000, not 1000001"):
+        ranking.ranked([0.1, 0.2], seed=0, draws=10**6 + 1)
+
+
+def test_protocols_stand_in_the_order_of_the_tables():
+    assert list(PROTOCOLS) == ["published_bins", "published_steps", "standard", "mask", "standard_bfloat16"]
+
+
 def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
     """Five rows in blocks of two, two of them cut: whose curves are there, and that each is what `curves` gives of it alone."""
     model = small_model("bert")

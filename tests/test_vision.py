@@ -948,6 +948,31 @@ def test_ink_metrics():
     assert signed["ink_mass"] == 1.0
 
 
+def test_ink_of_the_file_is_of_the_bright_patches(trained):
+    """A patch is ink where its pixels are above a fifth of white on average, in the pixels of the file itself."""
+    from plumbline.models.image_models import load as load_model
+
+    _, facts = load_model(trained / "a")
+    maps = read_rows(trained / "a" / "maps.parquet")
+    found = read_rows(trained / "a" / "patches.parquet")
+    pictures, _ = arrays(read_rows(trained / "test.parquet"))
+    pixels = (prepared(pictures[:18], facts) * facts["std"][0] + facts["mean"][0])[:, 0].numpy()
+    compared = set()
+    for row in found.drop_duplicates(["id", "map"]).itertuples():
+        means = (
+            pixels[row.id].reshape(4, 4, 4, 4).mean((1, 3)).ravel()
+        )  # patch row, pixel row, patch column, pixel column
+        if np.abs(means - 0.2).min() < 1e-4:
+            continue  # a fifth up to rounding
+        light = means > 0.2
+        assert 0 < light.sum() < 16
+        compared.add(row.id)
+        scores = np.asarray(maps[f"scores_{row.map}"][row.id])
+        assert row.ink_share == pytest.approx(light.mean())
+        assert row.ink_pointing == pytest.approx(light[scores == scores.max()].mean())
+    assert len(compared) >= 9
+
+
 # ------------------------------------------------------------------------------------------------------- data
 
 
