@@ -558,8 +558,11 @@ def test_land_and_restore(folders):
         metrics = json.loads((results / f"models/sentiment/multihead/seed{seed}/metrics.json").read_text())
         assert json.loads((folder / about["metrics"]).read_text()) == metrics
         assert (about["accuracy"], about["dataset"]) == (metrics["accuracy"], "sentiment")
+    landed.main(["land", str(results), str(folder)])  # a second time, over what is there
     shard = results / "theory/sentiment/seed0/lime_mask/0.parquet"
     before = shard.read_bytes()
+    shutil.rmtree(shard.parents[2])
+    assert landed.main(["restore", str(results), str(folder)]).startswith("6 shards put back")
     shard.unlink()
     assert landed.main(["restore", str(results), str(folder)]).startswith("1 shards put back")
     assert shard.read_bytes() == before

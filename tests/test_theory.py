@@ -548,6 +548,16 @@ def test_lime_is_the_packages_in_distribution(mode):
     assert (np.abs(package.mean(0) - ours.mean(0)) < 3 * error).all()
 
 
+def test_seeds_of_the_package_are_taken_modulo_32_bits():
+    vocabulary, model = Vocabulary(["[cls]", "UNK", *[f"w{number}" for number in range(38)]]), small(scale=10)
+    item = document({"id": 0, "text": "w3 w4 w5 w6 w7 w8", "label": 0}, vocabulary, 24, clean=True)
+    first, same, other = (
+        package_coefficients(predictor(model, vocabulary, 24), item, mode="delete", samples=20, seed=seed)
+        for seed in (7, 2**32 + 7, 2**31 + 7)
+    )
+    assert np.array_equal(first, same) and not np.array_equal(first, other)
+
+
 def test_lime_does_not_depend_on_the_batch():
     model, ids = small(), torch.stack([padded([5, 6, 7]), padded([8, 9])])
     together = lime_coefficients(model, ids, mode="mask", samples=200, seed=1)
@@ -613,6 +623,7 @@ def test_weights_that_are_not_finite(name, value):
     ("changes", "message"),
     [
         ({"samples": 0}, "samples is 0"), ({"samples": 1}, "samples is 1"), ({"samples": -5}, "samples is -5"),
+        ({"samples": 10**8 + 1}, "samples is 100000001: .* at most 100000000$"),
         ({"samples": 2.5}, "samples is 2.5"), ({"samples": True}, "samples is True"), ({"samples": "10"}, "samples is '10'"),
         ({"seed": -1}, "seed is -1"), ({"seed": None}, "seed is None"), ({"seed": 0.5}, "seed is 0.5"),
         ({"kernel_width": 0}, "kernel_width is 0"), ({"kernel_width": -25.0}, "kernel_width is -25"),
