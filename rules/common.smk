@@ -65,7 +65,8 @@ from plumbline.plan import (
 )
 from plumbline.tables.published import PUBLISHED
 from plumbline.theory.experiments import EXPERIMENTS
-from plumbline.workflow.snakemake_parts import lift_rate_limit, uses_environments
+from plumbline.workflow import warm
+from plumbline.workflow.snakemake_parts import lift_rate_limit, runs_locally, uses_environments
 
 
 def say(line):
@@ -79,13 +80,16 @@ def scale_line():
 
 
 def at_start():
-    """What holds for a run and not for its plan.
+    """What holds for a run and not for its plan; a dry run and the jobs of a cluster do not come here.
 
-    Snakemake's default limit of job starts is lifted. What killed jobs have left is swept. The scale is named once more in the
-    run's last line, below Snakemake's own.
+    A local run has a warm process, whose client takes the interpreter's place; conda and containers bring their own
+    interpreter, and a cluster's nodes do not see the process. Snakemake's default limit of job starts is lifted. What killed
+    jobs have left is swept. The scale is named once more in the run's last line, below Snakemake's own.
     """
     lift_rate_limit(workflow)
     atexit.register(lambda: say(scale_line()))
+    if config["warm"] and runs_locally(workflow) and not uses_environments(workflow):
+        sys.executable = warm.start()
     if swept := sweep(os.path.join("results", config["scale"])):
         say(f"removed {len(swept)} temporary files of jobs that were killed, such as {swept[0]}")
 

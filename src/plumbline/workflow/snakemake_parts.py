@@ -23,3 +23,8 @@ def lift_rate_limit(workflow):
 def uses_environments(workflow):
     """Whether jobs run in environments of conda or in containers. Without this part: no."""
     return bool(getattr(getattr(workflow, "deployment_settings", None), "deployment_method", None))
+
+
+def runs_locally(workflow):
+    """Whether jobs run on this machine as processes of this run. Without this part: no."""
+    return getattr(getattr(workflow, "executor_plugin", None), "name", None) == "local"
