@@ -14,10 +14,9 @@ rule multihead:
         weights=at("classifier"),
         vocabulary=at("vocabulary"),
         metrics=at("classifier_metrics"),
+        cost=at("classifier_benchmarks"),
     log:
         log_of("models", "{dataset}/multihead/seed{seed}"),
-    benchmark:
-        at("classifier_benchmarks")
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -37,10 +36,9 @@ rule theory:
         data=at("data", split="test"),
     output:
         at("theory"),
+        cost=at("theory_benchmarks"),
     log:
         log_of("theory", "{dataset}/seed{seed}/{experiment}/{shard}"),
-    benchmark:
-        at("theory_benchmarks")
     wildcard_constraints:
         experiment=one_of(EXPERIMENTS),
         shard="[0-9]+",

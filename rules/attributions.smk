@@ -10,10 +10,9 @@ rule attributions:
         data=run_data,
     output:
         at("attributions"),
+        cost=at("benchmarks", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
-    benchmark:
-        at("benchmarks", stage="attributions")
     wildcard_constraints:
         dataset=runs_in_shards(False),
     conda:
@@ -34,10 +33,9 @@ rule attributions:
 use rule attributions as attributions_shard with:
     output:
         at("attribution_shards"),
+        cost=at("benchmark_shards", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
-    benchmark:
-        at("benchmark_shards", stage="attributions")
     wildcard_constraints:
         dataset=runs_in_shards(True),
         shard="[0-9]+",
@@ -51,10 +49,10 @@ use rule attributions as attributions_shard with:
 rule gather_attributions:
     input:
         rows=shards("attribution_shards"),
-        benchmarks=shards("benchmark_shards", stage="attributions"),
+        costs=shards("benchmark_shards", stage="attributions"),
     output:
         rows=at("attributions"),
-        benchmark=at("benchmarks", stage="attributions"),
+        cost=at("benchmarks", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
     wildcard_constraints:

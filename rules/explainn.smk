@@ -17,10 +17,9 @@ rule causal_graph:
     output:
         json=at("causal_graphs"),
         graphml=at("causal_graphml"),
+        cost=at("causal_benchmarks", stage="class{class}"),
     log:
         log_of("causal", "{dataset}/{model}/seed{seed}/class{class}"),
-    benchmark:
-        at("causal_benchmarks", stage="class{class}")
     wildcard_constraints:
         **{"class": "[0-9]+"},
         # Of runs with `learn: false` the graphs are taken as they are, and no rule makes them.
@@ -50,10 +49,9 @@ rule causal_stability:
         graphs=causal_graphs,
     output:
         at("stability"),
+        cost=at("causal_benchmarks", stage="stability"),
     log:
         log_of("causal", "{dataset}/{model}/seed{seed}/stability"),
-    benchmark:
-        at("causal_benchmarks", stage="stability")
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
@@ -79,10 +77,9 @@ rule causal_pruning:
         graphs=causal_graphs,
     output:
         at("pruning"),
+        cost=at("causal_benchmarks", stage="pruning"),
     log:
         log_of("causal", "{dataset}/{model}/seed{seed}/pruning"),
-    benchmark:
-        at("causal_benchmarks", stage="pruning")
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
@@ -108,10 +105,9 @@ rule explanations:
     output:
         explanations=at("explanations"),
         nodes=at("nodes"),
+        cost=at("causal_benchmarks", stage="explanations"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/explanations"),
-    benchmark:
-        at("causal_benchmarks", stage="explanations")
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
@@ -138,10 +134,9 @@ rule explanation_metrics:
         graphs=causal_graphs,
     output:
         at("explanation_metrics"),
+        cost=at("causal_benchmarks", stage="explanation_metrics"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/explanations"),
-    benchmark:
-        at("causal_benchmarks", stage="explanation_metrics")
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:

@@ -12,10 +12,9 @@ rule faithfulness:
     output:
         curves=at("faithfulness"),
         work=at("work"),
+        cost=at("benchmarks", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
-    benchmark:
-        at("benchmarks", stage="faithfulness")
     wildcard_constraints:
         dataset=runs_in_shards(False),
     conda:
@@ -36,10 +35,9 @@ use rule faithfulness as faithfulness_shard with:
     output:
         curves=at("faithfulness_shards"),
         work=at("work_shards"),
+        cost=at("benchmark_shards", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
-    benchmark:
-        at("benchmark_shards", stage="faithfulness")
     wildcard_constraints:
         dataset=runs_in_shards(True),
         shard="[0-9]+",
@@ -53,11 +51,11 @@ rule gather_faithfulness:
     input:
         rows=shards("faithfulness_shards"),
         work=shards("work_shards"),
-        benchmarks=shards("benchmark_shards", stage="faithfulness"),
+        costs=shards("benchmark_shards", stage="faithfulness"),
     output:
         rows=at("faithfulness"),
         work=at("work"),
-        benchmark=at("benchmarks", stage="faithfulness"),
+        cost=at("benchmarks", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
     wildcard_constraints:

@@ -31,10 +31,9 @@ rule image_model:
         weights=at("weights"),
         architecture=at("architecture"),
         metrics=at("metrics"),
+        cost=at("benchmarks", stage="models", method="training"),
     log:
         log_of("models", "{dataset}/{model}/seed{seed}"),
-    benchmark:
-        at("benchmarks", stage="models", method="training")
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:

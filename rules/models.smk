@@ -36,10 +36,9 @@ rule model:
         tokenizer=at("tokenizer"),
         tokenizer_config=at("tokenizer_config"),
         metrics=at("metrics"),
+        cost=at("benchmarks", stage="models", method="training"),
     log:
         log_of("models", "{dataset}/{model}/seed{seed}"),
-    benchmark:
-        at("benchmarks", stage="models", method="training")
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]

@@ -13,10 +13,9 @@ rule maps:
     output:
         maps=at("maps"),
         spectra=at("spectra"),
+        cost=at("map_benchmarks", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/maps"),
-    benchmark:
-        at("map_benchmarks", stage="attributions")
     wildcard_constraints:
         model=one_of(config["image_models"]),
         dataset=image_runs_in_shards(False),
@@ -38,10 +37,9 @@ use rule maps as maps_shard with:
     output:
         maps=at("map_shards"),
         spectra=at("spectra_shards"),
+        cost=at("map_benchmark_shards", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/maps/{shard}"),
-    benchmark:
-        at("map_benchmark_shards", stage="attributions")
     wildcard_constraints:
         model=one_of(config["image_models"]),
         dataset=image_runs_in_shards(True),
@@ -55,11 +53,11 @@ rule gather_maps:
     input:
         maps=shards("map_shards", image_run),
         spectra=shards("spectra_shards", image_run),
-        benchmarks=shards("map_benchmark_shards", image_run, stage="attributions"),
+        costs=shards("map_benchmark_shards", image_run, stage="attributions"),
     output:
         maps=at("maps"),
         spectra=at("spectra"),
-        benchmark=at("map_benchmarks", stage="attributions"),
+        cost=at("map_benchmarks", stage="attributions"),
     log:
         log_of("attributions", "{dataset}/{model}/seed{seed}/maps"),
     wildcard_constraints:
@@ -82,10 +80,9 @@ rule patch_faithfulness:
         data=at("data", split="test"),
     output:
         at("patch_faithfulness"),
+        cost=at("map_benchmarks", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
-    benchmark:
-        at("map_benchmarks", stage="faithfulness")
     wildcard_constraints:
         model=one_of(config["image_models"]),
         dataset=image_runs_in_shards(False),
@@ -106,10 +103,9 @@ rule patch_faithfulness:
 use rule patch_faithfulness as patch_faithfulness_shard with:
     output:
         at("patch_shards"),
+        cost=at("map_benchmark_shards", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps/{shard}"),
-    benchmark:
-        at("map_benchmark_shards", stage="faithfulness")
     wildcard_constraints:
         model=one_of(config["image_models"]),
         dataset=image_runs_in_shards(True),
@@ -122,10 +118,10 @@ use rule patch_faithfulness as patch_faithfulness_shard with:
 use rule gather_maps as gather_patch_faithfulness with:
     input:
         rows=shards("patch_shards", image_run),
-        benchmarks=shards("map_benchmark_shards", image_run, stage="faithfulness"),
+        costs=shards("map_benchmark_shards", image_run, stage="faithfulness"),
     output:
         rows=at("patch_faithfulness"),
-        benchmark=at("map_benchmarks", stage="faithfulness"),
+        cost=at("map_benchmarks", stage="faithfulness"),
     log:
         log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
     params:

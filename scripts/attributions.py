@@ -9,17 +9,19 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.attribution.artefact import write_attributions
+    from plumbline.work import measured
 
-    write_attributions(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-        method=snakemake.wildcards.method,
-        parameters=snakemake.params.parameters,
-        data=snakemake.input.data,
-        output=snakemake.output[0],
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        shard=snakemake.params.get("shard"),
-        **snakemake.params.choice,
-    )
+    with measured(snakemake.output.cost):
+        write_attributions(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+            method=snakemake.wildcards.method,
+            parameters=snakemake.params.parameters,
+            data=snakemake.input.data,
+            output=snakemake.output[0],
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            shard=snakemake.params.get("shard"),
+            **snakemake.params.choice,
+        )

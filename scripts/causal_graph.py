@@ -9,16 +9,18 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.causal.learn import write_graphs
+    from plumbline.work import measured
 
     label = int(snakemake.wildcards["class"])
-    write_graphs(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        seed=int(snakemake.wildcards.seed),
-        data=snakemake.input.data,
-        outputs={label: {"json": snakemake.output.json, "graphml": snakemake.output.graphml}},
-        classes=[label],
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        write_graphs(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            seed=int(snakemake.wildcards.seed),
+            data=snakemake.input.data,
+            outputs={label: {"json": snakemake.output.json, "graphml": snakemake.output.graphml}},
+            classes=[label],
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

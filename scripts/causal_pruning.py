@@ -9,15 +9,17 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.causal.pruning import write_pruning
+    from plumbline.work import measured
 
-    write_pruning(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        seed=int(snakemake.wildcards.seed),
-        data=snakemake.input.data,
-        graphs=list(snakemake.input.graphs),
-        output=snakemake.output[0],
-        draws=snakemake.params.draws,
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-    )
+    with measured(snakemake.output.cost):
+        write_pruning(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            seed=int(snakemake.wildcards.seed),
+            data=snakemake.input.data,
+            graphs=list(snakemake.input.graphs),
+            output=snakemake.output[0],
+            draws=snakemake.params.draws,
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+        )

@@ -9,14 +9,16 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.causal.stability import write_stability
+    from plumbline.work import measured
 
-    write_stability(
-        model=str(Path(snakemake.input.weights).parent),
-        data=snakemake.input.data,
-        graphs=list(snakemake.input.graphs),
-        output=snakemake.output[0],
-        cap=snakemake.params.cap,
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        write_stability(
+            model=str(Path(snakemake.input.weights).parent),
+            data=snakemake.input.data,
+            graphs=list(snakemake.input.graphs),
+            output=snakemake.output[0],
+            cap=snakemake.params.cap,
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

@@ -9,18 +9,20 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.causal.evaluation import write_metrics
+    from plumbline.work import measured
 
-    write_metrics(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-        graphs=list(snakemake.input.graphs),
-        data=snakemake.input.data,
-        explanations=snakemake.input.explanations,
-        output=snakemake.output[0],
-        layer=snakemake.params.layer,
-        methods=snakemake.params.methods,
-        metrics=snakemake.params.metrics,
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-    )
+    with measured(snakemake.output.cost):
+        write_metrics(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+            graphs=list(snakemake.input.graphs),
+            data=snakemake.input.data,
+            explanations=snakemake.input.explanations,
+            output=snakemake.output[0],
+            layer=snakemake.params.layer,
+            methods=snakemake.params.methods,
+            metrics=snakemake.params.metrics,
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+        )

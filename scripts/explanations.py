@@ -10,17 +10,19 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.causal.explanations import write_explanations
+    from plumbline.work import measured
 
-    write_explanations(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-        graphs=list(snakemake.input.graphs),
-        data=snakemake.input.data,
-        output=snakemake.output.explanations,
-        nodes=snakemake.output.nodes,
-        methods=snakemake.params.methods,
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        write_explanations(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+            graphs=list(snakemake.input.graphs),
+            data=snakemake.input.data,
+            output=snakemake.output.explanations,
+            nodes=snakemake.output.nodes,
+            methods=snakemake.params.methods,
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

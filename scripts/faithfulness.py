@@ -10,16 +10,18 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.faithfulness.artefact import write_faithfulness
+    from plumbline.work import measured
 
-    write_faithfulness(
-        dataset=snakemake.wildcards.dataset,
-        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-        model=str(Path(snakemake.input.weights).parent),
-        attributions=snakemake.input.attributions,
-        protocols=snakemake.params.protocols,
-        output=snakemake.output.curves,
-        work=snakemake.output.work,
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        shard=snakemake.params.get("shard"),
-    )
+    with measured(snakemake.output.cost):
+        write_faithfulness(
+            dataset=snakemake.wildcards.dataset,
+            name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+            model=str(Path(snakemake.input.weights).parent),
+            attributions=snakemake.input.attributions,
+            protocols=snakemake.params.protocols,
+            output=snakemake.output.curves,
+            work=snakemake.output.work,
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            shard=snakemake.params.get("shard"),
+        )

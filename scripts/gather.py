@@ -1,18 +1,18 @@
 """The shards of one method, or of an image model's maps, as one file: the same bytes as if the run had not been split; their
 costs added up.
 
-params.kinds: name of an output and of the input whose shards it is -> its schema in src/plumbline/schemas/artefacts/. Beside them the
-benchmarks: seconds and MB of all shards.
+params.kinds: name of an output and of the input whose shards it is -> its schema in src/plumbline/schemas/artefacts/. Beside them,
+among the benchmarks: seconds and MB of all shards.
 """
 
 from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.artefacts import gather_rows
-    from plumbline.work import add_benchmarks, add_works
+    from plumbline.work import add_costs, add_works
 
     for name, kind in snakemake.params.kinds.items():
         gather_rows(snakemake.output[name], snakemake.input[name], kind=kind)
-    add_benchmarks(snakemake.output.benchmark, snakemake.input.benchmarks)
+    add_costs(snakemake.output.cost, snakemake.input.costs)
     if snakemake.output.get("work"):
         add_works(snakemake.output.work, snakemake.input.work)

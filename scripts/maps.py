@@ -9,15 +9,17 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.attribution.image_maps import write_maps
+    from plumbline.work import measured
 
-    write_maps(
-        dataset=snakemake.wildcards.dataset,
-        model=str(Path(snakemake.input.weights).parent),
-        data=snakemake.input.data,
-        output=snakemake.output.maps,
-        spectra=snakemake.output.spectra,
-        name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        write_maps(
+            dataset=snakemake.wildcards.dataset,
+            model=str(Path(snakemake.input.weights).parent),
+            data=snakemake.input.data,
+            output=snakemake.output.maps,
+            spectra=snakemake.output.spectra,
+            name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

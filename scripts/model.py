@@ -9,19 +9,21 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.models.training import train_job
+    from plumbline.work import measured
 
     checkpoint = snakemake.input.get("checkpoint")
-    train_job(
-        dataset=snakemake.wildcards.dataset,
-        model=snakemake.wildcards.model,
-        seed=int(snakemake.wildcards.seed),
-        block=snakemake.params.block,
-        label_names=snakemake.params.label_names,
-        train=snakemake.input.get("train"),
-        evaluation=snakemake.input.evaluation,
-        split=snakemake.params.split,
-        checkpoint=str(Path(checkpoint[0]).parent) if checkpoint else None,
-        outputs=dict(snakemake.output.items()),
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-    )
+    with measured(snakemake.output.cost):
+        train_job(
+            dataset=snakemake.wildcards.dataset,
+            model=snakemake.wildcards.model,
+            seed=int(snakemake.wildcards.seed),
+            block=snakemake.params.block,
+            label_names=snakemake.params.label_names,
+            train=snakemake.input.get("train"),
+            evaluation=snakemake.input.evaluation,
+            split=snakemake.params.split,
+            checkpoint=str(Path(checkpoint[0]).parent) if checkpoint else None,
+            outputs={name: file for name, file in snakemake.output.items() if name != "cost"},
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+        )

@@ -5,13 +5,15 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.models.multihead_training import train_job
+    from plumbline.work import measured
 
-    train_job(
-        dataset=snakemake.wildcards.dataset,
-        seed=int(snakemake.wildcards.seed),
-        network=snakemake.params.network,
-        training=snakemake.params.training,
-        files={split: snakemake.input[split] for split in ("train", "validation", "test")},
-        outputs={name: snakemake.output[name] for name in ("weights", "vocabulary", "metrics")},
-        threads=snakemake.resources.torch_threads,
-    )
+    with measured(snakemake.output.cost):
+        train_job(
+            dataset=snakemake.wildcards.dataset,
+            seed=int(snakemake.wildcards.seed),
+            network=snakemake.params.network,
+            training=snakemake.params.training,
+            files={split: snakemake.input[split] for split in ("train", "validation", "test")},
+            outputs={name: snakemake.output[name] for name in ("weights", "vocabulary", "metrics")},
+            threads=snakemake.resources.torch_threads,
+        )

@@ -9,13 +9,15 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.faithfulness.patches import write_patch_faithfulness
+    from plumbline.work import measured
 
-    write_patch_faithfulness(
-        model=str(Path(snakemake.input.weights).parent),
-        maps=snakemake.input.maps,
-        data=snakemake.input.data,
-        output=snakemake.output[0],
-        device=snakemake.resources.device,
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        write_patch_faithfulness(
+            model=str(Path(snakemake.input.weights).parent),
+            maps=snakemake.input.maps,
+            data=snakemake.input.data,
+            output=snakemake.output[0],
+            device=snakemake.resources.device,
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

@@ -7,15 +7,17 @@ from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
     from plumbline.theory.experiments import run_shard
+    from plumbline.work import measured
 
-    run_shard(
-        snakemake.wildcards.experiment,
-        files={name: snakemake.input[name] for name in ("weights", "vocabulary", "metrics")},
-        data=snakemake.input.data,
-        shard=int(snakemake.wildcards.shard),
-        dataset=snakemake.wildcards.dataset,
-        seed=int(snakemake.wildcards.seed),
-        output=snakemake.output[0],
-        threads=snakemake.resources.torch_threads,
-        **snakemake.params.options,
-    )
+    with measured(snakemake.output.cost):
+        run_shard(
+            snakemake.wildcards.experiment,
+            files={name: snakemake.input[name] for name in ("weights", "vocabulary", "metrics")},
+            data=snakemake.input.data,
+            shard=int(snakemake.wildcards.shard),
+            dataset=snakemake.wildcards.dataset,
+            seed=int(snakemake.wildcards.seed),
+            output=snakemake.output[0],
+            threads=snakemake.resources.torch_threads,
+            **snakemake.params.options,
+        )

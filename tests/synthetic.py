@@ -117,10 +117,8 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             )
             inputs["work"].append({**item, "path": path})
             for stage in ("attributions", "faithfulness"):
-                path = root / "benchmarks" / stage / place / f"{method}.tsv"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                memory = "-" if method == "uniform" else "512.5"
-                path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{6 * (seed + 1)}\t0:00:06\t{memory}\t5.5\n")
+                path = root / "benchmarks" / stage / place / f"{method}.json"
+                write_json(path, {"seconds": 6.0 * (seed + 1), "cpu_seconds": 5.5, "max_rss_mb": 512.5})
                 inputs["benchmarks"].append({**item, "stage": stage, "path": path})
         ordered = {readout: used[readout] for readout in READOUTS if readout in used}
         path = root / "agreement" / f"{place}.parquet"

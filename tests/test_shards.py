@@ -1,8 +1,10 @@
 """Runs split into shards, and artefacts written row group by row group: no byte of a result shows how."""
 
 import json
+import subprocess
+import sys
+import time
 
-import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ from plumbline.artefacts import (
 )
 from plumbline.errors import PlumblineError
 from plumbline.models.tokenisation import BLOCK, block_range, blocks
-from plumbline.work import add_benchmarks
+from plumbline.work import add_costs, measured
 from tests import workflow
 
 
@@ -97,13 +99,29 @@ def test_shards_are_whole_blocks_and_all_of_them(examples, count):
 
 
 def test_costs_of_shards_add_up(tmp_path):
-    head = "s\th:m:s\tmax_rss\tmean_load\tcpu_time\n"
-    (tmp_path / "0.tsv").write_text(head + "60.00\t0:01:00\t500.00\t100.00\t60.00\n")
-    (tmp_path / "1.tsv").write_text(head + "20.00\t0:00:20\t700.00\t50.00\tNA\n")
-    add_benchmarks(tmp_path / "all.tsv", [tmp_path / "0.tsv", tmp_path / "1.tsv"])
-    (row,) = pd.read_csv(tmp_path / "all.tsv", sep="\t").to_dict("records")
-    assert row["s"] == 80 and row["h:m:s"] == "0:01:20" and row["max_rss"] == 700 and row["mean_load"] == 87.5
-    assert pd.isna(row["cpu_time"])
+    for shard, numbers in enumerate(((60.0, 50.5, 500.0), (20.0, 19.5, 700.0))):
+        found = dict(zip(("seconds", "cpu_seconds", "max_rss_mb"), numbers, strict=True))
+        (tmp_path / f"{shard}.json").write_text(json.dumps(found))
+    add_costs(tmp_path / "all.json", [tmp_path / "0.json", tmp_path / "1.json"])
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert found == {"seconds": 80.0, "cpu_seconds": 70.0, "max_rss_mb": 700.0}
+
+
+def test_a_job_measures_what_it_and_its_children_compute(tmp_path):
+    """A job that waits takes time and no CPU; what a child computes counts; what was computed before does not."""
+    spin = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    exec(spin, {})
+    with measured(tmp_path / "waits.json"):
+        time.sleep(0.3)
+    with measured(tmp_path / "computes.json"):
+        subprocess.run([sys.executable, "-c", spin], check=True)
+    waits, computes = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("waits", "computes"))
+    assert waits["seconds"] >= 0.3 > 0.2 > waits["cpu_seconds"]
+    assert computes["cpu_seconds"] >= 0.3
+    assert 10 < waits["max_rss_mb"] < 10_000
+    with pytest.raises(ValueError), measured(tmp_path / "fails.json"):
+        raise ValueError
+    assert not (tmp_path / "fails.json").exists()
 
 
 STEM = "results/tiny/faithfulness/sentiment/tiny/seed0/gradient"
@@ -160,11 +178,9 @@ def test_shards_together_did_the_same_work(split):
     for facts in works:
         assert facts.pop("seconds") > 0
     assert works[0] == works[1] and works[0]["rows"] > 500
-    columns = [
-        pd.read_csv(folder / "faithfulness/sentiment/tiny/seed0/gradient.tsv", sep="\t").columns
-        for folder in benchmarks
-    ]
-    assert list(columns[0]) == list(columns[1])
+    for folder in benchmarks:
+        cost = json.loads((folder / "faithfulness/sentiment/tiny/seed0/gradient.json").read_text())
+        assert list(cost) == ["seconds", "cpu_seconds", "max_rss_mb"] and min(cost.values()) > 0
 
 
 @pytest.mark.xdist_group("workflow")

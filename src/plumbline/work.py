@@ -1,11 +1,12 @@
 """What forward passes and jobs took: counts, seconds, memory. No torch here: tables read it too."""
 
-import csv
+import contextlib
+import resource
+import sys
+import time
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from pathlib import Path
 
-from .artefacts import read_json, write_json, write_text
+from .artefacts import read_json, write_json
 
 
 @dataclass
@@ -46,23 +47,45 @@ def add_works(output, files):
     write_json(output, asdict(sum((Work(**read_json(file)) for file in files), Work())))
 
 
-def add_benchmarks(output, files):
-    """Write Snakemake's benchmark files of a job's shards as one: sums, of memory the largest, of load the mean over time.
+@dataclass
+class Cost:
+    """What a job took, measured inside it: the start of Python and the imports of its script do not count.
 
-    What Snakemake could not measure in some shard is "NA".
+    seconds      wall-clock time.
+    cpu_seconds  of user and system, the job's own child processes included.
+    max_rss_mb   largest memory resident at one time, in MiB: libraries included, also those that a warm process shares
+                 with its jobs.
     """
-    lines = [Path(file).read_text(encoding="utf-8").splitlines() for file in files]
-    jobs = [row for found in lines for row in csv.DictReader(found, delimiter="\t")]
-    added = {}
-    for name in jobs[0]:
-        cells = [job[name] for job in jobs]
-        if name == "h:m:s":
-            added[name] = str(timedelta(seconds=int(added["s"])))
-        elif set(cells) & {"NA", "-"}:
-            added[name] = "NA"
-        elif name == "mean_load":
-            added[name] = sum(float(job[name]) * float(job["s"]) for job in jobs) / (added["s"] or 1)
-        else:
-            added[name] = (max if name.startswith("max_") else sum)(map(float, cells))
-    cells = (cell if isinstance(cell, str) else f"{cell:.2f}" for cell in added.values())
-    write_text(output, "\t".join(added) + "\n" + "\t".join(cells) + "\n")
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    max_rss_mb: float = 0.0
+
+    def __add__(self, other):
+        return Cost(
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            max(self.max_rss_mb, other.max_rss_mb),
+        )
+
+
+@contextlib.contextmanager
+def measured(output):
+    """Measure what the block takes and write it to `output` as JSON (`Cost`); nothing where the block fails."""
+    start, before = time.perf_counter(), _cpu_seconds()
+    yield
+    seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - before
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
+    write_json(output, asdict(Cost(seconds, cpu_seconds, most / unit)))
+
+
+def _cpu_seconds():
+    """CPU time of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(item.ru_utime + item.ru_stime for item in used)
+
+
+def add_costs(output, files):
+    """Write the costs of a job's shards as one."""
+    write_json(output, asdict(sum((Cost(**read_json(file)) for file in files), Cost())))

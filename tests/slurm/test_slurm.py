@@ -4,6 +4,7 @@ Slurm's own record of jobs (jobcomp.log) says what ran and how it ended; nothing
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -169,8 +170,9 @@ def checked(cluster, folder, scale, *arguments):
     assert made == outputs_of(planned)
     # At most one submission per five jobs of under 30 seconds; a longer one may have its own.
     took = [
-        float(path.read_text().split("\n")[1].split("\t")[0])
-        for path in folder.glob(f"results/{scale}/benchmarks/**/*.tsv")
+        json.loads(path.read_text())["seconds"]
+        for path in folder.glob(f"results/{scale}/benchmarks/**/*.json")
+        if "work" not in path.parts
     ]
     long = sum(seconds >= 30 for seconds in took)
     assert len(run.submitted()) <= (jobs - long) / 5 + long

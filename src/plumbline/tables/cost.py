@@ -1,8 +1,8 @@
-"""Time and memory of every job, from Snakemake's `benchmark:` files, and what its perturbation passes took.
+"""Time and memory of every job, as the job has measured them itself, and what its perturbation passes took.
 
-inputs: benchmarks (items with `stage` too; TSV files), work (JSON, see `plumbline.work.Work`), attributions
-(counted for seconds an example). Units: wall-clock seconds, MB (MiB, as Snakemake measures), shares in [0, 1].
-rows_per_second is that of the passes alone, without the job's start. These numbers differ from run to run, so the table stands
+inputs: benchmarks (items with `stage` too; JSON, see `plumbline.work.Cost`), work (JSON, see `plumbline.work.Work`), attributions
+(counted for seconds an example). Units: wall-clock seconds, MB (MiB), shares in [0, 1].
+rows_per_second is that of the passes alone. These numbers differ from run to run, so the table stands
 beside the benchmarks, outside the promise of equal bytes.
 """
 
@@ -21,14 +21,14 @@ ENTRY = Output(
     order=90,
 )
 
-INTERVAL = "none: mean over seeds and repeats; memory: maximum"
+INTERVAL = "none: mean over seeds; memory: maximum"
 
 
 def rows(inputs, options):
     """One row a stage, data set, model and method: seconds (mean), seconds an example, largest memory.
 
-    options: scale. Seconds an example is empty for training. What Snakemake could not measure (jobs far under a
-    second) is empty; so are the passes' rows_per_second, padding_share and duplicates_share outside faithfulness.
+    options: scale. Seconds an example is empty for training; so are the passes' rows_per_second, padding_share and
+    duplicates_share outside faithfulness.
     """
     import pandas as pd
 
@@ -39,13 +39,13 @@ def rows(inputs, options):
         for item in items:
             jobs.setdefault((item["stage"], item["method"]), []).append(item)
         for (stage, method), group in jobs.items():
-            runs = pd.concat([pd.read_csv(item["path"], sep="\t", na_values=["-", "NA"]) for item in group])
-            seconds = runs["s"].mean()
+            runs = pd.DataFrame([read_json(item["path"]) for item in group])
+            seconds = runs["seconds"].mean()
             count = examples.get((dataset, model, method))
             found.append({
                 "scale": options["scale"], "stage": stage, "dataset": dataset, "model": model, "method": method or "",
                 "seconds": seconds, "seconds_per_example": seconds / count if count else float("nan"),
-                "max_rss_mb": runs["max_rss"].max(), "cpu_seconds": runs["cpu_time"].mean(),
+                "max_rss_mb": runs["max_rss_mb"].max(), "cpu_seconds": runs["cpu_seconds"].mean(),
                 **(work[dataset, model, method] if stage == "faithfulness" else Work()).rates(),
                 "examples": count or "", "seeds": seeds_of(group), "interval": INTERVAL,
             })  # fmt: skip
@@ -102,7 +102,7 @@ def _table(key, part, options):
         sections=sections,
         notes=[
             tex.escape(f"Scale: {options['scale']}; N = {', '.join(counts) or '--'} examples; "
-                       f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs, start of Python included; "
+                       f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs without the start of Python and its imports; "
                        "rows/s, padding and duplicates: the perturbation passes alone. "
                        f"Interval: {INTERVAL}."),
             tex.command_note(options),

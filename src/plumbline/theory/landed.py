@@ -106,10 +106,10 @@ def land(results, folder):
 
 def _seconds(results, file):
     """Wall-clock seconds of a shard's job; None where its benchmark file is not there."""
-    benchmark = results / "benchmarks" / file.relative_to(results).with_suffix(".tsv")
+    benchmark = results / "benchmarks" / file.relative_to(results).with_suffix(".json")
     if not benchmark.is_file():
         return None
-    return float(benchmark.read_text().splitlines()[1].split("\t")[0])
+    return read_json(benchmark)["seconds"]
 
 
 def _commit():

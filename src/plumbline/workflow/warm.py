@@ -55,11 +55,13 @@ LARGEST_REQUEST = 2**20
 PR_SET_PDEATHSIG = 1
 
 
-def start():
+def start(modules=()):
     """Start the server of this process's run; return the path of its client, or `sys.executable` where there can be none.
 
-    There is none outside Linux: on macOS a fork after its libraries have started is not safe. The server imports nothing
-    before the first job asks, and is stopped when this process ends.
+    modules  what it imports when the first job asks: names of modules; none: all of the package and LIBRARIES.
+
+    There is none outside Linux: on macOS a fork after its libraries have started is not safe. The server is stopped when this
+    process ends.
     """
     import atexit
     import subprocess
@@ -81,7 +83,7 @@ def start():
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen(socket.SOMAXCONN)
-        arguments = [folder.name, str(listener.fileno()), str(os.getpid())]
+        arguments = [folder.name, str(listener.fileno()), str(os.getpid()), *modules]
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, *arguments],
             pass_fds=[listener.fileno()],
@@ -159,10 +161,13 @@ class Server:
     """Forks a process for every job that asks, and tells each client how its job has ended.
 
     listener  the socket, bound and listening.
+    modules   as of `start`.
     """
 
-    def __init__(self, listener):
+    def __init__(self, listener, modules=()):
         import selectors
+
+        self.modules = modules
 
         self.selector = selectors.DefaultSelector()
         self.environment = None  # of all its jobs: (working directory, umask, variables) of the first one
@@ -243,7 +248,7 @@ class Server:
             if variables.get(b"OMP_NUM_THREADS") != b"1" or _at_start(variables) != _at_start(os.environb):
                 return False
             self.environment, self.sources = (folder, mask, compared), _sources()
-            _import(folder, mask, variables)
+            _import(self.modules, folder, mask, variables)
         return (
             (folder, mask, compared) == self.environment
             and _sources() == self.sources
@@ -304,7 +309,7 @@ def _sets_variables(script):
         )
 
 
-def _import(folder, mask, variables):
+def _import(modules, folder, mask, variables):
     """Import what jobs import, in their environment. Nothing is computed: threads start at the first computation."""
     import gc
     import importlib
@@ -318,8 +323,8 @@ def _import(folder, mask, variables):
     # Arrow's allocator would start a thread of its own.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     gc.disable()
-    own = [module.name for module in pkgutil.walk_packages(plumbline.__path__, "plumbline.")]
-    for name in (*own, *LIBRARIES):
+    own = (module.name for module in pkgutil.walk_packages(plumbline.__path__, "plumbline."))
+    for name in modules or (*own, *LIBRARIES):
         try:
             importlib.import_module(name)
         except ImportError:
@@ -344,16 +349,18 @@ def become(server, descriptors, arguments, folder, mask, variables):
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=stream is sys.stderr or stream.isatty())
+    if not sys.stdout.write_through:
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     os.environb.clear()
     os.environb.update(variables)
     sys.argv = arguments
     if not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
-    # Drawn anew by every interpreter; torch's generator starts from a constant.
+    # Drawn anew by every interpreter.
     random.seed()
     np.random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.seed()
     tempfile.tempdir = None
     gc.enable()
 
@@ -389,7 +396,7 @@ def _end_with(parent, number):
         os._exit(1)
 
 
-def main(folder, listener, parent):
+def main(folder, listener, parent, *modules):
     """Serve; in a job's process, run the job."""
     import atexit
     import shutil
@@ -414,7 +421,7 @@ def main(folder, listener, parent):
 
     signal.signal(signal.SIGTERM, stop)
     _end_with(int(parent), signal.SIGTERM)
-    job = Server(socket.socket(fileno=int(listener))).serve()
+    job = Server(socket.socket(fileno=int(listener)), modules).serve()
     become(*job)
     status = run(sys.argv[0])
 
