@@ -1,8 +1,11 @@
 """Intervals against other implementations and against what they promise."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from plumbline.errors import PlumblineError
 from plumbline.seeds import seed_of
@@ -25,6 +28,7 @@ from plumbline.stats import (
     rank_ranges,
     resampled_counts,
     resampled_interval,
+    resampled_means,
     resampled_medians,
     simultaneous_interval,
     summary_interval,
@@ -63,6 +67,37 @@ def test_bootstrap_of_columns_equals_bootstrap_of_each():
         one = bootstrap_interval(values[:, column], **SETTINGS, seed=5)
         assert one == pytest.approx((lower[column], upper[column]), abs=1e-14)
     assert not np.array_equal(lower, bootstrap_interval(values, **SETTINGS, seed=6)[0])
+
+
+def test_resampled_means_are_the_same_to_the_last_bit_however_they_are_summed():
+    """BLAS sums some rows in another order where it has more threads, or other rows and columns beside them."""
+    values = np.random.default_rng(3).normal(size=(1, 150, 200))
+    means = resampled_means(values, resamples=1000, seed=1)
+    for threads in (2, 3, 5):
+        with threadpool_limits(threads):
+            assert (resampled_means(values, resamples=1000, seed=1) == means).all()
+    for count in (1, 333, 999):
+        assert (resampled_means(values, resamples=count, seed=1) == means[:count]).all()
+    for columns in ([0], [5, 3, 199], range(7)):
+        part = resampled_means(values[:, :, list(columns)], resamples=1000, seed=1)
+        assert (part == means[:, list(columns)]).all()
+    draws = resampled_counts(150, resamples=1000, seed=1)
+    exact = [sum(Fraction(int(n)) * Fraction(x) for n, x in zip(draws[7], column, strict=True)) / 150
+             for column in values[0].T[:20]]  # fmt: skip
+    assert np.abs(means[7, :20] - np.array(exact, dtype=float)).max() < 150 * 2.0**-53 * np.abs(values).max()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-5, 1.0, 1e5, 1e300])
+def test_bootstrap_keeps_its_digits_at_every_scale(scale):
+    values = np.random.default_rng(5).gamma(2.0, size=(40, 3))
+    settings = {"resamples": 200, "level": 0.9, "seed": 1}
+    ends = np.array(bootstrap_interval(values, **settings))
+    np.testing.assert_allclose(
+        np.array(bootstrap_interval(values * scale, **settings)), ends * scale, rtol=1e-13
+    )
+    # Columns of other sizes, zeros among them, change nothing.
+    beside = np.column_stack([values * 1e12, values, np.zeros(40)])
+    assert (np.array(bootstrap_interval(beside, **settings))[:, 3:6] == ends).all()
 
 
 def test_bootstrap_of_ragged_columns():

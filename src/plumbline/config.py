@@ -139,6 +139,7 @@ def validate(config):
         raise PlumblineError(f"the configuration is a {type(config).__name__}: it must be a mapping of keys")
     _check_plain(config, ())
     config = copy.deepcopy(dict(config))
+    _read_switches(config)
     faults = jsonschema.Draft202012Validator(schema()).iter_errors(config)
     for fault in sorted(
         faults, key=lambda fault: ([str(part) for part in fault.absolute_path], fault.message)
@@ -360,6 +361,13 @@ def _schema_error(fault):
             hint = " (--config hands on what stands inside brackets as text: write it into a file for --configfile)"
         return PlumblineError(f"{place}: {fault.instance!r} is not of type {' or '.join(kinds)}{hint}")
     return PlumblineError(f"{place}: {fault.message}")
+
+
+def _read_switches(config):
+    """Turn true and false into what they mean: of --config, Snakemake reads True and False alone."""
+    for name, about in schema()["properties"].items():
+        if about.get("type") == "boolean" and config.get(name) in ("true", "false"):
+            config[name] = config[name] == "true"
 
 
 def _meant(text, kinds):

@@ -54,13 +54,12 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
         raise PlumblineError("a bootstrap interval of numbers that are not finite was asked for")
     _checked(level)
     count = len(values)
-    # Resampled means are one matrix product.
     draws = resampled_counts(count, resamples=resamples, seed=seed).astype(np.float64)
     shares = (~missing).astype(np.float64)
     if weights is not None:
         shares *= np.reshape(weights, (-1,) + (1,) * (values.ndim - 1))
-    totals = draws @ (np.where(missing, 0.0, values) * shares)
-    drawn = draws @ shares
+    totals = _counted_sums(draws, np.where(missing, 0.0, values) * shares)
+    drawn = _counted_sums(draws, shares)
     with np.errstate(invalid="ignore"):
         means = np.where(drawn > 0, totals / np.where(drawn > 0, drawn, 1), np.nan)
     ends = [(1 - level) / 2, (1 + level) / 2]
@@ -480,7 +479,9 @@ def resampled_means(values, *, resamples, seed):
     generator = _generator(seed)
     draws = resampled_counts(cells.shape[1], resamples=resamples, seed=generator).astype(np.float64)
     shares = resampled_counts(len(cells), resamples=resamples, seed=generator) / len(cells)
-    totals = sum(share[:, None] * (draws @ part) for share, part in zip(shares.T, filled, strict=True))
+    totals = sum(
+        share[:, None] * _counted_sums(draws, part) for share, part in zip(shares.T, filled, strict=True)
+    )
     drawn = draws @ whole
     return np.divide(totals, drawn, out=np.full_like(totals, np.nan), where=drawn > 0)
 
@@ -716,6 +717,28 @@ def _variance(found):
         spread = of_seed**2 / (seeds - 1) + of_example**2 / (found.examples - 1)
         df = (of_seed + of_example) ** 2 / spread
     return of_seed + of_example, np.fmax(seeds - 1, df)
+
+
+def _counted_sums(counts, values):
+    """The matrix product counts @ values, the same to the last bit in whatever order it is summed.
+
+    counts  whole numbers, float64 (resamples, examples), fewer than 2**26 examples drawn; values: float64 (examples,), or
+            (examples, columns), finite.
+
+    A matrix product of BLAS sums some rows in another order where it has more threads or other rows beside them, and differs
+    in the last bit. Each value is therefore split into a high and a low part of at most 27 bits, multiples of a power of two
+    that is the column's. Sums of such parts are exact in any order (Rump, Ogita and Oishi 2008, section 3). What a value has
+    below 2**-53 of its column's largest one is dropped.
+    """
+    _, exponents = np.frexp(np.abs(values).max(axis=0))
+    high = _rounded(values, exponents - 26)
+    low = _rounded(values - high, exponents - 53)
+    return counts @ high + counts @ low
+
+
+def _rounded(values, exponents):
+    """Values as the nearest multiples of 2**exponents, one exponent a column."""
+    return np.ldexp(np.rint(np.ldexp(values, -exponents)), exponents)
 
 
 def _drawn_medians(values, draws):
