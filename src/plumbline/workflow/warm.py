@@ -69,7 +69,11 @@ def start(modules=()):
     from pathlib import Path
 
     first_line = f"#!{sys.executable} -IS\n"
-    if not hasattr(os, "pidfd_open") or len(first_line) > SHEBANG:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # another system, or a Linux before 5.3
+        return sys.executable
+    if len(first_line) > SHEBANG:
         return sys.executable
     folder = tempfile.TemporaryDirectory(prefix="plumbline-")
     address, file = os.path.join(folder.name, "socket"), Path(folder.name, "python")
@@ -195,12 +199,15 @@ class Server:
         """Start the job that a client asks for; or close the connection, and the client goes on without."""
         self.selector.unregister(connection)
         request, descriptors = _received(connection)
+        server, pid = os.getpid(), None
         if request and self._can_take(*request):
-            server, pid = os.getpid(), os.fork()
-            if not pid:
+            with contextlib.suppress(OSError):  # no memory for another process
+                pid = os.fork()
+            if pid == 0:
                 connection.close()
                 self._close()
                 return server, descriptors, *request
+        if pid:
             job = os.pidfd_open(pid)
             self._watch(connection, self._hand_on, connection, job)
             self._watch(job, self._end, connection, job, pid)
@@ -245,7 +252,11 @@ class Server:
         compared = {name: value for name, value in variables.items() if name not in OF_THE_SHELL}
         if self.environment is None:
             # Libraries start their threads when they are imported, and threads do not survive a fork.
-            if variables.get(b"OMP_NUM_THREADS") != b"1" or _at_start(variables) != _at_start(os.environb):
+            if (
+                variables.get(b"OMP_NUM_THREADS") != b"1"
+                or _at_start(variables) != _at_start(os.environb)
+                or _sets_variables(arguments[0])
+            ):
                 return False
             self.environment, self.sources = (folder, mask, compared), _sources()
             _import(self.modules, folder, mask, variables)
@@ -288,25 +299,34 @@ def _sources():
     """What tells whether a file of the package has changed: path -> (inode, time of change in ns, size in bytes)."""
     found, folders = {}, [os.path.dirname(os.path.dirname(__file__))]
     while folders:
-        for entry in os.scandir(folders.pop()):
+        for entry in _entries(folders.pop()):
             if entry.is_dir():
-                if entry.name != "__pycache__":
-                    folders.append(entry.path)
-            else:
+                folders.append(entry.path)
+                continue
+            with contextlib.suppress(FileNotFoundError):  # an editor's temporary file
                 about = entry.stat()
                 found[entry.path] = (about.st_ino, about.st_mtime_ns, about.st_size)
     return found
 
 
+def _entries(folder):
+    """What a folder holds but for compiled modules; nothing where it is gone."""
+    try:
+        return [entry for entry in os.scandir(folder) if entry.name != "__pycache__"]
+    except FileNotFoundError:
+        return []
+
+
 def _sets_variables(script):
-    """Whether a script sets environment variables, which a library that is imported already would not read."""
+    """Whether a script sets environment variables, which a library that is imported already would not read; or is not there."""
     import re
 
-    with open(script, "rb") as file:
-        return (
-            re.search(rb"^[ \t]*os\.environ(\[|\.(update|setdefault|pop))", file.read(), re.MULTILINE)
-            is not None
-        )
+    try:
+        with open(script, "rb") as file:
+            text = file.read()
+    except OSError:
+        return True
+    return re.search(rb"^[ \t]*os\.environ(\[|\.(update|setdefault|pop))", text, re.MULTILINE) is not None
 
 
 def _import(modules, folder, mask, variables):
