@@ -127,11 +127,20 @@ def check_folders():
         stop(fault)
 
 
-def targets_asked():
-    """The targets of the command line: what stands behind `--`, and before it what starts as a result's path does.
+# Options of Snakemake that take no value, and those that take one; what others take is left to Snakemake.
+FLAGS = frozenset(
+    "-n --dry-run --dryrun -k --keep-going -F --forceall -f --force -p --printshellcmds -t --touch --nolock --nocolor "
+    "--rerun-incomplete --ri".split()
+)
+WITH_ONE_VALUE = frozenset(
+    "-c --cores -j --jobs -d --directory -s --snakefile --profile --workflow-profile --executor -e".split()
+)
 
-    Snakemake reads its command line before this file but tells it nothing of the targets. A path behind a long option may be
-    that option's value, as in `--report results/small/report.zip`: it is left to Snakemake, and so is a name before `--`.
+
+def targets_asked():
+    """The targets of the command line, which Snakemake reads before this file and does not tell it.
+
+    A word is a target behind `--`, at the front, behind an option without a value, or behind the value of one that takes one.
     """
     # The targets of a workflow that takes this one as a module are not ours to judge.
     if (
@@ -139,17 +148,19 @@ def targets_asked():
         or Path(workflow.basedir).resolve() != CHECKOUT
     ):
         return []
-    before = sys.argv[1:]
-    asked = []
-    if "--" in before:
-        place = before.index("--")
-        before, asked = before[:place], before[place + 1 :]
-    paths = [
-        word
-        for previous, word in zip([sys.argv[0], *before], before, strict=False)
-        if word.startswith("results/") and not (previous.startswith("--") and "=" not in previous)
-    ]
-    return paths + asked
+    asked, words, expected = [], sys.argv[1:], 0  # how many values may follow
+    for place, word in enumerate(words):
+        if word == "--":
+            return asked + words[place + 1 :]
+        if word.startswith("-"):
+            name, _, value = word.partition("=")
+            alone = name in FLAGS or value or re.fullmatch("-[cj][0-9]+", word)
+            expected = 0 if alone else 1 if name in WITH_ONE_VALUE else len(words)
+        elif expected:
+            expected -= 1
+        else:
+            asked.append(word)
+    return asked
 
 
 def stop_at_unknown_targets():

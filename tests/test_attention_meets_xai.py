@@ -595,9 +595,9 @@ def test_landed_rows_that_differ_are_told(folders):
 
 def test_seconds_of_a_landed_shard_are_its_benchmarks(folders, tmp_path):
     results, _ = folders
-    benchmark = results / "benchmarks/theory/sentiment/seed1/gradient/0.tsv"
+    benchmark = results / "benchmarks/theory/sentiment/seed1/gradient/0.json"
     benchmark.parent.mkdir(parents=True)
-    benchmark.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t99\n")
+    benchmark.write_text('{"seconds": 12.5, "cpu_seconds": 11.0, "max_rss_mb": 99.0}')
     said = landed.main(["land", str(results), str(tmp_path / "again")])
     assert said == f"6 shards, 160 rows in {tmp_path / 'again'}"
     shards = json.loads((tmp_path / "again/manifest.json").read_text())["shards"]
