@@ -376,7 +376,8 @@ def vision(results):
         "classes": 10, "depth": 2, "embed_dim": 8, "d_state": 2,
         "training": {"epochs": 2, "batch_size": 32, "learning_rate": 1e-2, "weight_decay": 0.0, "warmup": 0.2},
     }  # fmt: skip
-    inputs = {stage: [] for stage in ("image_models", "maps", "spectra", "patch_faithfulness")}
+    stages = ("image_models", "image_architectures", "maps", "spectra", "patch_faithfulness")
+    inputs = {stage: [] for stage in stages}
     inputs["images"] = [{"dataset": "digits", "model": None, "seed": None, "path": files["test"]}]
     for seed in IMAGE_RUN["seeds"]:
         about = {"dataset": "digits", "model": "vim", "seed": seed}
@@ -386,6 +387,7 @@ def vision(results):
         train_job(**about, block=block, labels=True, files=files, outputs=outputs)
         paths = {
             "image_models": outputs["metrics"],
+            "image_architectures": outputs["architecture"],
             "maps": results / f"attributions/digits/vim/seed{seed}/maps.parquet",
             "spectra": results / f"attributions/digits/vim/seed{seed}/spectra.parquet",
             "patch_faithfulness": results / f"faithfulness/digits/vim/seed{seed}/maps.parquet",

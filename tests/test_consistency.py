@@ -32,7 +32,7 @@ from plumbline.errors import PlumblineError
 from plumbline.tables import model_consistency, seed_consistency
 from plumbline.tables.published import all_entries
 from tests import workflow
-from tests.synthetic import OPTIONS, TEN, make
+from tests.synthetic import OPTIONS, TEN, compare, make, merge
 from tests.test_agreement import by_hand
 
 SETTINGS = {"resamples": 100, "level": 0.95, "seed": 1}
@@ -629,25 +629,38 @@ def test_table_of_models_averages_seeds(trained):
     assert r"\toprule" in model_consistency.latex(frame, OPTIONS)
 
 
-def test_published_consistency_of_models_is_the_final_figure_s(trained):
-    hub = {"source": "hub", "epochs": 0}
-    facts = [
-        {"architecture": "bert", "repo": "textattack/bert-base-uncased-SST-2", **hub},
-        {
-            "architecture": "distilbert",
-            "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-            **hub,
-        },
-    ]
-    found = model_consistency._published("sst2", facts)
-    assert found["spearman_dense", "alti_published"]["mean"] == 0.805
-    assert {number["checkpoint"] for number in found.values()} == {"same"}
-    trained_facts = [{**fact, "epochs": 1} for fact in facts]
-    assert {n["checkpoint"] for n in model_consistency._published("sst2", trained_facts).values()} == {
-        "other"
+def test_published_consistency_of_models_is_the_final_figure_s(tmp_path):
+    """Beside ours where both models are the published ones on that data set, fetched and not trained further."""
+    repos = {
+        "bert": "textattack/bert-base-uncased-SST-2",
+        "distilbert": "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
     }
-    assert model_consistency._published("imdb", facts) == {}
-    assert {readout for _, readout in found} <= set(READOUTS)
+    found = {}
+    for dataset, epochs in (("sst2", 0), ("sst2", 1), ("imdb", 0)):
+        folder = tmp_path / f"{dataset}{epochs}"
+        hub = {"dataset": dataset, "source": "hub", "epochs": epochs, "oracle": False, "examples": 6}
+        inputs = merge(
+            *(
+                make(folder, architecture=name, model=name, repo=repo, layers=2, **hub)
+                for name, repo in repos.items()
+            )
+        )
+        inputs |= compare(folder, inputs, (dataset, *repos))
+        runs = [
+            {"dataset": dataset, "model": name, "split": "test", "examples": 1000, "within": None}
+            for name in repos
+        ]
+        options = {**OPTIONS, "runs": runs, "datasets": {dataset: {"source": "hub"}}}
+        found[dataset, epochs] = model_consistency.rows(inputs, options).dropna(subset="published_mean")
+    fetched, trained, elsewhere = found.values()
+    (row,) = fetched[
+        (fetched["readout"] == "alti_published") & (fetched["metric"] == "spearman_dense")
+    ].itertuples()
+    assert row.published_mean == 0.805
+    assert set(fetched["published_checkpoint"]) == {"same"}
+    assert set(trained["published_checkpoint"]) == {"other"}
+    assert elsewhere.empty
+    assert set(fetched["readout"]) <= set(READOUTS)
 
 
 def test_nothing_to_compare_says_so(tmp_path):

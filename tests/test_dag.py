@@ -144,8 +144,14 @@ COMPARED = ["results/tiny/tables/selective_rollout/gradient_vs_comprehensiveness
 
 
 def chain(method):
-    """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too."""
-    shown = tables(*TABLES) + SALIENCY + figures(*FIGURES) + RANKS + COMPARED
+    """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too.
+
+    An output that shows chosen readouts reads the methods of these alone.
+    """
+    shown = tables(*TABLES) + RANKS + COMPARED
+    shown += SALIENCY if method in ("alti", "attention", "gradient") else []
+    drawn = ("alti", "attention", "gradient", "blankout", "oracle")
+    shown += figures(*(name for name in FIGURES if name != "token_heatmap" or method in drawn))
     if method in ("alti", "attention"):
         shown += CONTRIBUTIONS + figures(*MATRICES)
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
@@ -385,29 +391,18 @@ def test_restored_shards_are_not_computed_again(fresh):
 def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
     append(fresh / "src/plumbline/published/published.yaml", "\n# A remark.\n")
     shown = (
-        tables(*TABLES, "accuracy", "isotropy", "seed_consistency")
-        + SALIENCY
-        + figures("deletion_curves")
+        tables("comp_suff", "special_tokens", "published_vs_reproduced", "isotropy", "seed_consistency")
         + RANKS
     )
-    study = "attention_meets_xai"
-    names = (
-        "classifier_accuracy",
-        "gradient_theorem",
-        "lime_theorem",
-        "lime_growth",
-        "xai_faithfulness",
-        "xai_published",
-    )
-    shown += [f"results/tiny/tables/{study}/{name}.csv" for name in names]
-    shown += [f"results/tiny/figures/{study}/xai_faithfulness.pdf"]
-    shown += ROLLOUTS[1:2] + ROLLOUTS[3:] + COMPARED
-    shown += VISION[2:4] + ["results/tiny/tables/network_diffusion/image_accuracy.csv"]
+    study = "results/tiny/tables/attention_meets_xai"
+    shown += [f"{study}/{name}.csv" for name in ("classifier_accuracy", "xai_published")]
+    shown += ROLLOUTS[1:2] + ROLLOUTS[3:]
+    shown += VISION[2:4]
     shown += causal(
-        *(f"table:{name}" for name in ("causal_graphs", "causal_stability", "causal_pruning", "explanation_metrics", "causal_accuracy")),
-        *(f"figure:{name}" for name in ("stability_curve", "pruning", "lipschitz", "explanation_metrics")),
-    )  # fmt: skip
-    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, *COST, ISOTROPY[2]])
+        *(f"table:{name}" for name in ("causal_graphs", "causal_stability", "explanation_metrics")),
+        *(f"figure:{name}" for name in ("stability_curve", "lipschitz", "explanation_metrics")),
+    )
+    assert workflow.planned(fresh, "--configfile", workflow.TINY) == sorted([*shown, ISOTROPY[2]])
 
 
 @pytest.mark.parametrize("file", ["src/plumbline/attribution/isotropy.py", "scripts/isotropy.py"])

@@ -801,7 +801,11 @@ def test_equivalence_of_two_samples_by_hand():
         for size in (0.001, 0.0001)
     ]
     assert words == ["undecided", "different"]
-    for change in ({"margin": 0.001}, {"mean": np.nan}, {"error": np.inf}):
+    for change, said in (
+        ({"margin": 0.001}, "margin 0.001 must be above rounding 0.001"),
+        ({"mean": np.nan}, "equivalence: means, margin and rounding must be numbers"),
+        ({"error": np.inf}, "equivalence: means, margin and rounding must be numbers"),
+    ):
         given = {
             "mean": 0.8,
             "error": 0.003,
@@ -809,5 +813,5 @@ def test_equivalence_of_two_samples_by_hand():
             "published_error": 0.004,
             "margin": 0.02,
         } | change
-        with pytest.raises(PlumblineError, match="equivalence: means and errors must be numbers"):
+        with pytest.raises(PlumblineError, match=said):
             equivalence_of_samples(**given, level=0.95, rounding=0.001)

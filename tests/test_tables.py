@@ -231,12 +231,12 @@ def test_published_numbers_stand_beside_their_own_definition(inputs, tmp_path):
     assert "alti" not in set(beside["readout"])
     text = comp_suff.latex(pick(frame, dataset="sst2"), OPTIONS)
     assert "in print" in text
-    assert "another checkpoint" not in text
+    assert "another checkpoint than this model" not in text
     other = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, examples=4,
                  source="hub", repo="textattack/roberta-base-SST-2", epochs=1)  # fmt: skip
     frame = comp_suff.rows(other, OPTIONS)
     assert set(frame.dropna(subset="published_value")["published_checkpoint"]) == {"other"}
-    assert "another checkpoint" in comp_suff.latex(frame, OPTIONS)
+    assert "another checkpoint than this model" in comp_suff.latex(frame, OPTIONS)
     # Another architecture has no published number.
     bert = make(tmp_path, dataset="sst2", model="minilm", oracle=False, examples=4)
     assert comp_suff.rows(bert, OPTIONS)["published_value"].isna().all()

@@ -222,6 +222,19 @@ def test_the_server_stands_in_where_nothing_differs_from_its_environment(warm, w
     assert warm.takes(script)
 
 
+@pytest.fixture(autouse=True)
+def signals():
+    """Signals end processes as they do in a terminal: `nohup` and a shell's `&` hand on that some are ignored."""
+    ignored = [
+        number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 SLEEPS = """
     import os, signal, sys, time
     signal.signal(signal.SIGUSR1, lambda *about: print("signal", flush=True))
@@ -335,7 +348,7 @@ def test_what_the_server_imports_starts_no_thread_and_no_cuda(tmp_path):
         missing = [name for name in warm.LIBRARIES if name not in sys.modules]
         assert not missing, missing
         root = os.path.dirname(warm.__file__) + "/.."
-        mine = [name for name in read if os.path.abspath(name).startswith(os.path.abspath(root)) and not name.endswith((".py", ".pyc")) and "__pycache__" not in name]
+        mine = [name for name in read if os.path.abspath(name).startswith(os.path.abspath(root) + os.sep) and not name.endswith((".py", ".pyc")) and "__pycache__" not in name]
         print(mine)
     """
     environment = workflow.environment(PYTHONPATH=str(SRC), **dict.fromkeys(THREADS, "1"))
