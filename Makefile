@@ -1,4 +1,5 @@
 # make            set up .venv and run the default reproduction (results/small/)
+# make fast       lint, types and the tests that need no training: a minute
 # make test       every check and test
 # make test-slurm  the workflow and its faults on a one-machine Slurm, which it installs, starts and stops (as root)
 # make local      real SST-2, IMDb, Yelp, SVA and a pretrained MiniLM; needs PLUMBLINE_MIRROR (docs/datasets.md)
@@ -29,7 +30,7 @@ endif
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all test test-slurm local report bench pins clean distclean install
+.PHONY: all lint fast test test-slurm local report bench pins clean distclean install
 .DELETE_ON_ERROR:
 
 all: install
@@ -64,12 +65,18 @@ $(VENV)/slurm: $(VENV)/installed
 	$(PIP) -e '.[slurm]'
 	touch $@
 
-test: install $(VENV)/minilm $(VENV)/quantus
+lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/snakemake --lint
+
+# Without the tests that train, run Snakemake or take longer than a quarter of a second (mark `slow`).
+fast: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test: lint $(VENV)/minilm $(VENV)/quantus
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slurm: $(VENV)/slurm

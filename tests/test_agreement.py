@@ -22,6 +22,8 @@ from plumbline.agreement import (
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.errors import PlumblineError
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "thesis" / "spearman_ties.npz"
 SETTINGS = {"resamples": 200, "level": 0.95, "seed": 1}
 

@@ -48,6 +48,7 @@ def pages(content):
     return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_a_byte_changed_inside_is_never_read(tmp_path, good, reader):
     """Wherever it lies: in lengths, texts, or in numbers, where a changed bit is as good a number."""

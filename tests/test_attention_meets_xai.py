@@ -63,6 +63,7 @@ def options(root, **changes):
 # ---------------------------------------------------------------------------------------------------- training
 
 
+@pytest.mark.slow
 def test_training_learns_and_keeps_the_best_epoch():
     """Label 1 exactly where id 5 stands somewhere; validation accuracy falls when training goes on with wrong labels."""
     torch.manual_seed(0)
@@ -87,6 +88,7 @@ def test_a_loss_that_is_not_finite_is_an_error():
         fit(model, data, data, training, seed=0)
 
 
+@pytest.mark.slow
 def test_vocabulary_has_training_and_validation_words_alone(made):
     root, _ = made
     _, vocabulary, _ = load(**files(root))
@@ -100,6 +102,7 @@ def test_vocabulary_has_training_and_validation_words_alone(made):
 # ------------------------------------------------------------------------------------------------- experiments
 
 
+@pytest.mark.slow
 def test_shards_change_nothing(made, tmp_path):
     """Rows depend on the review alone: not on shard, start or neighbours."""
     root, inputs = made
@@ -429,6 +432,7 @@ def test_intervals_are_over_seeds_and_texts(made, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_faithfulness_table(made):
     frame = xai_faithfulness.rows(made[1], OPTIONS)
     rows = pd.concat(read_rows(item["path"]) for item in made[1]["theory_faithfulness"])
@@ -494,6 +498,7 @@ def test_attention_times_value_adds_up_to_the_logit(made):
         np.testing.assert_array_equal(scores[f"{name}_abs"], np.abs(scores[name]))
 
 
+@pytest.mark.slow
 def test_published_numbers(made, tmp_path):
     frame = xai_published.rows(made[1], OPTIONS)
     assert frame["verdict"].value_counts().to_dict() == {"not comparable": 1, "not run": len(frame) - 1}
@@ -568,11 +573,13 @@ def test_land_and_restore(folders):
     assert shard.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_landed_rows_can_be_computed_again(folders):
     results, folder = folders
     assert landed.main(["check", str(results), str(folder)]).startswith("24 reviews computed again")
 
 
+@pytest.mark.slow
 def test_landed_rows_that_differ_are_told(folders):
     """A number of a landed shard is moved, and its checksum with it: only computing it again can find that."""
     results, folder = folders

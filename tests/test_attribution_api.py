@@ -7,6 +7,8 @@ from plumbline.attribution import METHODS, READOUTS, attribute, method_of
 from plumbline.errors import PlumblineError
 from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
 
+pytestmark = pytest.mark.slow
+
 
 def settings(readout, mask, special):
     """The arguments that a readout needs for a batch of this mask."""

@@ -236,6 +236,7 @@ def test_cifar10_reads_the_hubs_files(tmp_path):
 # ------------------------------------------------------------------------------------------------- interventions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "layer"),
     [
@@ -414,6 +415,7 @@ def expected(record, graph):
     return {node.index for node in ordered[:last]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft", [True, False])
 @pytest.mark.parametrize("test", ["welch", "paired"])
 @pytest.mark.parametrize("correction", ["none", "bh"])
@@ -794,6 +796,7 @@ def test_a_layer_used_twice_is_refused():
         CausalNetwork(Twice()).observe(torch.rand(3, 4), ["head"])
 
 
+@pytest.mark.slow
 def test_interface():
     assert causal.learn_graph is learn_graph and causal.CausalGraph is CausalGraph
     names = {"learn_graph", "held_out_rows", "CausalGraph", "LayerGraph", "NodeEffect", "Edge"}
@@ -837,6 +840,7 @@ def graphs_of(root, name="graphs", classes=(0, 3), **changes):
     return [item["json"] for item in paths.values()]
 
 
+@pytest.mark.slow
 def test_lenet_learns_the_digits(stage):
     assert read_json(stage / "model" / "metrics.json")["accuracy"] > 0.85
 
@@ -867,6 +871,7 @@ def test_graph_files(stage):
             assert facts == {"layer": layer, "weight": weight}
 
 
+@pytest.mark.slow
 def test_graph_files_are_the_same_bytes_again(stage):
     graphs_of(stage, "again")
     for label in (0, 3):
@@ -943,6 +948,7 @@ def test_strength_zero_finds_the_hard_graph_each_time(hard, layer):
     }
 
 
+@pytest.mark.slow
 def test_strengths_are_drawn_once_a_repetition_and_change_the_set(hard):
     rows = strengths_of(hard, "fc3", [0.01, 0.5], repetitions=20)
     weak, strong = rows[:20], rows[20:]
@@ -975,6 +981,7 @@ def test_resampled_images_are_others_each_time(hard):
     assert len({tuple(row["nodes"]) for row in every}) == 1 and every[0]["images"] == len(right)
 
 
+@pytest.mark.slow
 def test_noise_of_nothing_and_all_images_change_nothing(hard):
     network, graph, images, right = hard
     quiet, loud = (
@@ -1030,6 +1037,7 @@ def stability_of(stage, output, **changes):
     return read_rows(output)
 
 
+@pytest.mark.slow
 def test_stability_artefact(stage):
     first = stability_of(stage, stage / "stability.parquet")
     stability_of(stage, stage / "stability-again.parquet")
@@ -1081,6 +1089,7 @@ def plainly_pruned(model, graph, condition, dropped):
     return found
 
 
+@pytest.mark.slow
 def test_pruning_is_that_of_modified_copies(stage):
     rows = pruning_of(stage, stage / "pruning.parquet")
     assert check_file(stage / "pruning.parquet") == []
@@ -1114,6 +1123,7 @@ def test_pruning_is_that_of_modified_copies(stage):
         ].to_numpy() == pytest.approx(weights)
 
 
+@pytest.mark.slow
 def test_pruning_is_scored_on_the_images_held_out(stage):
     """A graph is scored on none of its own images: against an AUC and recall of the others alone, counted here."""
     graphs = graphs_of(stage, "halves", held_out=0.5)
@@ -1172,6 +1182,7 @@ def test_a_graph_that_ends_leaves_the_layers_below_whole(hard):
     assert set(pruned_weights(network, ended, "layer")) == {"fc3.weight"}
 
 
+@pytest.mark.slow
 def test_both_scopes_leave_the_same_logit_of_the_class(hard):
     network, graph, images, _ = hard
     edge, layer = (

@@ -25,7 +25,7 @@ from plumbline.figures import explanation_metrics as scatter
 from plumbline.figures import explanations as gallery
 from tests.synthetic import CAUSAL_RUN, OPTIONS
 
-pytestmark = pytest.mark.xdist_group("causal")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {
     **OPTIONS, "dataset": "digits_half", "model": "lenet", "runs": [{**CAUSAL_RUN, "attributions": {"layer": None}}],
     "explainn": {"shown": 3},

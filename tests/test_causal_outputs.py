@@ -18,7 +18,7 @@ from plumbline.tables import (
 )
 from tests.synthetic import CAUSAL_RUN, OPTIONS
 
-pytestmark = pytest.mark.xdist_group("causal")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {**OPTIONS, "runs": [CAUSAL_RUN]}
 NAMES = [name for name, entry in tables.TABLES.items() if entry.study == "explainn"]
 GRAPHS = len(CAUSAL_RUN["seeds"]) * len(CAUSAL_RUN["classes"])

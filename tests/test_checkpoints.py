@@ -118,6 +118,7 @@ DAMAGE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_checkpoint_taken_as_it_is_has_to_be_whole(finished, copy, tmp_path, damage):
     spoil, said = DAMAGE[damage]
@@ -173,6 +174,7 @@ def test_whole_checkpoints_of_other_forms(finished, copy, tmp_path, form):
         torch.testing.assert_close(tensor, original[name], rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_where_it_is_trained_the_head_alone_may_be_missing(finished, copy, tmp_path):
     block = {"architecture": "bert", "source": "directory", "directory": str(copy)}
     weights(copy, without("classifier"))
@@ -188,6 +190,7 @@ def test_where_it_is_trained_the_head_alone_may_be_missing(finished, copy, tmp_p
         train(tmp_path / "c", finished[1], block=block)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_knows_its_head_from_its_encoder(architecture, tmp_path):
     """A saved base model: its head is missing and may be trained; a weight of its last layer may not be missing."""
@@ -204,6 +207,7 @@ def test_every_architecture_knows_its_head_from_its_encoder(architecture, tmp_pa
             read_model(tmp_path, task, classes=2, trained=True)
 
 
+@pytest.mark.slow
 def test_agreement_as_it_is_needs_the_one_logit_head(tmp_path):
     data = toy(tmp_path / "data.parquet", "agreement")
     train(tmp_path / "model", data)

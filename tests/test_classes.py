@@ -16,6 +16,8 @@ from plumbline.models import encoders
 from plumbline.models.training import train_job
 from tests.synthetic import OPTIONS, compare, make, merge
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
 FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json")
 FIVE = DATASETS["sst5"].label_names

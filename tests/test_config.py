@@ -391,6 +391,7 @@ def test_what_a_causal_run_leaves_out_no_output_reads(small):
     assert not [file for file in plan.targets(config) if file.endswith("stability.parquet")]
 
 
+@pytest.mark.slow
 def test_imports_of_the_plan_are_light():
     """Every snakemake call imports the configuration and the registries: no torch, transformers or pandas there."""
     import subprocess

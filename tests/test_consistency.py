@@ -73,6 +73,7 @@ def differences(rows, readout):
     }
 
 
+@pytest.mark.slow
 @needs_arrays
 @pytest.mark.parametrize("readout", list(multiberts.matrices()))
 def test_released_scores_give_the_published_matrices(compared, readout):
@@ -83,6 +84,7 @@ def test_released_scores_give_the_published_matrices(compared, readout):
     assert max(map(abs, found.values())) < 5e-7
 
 
+@pytest.mark.slow
 @needs_arrays
 def test_the_one_rounded_tie_of_ig_l2_explains_all_of_the_difference(arrays):
     found = {seed: (predictions, dict(scores)) for seed, (predictions, scores) in arrays.items() if seed < 10}
@@ -117,6 +119,7 @@ def test_means_of_the_released_seeds(compared):
     assert set(compared["first"]) | set(compared["second"]) == {f"seed{seed}" for seed in range(11)}
 
 
+@pytest.mark.slow
 def test_the_kept_matrices_give_the_published_means(tmp_path):
     rows = released.rows("matrices")
     write_rows(tmp_path / "released.parquet", rows, kind="consistency")
@@ -177,6 +180,7 @@ def test_table_equals_plain_loops(metric):
         assert row["lower"].item() <= row["mean"].item() <= row["upper"].item()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(12)))
 def test_symmetric_and_blind_to_the_order_of_sentences(seed, order):
@@ -463,6 +467,7 @@ def released_folder(folder, count=11):
         npy(found, 4, folder / name)
 
 
+@pytest.mark.slow
 def test_released_files_are_read_as_the_mirror_is(tmp_path):
     released_folder(tmp_path)
     rows = released.rows("url", bootstrap=BOOTSTRAP, folder=tmp_path)
@@ -505,6 +510,7 @@ def test_downloads_are_pinned_to_a_commit():
 # ------------------------------------------------------------------------------------------------------- the mirror
 
 
+@pytest.mark.slow
 def test_a_mirror_of_folders(tmp_path):
     for name in ("data/sst2", "data/sva", "published/multiberts"):
         (tmp_path / name / "deep").mkdir(parents=True)
@@ -578,6 +584,7 @@ def trained(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_table_of_seeds_counts_each_pair_once_and_has_the_controls(trained):
     frame = seed_consistency.rows(trained, {**OPTIONS, "released_seeds": None})
     rows = read_rows(trained["seed_consistency"][0]["path"])
@@ -596,6 +603,7 @@ def test_table_of_seeds_counts_each_pair_once_and_has_the_controls(trained):
     assert r"\toprule" in seed_consistency.latex(frame, OPTIONS)
 
 
+@pytest.mark.slow
 def test_few_seeds_have_no_interval(trained, tmp_path):
     rows = read_rows(trained["seed_consistency"][0]["path"]).query("second == 'seed1'")
     write_rows(tmp_path / "few.parquet", rows.assign(seed=None), kind="consistency")
@@ -608,6 +616,7 @@ def test_few_seeds_have_no_interval(trained, tmp_path):
     assert set(frame["pairs"]) == {1}
 
 
+@pytest.mark.slow
 def test_table_of_models_averages_seeds(trained):
     frame = model_consistency.rows(trained, OPTIONS)
     rows = read_rows(trained["model_consistency"][0]["path"]).query(
@@ -629,6 +638,7 @@ def test_table_of_models_averages_seeds(trained):
     assert r"\toprule" in model_consistency.latex(frame, OPTIONS)
 
 
+@pytest.mark.slow
 def test_published_consistency_of_models_is_the_final_figure_s(tmp_path):
     """Beside ours where both models are the published ones on that data set, fetched and not trained further."""
     repos = {
@@ -679,6 +689,7 @@ def test_nothing_to_compare_says_so(tmp_path):
             figures.write(figure, {}, options, [tmp_path / "a.png"])
 
 
+@pytest.mark.slow
 @needs_arrays
 def test_seed_10_is_in_the_extended_figure_alone(compared, tmp_path):
     write_rows(tmp_path / "released.parquet", compared.assign(seed=None), kind="consistency")
@@ -749,6 +760,7 @@ def test_a_bert_is_compared_with_a_distilbert_of_the_same_data_and_seed():
     assert plan.output_inputs(config, "figures", "seed_consistency_extended") == {"released": []}
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("workflow")
 def test_jobs_compare_what_runs_wrote(tmp_path):
     """Rules, scripts, tables and figures on made attributions: nothing is trained and nothing explained."""
@@ -783,6 +795,7 @@ def test_jobs_compare_what_runs_wrote(tmp_path):
     assert set(frame["source"]) == {"trained", "released (matrices)"}
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("workflow")
 @pytest.mark.parametrize(
     ("source", "jobs"), [("matrices", {}), ("mirror", {}), ("url", {"download_released": 11}), (None, None)]
@@ -796,6 +809,7 @@ def test_each_source_of_the_released_seeds_is_planned(plain, source, jobs, tmp_p
     assert {name: count for name, count in found.items() if name != "total"} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("workflow")
 def test_the_files_can_be_asked_for_and_a_mistyped_one_is_named(plain):
     done = workflow.snakemake(plain, "-n", "results/small/consistency/sentiment/distilbert-bert.parquet")

@@ -31,6 +31,7 @@ def numbers(matrices):
     return np.stack([matrix.detach().numpy() for matrix in matrices])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("task", ["classification", "agreement"])
 def test_row_of_the_product_is_the_attribution(architecture, task):
@@ -105,6 +106,7 @@ def write(folder, output, **changes):
     return read_rows(output)
 
 
+@pytest.mark.slow
 def test_the_file_holds_every_layer_of_the_chosen_examples(trained, tmp_path):
     frame = write(trained, tmp_path / "a.parquet", wanted=[2, 1])
     assert check_file(tmp_path / "a.parquet") == []

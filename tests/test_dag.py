@@ -10,7 +10,7 @@ from plumbline import modules
 from plumbline.theory import landed
 from tests import workflow
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 METHODS = [
     "alti",

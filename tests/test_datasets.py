@@ -127,6 +127,7 @@ def test_the_words_of_a_tree_and_the_label_at_its_root(tmp_path):
         load("sst5", "test", {"source": "mirror"}, mirror=tmp_path)
 
 
+@pytest.mark.slow
 @needs_mirror
 def test_sst5_is_the_treebank_behind_sst2():
     """Every sentence of SST-2 is one of these, positive where the root's label is above the middle; the rest is neutral."""
@@ -531,6 +532,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @needs_mirror
 @pytest.mark.parametrize("dataset", ROWS)
 def test_mirrored_rows(dataset, tmp_path):
@@ -569,6 +571,7 @@ def test_mirrored_phrases():
     assert len(load("sst2", "train", {"source": "mirror", "train_on": "phrases"}, mirror=MIRROR)) == 67_349
 
 
+@pytest.mark.slow
 @needs_mirror
 def test_mirrored_agreement_rows():
     frames = {

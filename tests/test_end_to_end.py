@@ -10,7 +10,7 @@ from plumbline.artefacts import check_file
 from plumbline.config import validate
 from tests import workflow
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 
 def results(folder):

@@ -164,6 +164,7 @@ def test_integrated_gradients_equal_captum():
     assert found["completeness_gap"].max() < 0.02
 
 
+@pytest.mark.slow
 def test_steps_of_integrated_gradients_are_doubled_until_they_are_exact():
     """A steep classifier, where 100 steps miss; the oracle: 20,000 points of the midpoint rule in double precision."""
     model, special = small_model("bert"), special_ids_of("bert")
@@ -206,6 +207,7 @@ def test_steps_of_integrated_gradients_are_doubled_until_they_are_exact():
     )
 
 
+@pytest.mark.slow
 def test_steps_of_integrated_gradients_stop_at_the_maximum():
     model, special = small_model("bert"), special_ids_of("bert")
     ids, mask, _ = small_batch("bert", lengths=(9, 5))

@@ -40,6 +40,8 @@ from plumbline.models.lenet import LeNet
 from plumbline.models.resnet import ResNet
 from plumbline.seeds import seed_of
 
+pytestmark = pytest.mark.slow
+
 DRAWN = ("gradient_shap", "rise", "random")
 CLASSES = (0, 3, 6)
 

@@ -56,6 +56,7 @@ def naive(model, ids, scores, protocol, kind, special, position, target):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
@@ -197,6 +198,7 @@ def test_batches_are_a_partition_within_the_budget(lengths, budget):
         assert len(chosen) == 1 or len(chosen) * lengths[chosen].max() <= budget
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(budget=st.integers(3, 400), seed=st.integers(0, 100))
 def test_token_budget_changes_nothing(budget, seed):
@@ -231,6 +233,7 @@ def test_bin_counts(candidates):
     assert candidates == 0 or counts[1] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [4, 9, 25])
 def test_comp_and_suff_by_hand(length):
     """The equations of docs/definitions.md, f one forward pass a text: falls over five bins, divided by 5 or, published, 6."""
@@ -280,6 +283,7 @@ KINDS_OF_NUMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS_OF_NUMBERS)
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.integers(0, 2**63 - 1), st.integers(1, 4))
 def test_ranked_is_a_descending_order(kind, values, seed, draws):
@@ -380,6 +384,7 @@ def test_orders_hold_the_candidates():
     assert (found[:, 3] == 3).all()
 
 
+@pytest.mark.slow
 def test_a_curve_of_tied_scores_is_the_mean_over_their_orders():
     """Of constant scores: nearer the mean over all 120 orders than one order is, and blind to where a token stands."""
     model, special = small_model("bert"), special_ids_of("bert")
@@ -401,6 +406,7 @@ def test_a_curve_of_tied_scores_is_the_mean_over_their_orders():
     assert (draws.std(0)[1:] > 0).any()
 
 
+@pytest.mark.slow
 def test_ties_hang_on_the_example_alone():
     """By default on its tokens, so not on the batch; with seeds, on its own."""
     model, special = small_model("bert"), special_ids_of("bert")
@@ -446,6 +452,7 @@ def test_protocols_stand_in_the_order_of_the_tables():
     assert list(PROTOCOLS) == ["published_bins", "published_steps", "standard", "mask", "standard_bfloat16"]
 
 
+@pytest.mark.slow
 def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
     """Five rows in blocks of two, two of them cut: whose curves are there, and that each is what `curves` gives of it alone."""
     model = small_model("bert")

@@ -17,7 +17,7 @@ import yaml
 from plumbline import artefacts
 from tests import workflow
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 VALIDATION = "results/small/data/sst2/validation.parquet"
 

@@ -43,6 +43,8 @@ from tests.synthetic import (
     with_tables,
 )
 
+pytestmark = pytest.mark.slow
+
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
 

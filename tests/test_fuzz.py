@@ -399,6 +399,7 @@ def finite(found):
     return isinstance(found, str) or (isinstance(found, numbers.Real) and math.isfinite(found))
 
 
+@pytest.mark.slow
 @CALLS
 @given(call=st.sampled_from(calls()), junk=st.integers(0, len(JUNK) - 1))
 def test_malformed_calls(call, junk):
@@ -536,6 +537,7 @@ BY_REGISTRY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(parent=CALLS)
 @given(data=st.data())
 def test_malformed_configurations(data):

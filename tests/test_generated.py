@@ -12,6 +12,8 @@ import pytest
 from plumbline.datasets import DATASETS, agreement, load, sentiment
 from plumbline.datasets.generated import held_out
 
+pytestmark = pytest.mark.slow
+
 # Training rows, word types at least, how often each at least, and between what the mean length in words lies.
 CORPORA = {"sentiment": (20_000, 400, 30, 12, 20), "agreement": (20_000, 400, 30, 12, 20),
            "reviews": (5_000, 350, 10, 50, 80)}  # fmt: skip

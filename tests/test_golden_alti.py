@@ -13,6 +13,8 @@ from plumbline.faithfulness import aopc, curves
 from plumbline.models.encoders import undisturbed
 from tests.conftest import GOLDEN
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = (7, 12, 30)
 # Our readout -> the reference's key, for the plain ids that are the published definition already.
 AS_PUBLISHED = {readout.id: readout.reference for readout in READOUTS.values() if readout.reference}

@@ -242,6 +242,7 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 def test_surroundings_change_nothing(surrounding):
     model = small_model("bert", layers=2)
@@ -256,6 +257,7 @@ def test_surroundings_change_nothing(surrounding):
         torch.testing.assert_close(found, want, msg=f"{readout} in {surrounding}")
 
 
+@pytest.mark.slow
 def test_settings_of_the_model_change_nothing():
     ids, mask, _ = small_batch("bert")
     model = small_model("bert", layers=2)
@@ -290,6 +292,7 @@ def test_every_integer_format_is_read():
         torch.testing.assert_close(scores_of(model, given, rows, "grad_l2", target=target), want)
 
 
+@pytest.mark.slow
 def test_threads_share_a_model():
     model = small_model("bert", layers=2).train()
     # Another head around the same encoder shares its modules too.

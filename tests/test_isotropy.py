@@ -18,6 +18,8 @@ from tests.small_models import ARCHITECTURES, small_batch, small_model
 from tests.synthetic import OPTIONS, make, merge
 from tests.test_equations import transformed_vectors
 
+pytestmark = pytest.mark.slow
+
 
 def cosine(a, b):
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -72,6 +72,7 @@ def trained(request, tmp_path_factory):
     return folder, data, train(folder, data), request.param
 
 
+@pytest.mark.slow
 def test_training_learns_and_reports(trained):
     folder, _, facts, task = trained
     assert facts["accuracy"] == 1
@@ -86,6 +87,7 @@ def test_training_learns_and_reports(trained):
     assert model(input_ids=ids).logits.shape == ((1, ids.shape[1], 1) if task == "agreement" else (1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "agreement"])
 def test_shared_layers_train_and_load(task, tmp_path):
     """ALBERT: one layer's weights for both depths, kept and read back as one."""
@@ -135,6 +137,7 @@ def test_artefacts_of_a_trained_model(trained, tmp_path):
     assert found[found["kind"] == "comp"]["score"].mean() > found[found["kind"] == "suff"]["score"].mean()
 
 
+@pytest.mark.slow
 def test_token_budget_of_a_job_changes_rounding_alone(trained, tmp_path):
     folder, data, _, _ = trained
     files = {budget: tmp_path / f"{budget}.parquet" for budget in (30, 4096)}
@@ -147,6 +150,7 @@ def test_token_budget_of_a_job_changes_rounding_alone(trained, tmp_path):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_trains_the_same(trained, tmp_path, monkeypatch):
     folder, data, facts, _ = trained
     monkeypatch.setattr(training_module, "TOKENS", 20)  # two texts a part
@@ -157,6 +161,7 @@ def test_a_batch_in_parts_trains_the_same(trained, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_label_order(tmp_path):
     """A checkpoint that calls every class by the other's name is an error, and mended by label_order."""
     right, wrong = toy(tmp_path / "right.parquet"), toy(tmp_path / "wrong.parquet", flipped=True)

@@ -62,6 +62,7 @@ def every_job():
                 yield path.stem, names
 
 
+@pytest.mark.slow
 def test_every_file_is_in_some_jobs_code_or_named():
     reached = set().union(*(code(name, *names) for name, names in every_job()))
     files = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}

@@ -10,7 +10,7 @@ from plumbline import config as configuration
 from plumbline import figures, plan, tables
 from tests import workflow
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 SEEN = []
 WATCHED = [False]

@@ -48,6 +48,7 @@ def inputs_of(architecture, tokenizer, text, pair):
     return ids, types
 
 
+@pytest.mark.slow
 def test_a_model_learns_from_the_second_text(trained):
     _, _, _, facts = trained
     assert facts["accuracy"] == 1

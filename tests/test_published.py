@@ -84,6 +84,7 @@ TEXTS = published_vs_reproduced.JUDGED
 EVERY = [key for key in yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")) if key != "samples"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", EVERY)
 def test_every_published_number_says_what_it_is(key):
     for entry in all_entries(key):
@@ -114,6 +115,7 @@ def test_every_published_number_stands_beside_its_own_definition(key):
     assert seen
 
 
+@pytest.mark.slow
 def test_samples_are_those_that_the_specification_names():
     """36 correlations of 500 drawn sentences (and 24 of agreement sentences), 49 ranks and consistencies; positions at random."""
     counts = {}
@@ -187,6 +189,7 @@ def test_what_cannot_be_compared():
     assert judge(Ours(0.1, 0, 0.2, 0.95, 100), 0.1, unknown, determined=False)[0] == "not comparable"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("printed_sd", [True, False])
 @pytest.mark.parametrize(("ours", "theirs"), [(1000, 500), (200, 1000)])
 def test_two_samples_of_one_population_seldom_differ(ours, theirs, printed_sd):
@@ -221,6 +224,7 @@ def test_one_more_training_seed_seldom_differs():
     assert 0.04 < np.mean(found) < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "run", "same"),
     [
@@ -299,6 +303,7 @@ def as_if_printed(monkeypatch, ours):
     return entry
 
 
+@pytest.mark.slow
 def test_published_beside_reproduced(beside, tmp_path):
     frame = beside(**HUB)
     ours = pd.read_csv(tmp_path / "comp_suff.csv")
@@ -327,6 +332,7 @@ def test_published_beside_reproduced(beside, tmp_path):
     assert frame[["published_source", "sample", "why"]].notna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_our_own_numbers_in_print_are_the_same(beside, monkeypatch, tmp_path):
     beside(**HUB)
     as_if_printed(monkeypatch, pd.read_csv(tmp_path / "comp_suff.csv"))
@@ -338,6 +344,7 @@ def test_our_own_numbers_in_print_are_the_same(beside, monkeypatch, tmp_path):
 TWINS = ["grad_l2", "ig_l2", "ig_mean_abs", "gxi_l2", "gxi_mean_abs", "globenc", "alti_l2", "alti"]
 
 
+@pytest.mark.slow
 def test_a_corrected_number_in_the_published_ones_place_is_never_the_same(beside, monkeypatch, tmp_path):
     """Every case: the number of each corrected readout, and of the corrected score, where the published one belongs."""
     beside(**HUB)
@@ -367,6 +374,7 @@ def test_a_corrected_number_in_the_published_ones_place_is_never_the_same(beside
     assert of(beside(changed=scores, **HUB))["verdict"].eq("differs").all()
 
 
+@pytest.mark.slow
 def test_a_corrected_readout_is_not_compared_however_near_its_number(beside, monkeypatch, tmp_path):
     """As the code would have it if it looked up the corrected readout: the definition alone decides."""
     beside(**HUB)
@@ -380,6 +388,7 @@ def test_a_corrected_readout_is_not_compared_however_near_its_number(beside, mon
     assert of(beside(**HUB))["verdict"].eq("same").all()
 
 
+@pytest.mark.slow
 def test_the_drawn_sentences_are_a_sample_of_their_own(beside):
     frame = beside(dataset="sst2_drawn", examples=None, **HUB)
     here = of(frame, "special_tokens")
@@ -389,6 +398,7 @@ def test_the_drawn_sentences_are_a_sample_of_their_own(beside):
     assert of(beside(examples=1000, **HUB), "special_tokens")["why"].str.startswith("other texts").all()
 
 
+@pytest.mark.slow
 def test_another_checkpoint_is_not_compared(beside):
     here = of(beside(source="package", repo=None, epochs=1))
     assert set(here["verdict"]) == {"not comparable"} and set(here["published_checkpoint"]) == {"other"}
@@ -418,6 +428,7 @@ def scores(**more):
     return frame.assign(lower=frame["mean"] - 0.0098, upper=frame["mean"] + 0.0098, interval="i", **(about | more))  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "facts", "run", "verdicts"),
     [
@@ -468,6 +479,7 @@ BERT = "textattack/bert-base-uncased-SST-2"
 DISTILBERT = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 
 
+@pytest.mark.slow
 def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp_path):
     """Number for number, looked up by readout, quantity and source alone; every mark in LaTeX has its meaning in the caption."""
     # The readouts that are in print, and one that is not.

@@ -307,6 +307,7 @@ def check_cell(cell, columns, rows, file):
     compare(cell, columns, rows, file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_quoted_numbers_are_those_of_their_files(path):
     faults = faults_of(path.read_text(encoding="utf-8"))
@@ -407,6 +408,7 @@ def test_verdicts_in_tables(verdict_file):
         assert len(faults_of(table.replace(right, wrong) + comment)) == 1, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_verdict_of_a_page_turned_round_is_a_fault(path):
     """Each verdict word that a `from` comment marks, in its place in the page itself, exchanged for another."""

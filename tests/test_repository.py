@@ -37,6 +37,7 @@ def steps(path):
     return [(job, step) for job in load(path)["jobs"].values() for step in job["steps"]]
 
 
+@pytest.mark.slow
 def test_every_yaml_file_parses():
     found = [path for path in tracked() if path.suffix in YAML]
     assert ROOT / ".pre-commit-config.yaml" in found

@@ -12,6 +12,8 @@ from plumbline.tables import gradient_vs_comprehensiveness
 from plumbline.tables import selective_rollout as table
 from tests.synthetic import OPTIONS, TEN, make, merge
 
+pytestmark = pytest.mark.slow
+
 
 def test_medians_are_resampled_together(tmp_path):
     found = make(tmp_path, seeds=(0, 1), examples=30)

@@ -212,6 +212,7 @@ def by_networkx(matrices):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(attention=attentions(layers=st.integers(1, 6), tokens=st.integers(2, 5)), data=st.data())
 def test_flows_are_maximum_flows(attention, data):
@@ -251,6 +252,7 @@ def test_flow_readouts(layer):
 # --------------------------------------------------------------------------------------------------- the methods
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("task", ["classification", "agreement"])
 def test_readouts_of_a_model_are_those_of_its_attention(architecture, task):
@@ -365,6 +367,7 @@ def written(folder, **changes):
     return read_rows(path)
 
 
+@pytest.mark.slow
 def test_stage_equals_a_direct_computation(folder):
     root, model, tokenizer, texts = folder
     frame = written(root)
@@ -397,6 +400,7 @@ def test_stage_equals_a_direct_computation(folder):
     assert "flow" not in set(frame[frame["definition"] == "published"]["readout"])
 
 
+@pytest.mark.slow
 def test_stage_has_every_row_and_depends_on_no_batch(folder):
     root, *_ = folder
     frame, single = written(root), written(root, batch_tokens=1)

@@ -24,6 +24,8 @@ from plumbline.models.tokenisation import BLOCK, block_range, blocks
 from plumbline.work import add_costs, measured
 from tests import workflow
 
+pytestmark = pytest.mark.slow
+
 
 def curves(count):
     """Columns of the schema `faithfulness`, of lists of several lengths."""

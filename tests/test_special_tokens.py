@@ -12,6 +12,8 @@ from plumbline.errors import PlumblineError
 from plumbline.tables import special_tokens
 from tests.synthetic import OPTIONS, TEN, make, merge
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     ["[CLS]", "a", ",", "b", ",", ".", "[SEP]"],
     ["[CLS]", "b", "[SEP]"],

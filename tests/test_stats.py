@@ -50,6 +50,7 @@ def test_bootstrap_agrees_with_scipy():
     assert abs(upper - theirs.high) < 0.02
 
 
+@pytest.mark.slow
 def test_bootstrap_covers_the_true_mean():
     rng = np.random.default_rng(3)
     samples = rng.normal(size=(60, 400))
@@ -69,6 +70,7 @@ def test_bootstrap_of_columns_equals_bootstrap_of_each():
     assert not np.array_equal(lower, bootstrap_interval(values, **SETTINGS, seed=6)[0])
 
 
+@pytest.mark.slow
 def test_resampled_means_are_the_same_to_the_last_bit_however_they_are_summed():
     """BLAS sums some rows in another order where it has more threads, or other rows and columns beside them."""
     values = np.random.default_rng(3).normal(size=(1, 150, 200))
@@ -195,6 +197,7 @@ def test_mean_interval_covers_a_new_seed_and_a_new_example(seeds, standard_error
     assert low <= covers(mean_interval(runs, **SETTINGS, seed=0)) <= COVERED[1]
 
 
+@pytest.mark.slow
 def test_other_intervals_of_a_mean_do_not_cover():
     """Examples alone, seeds alone and the plain hierarchical bootstrap: why the two-way interval stands in the tables."""
     rng = np.random.default_rng(1)
@@ -306,6 +309,7 @@ def test_levels_outside_the_unit_interval_are_refused(level):
 # ------------------------------------------------------------------------------------------------- pairs of seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.1, 0.4])
 @pytest.mark.parametrize("seeds", [3, 5, 6, 10, 12])
 def test_pair_interval_covers_the_mean_over_pairs(seeds, noise):
@@ -394,6 +398,7 @@ def null_experiment(rng, seeds, columns=20):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])
 def test_any_false_rejection_among_20_readouts_is_rare(seeds):
     """Against a readout that was chosen beforehand, and over all pairs, so against the one that did best too."""
@@ -580,6 +585,7 @@ def test_few_seeds_cannot_test_many_readouts():
 # ------------------------------------------------------------------------------------ selected, equivalent, no mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 5])
 @pytest.mark.parametrize("correlation", [0.3, 0.8])
 def test_interval_of_the_selected_threshold_covers(seeds, correlation):
@@ -623,6 +629,7 @@ def test_simultaneous_interval_of_independent_normals():
     assert lower == pytest.approx(-upper)
 
 
+@pytest.mark.slow
 def test_median_differences_are_paired():
     rng = np.random.default_rng(18)
     first = rng.normal(size=200)
@@ -645,6 +652,7 @@ def test_median_differences_are_paired():
     assert (turned[1][1], turned[2][1]) == pytest.approx((-upper[1], -lower[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize("standard_errors", [0, 1, 3])
 def test_intervals_of_medians_cover_a_new_seed_and_a_new_example(seeds, standard_errors):
@@ -681,6 +689,7 @@ def test_intervals_of_medians_of_seeds_by_hand():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3, 5, 10])
 def test_equivalence_rarely_says_same_at_the_margin(seeds):
     """The true mean lies a margin away from the published number: 'same' in at most 5% of the runs."""

@@ -33,6 +33,8 @@ from plumbline.tables import (
 )
 from tests.synthetic import OPTIONS, TEN, compare, make, merge, study, vision
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):

@@ -125,6 +125,7 @@ def test_golden_limit(golden):
     np.testing.assert_allclose(ours, [wanted[word] for word in sorted(wanted)], atol=golden["atol"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["mask", "delete"])
 def test_golden_lime(golden, mode):
     """The package's five runs lie where ours do: means within what both scatter, by a t-like number."""
@@ -176,6 +177,7 @@ def test_forward_is_the_references_equations():
 documents_of = st.lists(st.integers(2, 39), min_size=1, max_size=23)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(documents_of, st.sampled_from([1.0, 10.0, 40.0]), st.integers(0, 100))
 def test_perturbed_documents_without_a_forward_pass(tokens, scale, seed):
@@ -263,6 +265,7 @@ def test_gram_solution_is_exact(width):
     )
 
 
+@pytest.mark.slow
 def test_mean_field_is_near_the_limit_where_attention_is_spread():
     """Relative error a few per cent where the published constant is off by about half."""
     model, tokens = small(scale=1.0, max_len=256, vocabulary=300), list(range(2, 102))
@@ -431,6 +434,7 @@ def test_first_order_is_the_mean_derivative(width):
     np.testing.assert_allclose(first_order(terms, width), wanted, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([0.05, 1.0, 30.0, 1e4]), st.integers(1, 30), st.floats(-1e3, 1e3), st.integers(0, 1000),
@@ -527,6 +531,7 @@ def test_kernel_and_ridge_are_the_packages():
     np.testing.assert_allclose(ridge(kept, values, kernel(kept)), wanted, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["mask", "delete"])
 def test_lime_is_the_packages_in_distribution(mode):
     """A text with a repeated and an unknown word: means within three standard errors over repeats."""

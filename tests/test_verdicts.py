@@ -987,6 +987,7 @@ def test_the_verdict_of_a_study_is_taken_over():
     assert not published_vs_reproduced._taken(target, {"source": "s"}, pd.DataFrame())
 
 
+@pytest.mark.slow
 def test_the_classifiers_numbers_are_taken_over():
     ours = pd.DataFrame([{"quantity": "test accuracy", "model": "m", "ours": 0.8, "lower": 0.7, "upper": 0.9, "difference": -0.05,
                           "examples": 9, "seeds": "0", "interval": "i", "verdict": "differs", "why": "w", "published_checkpoint": "other",

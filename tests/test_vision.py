@@ -110,6 +110,7 @@ def test_long_steps_overflow_nowhere():
     torch.testing.assert_close(mean_matrix(direction), channel_matrices(direction).mean(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [1, 2, 5, 17])
 def test_gradient_of_the_scan(tokens):
     direction, x = drawn(2, 3, 4, tokens)
@@ -600,6 +601,7 @@ def test_every_map_is_what_its_name_says(architecture):
         assert not np.allclose(kept[one], kept[other], rtol=1e-4), (one, other)
 
 
+@pytest.mark.slow
 @needs_mirror
 def test_released_transformers():
     entry = RELEASED["vit_mnist"]
@@ -740,6 +742,7 @@ def explain(folder, data, images=20, shard=None, maps=None):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_stages_write_sound_files(trained):
     for name in ("maps", "spectra", "patches"):
         assert check_file(trained / "a" / f"{name}.parquet") == []
@@ -754,12 +757,14 @@ def test_stages_write_sound_files(trained):
     assert metrics["loss_curve"][-1]["loss"] < metrics["loss_curve"][0]["loss"]
 
 
+@pytest.mark.slow
 def test_same_bytes_again(trained):
     again = make(trained, "b")
     for file in sorted(again.iterdir()):
         assert file.read_bytes() == (trained / "a" / file.name).read_bytes(), file.name
 
 
+@pytest.mark.slow
 def test_maps_do_not_depend_on_how_many_are_explained(trained, tmp_path):
     for file in (trained / "a").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -914,6 +919,7 @@ def test_orders_of_ties_by_hand():
     assert not np.array_equal(gone[0][0], gone[1][0])
 
 
+@pytest.mark.slow
 def test_shards_change_no_byte_and_a_block_is_in_memory(trained, tmp_path, monkeypatch):
     from plumbline.artefacts import gather_rows
     from plumbline.models import image_models
@@ -1046,6 +1052,7 @@ def as_torchvision(path, size, resize, filter):
     return pixels[top : top + size, left : left + size]
 
 
+@pytest.mark.slow
 @needs_mirror
 @pytest.mark.parametrize(("resize", "interpolation"), [(224, "bilinear"), (256, "bicubic"), (235, "bicubic")])
 def test_all_photographs_are_prepared_as_torchvision_does(resize, interpolation, tmp_path):
@@ -1302,6 +1309,7 @@ MEANS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_verdicts_have_the_right_direction_and_three_answers(tmp_path, seeds):
     """Relevant first, lower is better; irrelevant first, higher is better: known means, images in common."""
@@ -1325,6 +1333,7 @@ def test_verdicts_have_the_right_direction_and_three_answers(tmp_path, seeds):
     assert "Worse than random with the relevant ones first: Raw attention." in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("repo", "checkpoint"), [("hustvl/Vim-tiny-midclstok", "same"), ("hustvl/Vim-small-midclstok", "other")]
 )
@@ -1339,6 +1348,7 @@ def test_published_numbers_say_of_which_checkpoint_they_are(tmp_path, repo, chec
     assert cells["published_value"].isna().sum() == len(cells) - 2
 
 
+@pytest.mark.slow
 def test_an_interval_that_misses_zero_is_no_verdict_before_holm(tmp_path):
     """Maps that are all alike: of many comparisons some interval misses zero by chance, and nothing is said of it."""
     chance = 0

@@ -17,6 +17,7 @@ import pytest
 from tests import workflow
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a warm process is for Linux alone"),
     pytest.mark.xdist_group("warm"),
 ]
