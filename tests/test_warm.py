@@ -43,6 +43,9 @@ class Warm:
         self.client = self.process.stdout.readline().strip()
         (server,) = psutil.Process(self.process.pid).children()
         self.server = server.pid
+        first = Path(self.client).with_name("first.py")
+        first.write_text("import os; print(os.getppid())")
+        assert not self.takes(first), "a run of one job imports nothing beforehand"
 
     def end(self):
         self.process.stdin.close()
@@ -373,7 +376,12 @@ onstart:
 rule all:
     input: "made"
 
+rule first:
+    output: "first"
+    script: "first.py"
+
 rule make:
+    input: "first"
     output: "made"
     log: "log"
     script: "script.py"
@@ -388,10 +396,11 @@ JOB = """
 
 @pytest.fixture
 def small(tmp_path):
-    """A function that starts a workflow of one job, which runs `text` after it has begun its output."""
+    """A function that starts a workflow whose second job runs `text` after it has begun its output."""
 
     def start(text, *arguments):
         (tmp_path / "Snakefile").write_text(SNAKEFILE)
+        (tmp_path / "first.py").write_text("open(snakemake.output[0], 'w')")
         (tmp_path / "script.py").write_text(textwrap.dedent(JOB) + textwrap.dedent(text))
         return subprocess.Popen(
             workflow.command("--cores", "1", *arguments), cwd=tmp_path, env=workflow.environment(PYTHONPATH=str(SRC)), text=True,
@@ -402,7 +411,7 @@ def small(tmp_path):
 
 
 def processes(folder):
-    """The job and the server of a workflow of one job, once it has started."""
+    """The second job of the workflow and its server, once it has started."""
     until(lambda: (folder / "pids").is_file() and len((folder / "pids").read_text().split()) == 2)
     return [int(pid) for pid in (folder / "pids").read_text().split()]
 
@@ -422,6 +431,7 @@ def test_a_job_that_fails_ends_the_run_and_its_output_goes(small, tmp_path, text
 def test_ctrl_c_ends_the_run_and_its_job(small, tmp_path):
     run = small("import time; time.sleep(300)")
     pids = processes(tmp_path)
+    assert "plumbline.workflow.warm" in psutil.Process(pids[1]).cmdline()
     os.killpg(run.pid, signal.SIGINT)
     out, _ = run.communicate(timeout=120)
     assert run.returncode != 0 and "KeyboardInterrupt" in out
@@ -431,6 +441,7 @@ def test_ctrl_c_ends_the_run_and_its_job(small, tmp_path):
 def test_nothing_is_left_of_a_run_that_is_killed(small, tmp_path):
     run = small("import time; time.sleep(300)")
     pids = processes(tmp_path)
+    assert "plumbline.workflow.warm" in psutil.Process(pids[1]).cmdline()
     run.kill()
     run.communicate(timeout=120)
     until(lambda: not any(map(running, pids)))

@@ -58,7 +58,7 @@ PR_SET_PDEATHSIG = 1
 def start(modules=()):
     """Start the server of this process's run; return the path of its client, or `sys.executable` where there can be none.
 
-    modules  what it imports when the first job asks: names of modules; none: all of the package and LIBRARIES.
+    modules  what it imports when the second job asks: names of modules; none: all of the package and LIBRARIES.
 
     There is none outside Linux: on macOS a fork after its libraries have started is not safe. The server is stopped when this
     process ends.
@@ -172,9 +172,11 @@ class Server:
         import selectors
 
         self.modules = modules
-
+        self.first = True  # no job that it could take has asked
         self.selector = selectors.DefaultSelector()
-        self.environment = None  # of all its jobs: (working directory, umask, variables) of the first one
+        self.environment = (
+            None  # of all its jobs: (working directory, umask, variables) of the first that it takes
+        )
         self.sources = None
         self._watch(listener, self._accept, listener)
 
@@ -248,7 +250,7 @@ class Server:
         self.selector.close()
 
     def _can_take(self, arguments, folder, mask, variables):
-        """Whether a fork of this process is what a new interpreter would be. The first job decides on the environment."""
+        """Whether a fork of this process is what a new interpreter would be. The second job decides on the environment."""
         compared = {name: value for name, value in variables.items() if name not in OF_THE_SHELL}
         if self.environment is None:
             # Libraries start their threads when they are imported, and threads do not survive a fork.
@@ -257,6 +259,9 @@ class Server:
                 or _at_start(variables) != _at_start(os.environb)
                 or _sets_variables(arguments[0])
             ):
+                return False
+            if self.first:
+                self.first = False  # a run of one job need not wait for what others import
                 return False
             self.environment, self.sources = (folder, mask, compared), _sources()
             _import(self.modules, folder, mask, variables)
