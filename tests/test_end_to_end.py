@@ -140,6 +140,7 @@ def test_the_tiny_config_is_complete(plain):
     not os.environ.get("CI"), reason="the full default run takes a quarter of an hour; CI=true runs it"
 )
 @pytest.mark.timeout(3000)  # a quarter of an hour; other tests and slow machines share its cores
+@pytest.mark.xdist_group("default")  # beside the other runs of Snakemake, which take as long together
 def test_default_reproduction(tmp_path):
     """Known truth, at the small scale: the models learn it, and the oracle beats every control."""
     folder = workflow.checkout(tmp_path / "checkout")

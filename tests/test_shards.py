@@ -182,7 +182,7 @@ def test_shards_together_did_the_same_work(split):
     assert works[0] == works[1] and works[0]["rows"] > 500
     for folder in benchmarks:
         cost = json.loads((folder / "faithfulness/sentiment/tiny/seed0/gradient.json").read_text())
-        assert list(cost) == ["seconds", "cpu_seconds", "max_rss_mb"] and min(cost.values()) > 0
+        assert sorted(cost) == ["cpu_seconds", "max_rss_mb", "seconds"] and min(cost.values()) > 0
 
 
 @pytest.mark.xdist_group("workflow")
