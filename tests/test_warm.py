@@ -82,8 +82,21 @@ def warm_process(*modules, **options):
         found.process.stdout.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def signals():
+    """Signals end processes as they do in a terminal: `nohup` and a shell's `&` hand on that some are ignored."""
+    ignored = [
+        number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="module")
-def warm():
+def warm(signals):
     with warm_process("numpy", "torch", "matplotlib") as found:
         yield found
         found.end()
@@ -224,19 +237,6 @@ def test_the_server_stands_in_where_nothing_differs_from_its_environment(warm, w
     )
     assert done.stdout == "['-c', 'x']\n"
     assert warm.takes(script)
-
-
-@pytest.fixture(autouse=True)
-def signals():
-    """Signals end processes as they do in a terminal: `nohup` and a shell's `&` hand on that some are ignored."""
-    ignored = [
-        number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN
-    ]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
 
 
 SLEEPS = """
