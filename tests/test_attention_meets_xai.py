@@ -536,6 +536,34 @@ def test_published_numbers(made, tmp_path):
 # ------------------------------------------------------------------------------------------------------- landed
 
 
+def test_floats_of_rows_hold_twelve_binary_digits_and_whole_numbers_are_whole(made):
+    """A file of floats of 24 digits is half as large again; an identity must stay what it is."""
+    root, _ = made
+    frame = pd.read_parquet(root / "theory/sentiment/seed0/gradient/0.parquet")
+    floats = frame.select_dtypes("float32")
+    assert floats.shape[1] > 2
+    for values in floats.to_numpy().T:
+        values = values[np.isfinite(values) & (values != 0)]
+        mantissa = np.frexp(values.astype(float))[0] * 2**12
+        assert np.array_equal(mantissa, np.round(mantissa))
+    whole = frame.select_dtypes("integer")
+    assert {"id", "label"} <= set(whole)
+
+
+def test_which_explanations_have_a_sign_and_what_they_were_fitted_to():
+    """Sizes and attention have none; LIME fits deletion or masking, its absolute value the same."""
+    from plumbline.theory.explanations import EXPLANATIONS
+
+    blocks = {name: entry.block for name, entry in EXPLANATIONS.items()}
+    signed = {"lime", "lime_mask", "g_avg", "gxi", "attention_value"}
+    assert {name for name, block in blocks.items() if block == "signed"} == signed
+    assert {name for name, block in blocks.items() if block == "control"} == {"random", "position", "uniform"}
+    unsigned = {"alpha_avg", "alpha_max", "g_l1", "g_l2", *(f"{name}_abs" for name in signed)}
+    assert {name for name, block in blocks.items() if block == "unsigned"} == unsigned
+    fitted = {name: entry.fitted for name, entry in EXPLANATIONS.items() if entry.fitted}
+    assert fitted == {"lime": "delete", "lime_abs": "delete", "lime_mask": "mask", "lime_mask_abs": "mask"}
+
+
 @pytest.fixture
 def folders(made, tmp_path):
     results = tmp_path / "small"
