@@ -33,7 +33,7 @@ from plumbline.theory.lime_sampling import lime
 from plumbline.theory.quant_faithfulness import rows as faithfulness_rows
 from plumbline.theory.quant_gradient import rows as gradient_rows
 from plumbline.theory.quant_lime import rows as lime_rows
-from plumbline.theory.shown import numbers
+from plumbline.theory.shown import numbers, write_shown
 from tests.synthetic import OPTIONS, STUDY, study
 
 # Kernel of a formula and of the LIME that it is held against.
@@ -359,6 +359,17 @@ def test_shown(made):
     corrected, auto = (np.array(sentence["gradients"][name]) for name in ("corrected", "autograd"))
     np.testing.assert_allclose(corrected, auto, atol=1e-5)
     assert np.array(text["lime_delete"]).shape == np.array(text["lime_mask"]).shape == (2, len(text["words"]))
+
+
+def test_words_that_the_vocabulary_lacks_are_said(made, tmp_path):
+    root, found = made
+    known = read_json(found["shown"][0]["path"])["sentence"]["tokens"][0]
+    output = tmp_path / "shown.json"
+    write_shown(
+        files=files(root), data=root / "data/sentiment/test.parquet", sentence=f"{known} qqqq {known}", document_text=None,
+        dataset="sentiment", seed=0, samples=20, repeats=1, output=output,
+    )  # fmt: skip
+    assert read_json(output)["sentence"]["unknown"] == [0, 1, 0]
 
 
 # ------------------------------------------------------------------------------------------------------- tables
