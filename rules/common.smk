@@ -62,6 +62,7 @@ from plumbline.plan import (
     output_options,
     path,
     shard_files,
+    targets_asked,
 )
 from plumbline.tables.published import PUBLISHED
 from plumbline.theory.experiments import EXPERIMENTS
@@ -127,47 +128,18 @@ def check_folders():
         stop(fault)
 
 
-# Options of Snakemake that take no value, and those that take one; what others take is left to Snakemake.
-FLAGS = frozenset(
-    "-n --dry-run --dryrun -k --keep-going -F --forceall -f --force -p --printshellcmds -t --touch --nolock --nocolor "
-    "--rerun-incomplete --ri".split()
-)
-WITH_ONE_VALUE = frozenset(
-    "-c --cores -j --jobs -d --directory -s --snakefile --profile --workflow-profile --executor -e".split()
-)
-
-
-def targets_asked():
-    """The targets of the command line, which Snakemake reads before this file and does not tell it.
-
-    A word is a target behind `--`, at the front, behind an option without a value, or behind the value of one that takes one.
-    """
-    # The targets of a workflow that takes this one as a module are not ours to judge.
-    if (
-        Path(sys.argv[0]).name not in ("snakemake", "__main__.py")
-        or Path(workflow.basedir).resolve() != CHECKOUT
-    ):
-        return []
-    asked, words, expected = [], sys.argv[1:], 0  # how many values may follow
-    for place, word in enumerate(words):
-        if word == "--":
-            return asked + words[place + 1 :]
-        if word.startswith("-"):
-            name, _, value = word.partition("=")
-            alone = name in FLAGS or value or re.fullmatch("-[cj][0-9]+", word)
-            expected = 0 if alone else 1 if name in WITH_ONE_VALUE else len(words)
-        elif expected:
-            expected -= 1
-        else:
-            asked.append(word)
-    return asked
+def is_main():
+    """Whether this checkout's Snakefile is the one that was called."""
+    return Path(workflow.basedir).resolve() == CHECKOUT
 
 
 def stop_at_unknown_targets():
-    """Refuse what no rule makes, with the legal names."""
+    """Refuse what no rule makes, with the legal names; the targets of a workflow that takes this one as a module are its own."""
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py") or not is_main():
+        return
     rules = {rule.name for rule in workflow.rules}
     try:
-        for target in targets_asked():
+        for target in targets_asked(sys.argv[1:]):
             check_target(config, target, rules)
             if target == "mirror" and re.search("[{}]", mirror_folder()):
                 stop(

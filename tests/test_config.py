@@ -417,3 +417,26 @@ def test_profiles_differ_in_what_a_cluster_does_alone():
     shared = {key: value for key, value in default.items() if key not in of_one_machine}
     assert {"max-checksum-file-size", "rerun-triggers", "rerun-incomplete", "scheduler"} <= set(shared)
     assert {key: slurm.get(key) for key in shared} == shared
+
+
+@pytest.mark.parametrize(
+    ("line", "targets"),
+    [
+        ("alti", ["alti"]),
+        ("-n alti", ["alti"]),
+        ("--cores 2 alti", ["alti"]),
+        ("-c2 alti explainn", ["alti", "explainn"]),
+        ("--cores=2 -k results/a.csv", ["results/a.csv"]),
+        ("-s Snakefile -d elsewhere alti", ["alti"]),
+        ("--config torch_threads=2 -n -- alti", ["alti"]),
+        ("--configfile a.yaml b.yaml -- results/a.csv results/b.csv", ["results/a.csv", "results/b.csv"]),
+        # What an option takes is no target, also where the option is not known here.
+        ("--report results/report.zip", []),
+        ("--configfile a.yaml b.yaml", []),
+        ("--until table", []),
+        ("--cores 2", []),
+        ("", []),
+    ],
+)
+def test_targets_of_the_command_line(line, targets):
+    assert plan.targets_asked(line.split()) == targets

@@ -470,6 +470,66 @@ def targets(config):
     return found + final_output({**config, **everything})
 
 
+# Options of Snakemake that take no value, and those that take one; what others take is left to Snakemake.
+FLAGS = frozenset(
+    [
+        "-n",
+        "--dry-run",
+        "--dryrun",
+        "-k",
+        "--keep-going",
+        "-F",
+        "--forceall",
+        "-f",
+        "--force",
+        "-p",
+        "--printshellcmds",
+        "-t",
+        "--touch",
+        "--nolock",
+        "--nocolor",
+        "--rerun-incomplete",
+        "--ri",
+    ]
+)
+WITH_ONE_VALUE = frozenset(
+    [
+        "-c",
+        "--cores",
+        "-j",
+        "--jobs",
+        "-d",
+        "--directory",
+        "-s",
+        "--snakefile",
+        "--profile",
+        "--workflow-profile",
+        "--executor",
+        "-e",
+    ]
+)
+
+
+def targets_asked(words):
+    """The targets among the words behind `snakemake` on the command line, which Snakemake does not tell a Snakefile.
+
+    A word is a target behind `--`, at the front, behind an option without a value, or behind the value of one that takes one.
+    """
+    asked, expected = [], 0  # how many values may follow
+    for place, word in enumerate(words):
+        if word == "--":
+            return asked + words[place + 1 :]
+        if word.startswith("-"):
+            name, _, value = word.partition("=")
+            alone = name in FLAGS or value or re.fullmatch("-[cj][0-9]+", word)
+            expected = 0 if alone else 1 if name in WITH_ONE_VALUE else len(words)
+        elif expected:
+            expected -= 1
+        else:
+            asked.append(word)
+    return asked
+
+
 def check_target(config, target, rules):
     """PlumblineError for a target that is neither one of `rules` (names) nor a file that a rule makes."""
     folder = f"results/{config['scale']}/"

@@ -1,4 +1,4 @@
-"""The parts of Snakemake that its documentation does not name: all of them are used here, each behind a guard.
+"""Every use of a part of Snakemake that its documentation does not name, each behind a guard.
 
 A version of Snakemake without one of them loses what its function says, and nothing else.
 """
