@@ -80,6 +80,7 @@ def test_training_learns_and_keeps_the_best_epoch():
     assert (model(ids[300:]).argmax(1) == labels[300:]).float().mean() == pytest.approx(max(accuracies))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_an_error():
     model = MultiHeadClassifier(9, 8, 4, 4, 2, 8)
     data = torch.ones(16, 8, dtype=torch.long), torch.zeros(16, dtype=torch.long)
@@ -115,6 +116,7 @@ def test_shards_change_nothing(made, tmp_path):
     assert list(whole["id"]) == list(order("sentiment", 30)[:20])
 
 
+@pytest.mark.slow
 def test_fewer_reviews_than_asked_for_is_an_error(made, tmp_path):
     with pytest.raises(
         PlumblineError, match=r"has 30 texts, fewer than attention_meets_xai.reviews.gradient \(99\)"
@@ -123,6 +125,7 @@ def test_fewer_reviews_than_asked_for_is_an_error(made, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_faithfulness_is_the_models_own(made):
     """Comp and suff of one review by plain forward passes on ids from which tokens went."""
     model, vocabulary, max_len = load(**files(made[0]))
@@ -161,6 +164,7 @@ def test_faithfulness_is_the_models_own(made):
             assert found[f"{name}_{mode}_suff"] == pytest.approx(np.mean(suff), abs=1e-5), (name, mode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["lime_mask", "lime_delete"])
 def test_rows_of_lime(made, experiment):
     """One review by its own parts: runs of LIME with and without kernel, rho and concentration from the weights."""
@@ -223,6 +227,7 @@ def test_rows_of_lime(made, experiment):
     assert found["logit"] == pytest.approx(model(ids)[0, 1].item(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_of_gradient(made):
     """Two reviews, norms from autograd alone: the published form lacks what autograd gains when the query moves too."""
     model, vocabulary, max_len = load(**files(made[0]))
@@ -250,6 +255,7 @@ def test_rows_of_gradient(made):
         assert 0 < row["corrected_worst"] < 1e-12
 
 
+@pytest.mark.slow
 def test_norms_of_what_the_published_gradient_lacks(made, monkeypatch):
     """A formula that is off by known numbers at every position: what [cls] lacks and what the rest lacks are apart."""
     model, vocabulary, max_len = load(**files(made[0]))
@@ -273,6 +279,7 @@ def test_norms_of_what_the_published_gradient_lacks(made, monkeypatch):
     assert {name: row[name] for name in wanted} == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 def test_shown_numbers_are_the_parts_own(made):
     """Every number of the figures' file again: weights, gradients and limits by public functions, LIME by its package."""
     root, found = made
@@ -348,6 +355,7 @@ def test_digits_of_what_is_shown():
     assert numbers(np.array([[1 / 3, 12345678.9]])) == [[0.3333333, 12345680.0]]
 
 
+@pytest.mark.slow
 def test_shown(made):
     facts = read_json(made[1]["shown"][0]["path"])
     sentence, text = facts["sentence"], facts["document"]
@@ -361,6 +369,7 @@ def test_shown(made):
     assert np.array(text["lime_delete"]).shape == np.array(text["lime_mask"]).shape == (2, len(text["words"]))
 
 
+@pytest.mark.slow
 def test_words_that_the_vocabulary_lacks_are_said(made, tmp_path):
     root, found = made
     known = read_json(found["shown"][0]["path"])["sentence"]["tokens"][0]
@@ -375,6 +384,7 @@ def test_words_that_the_vocabulary_lacks_are_said(made, tmp_path):
 # ------------------------------------------------------------------------------------------------------- tables
 
 
+@pytest.mark.slow
 def test_accuracy_beside_the_published_one(made):
     frame = classifier_accuracy.rows(made[1], OPTIONS)
     facts = [read_json(item["path"]) for item in made[1]["classifier"]]
@@ -383,6 +393,7 @@ def test_accuracy_beside_the_published_one(made):
     assert frame["published_value"].isna().all()  # another data set
 
 
+@pytest.mark.slow
 def test_gradient_theorem(made):
     frame = gradient_theorem.rows(made[1], OPTIONS).set_index("quantity")
     assert frame.loc["corrected_worst", "max"] < 1e-10 and frame.loc["published_relative", "max"] < 1e-10
@@ -390,6 +401,7 @@ def test_gradient_theorem(made):
     assert set(frame["examples"]) == {30}
 
 
+@pytest.mark.slow
 def test_lime_tables_are_means_over_reviews(made):
     frame = lime_theorem.rows(made[1], OPTIONS).set_index(
         ["mode", "formula", "kernel", "lime_kernel", "measure"]
@@ -420,6 +432,7 @@ def test_lime_tables_are_means_over_reviews(made):
     assert growth[growth["quantity"] == "log_rho"].groupby("formula")["examples"].sum().unique() == [30]
 
 
+@pytest.mark.slow
 def test_intervals_are_over_seeds_and_texts(made, tmp_path):
     """Seeds that differ widen every interval; one seed alone is named as this checkpoint's."""
     items = []
@@ -479,6 +492,7 @@ def test_faithfulness_table(made):
     assert {"best", "worse"} <= set(alone["standing"]) and alone["best"].any()
 
 
+@pytest.mark.slow
 def test_faithfulness_table_names_the_columns_rightly(made, tmp_path):
     """Numbers under 'masked' are those of masking; the headings once stood over the other pair."""
     frame = xai_faithfulness.rows(made[1], OPTIONS)
@@ -490,6 +504,7 @@ def test_faithfulness_table_names_the_columns_rightly(made, tmp_path):
     assert masked == [1, 2] and "tokens masked" in heads[1] and "tokens deleted" in heads[2]
 
 
+@pytest.mark.slow
 def test_attention_times_value_adds_up_to_the_logit(made):
     """Per head as the paper writes it: softmax of q . k, times W_l W_v e_t; the rest stands at [cls] and padding."""
     model, vocabulary, max_len = load(**files(made[0]))
@@ -547,6 +562,7 @@ def test_published_numbers(made, tmp_path):
 # ------------------------------------------------------------------------------------------------------- landed
 
 
+@pytest.mark.slow
 def test_floats_of_rows_hold_twelve_binary_digits_and_whole_numbers_are_whole(made):
     """A file of floats of 24 digits is half as large again; an identity must stay what it is."""
     root, _ = made
@@ -583,6 +599,7 @@ def folders(made, tmp_path):
     return results, tmp_path / "landed"
 
 
+@pytest.mark.slow
 def test_land_and_restore(folders):
     results, folder = folders
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -639,6 +656,7 @@ def test_landed_rows_that_differ_are_told(folders):
             landed.main(["check", str(results), str(folder)])
 
 
+@pytest.mark.slow
 def test_seconds_of_a_landed_shard_are_its_benchmarks(folders, tmp_path):
     results, _ = folders
     benchmark = results / "benchmarks/theory/sentiment/seed1/gradient/0.json"
@@ -650,6 +668,7 @@ def test_seconds_of_a_landed_shard_are_its_benchmarks(folders, tmp_path):
     assert [item["seconds"] for item in shards] == [None, 12.5, None, None, None, None]
 
 
+@pytest.mark.slow
 def test_landed_faults(folders):
     results, folder = folders
     weights = results / "models/sentiment/multihead/seed0/model.safetensors"

@@ -845,6 +845,7 @@ def test_lenet_learns_the_digits(stage):
     assert read_json(stage / "model" / "metrics.json")["accuracy"] > 0.85
 
 
+@pytest.mark.slow
 def test_graph_files(stage):
     for label in (0, 3):
         folder = stage / "graphs" / f"class{label}"
@@ -889,6 +890,7 @@ def test_graph_files_are_the_same_bytes_again(stage):
     assert done.stdout == json.with_suffix(".graphml").read_text(), done.stderr
 
 
+@pytest.mark.slow
 def test_graph_files_that_cannot_be_read(stage):
     with pytest.raises(PlumblineError, match="missing file .*nowhere.json"):
         read_graph(stage / "nowhere.json")
@@ -938,6 +940,7 @@ def strengths_of(hard, layer, strengths, **changes):
     return strength_rows(network, graph, images, right, layer, strengths=strengths, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["fc3", "fc2", "fc1", "conv2"])
 def test_strength_zero_finds_the_hard_graph_each_time(hard, layer):
     """Below the last layer too: the effects are the graph's, and not a unit of the class's index."""
@@ -973,6 +976,7 @@ def test_strengths_are_drawn_once_a_repetition_and_change_the_set(hard):
     assert row["nodes"] == wanted
 
 
+@pytest.mark.slow
 def test_resampled_images_are_others_each_time(hard):
     network, graph, images, right = hard
     rows = strengths_of(hard, "fc3", [0.0], resample=True, samples=20, repetitions=6)
@@ -1011,6 +1015,7 @@ def test_noise_of_nothing_and_all_images_change_nothing(hard):
     assert np.mean([row["jaccard"] for row in rows[8:]]) < 0.9
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_reached_counts_as_an_empty_set(hard):
     network, graph, images, right = hard
     ended = replace(
@@ -1174,6 +1179,7 @@ def test_dropped_nodes():
     ] == [1]
 
 
+@pytest.mark.slow
 def test_a_graph_that_ends_leaves_the_layers_below_whole(hard):
     network, graph, images, right = hard
     ended = replace(

@@ -101,6 +101,7 @@ def test_the_one_rounded_tie_of_ig_l2_explains_all_of_the_difference(arrays):
     assert max(map(abs, differences(rows, "ig_l2_published").values())) < 5e-7
 
 
+@pytest.mark.slow
 @needs_arrays
 def test_means_of_the_released_seeds(compared):
     means = published_pairs(compared).groupby(["metric", "readout"])["mean"].mean()

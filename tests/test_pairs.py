@@ -54,6 +54,7 @@ def test_a_model_learns_from_the_second_text(trained):
     assert facts["accuracy"] == 1
 
 
+@pytest.mark.slow
 def test_attributions_and_curves_of_pairs(trained, tmp_path):
     architecture, folder, data, _ = trained
     model, tokenizer = load(folder)
@@ -87,6 +88,7 @@ def test_attributions_and_curves_of_pairs(trained, tmp_path):
         assert suff["probability"][0] == pytest.approx(left, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_contributions_of_pairs(trained, tmp_path):
     _, folder, data, _ = trained
     about = {"model": folder, "data": data, "examples": 5}

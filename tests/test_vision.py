@@ -775,6 +775,7 @@ def test_maps_do_not_depend_on_how_many_are_explained(trained, tmp_path):
             np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_perturbation_is_what_a_plain_loop_gives(trained):
     """One image and map: patches set to black in pixel space, one forward pass a share."""
     from plumbline.models.image_models import load as load_model
@@ -811,6 +812,7 @@ def bilinear(scores, size):
     return rows[:, low] * (1 - weight) + rows[:, low + 1] * weight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rollout", "gradient_x_input", "random"])
 def test_chefers_protocol_is_what_a_plain_loop_gives(trained, name):
     """Pixels of the enlarged map are 0 before normalisation, at shares .1 to .9; wherever no tie is cut."""
@@ -845,6 +847,7 @@ def test_chefers_protocol_is_what_a_plain_loop_gives(trained, name):
     assert compared >= 9
 
 
+@pytest.mark.slow
 def test_tied_patches_go_in_random_orders(trained):
     """A published map is clamped; the mean over orders drawn apart is what stands in the file, and the share of ties."""
     maps = read_rows(trained / "a" / "maps.parquet")
@@ -954,6 +957,7 @@ def test_ink_metrics():
     assert signed["ink_mass"] == 1.0
 
 
+@pytest.mark.slow
 def test_ink_of_the_file_is_of_the_bright_patches(trained):
     """A patch is ink where its pixels are above a fifth of white on average, in the pixels of the file itself."""
     from plumbline.models.image_models import load as load_model
@@ -1210,6 +1214,7 @@ def test_photographs_need_to_be_cut():
         prepared([np.zeros((9, 9, 3), dtype=np.uint8), np.zeros((8, 8, 3), dtype=np.uint8)], facts)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_must_reach_its_published_accuracy(trained, monkeypatch, tmp_path):
     """The upper end of Wilson's interval at 99.8%, by its own formula, must reach what is published."""
     from plumbline.models import image_models, published
