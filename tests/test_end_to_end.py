@@ -98,7 +98,7 @@ def test_first_and_last_lines_name_the_scale(fresh):
 
 
 def test_only_a_limit_of_job_starts_that_the_user_sets_is_kept(tmp_path):
-    """Snakemake's default makes its main process busier with every job that ends; see rules/common.smk, at_start."""
+    """Snakemake's default makes its main process busier with every job that ends; see workflow/snakemake_parts.py."""
     folder = workflow.checkout(tmp_path / "checkout")
     (folder / "probe.smk").write_text(
         'include: "Snakefile"\nonsuccess:\n    print("limiter:", workflow.scheduler.job_rate_limiter)\n'
