@@ -71,8 +71,22 @@ class Cluster:
         return states
 
 
+def abandoned():
+    """Folders of clusters whose tests were killed: their links in /etc/slurm, perhaps their daemons, are in the way."""
+    for root in Path("/tmp").glob("plumbline_slurm_*"):
+        try:
+            maker = psutil.Process(int(root.name.rpartition("_")[2]))
+            alive = maker.create_time() < root.stat().st_mtime  # else a later process has the number
+        except psutil.NoSuchProcess:
+            alive = False
+        if not alive:
+            yield root
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    for root in abandoned():
+        Cluster(root).script("down.sh", "--purge")
     # Not below pytest's own folder, which root alone may enter: munge insists on a path that others may.
     root = Path(f"/tmp/plumbline_slurm_{os.getpid()}")
     cluster = Cluster(root)
