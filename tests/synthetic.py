@@ -40,6 +40,7 @@ WORDS = [
 STAGES = (
     "models",
     "attributions",
+    "gaps",
     "faithfulness",
     "agreement",
     "isotropy",
@@ -107,6 +108,8 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             path = root / "attributions" / place / f"{method}.parquet"
             _write_attributions(path, lengths, {readout: vectors[readout] for readout in kept}, dataset, cut)
             inputs["attributions"].append({**item, "path": path})
+            if method in ("ig", "ig_published"):
+                inputs["gaps"].append({**item, "path": path})
             path = root / "faithfulness" / place / f"{method}.parquet"
             _write_faithfulness(path, kept, lengths, rng, steps, cut)
             inputs["faithfulness"].append({**item, "path": path})

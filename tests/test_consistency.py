@@ -743,8 +743,30 @@ def test_seeds_of_several_runs_are_compared_by_what_they_share():
     assert len(found["attributions"]) == 3 * 5
     assert file in plan.targets(config)
     assert plan.output_inputs(config, "tables", "seed_consistency") == {
-        "seed_consistency": [file], "released": ["results/small/released/multiberts_sst2.parquet"],
+        "seed_consistency": [file], "released": ["results/small/released/multiberts_sst2.parquet"], "gaps": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "table", ["seed_consistency", "model_consistency", "comp_suff", "deletion_curves-sentiment-bert"]
+)
+def test_gaps_are_read_of_the_models_that_a_table_shows(table):
+    """Of seeds 0 to 2 of a BERT and of seed 0 of the others; the random method has none."""
+    run = {"dataset": "sentiment", "methods": ["ig", "alti"]}
+    config = planned_config(
+        {**run, "model": "bert", "seeds": [0, 1, 2]},
+        {**run, "model": "distilbert", "seeds": [0]},
+        {**run, "model": "roberta", "seeds": [0]},
+    )
+    every = [("bert", 0), ("bert", 1), ("bert", 2), ("distilbert", 0), ("roberta", 0)]
+    shown = {
+        "seed_consistency": every[:3],
+        "model_consistency": [("bert", 0), ("distilbert", 0)],
+        "comp_suff": every,
+    }
+    wanted = {f"results/small/attributions/sentiment/{model}/seed{seed}/ig.parquet"
+              for model, seed in shown.get(table, every[:3])}  # fmt: skip
+    assert set(plan.output_inputs(config, "tables", table)["gaps"]) == wanted
 
 
 def test_a_bert_is_compared_with_a_distilbert_of_the_same_data_and_seed():

@@ -525,6 +525,9 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
                 for ours, theirs in (("verdict", "verdict"), ("why", "why")):
                     assert row[f"{prefix}{ours}"] == fitting[theirs].iloc[0], (table, row["readout"])
                 assert row["published_checkpoint"] == fitting["published_checkpoint"].iloc[0]
+                if "gap_max" in row:
+                    gap = fitting["gap_max"].astype(float).iloc[0]
+                    assert gap == row["gap_max"] or (np.isnan(gap) and np.isnan(row["gap_max"]))
                 seen.setdefault(table, []).append(row[f"{prefix}verdict"])
         if table == "selective_rollout":
             assert "Verdict on ours: " in text

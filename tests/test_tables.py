@@ -660,6 +660,44 @@ def test_csv_has_six_significant_digits(inputs, tmp_path):
     assert max(len(value.lstrip("-0.").replace(".", "")) for value in frame["mean"]) <= 6
 
 
+# Their readouts are of the multi-head classifier and of images: none integrates.
+WITHOUT_TEXTS = {"network_diffusion", "explainn", "attention_meets_xai"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [name for name, e in tables.TABLES.items() if e.study not in WITHOUT_TEXTS and name != "ig_gaps"],
+)
+def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(inputs, table, tmp_path):
+    tables.write(table, inputs, OPTIONS, *(tmp_path / f"t.{e}" for e in tables.TABLES[table].formats))
+    frame = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, na_values=[""])
+    if "readout" not in frame or table in ("published_vs_reproduced", "saliency"):
+        return
+    integrated = frame["readout"].astype(str).str.startswith("ig_")
+    if "source" in frame:
+        integrated &= ~frame["source"].str.startswith("released")
+    if not integrated.any():
+        return
+    assert frame.loc[~integrated, ["gap_median", "steps_max"]].isna().all(axis=None)
+    for row in frame[integrated].itertuples():
+        method = "ig_published" if row.readout.endswith("_published") else "ig"
+        ends = []
+        for model in {row.model, getattr(row, "other", row.model)}:
+            paths = [
+                item["path"]
+                for item in inputs["attributions"]
+                if (item["dataset"], item["model"], item["method"]) == (row.dataset, model, method)
+            ]
+            read = pd.concat([read_rows(path) for path in paths])
+            gaps, steps = (sorted(read[name]) for name in ("completeness_gap", "steps"))
+            middle, late = (-(-len(gaps) * share // 100) - 1 for share in (50, 99))
+            ends.append((gaps[middle], gaps[late], gaps[-1], steps[middle], steps[-1]))
+        wanted = [max(values) for values in zip(*ends, strict=True)]
+        found = [row.gap_median, row.gap_q99, row.gap_max, row.steps_median, row.steps_max]
+        assert found == pytest.approx(wanted, rel=1e-5), row.readout
+    assert "completeness gap" in (tmp_path / "t.tex").read_text()
+
+
 def test_gaps_of_integrated_gradients(tmp_path):
     """Of gaps .3, .075, .0333, ..., .3 / k^2; the first example's steps are 800, the others' 50."""
     found = make(tmp_path, examples=10)

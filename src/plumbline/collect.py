@@ -257,7 +257,5 @@ def provenance_of(rows, options):
     return provenance(options, examples=rows["examples"], seeds=first["seeds"], interval=first["interval"])
 
 
-DAGGER = (
-    "† as published: the definition behind published numbers, where it differs from the correct one. How exact integrated "
-    "gradients (IG) are: table ig_gaps."
-)
+TWINS = "† as published: the definition behind published numbers, where it differs from the correct one."
+DAGGER = f"{TWINS} How exact integrated gradients (IG) are: table ig_gaps."

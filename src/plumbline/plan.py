@@ -21,7 +21,7 @@ from .config import (
 from .errors import PlumblineError
 
 STAGES = ("data", "models", "attributions", "faithfulness", "agreement", "isotropy", "contributions",
-          "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables",
+          "seed_consistency", "model_consistency", "released", "benchmarks", "work", "tables", "gaps",
           "rollouts", "classifier", "theory_gradient", "theory_lime_mask", "theory_lime_delete", "theory_faithfulness",
           "shown", "images", "image_models", "image_architectures", "maps", "spectra", "patch_faithfulness",
           "causal_graphs", "stability", "pruning", "explanations", "nodes", "explanation_metrics")  # fmt: skip
@@ -41,6 +41,8 @@ CAUSAL_STAGES = {
     "nodes": "attributions",
     "explanation_metrics": "metrics",
 }
+# Stages that compare the attributions of several trained models.
+CONSISTENCIES = {"seed_consistency", "model_consistency"}
 # Stages with one file a trained model.
 PER_SEED = ("agreement", "isotropy", "contributions")
 # The method that makes a run one of the study of selective rollout.
@@ -260,8 +262,14 @@ def output_inputs(config, kind, name):
             # Of a table with one file a model or seed, those that this output shows.
             names = dict.fromkeys(_name_of(other, job) for job, _ in chosen)
             found = [output_paths(config, "tables", name)[0] for name in names]
-        elif stage in ("seed_consistency", "model_consistency"):
+        elif stage in CONSISTENCIES:
             found = list(consistencies(config, stage))
+        elif stage == "gaps" and set(entry.needs) & CONSISTENCIES:
+            (kind,) = set(entry.needs) & CONSISTENCIES
+            compared = [
+                file for about in consistencies(config, kind).values() for file in about["attributions"]
+            ]
+            found = [file for file in compared if _integral(describe("attributions", file)["method"])]
         elif stage == "released":
             found = _released(config)
         elif stage in XAI_STAGES:
@@ -312,7 +320,13 @@ def _stage_files(stage, job, run, methods):
         return [path(stage, **job)]
     if stage == "benchmarks":
         return _benchmarks(job, run)
+    if stage == "gaps":
+        return [path("attributions", method=method, **job) for method in methods if _integral(method)]
     return [path(stage, method=method, **job) for method in methods]
+
+
+def _integral(method):
+    return registries()["methods"][method].integral
 
 
 def _image_files(stage, job, run):
@@ -358,6 +372,7 @@ def inputs_by_stage(files):
         "image_models": "metrics",
         "image_architectures": "architecture",
         "images": "data",
+        "gaps": "attributions",
     }
     kinds |= {stage: "theory" for stage in STAGES if stage.startswith("theory_")}
     found = {}

@@ -122,6 +122,7 @@ class Method:
     parameters  name -> default; what the config block of the method may set.
     legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
     known_truth whether it needs a rationale mask, so runs on known-truth data alone.
+    integral    whether it sums an integral, so that its files say of each example how inexact that is: completeness_gap, steps.
     principal   the readout that the method's name means in the Python API where no readout bears it; None where none stands for it.
     """
 
@@ -134,6 +135,7 @@ class Method:
     stochastic: bool = False
     control: bool = False
     known_truth: bool = False
+    integral: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     legal: dict[str, Legal] = field(default_factory=dict)
     principal: str | None = None
@@ -205,7 +207,8 @@ class Output:
     """A figure or a table: one module, named as its output.
 
     study    the study's folder under figures/ or tables/.
-    needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement',
+    needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement', 'gaps' (the
+             attributions of the methods that it shows and that sum an integral: how inexact each is),
              'isotropy', 'rollouts', 'contributions', 'seed_consistency', 'model_consistency', 'released', 'benchmarks', 'work',
              'classifier', 'theory_<experiment>' and 'shown' of the multi-head classifier,
              'tables/<id>' ('tables/<id>?': where the configuration makes it).

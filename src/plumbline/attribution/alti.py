@@ -10,7 +10,7 @@ ENTRY = Method(
     needs=("attention",),
     parameters={"ddof": 0},
     legal={"ddof": DDOF},
-    citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212, eqs. 9-13",
+    citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212",
     readouts=(
         Readout(id="alti", label="ALTI", layered=True, reference="ours"),
         Readout(id="alti_l2", label="ALTI (L2)", layered=True, reference="ours_l2"),

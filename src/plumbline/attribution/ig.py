@@ -9,6 +9,7 @@ ENTRY = Method(
     order=42,
     principal="ig_mean",
     needs=("gradient",),
+    integral=True,
     parameters={"steps": "auto", "gap": 0.01, "max_steps": 3200},
     legal={
         "steps": Legal(

@@ -9,6 +9,7 @@ ENTRY = Method(
     order=43,
     principal="ig_mean_published",
     needs=("gradient",),
+    integral=True,
     parameters={"steps": 100},
     legal={"steps": Legal("a whole number, at least 1", whole)},
     citation="Ferrando et al. 2022, reference code",

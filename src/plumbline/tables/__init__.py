@@ -9,6 +9,7 @@ import importlib
 from ..artefacts import write_text
 from ..collect import seeds_text
 from ..registry import discover
+from .ig_gaps import beside
 
 TABLES = discover(__name__, "table")
 
@@ -21,6 +22,8 @@ def write(table, inputs, options, csv_path, tex_path, html_path=None):
     """
     module = importlib.import_module(f"{__name__}.{TABLES[table].id}")
     frame = module.rows(inputs, options)
+    if "gaps" in TABLES[table].needs and "readout" in frame:
+        frame = beside(frame, inputs.get("gaps") or [])
     named = frame.assign(seeds=frame["seeds"].map(seeds_text)) if "seeds" in frame else frame
     write_text(csv_path, named.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_text(tex_path, module.latex(frame, options))

@@ -45,13 +45,14 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import all_pairs, complete_mean, told_apart
 from . import latex as tex
+from .ig_gaps import remark
 from .standing import ranks, sections
 
 ENTRY = Output(
     id="ablation",
     label="Defects and conventions of the reference, one at a time",
     study="alti",
-    needs=("faithfulness",),
+    needs=("faithfulness", "gaps"),
     order=50,
 )
 
@@ -262,6 +263,7 @@ def _table(key, part, options):
             f"Ranks move, noise or not, under: {', '.join(changed) or 'none'}; the best readout of a block under: "
             f"{', '.join(best) or 'none'}. Pairs told apart the other way round: {turned or 'none'}."
         ),
+        tex.escape(remark(part)),
         tex.command_note(options),
     ]
     return tex.table(

@@ -9,7 +9,6 @@ Units: none; correlations in [-1, 1], overlap in [0, 1].
 
 from ..artefacts import read_rows
 from ..collect import (
-    DAGGER,
     by_model,
     dataset_label,
     ordered,
@@ -20,13 +19,14 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
+from .ig_gaps import remark
 from .rank_metrics import NOTE, averaged, averaged_text, head
 
 ENTRY = Output(
     id="agreement",
     label="Agreement with blank-out and with the gradient",
     study="alti",
-    needs=("agreement",),
+    needs=("agreement", "gaps"),
     order=20,
 )
 
@@ -109,7 +109,7 @@ def _table(key, part, options):
         notes=[
             tex.escape(provenance_of(part, options)),
             f"{NOTE} Index and exponent: the interval's ends.",
-            tex.escape(DAGGER),
+            tex.escape(remark(part)),
             tex.command_note(options),
         ],
     )

@@ -12,7 +12,6 @@ texts of the split without a gap, whole or cut.
 
 from ..collect import (
     COMPETING,
-    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -27,6 +26,7 @@ from ..collect import (
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
+from .ig_gaps import remark
 from .published import MARKED, beside, in_print, printed
 from .standing import note, sections, standing
 
@@ -34,7 +34,7 @@ ENTRY = Output(
     id="comp_suff",
     label="Comprehensiveness and sufficiency",
     study="alti",
-    needs=("faithfulness", "models"),
+    needs=("faithfulness", "models", "gaps"),
     options=("bootstrap", "datasets", "faithfulness"),
     published=True,
     order=10,
@@ -225,4 +225,4 @@ def _notes(part, published, options):
     ]
     if published:
         notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
-    return [*notes, tex.escape(DAGGER), tex.command_note(options)]
+    return [*notes, tex.escape(remark(part)), tex.command_note(options)]

@@ -28,6 +28,7 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
+from .ig_gaps import remark
 
 PROTOCOL = "published_steps"
 
@@ -35,7 +36,7 @@ ENTRY = Output(
     id="deletion_curves",
     label="Deletion curves",
     study="alti",
-    needs=("faithfulness",),
+    needs=("faithfulness", "gaps"),
     per="model",
     order=15,
 )
@@ -167,6 +168,7 @@ def _table(kind, part, options):
             f"Interval: {part['interval'].iloc[0]}. A text that has no token left keeps its last value; the CSV has the published "
             "mean too, over the texts that have so many tokens."
         ),
+        tex.escape(remark(part)),
         tex.command_note(options),
     ]
     return tex.table(

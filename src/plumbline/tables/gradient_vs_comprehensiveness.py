@@ -17,7 +17,6 @@ import numpy as np
 
 from ..agreement import spearman
 from ..collect import (
-    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -35,12 +34,13 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import complete_mean, percentiles, resampled_counts, resampled_means, verdict
 from . import latex as tex
+from .ig_gaps import remark
 
 ENTRY = Output(
     id="gradient_vs_comprehensiveness",
     label="Agreement with the input gradient, and faithfulness",
     study="selective_rollout",
-    needs=("attributions", "faithfulness"),
+    needs=("attributions", "faithfulness", "gaps"),
     methods=("selective", "input_gradient"),
     compared=True,
     order=111,
@@ -241,7 +241,7 @@ def _table(key, part, options):
             "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation over methods, each by the mean "
             "over its readouts, between the first column and each of the others; controls, published twins, maxima over rows and "
             "noise do not count. Its interval resamples methods, seeds and examples. Index and exponent: the interval's ends.",
-            tex.escape(DAGGER),
+            tex.escape(remark(part)),
             tex.command_note(options),
         ],
     )

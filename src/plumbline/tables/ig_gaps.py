@@ -1,57 +1,102 @@
 """How exact integrated gradients are: quantiles of the completeness gap, and the steps that it took.
 
-inputs: attributions (all methods, seeds). The gap is |sum of attributions - (f(input) - f(baseline))|, zero for the exact
+inputs: gaps (attributions of both methods, all seeds). The gap is |sum of attributions - (f(input) - f(baseline))|, zero for the exact
 integral; unit: probability of the explained class. Quantiles are over whole texts and training seeds together, each the least
 value that at least so many of them do not exceed. `method` ig takes as many steps as an example's gap needs (steps: auto, with the
 bound and the maximum of `methods.ig`), ig_published always 100. A small gap does not prove that every token's share is exact.
 """
 
-from ..collect import by_model, dataset_label, provenance, seeds_of, whole_texts
+from ..collect import TWINS, by_model, dataset_label, provenance, seeds_of, whole_texts
 from ..registry import Output
 from . import latex as tex
+from .published import RELEASED
 
 ENTRY = Output(
     id="ig_gaps",
     label="Integrated gradients: completeness gap and steps",
     study="alti",
-    needs=("attributions",),
+    needs=("gaps",),
     options=(),
     methods=("ig",),
     order=12,
 )
 
 INTERVAL = "none: quantiles of the examples shown"
-METHODS = ("ig", "ig_published")
 QUANTILES = {"median": 0.5, "q90": 0.9, "q99": 0.99, "max": 1.0}
+# What stands beside every other number of integrated gradients.
+BESIDE = ("gap_median", "gap_q99", "gap_max", "steps_median", "steps_max")
+WORDS = {"median": "median", "q99": "99%", "max": "largest"}
 SHARES = {"above_01": 0.01, "above_05": 0.05}  # column -> bound, a probability
 
 
 def rows(inputs, options):
     """One row a data set, model and method of integrated gradients. options: scale."""
+    import pandas as pd
+
+    frame = pd.DataFrame(_exactness(inputs["gaps"]))
+    frame.insert(0, "scale", options["scale"])
+    return frame.assign(interval=INTERVAL)
+
+
+def _exactness(items):
+    """One dict a data set, model and method; items: attribution files of methods that sum an integral."""
     import numpy as np
     import pandas as pd
 
     found = []
-    for (dataset, model), items in by_model(inputs["attributions"]).items():
-        for method in METHODS:
-            own = [item for item in items if item["method"] == method]
-            if not own:
-                continue
+    for (dataset, model), of_model in by_model(items).items() if items else ():
+        for method in sorted({item["method"] for item in of_model}):
+            own = [item for item in of_model if item["method"] == method]
             frames = [whole_texts(item["path"], ["completeness_gap", "steps"]) for item in own]
             frame = pd.concat(frames, ignore_index=True)
             row = {"dataset": dataset, "model": model, "method": method}
-            for column, name in (("completeness_gap", "gap"), ("steps", "steps")):
+            for column, name, kind in (("completeness_gap", "gap", float), ("steps", "steps", int)):
                 ends = np.quantile(
                     frame[column].to_numpy(float), list(QUANTILES.values()), method="inverted_cdf"
                 )
-                row |= {f"{name}_{key}": value for key, value in zip(QUANTILES, ends, strict=True)}
+                row |= {f"{name}_{key}": kind(value) for key, value in zip(QUANTILES, ends, strict=True)}
             row |= {name: float((frame["completeness_gap"] > bound).mean()) for name, bound in SHARES.items()}
             found.append(row | {"examples": len(frame) // len(own), "seeds": seeds_of(own)})
-    frame = pd.DataFrame(found)
-    steps = [name for name in frame if name.startswith("steps_")]
-    frame[steps] = frame[steps].astype(int)
-    frame.insert(0, "scale", options["scale"])
-    return frame.assign(interval=INTERVAL)
+    return found
+
+
+def beside(frame, items):
+    """Rows of another table with the columns BESIDE at the end, filled where a readout's method sums an integral.
+
+    frame has dataset, model and readout, and of two models `other`: then each number is the larger of theirs. items: as
+    `inputs["gaps"]`. Released matrices say nothing of gaps, and neither do rows without readout.
+    """
+    import pandas as pd
+
+    from ..attribution import READOUTS, method_of
+
+    found = {(row["dataset"], row["model"], row["method"]): row for row in _exactness(items)}
+    lines = []
+    for row in frame.to_dict("records"):
+        method = method_of(row["readout"]).id if row["readout"] in READOUTS else None
+        models = [row[name] for name in ("model", "other") if name in row]
+        own = [found[key] for model in models if (key := (row["dataset"], model, method)) in found]
+        own = [] if str(row.get("source", "")).startswith(RELEASED) else own
+        lines.append({name: max((numbers[name] for numbers in own), default=None) for name in BESIDE})
+    more = pd.DataFrame(lines, index=frame.index, columns=list(BESIDE))
+    kinds = {name: "Int64" if name.startswith("steps_") else float for name in BESIDE}
+    return frame.assign(**more.astype(kinds))
+
+
+def remark(frame):
+    """What the foot of a table says of its twins as published and, of rows that `beside` has filled, of the gaps."""
+    texts = [TWINS]
+    filled = frame.dropna(subset="gap_median") if "gap_median" in frame else frame[:0]
+    if len(filled):
+        gaps = [f"{name} {_span(filled[f'gap_{key}'], '.4f')}" for key, name in WORDS.items()]
+        steps = f"{filled['steps_median'].min()} to {filled['steps_max'].max()} steps"
+        texts.append(f"Integrated gradients (IG): completeness gap, {', '.join(gaps)}; {steps}.")
+    return " ".join(texts)
+
+
+def _span(values, form):
+    ends = [format(value, form) for value in (values.min(), values.max())]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def latex(frame, options):

@@ -7,13 +7,13 @@ then over seeds; intervals are for a new seed and a new sentence, see plumbline.
 
 from ..artefacts import read_rows
 from ..collect import (
-    DAGGER,
     dataset_label,
     provenance_of,
 )
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
+from .ig_gaps import remark
 from .published import beside, in_print
 from .rank_metrics import NOTE, averaged, averaged_text, beside_print
 
@@ -21,7 +21,7 @@ ENTRY = Output(
     id="model_consistency",
     label="Consistency between models",
     study="alti",
-    needs=("model_consistency", "models"),
+    needs=("model_consistency", "models", "gaps"),
     options=("bootstrap", "datasets"),
     published=True,
     order=61,
@@ -84,4 +84,4 @@ def _notes(part, options):
     ]
     if part["published_mean"].notna().any():
         notes.append(tex.escape(in_print(part.dropna(subset="published_mean"))))
-    return [*notes, tex.escape(DAGGER), tex.command_note(options)]
+    return [*notes, tex.escape(remark(part)), tex.command_note(options)]

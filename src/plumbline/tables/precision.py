@@ -26,13 +26,14 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
+from .ig_gaps import remark
 from .standing import ranks, sections
 
 ENTRY = Output(
     id="precision",
     label="Forward passes in bfloat16 against float32",
     study="alti",
-    needs=("faithfulness",),
+    needs=("faithfulness", "gaps"),
     order=55,
 )
 
@@ -130,6 +131,7 @@ def _table(key, part, options):
             "Largest: the largest change of a probability anywhere on a curve. Ranks are within signed and unsigned scores. "
             f"Readouts whose rank moves: {moved} of {int(part['rank'].notna().sum())}."
         ),
+        tex.escape(remark(part)),
         tex.command_note(options),
     ]
     return tex.table(

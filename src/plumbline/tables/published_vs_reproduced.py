@@ -17,6 +17,7 @@ otherwise than they are defined stand beside the readouts `<id>_published`. Unit
 from ..collect import by_model, dataset_label, metrics_of, table_rows
 from ..registry import Output
 from . import latex as tex
+from .ig_gaps import BESIDE
 from .published import (
     RELEASED,
     VERDICTS,
@@ -54,7 +55,7 @@ ENTRY = Output(
 COLUMNS = [
     "table", "dataset", "architecture", "readout", "quantity", "published", "published_sd", "model", "ours", "lower", "upper",
     "difference", "examples", "seeds", "interval", "verdict", "why", "sample", "our_sample", "published_checkpoint",
-    "published_model", "published_source", "measured",
+    "published_model", "published_source", "measured", *BESIDE,
 ]  # fmt: skip
 
 
@@ -75,15 +76,23 @@ def rows(inputs, options):
                 if table in TAKEN:
                     beside = _taken(target, entry, frame)
                 else:
-                    beside = [numbers for _, numbers in judged(target, entry, frame, metrics, options)]
+                    numbers = judged(target, entry, frame, metrics, options)
+                    beside = [columns | _gaps(frame, place) for place, columns in numbers]
                 about = _about(target, entry)
                 why = None if beside else _missing(target, entry, frame, metrics, options)
                 found += [about | numbers for numbers in beside or [NOTHING | {"why": why}]]
     found += _classifier(table_rows(tables, XAI), options)
-    frame = pd.DataFrame(found)[COLUMNS]
+    frame = pd.DataFrame(found).reindex(columns=COLUMNS)
     frame.insert(0, "scale", options["scale"])
     numbers = ["published", "published_sd", "ours", "lower", "upper", "difference"]
-    return frame.astype(dict.fromkeys(numbers, float)).astype({"examples": "Int64"})
+    numbers += [name for name in BESIDE if name.startswith("gap_")]
+    counts = ["examples", *[name for name in BESIDE if name.startswith("steps_")]]
+    return frame.astype(dict.fromkeys(numbers, float)).astype(dict.fromkeys(counts, "Int64"))
+
+
+def _gaps(frame, place):
+    """How inexact integrated gradients are, as the table says it in the row at `place`."""
+    return {name: frame.at[place, name] for name in BESIDE if name in frame}
 
 
 # The columns of a number of ours where there is none.

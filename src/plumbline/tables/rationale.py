@@ -12,7 +12,6 @@ plumbline.stats.mean_interval's. What is told apart from the best is said within
 import numpy as np
 
 from ..collect import (
-    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -30,13 +29,14 @@ from ..faithfulness.ranking import candidates, special, top_chances
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
+from .ig_gaps import remark
 from .standing import note, sections, standing
 
 ENTRY = Output(
     id="rationale",
     label="Precision against the known rationale",
     study="alti",
-    needs=("attributions",),
+    needs=("attributions", "gaps"),
     order=30,
 )
 
@@ -178,7 +178,7 @@ def _table(dataset, part, options):
             ),
             "R-prec.: share of rationale tokens among the top k, k their number, tied tokens by their chance in a random order; AP: "
             f"average precision. Index and exponent: the interval's ends. {note(part)}",
-            tex.escape(DAGGER),
+            tex.escape(remark(part)),
             tex.command_note(options),
         ],
     )

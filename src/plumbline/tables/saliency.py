@@ -54,7 +54,8 @@ def rows(inputs, options):
     """One row a data set, model, example, readout and word; PlumblineError where a run has none of the readouts.
 
     `example` is the id shown, `asked` the one in heatmap_examples; `word_index` counts from 0 without the special
-    tokens; `bin` from 1 to 5; `examples` is the number of sentences.
+    tokens; `bin` from 1 to 5; `gap` and `steps` are those of integrated gradients on this very example; `examples` is the number of
+    sentences.
     """
     import pandas as pd
 
@@ -95,9 +96,15 @@ def _examples(items, dataset, model, wanted):
             "predicted": DATASETS[dataset].label_names[int(first.at[example, "target"])],
             **{key: first.at[example, key] for key in ("probability", "tokens", "position")},
             "scores": {readout: vector[example] for readout, vector in vectors.items()},
+            "exactness": {readout: _exactness(frames[method_of(readout).id], example) for readout in vectors},
         }
         for asked, example in chosen(wanted, first.index, f"{dataset}/{model}")
     ]
+
+
+def _exactness(frame, example):
+    """Completeness gap and steps of one example; of a method that sums no integral, None twice."""
+    return [frame.at[example, name] if name in frame else None for name in ("completeness_gap", "steps")]
 
 
 def _block(about, example):
@@ -125,10 +132,12 @@ def _block(about, example):
                     "score": scores[1:-1],
                     "scaled": values[1:-1],
                     "bin": bins(values)[1:-1],
+                    **dict(zip(("gap", "steps"), example["exactness"][readout], strict=True)),
                 }
             )  # fmt: skip
         )
-    return pd.concat(blocks, ignore_index=True)
+    frame = pd.concat(blocks, ignore_index=True)
+    return frame.astype({"gap": float}).astype({"steps": "Int64"})
 
 
 def summed(scores, pieces):

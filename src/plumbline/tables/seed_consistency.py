@@ -8,7 +8,6 @@ and are not independent. Units: none; correlations in [-1, 1], overlap in [0, 1]
 """
 
 from ..collect import (
-    DAGGER,
     dataset_label,
     facts,
     percent,
@@ -17,6 +16,7 @@ from ..registry import Output
 from ..seed_pairs import published, sources, square
 from ..stats import pair_interval
 from . import latex as tex
+from .ig_gaps import remark
 from .published import beside
 from .rank_metrics import NOTE, beside_print, by_metric
 
@@ -24,7 +24,7 @@ ENTRY = Output(
     id="seed_consistency",
     label="Consistency between training seeds",
     study="alti",
-    needs=("seed_consistency", "released"),
+    needs=("seed_consistency", "released", "gaps"),
     options=("bootstrap", "released_seeds"),
     published=True,
     order=60,
@@ -113,4 +113,4 @@ def _notes(part, options):
     ]
     if len(printed):
         notes.append(tex.escape(f"In print: {'; '.join(dict.fromkeys(printed['published_source']))}."))
-    return [*notes, tex.escape(DAGGER), tex.command_note(options)]
+    return [*notes, tex.escape(remark(part)), tex.command_note(options)]

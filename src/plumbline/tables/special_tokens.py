@@ -21,7 +21,6 @@ standard deviation of what the mean is over (values or examples), averaged over 
 import numpy as np
 
 from ..collect import (
-    DAGGER,
     by_model,
     dataset_label,
     facts,
@@ -38,13 +37,14 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
+from .ig_gaps import remark
 from .published import MARKED, beside, in_print, printed
 
 ENTRY = Output(
     id="special_tokens",
     label="Rank of special tokens",
     study="alti",
-    needs=("attributions", "models"),
+    needs=("attributions", "models", "gaps"),
     options=("bootstrap", "datasets"),
     published=True,
     order=50,
@@ -230,4 +230,4 @@ def _notes(part, shown, options):
     ]
     if shown:
         notes.append(tex.escape(in_print(part.dropna(subset="published_value"))))
-    return [*notes, tex.escape(DAGGER), tex.command_note(options)]
+    return [*notes, tex.escape(remark(part)), tex.command_note(options)]
