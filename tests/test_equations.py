@@ -98,17 +98,37 @@ def test_a_row_without_contributions_keeps_its_relevance():
     assert normalise_rows(torch.tensor([[float("nan"), 1.0], [1.0, 1.0]])).isnan().any()
 
 
-def test_alti_by_hand():
+VECTORS = [name for name, readout in READOUTS.items() if readout.layered and method_of(name).family == "vector"]
+
+
+@pytest.mark.parametrize("readout", VECTORS)
+def test_vector_readouts_by_hand(readout):
+    """C = max(0, ||y|| - ||y - T||) or ||T||, after either LayerNorm, rows divided; ALTI as published with the deviation of
+    D - 1, GlobEnc as published undivided."""
     model = small_model("bert")
-    ids, mask, _ = small_batch("bert", lengths=(9,))
+    ids, mask, _ = small_batch("bert", lengths=(9, 12))
+    found = attribute(model, ids, mask, readout)
+    name, published = readout.removesuffix("_published"), readout.endswith("_published")
+    ddof = int(published and name.startswith("alti"))
     with undisturbed(model):
         layers = trace(model, ids, mask)
-    product = torch.eye(9)
-    for layer in layers:
-        vectors, result = transformed_vectors(layer, 0, 9)
-        near = (result.abs().sum(-1)[:, None] - (result[:, None] - vectors).abs().sum(-1)).clamp(min=0)
-        product = near / near.sum(-1, keepdim=True) @ product
-    torch.testing.assert_close(attribute(model, ids, mask, "alti")[0], product[0], rtol=1e-4, atol=1e-5)
+    for row, length in enumerate((9, 12)):
+        product = torch.eye(length)
+        for layer in layers:
+            vectors, result = transformed_vectors(layer, row, length, ddof)
+            if name in ("alti_ln2", "globenc"):
+                sigma = layer.pre2[row, :length].std(-1, correction=ddof)[:, None, None]
+                vectors = (vectors - vectors.mean(-1, keepdim=True)) * layer.norm2.weight / sigma
+                result = layer.output[row, :length]
+            order = 1 if name in ("alti", "alti_ln2") else 2
+            matrix = vectors.norm(p=order, dim=-1)
+            if name.startswith("alti"):
+                away = (result[:, None] - vectors).norm(p=order, dim=-1)
+                matrix = (result.norm(p=order, dim=-1)[:, None] - away).clamp(min=0)
+            if readout != "globenc_published":
+                matrix = matrix / matrix.sum(-1, keepdim=True)
+            product = matrix @ product
+        torch.testing.assert_close(found[row, :length], product[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
