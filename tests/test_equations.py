@@ -268,14 +268,18 @@ def test_published_gradient_embeds_twice():
 
 
 def test_published_agreement_gradient_explains_a_softmax_over_positions():
+    """Over a sentence's own ones: beside a longer one nothing changes."""
     model = small_model("roberta", "agreement")
-    ids, _, positions = small_batch("roberta", lengths=(9,))
-    block = model.roberta.embeddings(ids).detach().requires_grad_(True)
-    logits = model(inputs_embeds=block, attention_mask=torch.ones(1, 9).long()).logits[0, :, 0]
-    (gradient,) = torch.autograd.grad(logits.softmax(0)[positions[0]], block)
-    norms = gradient.norm(dim=-1)
-    ours = attribute(model, ids, None, "grad_l2_published", position=positions[:1])
-    torch.testing.assert_close(ours, norms / norms.sum(), rtol=1e-4, atol=1e-6)
+    ids, mask, positions = small_batch("roberta", lengths=(9, 12))
+    ours = attribute(model, ids, mask, "grad_l2_published", position=positions)
+    for row, length in enumerate((9, 12)):
+        own = ids[row : row + 1, :length]
+        block = model.roberta.embeddings(own).detach().requires_grad_(True)
+        logits = model(inputs_embeds=block, attention_mask=torch.ones_like(own)).logits[0, :, 0]
+        (gradient,) = torch.autograd.grad(logits.softmax(0)[positions[row]], block)
+        norms = gradient[0].norm(dim=-1)
+        torch.testing.assert_close(ours[row, :length], norms / norms.sum(), rtol=1e-4, atol=1e-6)
+        assert not ours[row, length:].any()
 
 
 @pytest.mark.parametrize("task", ["classification", "agreement"])

@@ -1,5 +1,7 @@
 """Isotropy: cosines by the equations, the golden reference's vectors, and a file that does not depend on batches."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,6 +181,28 @@ def test_published_numbers_need_as_many_layers(tmp_path):
     assert table.rows(other, OPTIONS)["published_value"].isna().all()
     trained = make(tmp_path, model="own", layers=6, **{**hub, "epochs": 1})
     assert "another checkpoint" in table.latex(table.rows(trained, OPTIONS), OPTIONS)
+
+
+def test_latex_has_every_number_in_its_own_column(tmp_path):
+    """A layer's cells: cosine of embeddings, that in print, transformed vectors over examples and over values, in print."""
+    about = {"dataset": "sst2", "architecture": "distilbert", "source": "hub", "epochs": 0, "oracle": False, "methods": (),
+             "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english", "examples": 4}  # fmt: skip
+    frame = table.rows(make(tmp_path, model="six", layers=6, seeds=(0, 1), **about), OPTIONS)
+    lines = [line.split(" & ") for line in table.latex(frame, OPTIONS).splitlines()]
+    heads = ["Layer", "cosine", "in print", "over examples", "over all values", r"in print \\"]
+    assert heads in lines
+    rows = frame.set_index(["layer", "vectors", "definition"])
+    for layer in range(6):
+        (cells,) = (line[1:] for line in lines if line[0] == str(layer))
+        shown = [[float(number) for number in re.findall(r"-?\d\.\d+", cell)] for cell in cells]
+        for place, key in ((0, ("embeddings", "corrected")), (2, ("transformed", "corrected")), (3, ("transformed", "published"))):  # fmt: skip
+            row = rows.loc[(layer, *key)]
+            assert shown[place] == pytest.approx([row["mean"], row["lower"], row["upper"]], abs=5.1e-4)
+        assert shown[2] != shown[3]
+        for place, vectors in ((1, "embeddings"), (4, "transformed")):
+            assert shown[place] == pytest.approx(
+                [rows.loc[(layer, vectors, "published"), "published_value"]], abs=5.1e-4
+            )
 
 
 def test_published_numbers_are_complete():

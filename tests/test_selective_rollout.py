@@ -265,6 +265,9 @@ def test_readouts_of_a_model_are_those_of_its_attention(architecture, task):
     for row, n in enumerate(mask.sum(-1).tolist()):
         own = torch.stack([layer[row, :, :n, :n] for layer in layers])
         place = int(places[row]) if task == "agreement" else 0
+        rollout = torch.eye(n)
+        for layer in own:
+            rollout = (layer.mean(0) + torch.eye(n)) / 2 @ rollout
         scaled = entry["scaled_threshold"] * largest_distance(n)
         for suffix, position in (("", place), ("_max", None)):
             want = {
@@ -274,9 +277,8 @@ def test_readouts_of_a_model_are_those_of_its_attention(architecture, task):
                 f"rollout_no_residual{suffix}": selective_rollout(own, 0, False, position)[0][-1],
                 f"flow{suffix}": attention_flow(own, len(own) - 1, position),
             }  # fmt: skip
-            want["raw_attention_max" if suffix else "raw_attention"] = (
-                own[-1].mean(0).amax(0) if suffix else own[-1].mean(0)[place]
-            )
+            for readout, product in (("raw_attention", own[-1].mean(0)), ("rollout", rollout)):
+                want[readout + suffix] = product.amax(0) if suffix else product[place]
             for readout, scores in want.items():
                 found = attribute(model, ids, mask, readout, **given)[row, :n]
                 torch.testing.assert_close(found, scores, rtol=1e-4, atol=2e-5, msg=lambda text, name=readout: f"{name}: {text}")  # fmt: skip

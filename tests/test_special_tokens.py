@@ -1,5 +1,7 @@
 """Ranks of special tokens: the ranks themselves, which tokens count, the means, and what stands beside them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +98,27 @@ def test_means_as_published_and_corrected(tmp_path, seeds):
         assert row["mean"] == pytest.approx(values[:, 3].mean())
     assert np.isnan([row["lower"], row["upper"]]).all()  # of one example
     assert "comma" in special_tokens.latex(frame, OPTIONS)
+
+
+def test_latex_has_every_number_in_its_own_column(tmp_path):
+    """Average ranks with their intervals, a column a token, then the dense rank of all with its deviation."""
+    found = make(tmp_path, seeds=(0, 1), methods=("alti",))
+    with_texts(found, seeds=(0, 1))
+    frame = special_tokens.rows(found, OPTIONS)
+    lines = [line.removesuffix(r" \\").split(" & ") for line in special_tokens.latex(frame, OPTIONS).splitlines()]
+    assert ["", r"\multicolumn{5}{c}{average rank / n}", r"\multicolumn{1}{c}{dense rank / n}"] in lines
+    (heads,) = (line for line in lines if line[0] == "Readout")
+    assert [head.strip("{}$").replace("{[}", "[").replace("{]}", "]") for head in heads[1:]] == ["all", "[CLS]", "[SEP]", "full stop", "comma", "all"]  # fmt: skip
+    for readout, label in (("alti", "ALTI"), ("alti_published", r"ALTI$^\dagger$")):
+        own = pick(frame, readout=readout).set_index(["definition", "token"])
+        (cells,) = (line[1:] for line in lines if line[0] == label)
+        shown = [[float(number) for number in re.findall(r"-?\d\.\d+", cell)] for cell in cells]
+        for numbers, token in zip(shown, ["all", "[CLS]", "[SEP]", ".", ","], strict=False):
+            row = own.loc[("corrected", token)]
+            ends = [row["lower"], row["upper"]] if not np.isnan(row["lower"]) else []
+            assert numbers == pytest.approx([row["mean"], *ends], abs=5.1e-3)
+        row = own.loc[("published", "all")]
+        assert shown[5] == pytest.approx([row["mean"], row["sd"]], abs=5.1e-4)
 
 
 def test_controls_rank_as_they_must(tmp_path):
