@@ -184,6 +184,22 @@ def test_integrated_gradients_equal_captum():
     assert found["completeness_gap"].max() < 0.02
 
 
+def test_published_integrated_gradients_take_100_steps_and_embed_twice():
+    """Along the path between what the embedding block gives for the text and for its baseline."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, _, _ = small_batch("bert", lengths=(9,))
+    baseline = torch.full_like(ids, special["mask"])
+    baseline[0, 0], baseline[0, -1] = special["cls"], special["sep"]
+    ends = [model.bert.embeddings(row).detach() for row in (ids, baseline)]
+    captum = IntegratedGradients(lambda words: probability_of_words(model, ids, torch.tensor([1]), words))
+    want = captum.attribute(*ends, n_steps=100, internal_batch_size=8)
+    found = explain("ig_published", Batch(model, ids, None, target=1, tokenizer_ids=special))
+    assert found["steps"].tolist() == [100]
+    torch.testing.assert_close(found["ig_mean_published"], want.mean(-1).float(), rtol=1e-3, atol=1e-6)
+    rise = probability_of_words(model, ids, torch.tensor([1]), torch.cat(ends)).diff().abs().item()
+    assert found["completeness_gap"].item() == pytest.approx(abs(want.sum().item()) - rise, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_steps_of_integrated_gradients_are_doubled_until_they_are_exact():
     """A steep classifier, where 100 steps miss; the oracle: 20,000 points of the midpoint rule in double precision."""
