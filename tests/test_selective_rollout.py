@@ -289,8 +289,10 @@ def test_input_gradient_is_read_out_in_three_ways():
     model = small_model("bert")
     ids, _, _ = small_batch("bert", lengths=(7,))
     with torch.no_grad():
+        model.classifier.bias[0] += 20  # class 0 is predicted, so that class 1 is another one
         block = model.bert.embeddings(input_ids=ids)
         predicted = model(input_ids=ids).logits[0].argmax()
+    assert predicted == 0
     leaf = block.clone().requires_grad_()
     logits = model.classifier(model.bert.pooler(model.bert.encoder(leaf)[0]))
     (gradient,) = torch.autograd.grad(logits[0, predicted], leaf)
@@ -341,6 +343,8 @@ def test_published_input_gradient_is_rounding_noise(architecture, dtype, most):
         left[published] = left_of_sum(gradient, mask)
     assert (left[True] < most).all()
     assert (left[False] > 1e3 * most).all()
+    noise = attribute(model, ids, mask, "input_gradient_published").sum(-1)  # of the last gradient
+    assert (noise < 10 * most * gradient.abs().sum((1, 2))).all()
 
 
 # ------------------------------------------------------------------------------------------------------- the stage
@@ -400,6 +404,39 @@ def test_stage_equals_a_direct_computation(folder):
     lengths = {number + 3: len(tokenizer(text)["input_ids"]) for number, text in enumerate(texts)}
     assert flowing.tolist() == [number for number in lengths if lengths[number] <= 9][:3]
     assert "flow" not in set(frame[frame["definition"] == "published"]["readout"])
+
+
+@pytest.mark.slow
+def test_stage_as_published_embeds_twice_and_explains_class_1(folder):
+    root, model, tokenizer, texts = folder
+    kept = written(root).query("definition == 'published'").set_index(["id", "readout", "layer"])
+    for number, text in enumerate(texts[:4]):
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        with undisturbed(model, "eager"):
+            leaf = model.bert.embeddings(ids).detach().requires_grad_()
+            found = model(inputs_embeds=leaf, output_attentions=True)
+            (gradient,) = torch.autograd.grad(found.logits[0, 1], leaf)
+        for layer, attention in enumerate(found.attentions):
+            scores = attention[0].mean(0).detach().numpy()
+            for readout, vector in (("raw_attention", scores[0]), ("raw_attention_max", scores.max(0))):
+                want = spearmanr(vector, gradient[0].norm(dim=-1))[0]
+                assert kept.loc[(number + 3, readout, layer), "spearman_l2"] == pytest.approx(want, abs=1e-3)
+
+
+def test_columns_of_the_stage_are_of_the_metric_and_the_gradient_of_their_names():
+    """With ties, where average and dense ranks part."""
+    scores = np.array([1.0, 1.0, 0.0, 2.0, 3.0, 3.0])
+    gradients = {
+        "input_gradient": np.array([0.5, 0.1, 0.1, 0.7, 0.3, 0.3]),
+        "input_gradient_l2": np.array([0.1, 0.2, 0.2, 0.2, 0.9, 0.4]),
+        "input_gradient_dot": np.array([0.9, 0.2, 0.5, 0.5, 0.1, 0.0]),
+    }
+    found = rollouts.rows(7, "corrected", {("rollout", None): (scores[None], None)}, gradients, 0.5, 1)
+    row = dict(zip(rollouts.COLUMNS, found[0], strict=True))
+    for column, name in (("spearman", ""), ("spearman_l2", "_l2"), ("spearman_dot", "_dot")):
+        assert row[column] == pytest.approx(spearmanr(scores, gradients[f"input_gradient{name}"])[0])
+    # Dense ranks 2 2 1 3 4 4 and 3 1 1 4 2 2: differences 1 1 0 -1 2 2, squares 11, of n = 6.
+    assert row["spearman_dense"] == pytest.approx(1 - 6 * 11 / (6 * 35))
 
 
 @pytest.mark.slow
