@@ -98,7 +98,9 @@ def test_a_row_without_contributions_keeps_its_relevance():
     assert normalise_rows(torch.tensor([[float("nan"), 1.0], [1.0, 1.0]])).isnan().any()
 
 
-VECTORS = [name for name, readout in READOUTS.items() if readout.layered and method_of(name).family == "vector"]
+VECTORS = [
+    name for name, readout in READOUTS.items() if readout.layered and method_of(name).family == "vector"
+]
 
 
 @pytest.mark.parametrize("readout", VECTORS)

@@ -105,7 +105,9 @@ def test_latex_has_every_number_in_its_own_column(tmp_path):
     found = make(tmp_path, seeds=(0, 1), methods=("alti",))
     with_texts(found, seeds=(0, 1))
     frame = special_tokens.rows(found, OPTIONS)
-    lines = [line.removesuffix(r" \\").split(" & ") for line in special_tokens.latex(frame, OPTIONS).splitlines()]
+    lines = [
+        line.removesuffix(r" \\").split(" & ") for line in special_tokens.latex(frame, OPTIONS).splitlines()
+    ]
     assert ["", r"\multicolumn{5}{c}{average rank / n}", r"\multicolumn{1}{c}{dense rank / n}"] in lines
     (heads,) = (line for line in lines if line[0] == "Readout")
     assert [head.strip("{}$").replace("{[}", "[").replace("{]}", "]") for head in heads[1:]] == ["all", "[CLS]", "[SEP]", "full stop", "comma", "all"]  # fmt: skip
