@@ -651,6 +651,8 @@ def numpy_vit(arrays, image, heads):
 @needs_mirror
 def test_vit_cifar10_is_run(tmp_path):
     """On photographs: logits and the last layer's attention are those of a forward pass written apart, and its maps exist."""
+    from PIL import Image
+
     entry, path = RELEASED["vit_cifar10"], Path(MIRROR) / RELEASED["vit_cifar10"]["file"]
     model = VisionTransformer(**entry["network"]).eval().requires_grad_(False)
     model.load_state_dict(released_weights("vit_cifar10", path))
@@ -660,12 +662,22 @@ def test_vit_cifar10_is_run(tmp_path):
     }
     rows = load("imagenet_samples", "test", {"test": 3}, mirror=MIRROR)
     ready = prepared(arrays(rows)[0], facts)
+    # What the checkpoint's own description says: x / 255, nothing subtracted; of a picture that is not flat.
+    about = read_json(Path(MIRROR) / "small_models" / "vit_cifar10.config.json")
+    assert about["input_normalisation"] == "x/255"
+    assert about["author_reported_test_accuracy"] == entry["accuracy"]
+    folder = Path(MIRROR) / "imagenet_samples"
+    names = [line.split("\t")[0] for line in (folder / "labels.tsv").read_text().splitlines()[1:4]]
+    pictures = [as_torchvision(folder / "images" / name, 32, 32, Image.Resampling.BILINEAR) for name in names]
+    shown = np.stack(pictures).transpose(0, 3, 1, 2) / 255
+    assert (shown.std((1, 2, 3)) > 0.1).all()
+    np.testing.assert_allclose(ready.numpy(), shown, atol=1e-6)
     trace = []
     found = model(ready, trace)
     with np.load(path) as arrays_of:
         weights = {name: arrays_of[name].astype(np.float64) for name in arrays_of.files}
     for image in range(3):
-        attention, wanted = numpy_vit(weights, ready[image].double().numpy(), heads=4)
+        attention, wanted = numpy_vit(weights, shown[image], heads=4)
         np.testing.assert_allclose(found[image].detach().numpy(), wanted, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(trace[-1][1][image, -1].detach().numpy(), attention, atol=1e-5)
     about, maps, _ = image_maps.compute(model, ready, start_layer=0, alpha=0.9, seeds=[0, 1, 2])
@@ -755,6 +767,20 @@ def test_stages_write_sound_files(trained):
     metrics = read_json(trained / "a" / "metrics.json")
     assert metrics["examples"] == 60 and len(metrics["loss_curve"]) >= 5
     assert metrics["loss_curve"][-1]["loss"] < metrics["loss_curve"][0]["loss"]
+
+
+def test_pixels_are_scaled_by_the_training_images_a_channel_each(tmp_path):
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, [100, 180, 256], (8, 16, 16, 3)).astype(np.uint8)
+    rows = frame_of(images, np.arange(8)).assign(id=np.arange(8))
+    write_rows(tmp_path / "train.parquet", rows, kind="images")
+    outputs = {key: tmp_path / key for key in ("weights", "architecture", "metrics")}
+    block = BLOCK | {"channels": 3, "training": BLOCK["training"] | {"batch_size": 8}}
+    files = {"train": tmp_path / "train.parquet"}
+    train_job(dataset="digits", model="m", seed=0, block=block, labels=False, files=files, outputs=outputs)
+    facts, pixels = read_json(outputs["architecture"]), images.reshape(-1, 3) / 255
+    assert facts["mean"] == pytest.approx(pixels.mean(0), abs=5.1e-5)
+    assert facts["std"] == pytest.approx(pixels.std(0), abs=5.1e-5)
 
 
 @pytest.mark.slow
@@ -1204,6 +1230,20 @@ def test_class_names_are_those_of_the_mirror():
     names = tuple(line.split("\t")[2] for line in lines)
     assert len(names) == 1000
     assert DATASETS["imagenet"].label_names == DATASETS["imagenet_samples"].label_names == names
+
+
+@pytest.mark.parametrize(("old", "new"), [(8, 8), (5, 8), (9, 4)])
+def test_square_pictures_are_scaled_and_standardised_by_hand(old, new):
+    """Each side by the triangle filter, as wide as a pixel of the coarser grid; then a channel's own mean and deviation."""
+    images = np.random.default_rng(old).integers(0, 256, (2, old, old, 3), dtype=np.uint8)
+    centres = (np.arange(new) + 0.5) * old / new
+    away = np.abs(np.arange(old) + 0.5 - centres[:, None]) / max(1, old / new)
+    filter = np.maximum(1 - away, 0)
+    filter /= filter.sum(1, keepdims=True)
+    facts = {"network": {"image_size": new}, "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7]}
+    scaled = np.einsum("ia,jb,nabc->nijc", filter, filter, images / 255)
+    want = ((scaled - facts["mean"]) / facts["std"]).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(prepared(images, facts).numpy(), want, atol=1e-5)
 
 
 def test_photographs_need_to_be_cut():
