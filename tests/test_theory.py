@@ -502,6 +502,23 @@ def test_limits_sum_to_a_words_coefficient():
     assert coefficients[1] == coefficients[3] and coefficients[0] == 0 and not coefficients[5:].any()
 
 
+@pytest.mark.parametrize("width", [None, 25.0])
+def test_a_formula_is_the_one_that_its_name_says(width):
+    """Through the public function, the kernel's width included, of a document with a word that occurs twice."""
+    model, ids = small(scale=10), padded([5, 6, 5, 7])
+    terms = terms_of(model, ids)
+    by_word = mean_field(terms, width)[[0, 1, 0, 2]] / [2, 1, 2, 1]
+    wanted = {"first_order": first_order(terms, width), "mean_field": by_word}
+    for formula, numbers in wanted.items():
+        found = lime_limit(model, ids[None], formula=formula, kernel_width=width)[0, 1:5]
+        np.testing.assert_allclose(found, numbers, rtol=1e-9)
+        other = lime_limit(model, ids[None], formula=formula, kernel_width=None if width else 25.0)[0, 1:5]
+        assert not np.allclose(found, other, rtol=1e-3)
+    assert not np.allclose(*wanted.values(), rtol=1e-2)
+    ours = lime_limit(model, ids[None])[0, 1:5]  # the defaults
+    np.testing.assert_allclose(ours, first_order(terms, 25.0), rtol=1e-9)
+
+
 # --------------------------------------------------------------------------------------------------------- LIME
 
 

@@ -769,6 +769,7 @@ def test_stages_write_sound_files(trained):
     assert metrics["loss_curve"][-1]["loss"] < metrics["loss_curve"][0]["loss"]
 
 
+@pytest.mark.slow
 def test_pixels_are_scaled_by_the_training_images_a_channel_each(tmp_path):
     draw = np.random.default_rng(0)
     images = draw.integers(0, [100, 180, 256], (8, 16, 16, 3)).astype(np.uint8)
