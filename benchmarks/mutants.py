@@ -1,4 +1,4 @@
-"""How many faults put into the code its tests find: `python benchmarks/mutants.py stats` (or faithfulness, theory).
+"""How many faults put into the code its tests find: `python benchmarks/mutants.py stats` (or faithfulness, theory, verdicts).
 
 Mutants are cosmic-ray's (`pip install cosmic-ray`; nothing else needs it, and the pins leave it out): a seeded sample of places in
 the group's files, annotations and the texts of errors left out, and one mutant drawn at each. It is written into a copy of the
@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 MEMORY = 12 * 2**30  # bytes of a process: a mutant may ask for any amount
-# Group -> its files under src/plumbline, and pytest's arguments: tests that run them, without the slowest.
+# Group -> its files under src/plumbline, words as patterns; and pytest's arguments: tests that run them, without the slowest.
 GROUPS = {
     "stats": (
         "stats.py",
@@ -44,6 +44,18 @@ GROUPS = {
         "tests/test_theory.py tests/test_attention_meets_xai.py",
         "(test_theory and not in_distribution and not away_from_one) or models_own or rows_of or norms or shown or land_and or landed_faults or seconds or fewer or order",
     ),
+    # The code that decides and words a verdict.
+    "verdicts": (
+        "tables/standing.py tables/published*.py tables/selective_rollout.py tables/gradient_vs_comprehensiveness.py "
+        "tables/network_diffusion.py tables/causal.py tables/causal_pruning.py tables/causal_stability.py "
+        "tables/explanation_metrics.py tables/latex.py tables/xai_published.py tables/comp_suff.py",
+        "tests/test_verdicts.py tests/test_published.py tests/test_causal_outputs.py tests/test_rollout_tables.py tests/test_vision.py",
+        "test_verdicts.py or (test_published.py and (texts_decide or texts_the_difference or cannot or one_more or which_runs or "
+        "beside_our or judged or fewer_examples or spread or lacks or first_of or exponent or classifier or stand_beside_ours)) or "
+        "(test_causal_outputs.py and (three_answers or are_of or appearance_rate or own_data or _says_ or claims_of or bold_is or "
+        "random_map or three_seeds)) or (test_rollout_tables.py and (0.1-0.4 or relation or without_a_score)) or "
+        "right_direction or say_of_which",
+    ),
 }
 
 
@@ -53,7 +65,7 @@ def main():
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
-    pattern, tests, names = GROUPS[options.group]
+    patterns, tests, names = GROUPS[options.group]
     tests = [*tests.split(), "-k", names]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
@@ -63,7 +75,8 @@ def main():
         os.environ |= {"PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
         sys.path[:0] = [str(copy), str(copy / "src")]
         places = collections.defaultdict(list)
-        for file in sorted((copy / "src/plumbline").glob(pattern)):
+        package = copy / "src/plumbline"
+        for file in sorted(file for pattern in patterns.split() for file in package.glob(pattern)):
             for place, operator, number in mutants_of(file.read_text()):
                 places[file, place].append((operator, number))
         draw = random.Random(options.seed)

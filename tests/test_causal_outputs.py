@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from plumbline import tables
-from plumbline.artefacts import read_rows, write_rows
-from plumbline.causal.graph import read_graph
+from plumbline.artefacts import read_rows, schema, write_json, write_rows
+from plumbline.causal.graph import CausalGraph, read_graph
 from plumbline.causal.registry import EXPLANATIONS, METRICS
 from plumbline.tables import (
     causal,
@@ -22,6 +22,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {**OPTIONS, "runs": [CAUSAL_RUN]}
 NAMES = [name for name, entry in tables.TABLES.items() if entry.study == "explainn"]
 GRAPHS = len(CAUSAL_RUN["seeds"]) * len(CAUSAL_RUN["classes"])
+
+
+@pytest.fixture
+def learnt(tmp_path):
+    """Inputs without any number: a model's facts and a graph without a layer of two seeds; tests write the numbers."""
+    inputs = {}
+    for seed in CAUSAL_RUN["seeds"]:
+        about = {"dataset": "digits_half", "model": "lenet", "seed": seed, "method": None}
+        graph = CausalGraph(
+            target=3, label="3", n_used=30, soft=True, test="welch", correction="none", level=0.05, seed=seed,
+            held_out=0.5, rows=(), truncated=True, layers=(), edges=(),
+        )  # fmt: skip
+        write_json(tmp_path / f"model{seed}" / "metrics.json", {"architecture": "lenet"})
+        write_json(tmp_path / f"graph{seed}.json", graph.to_dict())
+        paths = {"image_models": tmp_path / f"model{seed}" / "metrics.json", "causal_graphs": tmp_path / f"graph{seed}.json"}  # fmt: skip
+        for stage in (*paths, "pruning", "stability", "explanation_metrics"):
+            inputs.setdefault(stage, []).append({**about, "path": paths.get(stage)})
+    return inputs
 
 
 def joined(inputs, stage):
@@ -79,7 +97,7 @@ def test_released_sizes_stand_beside_their_class_and_say_that_they_do_not_compar
     assert frame[frame["class"] == "8"]["published_value"].isna().all()
 
 
-def test_on_their_own_data_released_sizes_compare_in_magnitude(causal_inputs):
+def test_on_their_own_data_released_sizes_compare_in_magnitude():
     there = {
         "dataset": "mnist",
         "architecture": "lenet",
@@ -242,10 +260,10 @@ PRUNED = {  # recall without causal nodes, without random ones; AUC likewise
 }  # fmt: skip
 
 
-def pruned(causal_inputs, tmp_path, recall, auc):
+def pruned(learnt, tmp_path, recall, auc):
     """The inputs with a made-up pruning.parquet for each seed: ten classes, a little noise."""
     items, draw = [], np.random.default_rng(0)
-    for item in causal_inputs["pruning"]:
+    for item in learnt["pruning"]:
         rows = []
         for label in range(10):
             for condition in causal_pruning.CONDITIONS:
@@ -254,16 +272,16 @@ def pruned(causal_inputs, tmp_path, recall, auc):
                 noise = draw.normal(0, 0.01, 2)
                 rows.append((label, condition, 0, *(values + noise), 0.2, 0.1, 450, 0.5))
         path = tmp_path / f"seed{item['seed']}.parquet"
-        columns = read_rows(item["path"]).columns
+        columns = list(schema("pruning")["columns"])
         write_rows(path, pd.DataFrame(rows, columns=columns), kind="pruning")
         items.append({**item, "path": path})
-    return {**causal_inputs, "pruning": items}
+    return {**learnt, "pruning": items}
 
 
 @pytest.mark.parametrize("name", PRUNED)
-def test_pruning_says_less_more_or_not_told_apart(causal_inputs, tmp_path, name):
+def test_pruning_says_less_more_or_not_told_apart(learnt, tmp_path, name):
     recall, auc, cut, order = PRUNED[name]
-    frame = causal_pruning.rows(pruned(causal_inputs, tmp_path, recall, auc), HERE)
+    frame = causal_pruning.rows(pruned(learnt, tmp_path, recall, auc), HERE)
     said = causal_pruning.summary(frame)
     assert cut in said and order in said
     row = frame[
@@ -293,10 +311,10 @@ def test_tables_say_which_images_graphs_are_scored_on(causal_inputs, tmp_path, h
     assert words in causal_pruning.latex(frame, HERE)
 
 
-def strengths(causal_inputs, tmp_path, first, last, noise, fewer):
+def strengths(learnt, tmp_path, first, last, noise, fewer):
     """The inputs with a made-up stability.parquet for each seed: rates at the ends of strength, Jaccard indices."""
     items, draw = [], np.random.default_rng(1)
-    for item in causal_inputs["stability"]:
+    for item in learnt["stability"]:
         rows = []
         for label in range(10):
             for strength, rate in ((0.0, first), (0.5, last)):
@@ -307,9 +325,9 @@ def strengths(causal_inputs, tmp_path, first, last, noise, fewer):
                 shared = float(np.clip(value + draw.normal(0, 0.02), 0, 1))
                 rows.append((label, kind, strength, 0, "fc3", 0.1, 30, [1], shared))
         path = tmp_path / f"seed{item['seed']}.parquet"
-        write_rows(path, pd.DataFrame(rows, columns=read_rows(item["path"]).columns), kind="stability")
+        write_rows(path, pd.DataFrame(rows, columns=list(schema("stability")["columns"])), kind="stability")
         items.append({**item, "path": path})
-    return {**causal_inputs, "stability": items}
+    return {**learnt, "stability": items}
 
 
 @pytest.mark.parametrize(
@@ -320,10 +338,8 @@ def strengths(causal_inputs, tmp_path, first, last, noise, fewer):
         ((0.5, 0.5, 0.5, 0.5), "is not told apart at the two ends", ": not told apart from noise", "not told"),
     ],
 )  # fmt: skip
-def test_stability_says_falls_rises_or_not_told_apart(
-    causal_inputs, tmp_path, numbers, strength, images, falls
-):
-    frame = causal_stability.rows(strengths(causal_inputs, tmp_path, *numbers), HERE)
+def test_stability_says_falls_rises_or_not_told_apart(learnt, tmp_path, numbers, strength, images, falls):
+    frame = causal_stability.rows(strengths(learnt, tmp_path, *numbers), HERE)
     said = causal_stability.summary(frame)
     assert strength in said and images in said
     bands = frame[frame["kind"] == "band"].set_index(["measure", "seed"])
@@ -342,11 +358,11 @@ BETTER = {
 SUBJECTS = 40
 
 
-def measured(causal_inputs, tmp_path, gains, seeds=(0,)):
+def measured(learnt, tmp_path, gains, seeds=(0,)):
     """The inputs with made-up values: metric -> {explanation: gain}; what it lacks has BETTER's."""
     items, draw = [], np.random.default_rng(5)
     for seed in seeds:
-        item, rows = causal_inputs["explanation_metrics"][0], []
+        item, rows = learnt["explanation_metrics"][0], []
         for metric, own in gains.items():
             for image in range(SUBJECTS):
                 of_image = draw.normal(0, 0.5)
@@ -357,7 +373,7 @@ def measured(causal_inputs, tmp_path, gains, seeds=(0,)):
         columns = ["id", "target", "method", "metric", "value", "tied", "settings"]
         write_rows(path, pd.DataFrame(rows, columns=columns), kind="explanation_metrics")
         items.append({**item, "seed": seed, "path": path})
-    return {**causal_inputs, "explanation_metrics": items}
+    return {**learnt, "explanation_metrics": items}
 
 
 LABEL = "Causal, as released: "
@@ -376,12 +392,8 @@ LABEL = "Causal, as released: "
                     "more stable than the gradients is not told and that it is more faithful than the gradients is not told")),
     ],
 )  # fmt: skip
-def test_claims_of_the_causal_maps_are_better_worse_or_not_told(
-    causal_inputs, tmp_path, robust, faithful, wanted
-):
-    inputs = measured(
-        causal_inputs, tmp_path, {"lipschitz": {"causal": robust}, "irof": {"causal": faithful}}
-    )
+def test_claims_of_the_causal_maps_are_better_worse_or_not_told(learnt, tmp_path, robust, faithful, wanted):
+    inputs = measured(learnt, tmp_path, {"lipschitz": {"causal": robust}, "irof": {"causal": faithful}})
     frame = explanation_metrics.rows(inputs, HERE)
     said = explanation_metrics.summary(frame).split("Causal, forward")[0]
     assert said.startswith(LABEL)
@@ -397,10 +409,10 @@ def test_claims_of_the_causal_maps_are_better_worse_or_not_told(
         assert row["difference_lower"] < row["difference"] < row["difference_upper"]
 
 
-def test_bold_is_what_is_not_told_apart_from_the_best(causal_inputs, tmp_path):
+def test_bold_is_what_is_not_told_apart_from_the_best(learnt, tmp_path):
     """Two of four are alike and best; a control that beats them is no competitor."""
     gains = {"saliency": 1.0, "integrated_gradients": 1.0, "causal": 0.5, "causal_forward": 0.0, "input": 3.0}
-    inputs = measured(causal_inputs, tmp_path, {"irof": gains, "lipschitz": gains})
+    inputs = measured(learnt, tmp_path, {"irof": gains, "lipschitz": gains})
     frame = explanation_metrics.rows(inputs, HERE)
     for _, part in frame.groupby("metric"):
         assert set(part[part["best"]]["method"]) == {"saliency", "integrated_gradients"}
@@ -411,16 +423,16 @@ def test_bold_is_what_is_not_told_apart_from_the_best(causal_inputs, tmp_path):
     assert "random map, Holm-adjusted" in text and "Share of tied pixels or segments: IROF 25" in text
 
 
-def test_a_random_map_that_is_steadier_is_said_so_by_the_test(causal_inputs, tmp_path):
+def test_a_random_map_that_is_steadier_is_said_so_by_the_test(learnt, tmp_path):
     words = "A fixed random map beats every explanation in local Lipschitz estimate"
     for gain, said in ((-1.0, True), (0.0, False), (1.0, False)):
         own = dict.fromkeys(("causal", "causal_forward", "saliency", "integrated_gradients"), gain)
-        frame = explanation_metrics.rows(measured(causal_inputs, tmp_path, {"lipschitz": own}), HERE)
+        frame = explanation_metrics.rows(measured(learnt, tmp_path, {"lipschitz": own}), HERE)
         assert (words in explanation_metrics.summary(frame)) == said
 
 
-def test_three_seeds_cannot_tell_the_best_apart_and_say_so(causal_inputs, tmp_path):
-    inputs = measured(causal_inputs, tmp_path, {"irof": {}}, seeds=(0, 1, 2))
+def test_three_seeds_cannot_tell_the_best_apart_and_say_so(learnt, tmp_path):
+    inputs = measured(learnt, tmp_path, {"irof": {}}, seeds=(0, 1, 2))
     frame = explanation_metrics.rows(inputs, HERE)
     assert not frame["testable"].any()
     assert "3 seeds are too few to tell the best" in explanation_metrics.summary(frame)

@@ -1,6 +1,7 @@
 """Published numbers: what src/plumbline/published/published.yaml says is what the references released, and how ours stand beside it."""
 
 import csv
+import functools
 import json
 import re
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 import yaml
 
 from plumbline import tables
+from plumbline.artefacts import write_json
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.datasets import settings
-from plumbline.tables import published, published_vs_reproduced
+from plumbline.tables import published, published_vs_reproduced, xai_published
 from plumbline.tables.published import PUBLISHED, Ours, all_entries, judge, judge_seed, same_sample
 from tests.synthetic import OPTIONS, compare, make, merge
 
+nan = float("nan")
 RELEASED = Path(__file__).resolve().parents[2] / "shared" / "published"
 needs_released = pytest.mark.skipif(
     not RELEASED.is_dir(), reason=f"the references' released numbers are not in {RELEASED}"
@@ -404,6 +407,307 @@ def test_another_checkpoint_is_not_compared(beside):
     assert set(here["verdict"]) == {"not comparable"} and set(here["published_checkpoint"]) == {"other"}
     assert here["ours"].notna().all()
     assert here["why"].iloc[0] == "another checkpoint (source package, trained here for 1 epochs)"
+
+
+# ------------------------------------------------------------------------------- which of our numbers is judged
+
+MODELS = {  # (data set, model) -> metrics.json
+    **{(dataset, "one"): {"architecture": "roberta", "source": "hub", "repo": "x/one", "epochs": 0}
+       for dataset in ("sst2", "sst2_drawn", "imdb")},
+    ("sst2", "two"): {"architecture": "bert", "source": "hub", "repo": "y/two", "epochs": 0},
+}  # fmt: skip
+
+
+def printed_entry(values, **more):
+    """An entry of RoBERTa on 400 drawn sentences of SST-2, which are a data set of their own."""
+    sample = {"texts": "t", "size": 400, "block": {}, "dataset": "sst2_drawn"}
+    return {"dataset": "sst2", "architecture": "roberta", "checkpoint": "x/one", "digits": 3, "tolerance": 0.0005, "margin": 0.02,
+            "sample": sample, "source": "s", "measured": "m", "values": values, **more}  # fmt: skip
+
+
+def number_of_ours(mean=0.1, dataset="sst2", model="one", **more):
+    """A row of a table: 400 examples, a 95% interval of .0196 to either side, so a standard error of .01."""
+    return {"dataset": dataset, "model": model, "mean": mean, "lower": mean - 0.0196, "upper": mean + 0.0196, "examples": 400,
+            "seeds": "0", "interval": "i", **more}  # fmt: skip
+
+
+def judged(table, entry, rows, *, split="test", examples=400, faithfulness=()):
+    """What is said of each row beside each number of the entry: [(place of the row, columns)]."""
+    options = {
+        **OPTIONS, "faithfulness": faithfulness, "datasets": {name: {"source": "hub"} for name in ("sst2", "sst2_drawn", "imdb")},
+        "runs": [{"dataset": dataset, "model": model, "split": split, "examples": examples, "within": None} for dataset, model in MODELS],
+    }  # fmt: skip
+    found = []
+    for target in published.targets(table, entry):
+        found += published.judged(target, entry, pd.DataFrame(rows), MODELS, options)
+    return found
+
+
+def test_numbers_are_judged_beside_those_of_their_data_set_and_architecture():
+    rows = [number_of_ours(dataset=dataset, model=model, readout=readout, reference="r", metric="kendall")
+            for dataset, model, readout in (("imdb", "one", "rollout"), ("sst2", "two", "rollout"), ("sst2", "one", "rollout"),
+                                            ("sst2_drawn", "one", "rollout"), ("sst2", "one", "random"))]  # fmt: skip
+    entry = printed_entry({"rollout": [0.1032, None]}, reference="r", metric="kendall")
+    # Of the drawn sentences the number is determined: .0032 is more than .001. Of others it is within sampling error.
+    assert [(place, row["model"], row["verdict"], row["our_sample"]) for place, row in judged("agreement", entry, rows)] == [
+        (2, "one", "within sampling error", "SST-2: first 400 of the test split"),
+        (3, "one", "differs", "SST-2 (500 drawn): first 400 of the test split"),
+    ]  # fmt: skip
+    (_, first), (_, second) = judged("agreement", entry, rows, split="validation")
+    assert first["why"] == second["why"] == "other examples (validation split)"
+    assert first["difference"] == pytest.approx(-0.0032) and first["verdict"] == "not comparable"
+
+
+def test_two_models_are_judged_in_the_order_of_the_entry():
+    about = {"checkpoint": "x/one ; y/two", "other_architecture": "bert", "metric": "kendall"}
+    entry = printed_entry({"rollout": [0.1, None]}, **about)
+    rows = [number_of_ours(model=model, other=other, readout="rollout", metric="kendall")
+            for model, other in (("one", "two"), ("two", "one"), ("one", "one"))]  # fmt: skip
+    ((place, row),) = judged("model_consistency", entry, rows)
+    assert (place, row["verdict"], row["published_checkpoint"]) == (0, "within sampling error", "same")
+    ((_, row),) = judged("model_consistency", entry | {"checkpoint": "y/two ; x/one"}, rows)
+    assert (row["verdict"], row["published_checkpoint"]) == ("not comparable", "other")
+    assert row["why"] == "another checkpoint (x/one); another checkpoint (y/two)"
+
+
+@pytest.mark.parametrize(("depth", "count"), [(2, 3), (1, 0), (3, 0)])
+def test_layers_are_judged_between_models_of_equal_depth(depth, count):
+    """Two layers of transformed vectors in print; embeddings have one layer more and do not count."""
+    rows = [number_of_ours(vectors=vectors, layer=layer, definition="published")
+            for vectors, last in (("transformed", depth), ("embeddings", 3)) for layer in range(last)]  # fmt: skip
+    rows += [number_of_ours(model="two", vectors="transformed", layer=layer, definition="published") for layer in range(2)]  # fmt: skip
+    entry = printed_entry({"transformed": [0.1, 0.1], "embeddings": [0.1]})
+    assert len(judged("isotropy", entry, rows)) == count
+
+
+def test_released_seeds_are_determined_and_ours_are_not_judged_beside_them():
+    entry = printed_entry({"rollout": {"mean": 0.1009, "median": 0.0989}}, metric="kendall")
+    rows = [number_of_ours(source=source, readout="rollout", metric="kendall", median=0.1, model="one")
+            for source in ("seeds 0 1", "released scores")]  # fmt: skip
+    (place, mean), (_, median) = judged("seed_consistency", entry, rows)
+    assert (place, mean["verdict"], median["verdict"]) == (1, "same", "differs")
+    assert (mean["our_sample"], mean["published_checkpoint"]) == ("the released arrays", "same")
+    assert (mean["interval"], median["interval"]) == ("i", "none")
+
+
+@pytest.mark.parametrize(
+    ("examples", "protocols", "verdict"),
+    [
+        (None, [("published_bins", 400, None)], "same"),
+        (900, [("published_bins", 400, None)], "same"),
+        (400, [("published_bins", 900, None)], "same"),
+        (400, [("published_bins", None, None)], "same"),
+        (None, [("published_bins", 400, ["sst2_drawn"])], "same"),
+        (None, [("published_bins", 400, ["imdb"])], "within sampling error"),
+        (None, [("mask", 400, None)], "within sampling error"),
+        (300, [("published_bins", 400, None)], "within sampling error"),
+        (None, [("published_bins", 399, None)], "within sampling error"),
+    ],
+)
+def test_a_protocol_of_fewer_examples_is_of_these(examples, protocols, verdict):
+    """The very sample is the first 400 of the drawn sentences, as far as the run and its protocol take them."""
+    where = {"dataset": "sst2_drawn", "readout": "rollout", "texts": "whole", "protocol": "published_bins"}
+    rows = [number_of_ours(kind=kind, **where) for kind in ("comp", "suff")]
+    blocks = [dict(zip(("protocol", "examples", "datasets"), block, strict=True)) for block in protocols]
+    entry = printed_entry({"rollout": [0.1, 0.1]}, protocol="published_bins")
+    found = judged("comp_suff", entry, rows, examples=examples, faithfulness=blocks)
+    assert [(place, row["verdict"]) for place, row in found] == [(0, verdict), (1, verdict)]
+
+
+def test_a_spread_in_print_is_that_of_texts_or_of_values():
+    """Off by .2: twenty of our standard errors, but well within those of texts whose spread is 5."""
+    entry = printed_entry({"rollout": [0.3, 5.0]}, reference="r", metric="kendall")
+    ours = number_of_ours(
+        readout="rollout", reference="r", metric="kendall", token="all", definition="published"
+    )
+    ((_, row),) = judged("agreement", entry, [ours])
+    assert row["verdict"] == "within sampling error"
+    ((_, row),) = judged("special_tokens", entry, [ours])  # the spread of ranks over tokens, not over texts
+    assert row["verdict"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("table", "entry"),
+    [
+        ("comp_suff", {"protocol": "p", "values": {"a": [0.1]}}),
+        ("selective_rollout", {"metric": "m", "statistic": "ratio", "depth": 6, "threshold": None, "layers": [1, 2], "values": {"a": [[0.1]]}}),
+        ("network_diffusion", {"protocol": "p", "values": {"raw": [17.0]}}),
+    ],
+)  # fmt: skip
+def test_an_entry_that_lacks_a_number_is_refused(table, entry):
+    with pytest.raises(ValueError, match="zip"):
+        published.targets(table, entry)
+
+
+def test_the_first_of_two_entries_counts_and_each_statistic_has_its_verdict(monkeypatch, tmp_path):
+    values = {"rollout": {"mean": 0.1, "median": 0.3}}
+    first = printed_entry(values, metric="kendall")
+    later = first | {"source": "later", "values": {"rollout": {"mean": 0.9, "median": 0.9}}}
+    monkeypatch.setattr(published, "all_entries", lambda key: [first, later])
+    rows = [number_of_ours(source=source, readout="rollout", metric="kendall", median=0.1)
+            for source in ("released scores", "seeds 0 1")]  # fmt: skip
+    frame = published.beside(
+        pd.DataFrame(rows), "seed_consistency", {**OPTIONS, "runs": []}, statistics=[("mean", "mean"), ("median", "median")]
+    )  # fmt: skip
+    names = [
+        f"published_{name}"
+        for name in ("mean", "median", "verdict", "median_verdict", "source", "checkpoint")
+    ]
+    assert frame.loc[0, names].tolist() == [0.1, 0.3, "same", "differs", "s", "same"]
+    assert frame.loc[1, names].isna().all()
+    assert "off by 0.2," in frame.loc[0, "published_median_why"]
+    one = published.beside(pd.DataFrame(rows), "seed_consistency", {**OPTIONS, "runs": []}, statistics=[("median", "value")])  # fmt: skip
+    assert one["published_value"][0] == 0.3 and "published_mean" not in one
+
+
+@pytest.fixture
+def side_by_side(monkeypatch, tmp_path):
+    """published_vs_reproduced of one entry of three tables: judged here, judged by its own table, not in this configuration."""
+    entries = {
+        "comp_suff": [printed_entry({"rollout": [0.1008, 0.3]}, protocol="published_bins")],
+        "network_diffusion": [printed_entry({"raw": [17.0, 40.0]}, dataset="imagenet", architecture="vim", protocol="chefer")],
+        "isotropy": [printed_entry({"embeddings": [0.5]})],
+    }  # fmt: skip
+    monkeypatch.setattr(published_vs_reproduced, "all_entries", lambda key: entries.get(key, []))
+    common = {"dataset": "sst2_drawn", "readout": "rollout", "texts": "whole", "protocol": "published_bins"}
+    frames = {
+        "comp_suff": [number_of_ours(kind=kind, **common) for kind in ("comp", "suff")],
+        "network_diffusion": [
+            number_of_ours(0.2, "imagenet", "vim", map="raw", metric="positive_auc", protocol="chefer", published_value=0.17,
+                           published_source="s", published_verdict="differs", published_why="w", published_checkpoint="same"),
+            number_of_ours(0.3, "imagenet", "vim", map="raw", metric="negative_auc", protocol="chefer", published_value=nan),
+        ],
+    }  # fmt: skip
+    found = {"models": [], "tables": []}
+    for name, rows in frames.items():
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
+        found["tables"].append({"dataset": None, "model": None, "path": tmp_path / f"{name}.csv"})
+    for (dataset, model), facts in MODELS.items():
+        write_json(tmp_path / dataset / model / "metrics.json", facts)
+        path = tmp_path / dataset / model / "model.safetensors"
+        found["models"].append({"dataset": dataset, "model": model, "path": path})
+    run = {"dataset": "sst2_drawn", "model": "one", "split": "test", "examples": 400, "within": None}
+    options = {**OPTIONS, "tables": list(frames), "faithfulness": [], "datasets": {"sst2_drawn": {"source": "hub"}}, "runs": [run]}  # fmt: skip
+    return published_vs_reproduced.rows(found, options)
+
+
+def test_numbers_stand_beside_ours_with_their_verdicts(side_by_side):
+    first = side_by_side[side_by_side["table"] != "xai_published"]
+    names = ["table", "quantity", "published", "ours", "verdict", "model", "examples"]
+    assert first[names].astype(object).where(first[names].notna(), None).to_numpy().tolist() == [
+        ["comp_suff", "comp, published_bins", 0.1008, 0.1, "same", "one", 400],
+        ["comp_suff", "suff, published_bins", 0.3, 0.1, "differs", "one", 400],
+        ["isotropy", "embeddings, layer 0", 0.5, None, "not run", "", None],
+        ["network_diffusion", "positive_auc", 0.17, 0.2, "differs", "vim", 400],
+        ["network_diffusion", "negative_auc", 0.4, None, "not run", "", None],
+    ]  # fmt: skip
+    assert first["difference"].tolist() == pytest.approx([-0.0008, -0.2, nan, 0.03, nan], nan_ok=True)
+    assert first["why"].tolist()[2:] == [
+        "table isotropy is not in `tables` of this configuration", "w", "this scale has no such vim on ImageNet, or not this number of it",
+    ]  # fmt: skip
+    rest = side_by_side[side_by_side["table"] == "xai_published"]
+    assert set(rest["verdict"]) == {"not run"} and rest["ours"].isna().all()
+    assert rest["quantity"].tolist() == [name for name, _, _ in xai_published.published_numbers()]
+    assert set(side_by_side["scale"]) == {"small"}
+
+
+# ------------------------------------------------------------------------------------ the multi-head classifier
+
+WORDS_OF_DOCUMENT = ["awful", "amazing", "nothing", "it", "many", "except", "sequel", "not", "only", "is"]
+
+
+@pytest.fixture
+def classifiers(monkeypatch, tmp_path):
+    """Inputs of three seeds: accuracies, and for seed s logits (s, 10 + s), weights s, LIME 1 + s times half the formula."""
+
+    monkeypatch.setattr(xai_published, "all_entries", functools.cache(all_entries))
+
+    def run(accuracies=(0.79, 0.80, 0.81), dataset="imdb_25k", tokens=None, words=71):
+        inputs = {"classifier": [], "shown": []}
+        (entry,) = xai_published.all_entries("sentence")
+        document = (WORDS_OF_DOCUMENT + [f"w{number}" for number in range(100)])[:words]
+        formula = np.arange(1.0, words + 1)
+        for seed, accuracy in enumerate(accuracies):
+            weights = {name: [seed + place / 8 for place in range(7)] for name in entry["values"]}
+            facts = {"dataset": dataset, "seed": seed, "accuracy": accuracy, "examples": 1000}
+            shown = {
+                "dataset": dataset, "seed": seed,
+                "sentence": {"tokens": tokens or entry["words"], "logits": [seed, 10 + seed], "weights": weights},
+                "document": {
+                    "words": document, "limits": {"published": list(formula)},
+                    "lime_delete": [list(formula * (1 + seed) / 2 + shift) for shift in (-0.25, 0.25)],
+                },
+            }  # fmt: skip
+            for stage, content in (("classifier", facts), ("shown", shown)):
+                path = tmp_path / f"{stage}{seed}.json"
+                write_json(path, content)
+                inputs[stage].append({"dataset": dataset, "seed": seed, "path": path})
+        return xai_published.rows(inputs, OPTIONS).set_index("quantity")
+
+    return run
+
+
+def test_numbers_of_the_classifier_are_means_over_seeds(classifiers):
+    frame = classifiers()
+    # t(2) = 4.3027: of the numbers 0, 1 and 2 the standard error is .57735.
+    row = frame.loc["sentence, negative logit"]
+    assert (row["ours"], row["published"], row["seeds"], row["examples"]) == (1, -0.64168686, "0 1 2", 1)
+    assert row["difference"] == pytest.approx(1.64168686)
+    assert (row["lower"], row["upper"]) == pytest.approx((1 - 2.48414, 1 + 2.48414), rel=1e-5)
+    assert row["interval"] == "95% Student's t, over 3 seeds"
+    assert frame.loc["sentence, positive logit", "ours"] == 11
+    assert frame.loc["sentence, lime, based", "ours"] == 1.125
+    # LIME of the third word: halves of the formula, once, twice and thrice.
+    assert frame.loc["document, LIME, nothing", ["ours", "published"]].tolist() == [3.0, -0.8870]
+    assert frame.loc["document, 3/2 formula, nothing", ["ours", "published"]].tolist() == [3.0, -0.5689]
+    assert frame.loc["document, LIME, awful", "ours"] == 1.0
+    assert frame.loc["document, LIME against the 3/2 formula, slope", "ours"] == pytest.approx(1.0)
+    assert frame.loc["document, LIME against the 3/2 formula, pearson", "ours"] == pytest.approx(1.0)
+    # The error over LIME's norm: .5 / .5, 0 / 1 and .5 / 1.5.
+    assert frame.loc["document, LIME against the 3/2 formula, relative", "ours"] == pytest.approx(4 / 9)
+    assert set(frame["verdict"][1:]) == {"not comparable"} and set(frame["published_checkpoint"]) == {"other"}
+    one = classifiers([0.8]).loc["sentence, negative logit"]
+    assert one["ours"] == 0 and np.isnan(one["lower"]) and one["interval"] == "none"
+    text = xai_published.latex(frame.reset_index(), {**OPTIONS})
+    assert (
+        r"sentence, negative logit & $-0.642$ & $1.000_{-1.484}^{3.484}$ & $1.642$ & not comparable" in text
+    )
+    assert "not comparable: " in text and f"has all {len(frame)} numbers" in text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "verdict", "difference"),
+    [
+        ((0.79, 0.80, 0.81), "within sampling error", -0.0019),
+        ((0.69, 0.70, 0.71), "differs", -0.1019),
+        ((0.89, 0.90, 0.91), "differs", 0.0981),
+        ((0.8019,), "not comparable", 0.0),
+    ],
+)
+def test_the_accuracy_of_the_classifier_is_that_of_one_more_seed(
+    classifiers, accuracies, verdict, difference
+):
+    row = classifiers(accuracies).loc["test accuracy"]
+    assert (row["verdict"], row["published"], row["examples"]) == (verdict, 0.8019, 1000)
+    assert row["difference"] == pytest.approx(difference)
+
+
+def test_another_data_set_sentence_or_document_of_the_classifier_is_no_comparison(classifiers):
+    frame = classifiers(dataset="sentiment")
+    assert frame["verdict"].tolist() == ["not comparable"] + ["not run"] * (len(frame) - 1)
+    assert frame["why"].iloc[0] == "another data set (sentiment)"
+    assert frame["why"].iloc[1] == "this scale has another data set (sentiment)"
+    kind = [name.split(",")[0] for name in frame.index]
+    for changes, other, same in (
+        ({"tokens": ["x"]}, "sentence", "document"),
+        ({"words": 70}, "document", "sentence"),
+    ):
+        frame = classifiers(**changes).assign(kind=kind)
+        apart, alike = (frame[frame["kind"] == name] for name in (other, same))
+        assert (
+            set(apart["why"]) == {f"this configuration shows another {other}"} and apart["ours"].isna().all()
+        )
+        assert set(alike["verdict"]) == {"not comparable"} and alike["ours"].notna().all()
 
 
 # ------------------------------------------------------------------------------------------- the studies' own tables

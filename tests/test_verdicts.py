@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from plumbline import stats
+from plumbline.artefacts import write_rows
 from plumbline.causal.registry import METRICS
 from plumbline.tables import (
     causal,
@@ -1142,3 +1144,641 @@ def test_the_notes_below_comprehensiveness():
 
 def test_arrows_point_to_the_better_end():
     assert tex.ARROWS == {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
+
+
+# ------------------------------------------------------------------------------------------- from numbers to verdicts
+
+
+def test_a_sum_that_leaves_no_more_than_the_limit_is_rounding_noise():
+    for left, noise in ((1e-5, True), (1.01e-5, False)):
+        text = selective_rollout.summary(selective(printed_joint={"left_of_sum": left}), SCALED)
+        assert ("only rounding noise, 1e-05 of the gradient" in text) == noise
+        assert ("Of that gradient the sum over features leaves 1e-05" in text) != noise
+
+
+ONE_SEED = {"resamples": 200, "level": 0.95, "seed": 3}
+# Layer, readout, threshold: of two layers, read out at the position's row or by the maximum over rows.
+OF_LAYERS = [
+    (layer, name + end, threshold)
+    for layer in (0, 1)
+    for end in ("", "_max")
+    for name, threshold in (("rollout", selective_rollout.NONE), ("first_layer", selective_rollout.NONE), ("selective_rollout", 0.5),
+                            ("selective_rollout", 1.0))
+]  # fmt: skip
+
+
+def test_medians_are_set_against_the_rival_of_their_layer_and_readout():
+    """Every column has its own median; the same noise on all makes each difference of medians one number."""
+    noise = np.random.default_rng(1).normal(0, 0.01, 41)
+    heights = np.arange(len(OF_LAYERS)) ** 2 / 100 + 0.5
+    values = (heights + (noise - np.median(noise))[:, None])[None]
+    for rival in ("rollout", "first_layer"):
+        found = selective_rollout._differences(values, OF_LAYERS, rival, ONE_SEED)
+        for place, (layer, readout, _) in enumerate(OF_LAYERS):
+            twin = (layer, f"{rival}_max" if readout.endswith("_max") else rival, selective_rollout.NONE)
+            gap = heights[place] - heights[OF_LAYERS.index(twin)]
+            assert found[place] == pytest.approx([gap] * 5), (rival, readout)
+
+
+def test_a_ratio_is_to_the_rollout_of_the_same_layer_readout_and_examples():
+    """Rollout's median is .2 at layer 0; its maximum over rows there and both at layer 1 are not surely positive."""
+    draw = np.random.default_rng(2)
+    noise = np.sort(draw.normal(0, 0.01, 40))
+    values = 0.5 + np.zeros((1, 40, len(OF_LAYERS))) + noise[:, None]
+    for place, (layer, readout, _) in enumerate(OF_LAYERS):
+        if readout == "rollout":
+            values[0, :, place] = (0.2 + noise) if layer == 0 else (-0.2 + noise)
+        elif readout == "rollout_max":
+            values[0, :, place] = noise - np.median(noise)
+    fewer = OF_LAYERS.index((0, "selective_rollout", 1.0))
+    values[0, 10:, fewer] = np.nan
+    medians = stats.resampled_medians(values, resamples=200, seed=3)
+    found = selective_rollout._ratios(values, OF_LAYERS, medians, ONE_SEED).value
+    for place, (layer, readout, _) in enumerate(OF_LAYERS):
+        if layer == 1 or readout.endswith("_max"):
+            assert np.isnan(found[place])
+        elif place == fewer:  # of the ten lowest examples alone
+            assert found[place] == pytest.approx(
+                (0.5 + np.median(noise[:10])) / (0.2 + np.median(noise[:10]))
+            )
+        else:
+            wanted = 1.0 if readout == "rollout" else (0.5 + np.median(noise)) / (0.2 + np.median(noise))
+            assert found[place] == pytest.approx(wanted)
+    later = [
+        place for place, (layer, readout, _) in enumerate(OF_LAYERS) if layer == 0 and readout == "rollout"
+    ]
+    assert found[later].tolist() == pytest.approx([1.0])
+
+
+METHODS_OF = {  # readout -> (agreement with the gradient, comp, suff); two readouts of ALTI are one method
+    "rollout": (0.1, 0.9, 0.1), "selective_rollout": (0.2, 0.8, 0.2), "flow": (0.3, 0.7, 0.3), "globenc": (0.4, 0.2, 0.9),
+    "alti": (0.5, 0.3, 0.8), "alti_l2": (0.7, 0.5, 0.6), "grad_l2": (0.9, 0.6, 0.65), "random": (-0.9, 5.0, 5.0),
+    "alti_published": (0.9, -5.0, 5.0), "flow_max": (0.95, -5.0, 5.0),
+}  # fmt: skip
+
+
+def claims_over(names):
+    draw = np.random.default_rng(4)
+    noise = draw.normal(0, 1e-6, (1, 30, len(names)))
+    cells = {
+        quantity: np.array([METHODS_OF[name][place] for name in names]) + noise
+        for place, quantity in enumerate(gradient_vs_comprehensiveness.QUANTITIES)
+    }
+    options = {"bootstrap": {"resamples": 50, "level": 0.95}}
+    each = gradient_vs_comprehensiveness._each(cells, names, options, 1).set_index("readout")
+    return each, gradient_vs_comprehensiveness._over(cells, names, options, 1).set_index("label")
+
+
+def test_a_claim_over_methods_is_of_methods_by_family():
+    """Over attention comp falls as agreement rises; over all the ranks of methods are correlated by hand."""
+    each, over = claims_over(list(METHODS_OF))
+    for name, (agreement, comp, suff) in METHODS_OF.items():
+        assert each.loc[name, ["spearman", "comp", "suff"]].tolist() == pytest.approx(
+            [agreement, comp, suff], abs=1e-5
+        )
+        assert each.loc[name, "comp_lower"] <= each.loc[name, "comp"] <= each.loc[name, "comp_upper"]
+        assert each.loc[name, "counted"] == (name not in ("random", "alti_published", "flow_max"))
+    assert set(each["examples"]) == {30}
+    # Ranks of agreement 1 to 6; of comp 6, 5, 4, 1, 2 (ALTI: .4) and 3; of suff 1, 2, 3, 6, 5 (ALTI: .7) and 4.
+    whole = over.loc["over all methods (6)"]
+    assert whole["comp"] == pytest.approx(1 - 6 * (25 + 9 + 1 + 9 + 9 + 9) / (6 * 35))
+    assert whole["suff"] == pytest.approx(1 - 6 * (4 + 4) / (6 * 35))
+    assert whole["comp_lower"] <= whole["comp_upper"] and whole["methods"] == 6 and whole["examples"] == 30
+    few = over.loc["over methods of attention (3)"]
+    assert (few["comp"], few["suff"], few["methods"]) == (pytest.approx(-1), pytest.approx(1), 3)
+    assert np.isnan(few["comp_lower"])  # three methods are too few for an interval, four are enough
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "interval"), [(1, False, False), (2, True, False), (3, True, False), (4, True, True)]
+)
+def test_how_many_methods_a_claim_needs(count, number, interval):
+    names = ["rollout", "selective_rollout", "flow", "globenc"][:count]
+    _, over = claims_over(names)
+    row = over.iloc[0]
+    assert row.name == f"over all methods ({count})"
+    assert [not np.isnan(row["comp"]), not np.isnan(row["comp_lower"])] == [number, interval]
+    _, none = claims_over(["globenc", "random"])
+    assert none.index.tolist() == ["over all methods (1)", "over methods of attention (0)"]
+    assert none["comp"].isna().all()
+
+
+def test_what_every_seed_has_is_compared():
+    """Of two seeds: texts and readouts that one of them, or one of the quantities, lacks do not count."""
+
+    def rows(shift, seeds, texts, readouts):
+        keys = itertools.product(seeds, texts, readouts)
+        return pd.DataFrame(
+            [
+                {"seed": seed, "id": text, "readout": name, "value": shift + 100 * seed + text}
+                for seed, text, name in keys
+            ]
+        )
+
+    frames = {
+        "spearman": pd.concat(
+            [
+                rows(0, [0], range(6), ["alti", "rollout", "random"]),
+                rows(0, [1], range(1, 6), ["alti", "rollout"]),
+            ]
+        ),
+        "comp": rows(1000, [0, 1], range(5), ["rollout", "alti", "random"]),
+    }
+    cells, readouts = gradient_vs_comprehensiveness._crossed(frames)
+    assert readouts == ["rollout", "alti"]
+    for name, shift in (("spearman", 0), ("comp", 1000)):
+        assert cells[name].shape == (2, 4, 2)
+        assert cells[name][:, :, 0].tolist() == [
+            [shift + 100 * seed + text for text in range(1, 5)] for seed in (0, 1)
+        ]
+
+
+def perturbed(gains, images=30, seeds=(0, 1, 2, 3, 4)):
+    """Rows of a metric: map -> gain, with the same noise on all maps of an image but for a little."""
+    draw = np.random.default_rng(6)
+    shared = draw.normal(0, 0.05, images)
+    keys = itertools.product(seeds, range(images), gains)
+    return pd.DataFrame([
+        {"seed": seed, "id": image, "map": name, "tied": 0.25, "value": 0.5 + gains[name] + shared[image] + draw.normal(0, 0.002)}
+        for seed, image, name in keys
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("positive_auc", -1), ("ink_precision", 1)])
+def test_maps_of_images_with_known_gains(metric, direction):
+    """Gains in the metric's own direction: a diffused map beside its twin, the others beside noise; the best among readouts."""
+    gains = {"raw": -0.2, "rollout": 0.1, "attribution_published": 0.3, "rollout_normalised": 0.1, "rollout_diffused": 0.0,
+             "rollout_pagerank": 0.1, "random": 0.0}  # fmt: skip
+    part = perturbed({name: direction * gain for name, gain in gains.items()}).rename(
+        columns={"value": metric}
+    )
+    options = {"bootstrap": {"resamples": 50, "level": 0.95}}
+    found = {
+        row["map"]: row
+        for row in network_diffusion._metric(part, metric, options, ("mnist", "vim", "chefer", "black"))
+    }
+    wanted = {
+        "raw": ("random", -0.2, "worse", False), "rollout": ("random", 0.1, "better", True),
+        "attribution_published": ("random", 0.3, "better", False), "rollout_normalised": ("random", 0.1, "better", True),
+        "rollout_diffused": ("rollout_normalised", -0.1, "worse", False),
+        "rollout_pagerank": ("rollout_normalised", 0.0, "not told apart", True),
+    }  # fmt: skip
+    assert list(found) == list(gains)
+    for name, (against, gain, verdict, best) in wanted.items():
+        row = found[name]
+        assert (row["against"], row["verdict"], row["best"]) == (against, verdict, best), name
+        assert row["difference"] == pytest.approx(direction * gain, abs=0.005)
+        assert row["difference_lower"] < row["difference"] < row["difference_upper"]
+        assert row["difference_upper"] - row["difference_lower"] < 0.02
+        assert row["lower"] < row["mean"] < row["upper"] and row["mean"] == pytest.approx(
+            part[part["map"] == name][metric].mean()
+        )
+        assert (row["adjusted_p"] <= 0.05) == (verdict != "not told apart")
+    noise = found["random"]
+    assert (noise["against"], noise["verdict"], noise["best"]) == (None, None, False)
+    assert np.isnan(
+        [noise[key] for key in ("difference", "difference_lower", "difference_upper", "adjusted_p")]
+    ).all()
+    assert {row["direction"] for row in found.values()} == {"higher" if direction > 0 else "lower"}
+    assert {(row["examples"], row["tied"]) for row in found.values()} == {(30, 0.25)}
+    area = [row["area"] / row["mean"] for row in found.values()]
+    assert area == pytest.approx([0.8] * 7) if metric.endswith("_auc") else np.isnan(area).all()
+
+
+def test_shares_stay_in_their_range_and_images_need_every_map_and_seed():
+    part = perturbed({"raw": 0.0, "random": 0.0}, images=6, seeds=(0, 1)).rename(
+        columns={"value": "ink_mass"}
+    )
+    part.loc[(part["seed"] == 1) & (part["id"] == 2) & (part["map"] == "raw"), "ink_mass"] = nan
+    cells = network_diffusion.cells_of(part, "ink_mass", ["random", "raw"])
+    values = part.set_index(["seed", "id", "map"])["ink_mass"]
+    assert cells.tolist() == [
+        [[values[seed, image, name] for name in ("random", "raw")] for image in (0, 1, 3, 4, 5)]
+        for seed in (0, 1)
+    ]
+    for height in (0.0, 1.0):
+        near = part.assign(ink_mass=abs(height - 0.1 * (part["id"] == 0)))
+        options = {"bootstrap": {"resamples": 50, "level": 0.95}}
+        rows = list(network_diffusion._metric(near, "ink_mass", options, ("mnist", "vim", "chefer", "black")))
+        assert all(0 <= row["lower"] <= row["mean"] <= row["upper"] <= 1 for row in rows)
+
+
+def test_the_table_of_maps_has_each_number_in_its_column():
+    numbers = itertools.count(1)
+    rows = []
+    for name, metric in itertools.product(
+        ("raw", "rollout_normalised", "rollout_diffused", "random"), network_diffusion.METRICS
+    ):
+        value = next(numbers) / 100
+        printed = (
+            0.17
+            if (name, metric) == ("raw", "positive_auc")
+            else 0.4
+            if (name, metric) == ("raw", "negative_auc")
+            else nan
+        )
+        rows.append(diffused(name, metric, "better", "random", 0.1, mean=value, lower=value - 0.01, upper=value + 0.02, best=name == "raw",
+                             tied=0.5 if metric == "positive_auc" else 9.0, published_value=printed, published_source="p",
+                             published_checkpoint="other", published_why="w", examples=9, seeds="0 1", interval="i"))  # fmt: skip
+    options = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 9}}
+    text = network_diffusion._table(("mnist", "vim", "patches", "black"), pd.DataFrame(rows), options)
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+
+    def shown(place, bold=False):
+        value = f"{place / 100:.3f}"
+        value = rf"\mathbf{{{value}}}" if bold else value
+        return f"${value}_{{{place / 100 - 0.01:.3f}}}^{{{place / 100 + 0.02:.3f}}}$"
+
+    heads = r"Map & tied & AUC, relevant first $\downarrow$ & in print & AUC, irrelevant first $\uparrow$ & in print & "
+    assert lines[0] == heads + r"average precision for ink $\uparrow$ & highest score on ink $\uparrow$ \\"
+    wanted = [
+        (r"Raw attention & $0.50$", 0, ("$0.170$", "$0.400$"), True), ("Rollout, normalised alone & $0.50$", 7, ("--", "--"), False),
+        ("Rollout, diffused & $0.50$", 14, ("--", "--"), False), ("Random & $0.50$", 21, ("--", "--"), False),
+    ]  # fmt: skip
+    for line, (start, first, printed, bold) in zip(lines[1:], wanted, strict=True):
+        cells = [shown(first + place, bold) for place in (1, 2, 5, 7)]
+        assert line == " & ".join([start, cells[0], printed[0], cells[1], printed[1], *cells[2:]]) + r" \\"
+    assert text.count(r"\midrule") == 3  # maps, diffused ones, controls
+    for sentence in (
+        "Maps of image models, before and after network diffusion: MNIST, vim. In plain words: MNIST, vim, patches set to black, 0 to 90",
+        "Scale: s; N = 9 examples; mean over seeds 0, 1.", "Intervals: i, as index and exponent. Protocol patches: patches set to black, 0 to 90",
+        "not divided by it, 0.9 times that.", "In print (another checkpoint than this model): p. w.",
+    ):  # fmt: skip
+        assert sentence in text
+
+
+# Appearance rates of two graphs (one class, two seeds) in four runs: at strength 0 all, at .1 half, at .4 a quarter.
+def run_of(seed, strength, counts, label=3, **more):
+    """Four repetitions that find node 1 as often as `counts` says, and node 2 once."""
+    return [{"seed": seed, "class": label, "kind": "strength", "strength": strength, "repetition": place, "layer": "fc3", "u": 0.1,
+             "images": 30, "nodes": [1] * (place < counts) + [2] * (place == 3), "jaccard": 0.5, **more} for place in range(4)]  # fmt: skip
+
+
+BOOTSTRAP = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 50}}
+
+
+def test_bands_of_appearance_rates_compare_weak_and_strong_ones():
+    """Rates (percent, mean over nodes found): node 1 in k of 4 runs and node 2 in one."""
+    rows = []
+    for seed, counts in ((0, (4, 4, 3, 2, 1)), (1, (4, 2, 4, 4, 3))):
+        for strength, count in zip((0.0, 0.1, 0.2, 0.4, 0.5), counts, strict=True):
+            rows += run_of(seed, strength, count, label=3)
+    frame = pd.DataFrame(rows)
+    rates = causal_stability.rates(frame)
+    assert rates.loc[(0, 3)].tolist() == [62.5, 62.5, 50.0, 37.5, 25.0]
+    bands = {
+        (row["measure"], row["seed"]): row for row in causal_stability._bands(frame, BOOTSTRAP, ("d", "m"))
+    }
+    falls, most = causal_stability.FALLS, causal_stability.MOST_FALL
+    # Strengths up to .1, and from .4 on: 31.25 less 62.5; then 56.25 less 50.
+    assert [bands[falls, seed]["mean"] for seed in ("0", "1", "all")] == [-31.25, 6.25, -12.5]
+    assert [bands[most, seed]["mean"] for seed in ("0", "1", "all")] == [1.0, 0.0, 0.5]
+    assert [bands[causal_stability.AT_ZERO, seed]["mean"] for seed in ("0", "1", "all")] == [62.5] * 3
+    assert {(row["sense"], row["bound"]) for key, row in bands.items() if key[0] == falls} == {("<=", 0.0)}
+    assert {(row["sense"], row["bound"]) for key, row in bands.items() if key[0] == most} == {(">=", 0.9)}
+    assert {row["strength"] for key, row in bands.items() if key[0] == causal_stability.AT_ZERO} == {0.0}
+    assert [bands[falls, seed]["graphs"] for seed in ("0", "all")] == [1, 2] and bands[falls, "all"][
+        "examples"
+    ] == 30
+    # Sets at strength 0 that differ between runs: images are drawn anew, and 70 is enough; else each run finds the same.
+    assert bands[causal_stability.AT_ZERO, "all"]["bound"] == 70.0
+    alike = frame.assign(nodes=[[1]] * len(frame))
+    found = {row["measure"]: row for row in causal_stability._bands(alike, BOOTSTRAP, ("d", "m"))}
+    assert (found[causal_stability.AT_ZERO]["bound"], found[causal_stability.AT_ZERO]["mean"]) == (
+        100.0,
+        100.0,
+    )
+    assert found[most]["mean"] == 0.0  # an equal rate falls nowhere
+    for left_out, measures in (
+        ([0.0], {falls, most}),
+        ([0.0, 0.1], set()),
+        ([0.4, 0.5], {causal_stability.AT_ZERO}),
+    ):
+        rest = frame[~frame["strength"].isin(left_out)]
+        assert {row["measure"] for row in causal_stability._bands(rest, BOOTSTRAP, ("d", "m"))} == measures
+    assert list(causal_stability._bands(frame[:0], BOOTSTRAP, ("d", "m"))) == []
+
+
+def test_rows_of_strengths_are_of_all_graphs_and_of_the_released_classes():
+    rows = [row for seed, count in ((0, 4), (1, 2)) for label in (3, 5) for strength in (0.0, 0.5)
+            for row in run_of(seed, strength, count - (label == 5), label=label)]  # fmt: skip
+    released = [{"class": 3, "layer": "fc3", "values": {"set_size": {0.5: 7.5}}, "verdict": "v", "why": "w", "source": "p"},
+                {"class": 5, "layer": "fc1", "values": {"set_size": {0.5: 9.5}}, "verdict": "v", "why": "w", "source": "p"},
+                {"class": 9, "layer": "fc3", "values": {"set_size": {0.5: 9.5}}, "verdict": "v", "why": "w", "source": "p"}]  # fmt: skip
+    found = pd.DataFrame(causal_stability._strengths(pd.DataFrame(rows), BOOTSTRAP, ("d", "m"), released))
+    every = found[found["class"] == "all"].set_index(["measure", "strength"])
+    # Node 1 in 4, 3, 2 and 1 of four runs and node 2 in one: sizes 5/4, 1, 3/4 and 2/4; runs with any 4, 4, 3 and 2 of 4.
+    assert every.loc[("set_size", 0.0), "mean"] == (1.25 + 1.0 + 0.75 + 0.5) / 4
+    assert every.loc[("nonempty", 0.5), "mean"] == 100 * (4 + 4 + 3 + 2) / 16
+    assert every.loc[("appearance_rate", 0.5), "mean"] == (62.5 + 50 + 37.5 + 25) / 4
+    assert set(every["graphs"]) == {4} and every["published_value"].isna().all()
+    (own,) = found[found["class"] != "all"].to_dict("records")
+    assert [own[key] for key in ("class", "measure", "strength", "mean", "published_value", "graphs", "examples")] == [
+        "3", "set_size", 0.5, 1.0, 7.5, 2, 30,
+    ]  # fmt: skip
+    # Two seeds, 1.25 and .75: t(1) = 12.706 standard errors of .25.
+    assert (own["lower"], own["upper"]) == pytest.approx((1 - 12.706 * 0.25, 1 + 12.706 * 0.25), rel=1e-4)
+    assert own["interval"] == "95% Student's t over training seeds"
+    one = pd.DataFrame([row for row in rows if row["seed"] == 0])
+    (own,) = [
+        row
+        for row in causal_stability._strengths(one, BOOTSTRAP, ("d", "m"), released)
+        if row["class"] == "3"
+    ]
+    assert np.isnan([own["lower"], own["upper"]]).all() and own["interval"] == "none: one graph"
+
+
+def test_the_ends_of_strength_and_the_strongest_noise_are_compared():
+    """First less last strength, and the fewest images beside the strongest noise; a middle one would say the opposite."""
+    draw = np.random.default_rng(8)
+    rows = []
+    for seed, label in itertools.product(range(5), range(4)):
+        for strength, count in ((0.0, 4), (0.2, 1), (0.5, 2)):
+            rows += run_of(seed, strength, count, label)
+        for kind, strength, value in (
+            ("noise", 0.1, 0.1),
+            ("noise", 0.2, 0.8),
+            ("subsample", 10.0, 0.3),
+            ("subsample", 30.0, 0.95),
+        ):
+            for layer, shift in (("fc1", 0.1), ("fc2", -0.1)):
+                jaccard = value + shift + draw.normal(0, 0.01)
+                rows.append({"seed": seed, "class": label, "kind": kind, "strength": strength, "repetition": 0, "layer": layer, "u": 0.1,
+                             "images": 15, "nodes": [], "jaccard": jaccard})  # fmt: skip
+    frame = pd.DataFrame(rows)
+    strong, others = frame[frame["kind"] == "strength"], frame[frame["kind"] != "strength"]
+    found = {row["measure"]: row for row in causal_stability._differences(strong, others, BOOTSTRAP)}
+    assert found["appearance_rate"]["mean"] == 37.5 - 62.5
+    assert (
+        found["jaccard"]["mean"] == pytest.approx(0.3 - 0.8, abs=0.02)
+        and found["jaccard"]["difference"] == "lower"
+    )
+    assert [found[name]["layer"] for name in ("appearance_rate", "jaccard")] == ["fc3", "all"]
+    assert [found[name]["examples"] for name in ("appearance_rate", "jaccard")] == [30, 15]
+    assert found["jaccard"]["graphs"] == 20
+    relearnt = {
+        (row["kind"], row["strength"], row["layer"]): row
+        for row in causal_stability._relearnt(others, BOOTSTRAP, ("d", "m"))
+    }
+    assert len(relearnt) == 8 and relearnt["noise", 0.2, "fc1"]["mean"] == pytest.approx(0.9, abs=0.01)
+    assert (
+        relearnt["subsample", 10.0, "fc2"]["lower"] < 0.2 < relearnt["subsample", 10.0, "fc2"]["upper"] + 0.01
+    )
+    only = list(causal_stability._differences(strong, others[others["kind"] == "noise"], BOOTSTRAP))
+    assert [row["measure"] for row in only] == ["appearance_rate"]
+    single = strong[strong["strength"] == 0]
+    assert [row["measure"] for row in causal_stability._differences(single, others, BOOTSTRAP)] == ["jaccard"]
+    assert list(causal_stability._differences(single, others[:0], BOOTSTRAP)) == []
+
+
+def test_the_tables_of_stability_have_each_number_in_its_column():
+    numbers = itertools.count(1)
+
+    def row(kind, strength, measure, layer="fc3", label="all", seed="all", **more):
+        value = next(numbers)
+        return {"kind": kind, "strength": strength, "measure": measure, "layer": layer, "class": label, "seed": seed, "mean": value,
+                "lower": value - 0.5, "upper": value + 0.5, "published_value": nan, "published_source": None, "verdict": None, "why": None,
+                "graphs": 4, "seeds": "0 1", "examples": 30, "repetitions": 10, "test": "welch", "correction": "none",
+                "intervention": "soft", "difference": "lower", "sense": None, "bound": nan, "holds": None, **more}  # fmt: skip
+
+    released = {"published_value": 77.0, "published_source": "p", "verdict": "magnitude only", "why": "w"}
+    rows = [
+        row("strength", strength, measure)
+        for measure in causal_stability.MEASURES
+        for strength in (0.0, 0.05, 0.1)
+    ]
+    rows += [row("strength", 0.1, "appearance_rate", label="3", **released)]
+    rows += [row("noise", strength, "jaccard", layer) for strength in (0.1, 0.2) for layer in ("fc1", "fc2")]
+    rows += [row("subsample", 10.0, "jaccard", "fc1")]
+    rows += [
+        row("band", 0.4, "a band", seed=seed, sense="<=", bound=0.4, holds="not told")
+        for seed in ("0", "all")
+    ]
+    rows += [row("difference", nan, "appearance_rate"), row("difference", nan, "jaccard")]
+    text = causal_stability.latex(pd.DataFrame(rows).assign(dataset="mnist", model="m"), BOOTSTRAP)
+    strength, jaccard, bands = (
+        [line for line in part.splitlines() if line.endswith(r"\\")]
+        for part in text.split(r"\begin{table}")[1:]
+    )
+
+    def shown(value, digits):
+        return rf"${value:.{digits}f}_{{{value - 0.5:.{digits}f}}}^{{{value + 0.5:.{digits}f}}}$"
+
+    heads = " & ".join(["all", "class 3", "released"] * 3)
+    assert strength[1] == rf"Strength & {heads} \\"
+    assert strength[0].count(r"\multicolumn{3}") == 3 and strength[0].index("appearance rate") < strength[
+        0
+    ].index("nodes found")
+    # Strengths in steps of .1; a class has a number where one was released.
+    none = ["--", "--"]
+    assert strength[2:] == [
+        " & ".join(["0", shown(1, 1), *none, shown(4, 1), *none, shown(7, 1), *none]) + r" \\",
+        " & ".join(["0.1", shown(3, 1), shown(10, 1), "$77.0$", shown(6, 1), *none, shown(9, 1), *none])
+        + r" \\",
+    ]
+    assert jaccard == [
+        r"Learnt anew with & fc1 $\uparrow$ & fc2 $\uparrow$ \\", rf"noise 0.1 & {shown(11, 2)} & {shown(12, 2)} \\",
+        rf"noise 0.2 & {shown(13, 2)} & {shown(14, 2)} \\", rf"10 images & {shown(15, 2)} & -- \\",
+    ]  # fmt: skip
+    assert bands == [
+        r"Band & Seed & Value & Bound &  \\", rf"a band & 0 & {shown(16, 2)} & $\le 0.40$ & not told \\",
+        rf"a band & all & {shown(17, 2)} & $\le 0.40$ & not told \\",
+    ]  # fmt: skip
+    for sentence in (
+        "Stability of the causal graphs, intervention strength at fc3: MNIST, m. In plain words: The mean appearance rate",
+        "N = 4 graphs (a class of a seed each; seeds 0, 1), 30 images each", "10 repetitions each. Graphs: welch test",
+        "Released: p. Magnitude only: w.", "noise and fewer images: MNIST, m.", "what we expect: MNIST, m.",
+    ):  # fmt: skip
+        assert sentence in text
+    assert text.count("In plain words") == 1
+
+
+def test_what_a_family_of_few_seeds_can_tell():
+    """Four seeds test sixteen comparisons: the pairs of six readouts (15), not those of seven (21)."""
+    draw = np.random.default_rng(9)
+    for count, word, best in ((6, "not told apart", True), (7, "not testable", False)):
+        cells = draw.normal(0, 1, (4, 30, count))
+        found = standing.standing(cells, ["x"] * count, 1, 0.95, ["signed"] * count)
+        assert sorted(set(found["standing"])) == ["best", word]
+        assert found["best"].all() == best and found["best"].any() == best
+        assert standing.alike(cells, 0.95).tolist() == [True] * count
+        part = pd.DataFrame(
+            {"standing": found["standing"], "competitors": found["competitors"], "seeds": "0 1 2 3"}
+        )
+        said = f" Not testable: 4 training seeds leave too few degrees of freedom for {count * (count - 1) // 2} comparisons"
+        assert (said in standing.note(part)) != best
+    with_gap = draw.normal(0, 1, (1, 30, 3))
+    with_gap[0, :, 1] = nan
+    found = standing.standing(with_gap, ["a", "b", "c"], 1, 0.95, ["signed", "signed", "signed"])
+    assert (
+        found["competitors"].tolist() == [2, 2, 2]
+        and found["standing"][1] == ""
+        and np.isnan(found["rank"][1])
+    )
+    nothing = standing.standing(np.full((1, 30, 1), nan), ["a"], 1, 0.95, ["signed"])
+    assert (nothing["competitors"].tolist(), nothing["standing"], nothing["best"].tolist()) == (
+        [0],
+        [""],
+        [False],
+    )
+
+
+def test_those_alike_are_alike_to_the_best():
+    draw = np.random.default_rng(10)
+    cells = np.array([0.0, 1.0, 0.5, 1.0]) + draw.normal(0, 0.05, (1, 60, 4))
+    assert standing.alike(cells, 0.95).tolist() == [False, True, False, True]
+    found = standing.ranks(
+        np.array([0.3, 0.1, nan, 0.3]), ["x"] * 4, -1, ["signed", "signed", "signed", "control"]
+    )
+    assert found[:2].tolist() == [2, 1] and np.isnan(found[2:]).all()
+
+
+def test_the_block_headings_of_a_table():
+    part = pd.DataFrame(
+        {"readout": ["b", "a", "b", "c"], "block": ["unsigned", "unsigned", "unsigned", "signed"]}
+    )
+    rows, headings = standing.sections(part, lambda readout: [readout])
+    assert (rows, headings) == ([[["c"]], [["b"], ["a"]]], ["Signed scores", "Unsigned scores"])
+
+
+def test_letters_that_latex_has_a_command_for():
+    assert tex.prose("é ü ç ñ å è ô") == r"\'{e} \"{u} \c{c} \~{n} \r{a} \`{e} \^{o}"
+    assert tex.prose("‘a’ “b” — … £ ß") == r"`a' ``b'' --- \dots{} \pounds{} \ss{}"
+    # A dot below, a Greek letter with an accent, two accents at once, no letter at all.
+    assert tex.prose("ạ ά ǖ 電") == r"\texttt{U+1EA1} \texttt{U+03AC} \texttt{U+01D6} \texttt{U+96FB}"
+    assert tex.prose("~ & é") == r"\textasciitilde{} \& \'{e}"
+
+
+def test_a_number_without_an_interval_or_without_a_sign():
+    assert tex.number(0.5, nan, nan) == "$0.500$" and tex.number(None) == "--"
+    assert (
+        tex.number(-0.0001) == "$0.000$" and tex.number(-0.001, -0.0002, 0.25) == "$-0.001_{0.000}^{0.250}$"
+    )
+    assert tex.number(1.25, bold=True, digits=1) == r"$\mathbf{1.2}$"
+
+
+def test_a_table_has_its_rules_groups_and_headings():
+    text = tex.table(
+        caption="C", label="l", columns=["a", "b", "c", "d"], sections=[[["1", "2", "3", "4"]], [["5", "6", "7", "8"], ["9", "0", "1", "2"]]],
+        notes=["n.", "m."], groups=[("g", 1), ("h", 2)], headings=["first", "second"],
+    )  # fmt: skip
+    assert text.splitlines()[2:] == [
+        r"\caption{C}", r"\label{l}", r"\begin{tabular}{lrrr}", r"\toprule", r" & \multicolumn{1}{c}{g} & \multicolumn{2}{c}{h} \\",
+        r"\cmidrule(lr){2-2} \cmidrule(lr){3-4}", r"a & b & c & d \\", r"\midrule", r"\multicolumn{4}{l}{\emph{first}} \\",
+        r"1 & 2 & 3 & 4 \\", r"\midrule", r"\multicolumn{4}{l}{\emph{second}} \\", r"5 & 6 & 7 & 8 \\", r"9 & 0 & 1 & 2 \\",
+        r"\bottomrule", r"\end{tabular}",
+        r"\par\smallskip\begin{minipage}{0.95\textwidth}\footnotesize n. m.\end{minipage}", r"\end{table}",
+    ]  # fmt: skip
+    plain = tex.table(caption="C", label="l", columns=["a"], sections=[[["1"]]], notes=[])
+    assert "multicolumn" not in plain and "cmidrule" not in plain and plain.count("rule") == 3
+
+
+def scored(tmp_path, means, *, seeds=(0,), texts=40):
+    """Input of table comp_suff: (readout, protocol) -> (comp, suff); text 5 was not explained, texts 2 and 7 were cut."""
+    items = []
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        shared, rows = draw.normal(0, 0.1, texts), []
+        for ((readout, protocol), pair), text in itertools.product(means.items(), range(texts)):
+            cut = 9 if text in (2, 7) else 0
+            if text == 5 or (cut and protocol == "published_bins"):
+                continue
+            for kind, mean in zip(("comp", "suff"), pair, strict=True):
+                score = mean + shared[text] + draw.normal(0, 0.01)
+                rows.append(
+                    (text, cut, readout, protocol, kind, [0, 1], [1.0, 0.5], score, 0.25 if text < 4 else 0.5)
+                )
+        path = tmp_path / f"seed{seed}.parquet"
+        columns = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score", "tied")
+        write_rows(path, dict(zip(columns, zip(*rows, strict=True), strict=True)), kind="faithfulness")
+        items.append({"dataset": "sentiment", "model": "m", "seed": seed, "method": None, "path": path})
+    return {"faithfulness": items, "models": []}
+
+
+def test_comprehensiveness_of_known_scores(tmp_path):
+    """ALTI is the best by comp and by suff under one protocol, rollout under the other; a control takes no part."""
+    means = {("alti", "standard"): (0.5, 0.1), ("rollout", "standard"): (0.3, 0.3), ("flow", "standard"): (0.5, 0.1),
+             ("random", "standard"): (0.9, -0.9), ("alti", "published_bins"): (0.2, 0.4), ("rollout", "published_bins"): (0.4, 0.2)}  # fmt: skip
+    frame = comp_suff.rows(scored(tmp_path, means), {**BOOTSTRAP, "runs": []})
+    cells = frame.set_index(["texts", "protocol", "kind", "readout"])
+    whole = cells.loc["whole"]
+    for (readout, protocol), pair in means.items():
+        for kind, mean in zip(("comp", "suff"), pair, strict=True):
+            assert whole.loc[(protocol, kind, readout), "mean"] == pytest.approx(mean, abs=0.05)
+    for kind, direction in (("comp", "higher"), ("suff", "lower")):
+        standard = whole.loc[("standard", kind)]
+        assert set(standard["direction"]) == {direction}
+        assert set(standard.index[standard["best"]]) == {"alti", "flow"}
+        assert standard.loc["rollout", "standing"] == "worse" and standard.loc["rollout", "rank"] == 3
+        assert (standard.loc["random", "standing"], standard.loc["random", "competitors"]) == ("", 0)
+        assert whole.loc[("published_bins", kind), "standing"].to_dict() == {
+            "rollout": "best",
+            "alti": "worse",
+        }
+    # 40 texts: one unexplained and two cut; without a gap the first five, one of them cut. 4 of 37 have .25 tied, less text 2.
+    assert set(whole["examples"]) == {37}
+    assert whole.loc[("standard", "comp", "alti"), "tied"] == pytest.approx((3 * 0.25 + 34 * 0.5) / 37)
+    cut = cells.loc["cut"]
+    assert set(cut["examples"]) == {5} and set(cut.index.get_level_values("protocol")) == {"standard"}
+    assert cut.loc[("standard", "comp", "alti"), "tied"] == pytest.approx((4 * 0.25 + 0.5) / 5)
+    assert frame["protocol"].drop_duplicates().tolist() == ["published_bins", "standard"]
+    assert set(frame["seeds"]) == {"0"} and frame["interval"].str.contains("this checkpoint").all()
+    text = comp_suff.latex(frame, BOOTSTRAP)
+    row = next(line for line in text.splitlines() if line.startswith("Rollout & "))
+    wanted = [
+        whole.loc[(protocol, kind, "rollout")]
+        for protocol in ("published_bins", "standard")
+        for kind in ("comp", "suff")
+    ]
+    assert (
+        row
+        == "Rollout & "
+        + " & ".join(
+            tex.number(cell["mean"], cell["lower"], cell["upper"], bold=cell["best"]) for cell in wanted
+        )
+        + r" \\"
+    )
+    flow = next(line for line in text.splitlines() if line.startswith("Attention flow & "))
+    assert flow.startswith(r"Attention flow & -- & -- & $\mathbf{0.")
+    assert r"\multicolumn{2}{c}{as published} & \multicolumn{2}{c}{standard}" in text
+    assert ", longer texts cut." in text and "in print" not in text.split(r"\end{table}")[1]
+
+
+def test_texts_without_a_gap():
+    frame = pd.DataFrame(
+        {"id": [0, 1, 2, 4, 0, 1], "cut": [0, 3, 0, 0, 0, 0], "protocol": ["standard"] * 4 + ["mask"] * 2}
+    )
+    assert comp_suff._without_gap(frame)["id"].tolist() == [0, 1, 2]
+    whole = frame.assign(id=[0, 1, 2, 3, 0, 1])
+    assert comp_suff._without_gap(whole)["id"].tolist() == [0, 1, 2, 3]
+    assert list(comp_suff._texts(frame.assign(cut=0))) == ["whole"]
+    assert comp_suff._texts(frame)["whole"]["id"].tolist() == [0, 2, 4, 0, 1]
+
+
+def test_claims_of_a_causal_map_against_gradients_and_controls():
+    """Means in the metric's own direction; other explanations are no rivals of the claim."""
+    draw = np.random.default_rng(12)
+    order = ["causal", "saliency", "gradient_shap", "random", "input"]
+    cells = np.array([0.5, 0.2, 0.9, 0.5, 0.2]) + draw.normal(0, 0.02, (1, 40, 5))
+    found = explanation_metrics._claims(cells, order, "causal", 0.95)
+    wanted = {"saliency": "better", "gradient_shap": "worse", "random": "not told apart", "input": "better"}
+    assert {name: row["verdict"] for name, row in found.items()} == wanted
+
+
+def test_released_entries_are_those_of_the_data_set_else_of_mnist(monkeypatch):
+    settings = {"test": "welch", "correction": "none", "intervention": "soft"}
+
+    def entry(dataset, architecture="lenet"):
+        return {"dataset": dataset, "architecture": architecture, "verdict": "v", "why": "w", **settings}
+
+    entries = [entry("mnist"), entry("mnist", "resnet"), entry("digits"), entry("cifar10")]
+    monkeypatch.setattr(causal, "all_entries", lambda key: entries)
+    here = {"architecture": "lenet", **settings}
+    for dataset, there, verdict in (
+        ("digits", "digits", "v"),
+        ("mnist", "mnist", "v"),
+        ("digits_half", "mnist", "not comparable"),
+    ):
+        (found,) = causal.released("key", {"dataset": dataset, **here})
+        assert (found["dataset"], found["verdict"]) == (there, verdict)
+    assert causal.released("key", {"dataset": "digits", **here, "architecture": "vit"}) == []
