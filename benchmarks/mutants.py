@@ -49,12 +49,11 @@ GROUPS = {
         "tables/standing.py tables/published*.py tables/selective_rollout.py tables/gradient_vs_comprehensiveness.py "
         "tables/network_diffusion.py tables/causal.py tables/causal_pruning.py tables/causal_stability.py "
         "tables/explanation_metrics.py tables/latex.py tables/xai_published.py tables/comp_suff.py",
-        "tests/test_verdicts.py tests/test_published.py tests/test_causal_outputs.py tests/test_rollout_tables.py tests/test_vision.py",
+        "tests/test_verdicts.py tests/test_published.py tests/test_causal_outputs.py",
         "test_verdicts.py or (test_published.py and (texts_decide or texts_the_difference or cannot or one_more or which_runs or "
         "beside_our or judged or fewer_examples or spread or lacks or first_of or exponent or classifier or stand_beside_ours)) or "
         "(test_causal_outputs.py and (three_answers or are_of or appearance_rate or own_data or _says_ or claims_of or bold_is or "
-        "random_map or three_seeds)) or (test_rollout_tables.py and (0.1-0.4 or relation or without_a_score)) or "
-        "right_direction or say_of_which",
+        "random_map or three_seeds))",
     ),
 }
 

@@ -602,6 +602,10 @@ def test_numbers_stand_beside_ours_with_their_verdicts(side_by_side):
         ["network_diffusion", "negative_auc", 0.4, None, "not run", "", None],
     ]  # fmt: skip
     assert first["difference"].tolist() == pytest.approx([-0.0008, -0.2, nan, 0.03, nan], nan_ok=True)
+    for end, shift in (("lower", -0.0196), ("upper", 0.0196)):
+        assert (first[end] - first["ours"]).tolist() == pytest.approx(
+            [shift, shift, nan, shift, nan], nan_ok=True
+        )
     assert first["why"].tolist()[2:] == [
         "table isotropy is not in `tables` of this configuration", "w", "this scale has no such vim on ImageNet, or not this number of it",
     ]  # fmt: skip
@@ -618,7 +622,7 @@ WORDS_OF_DOCUMENT = ["awful", "amazing", "nothing", "it", "many", "except", "seq
 
 @pytest.fixture
 def classifiers(monkeypatch, tmp_path):
-    """Inputs of three seeds: accuracies, and for seed s logits (s, 10 + s), weights s, LIME 1 + s times half the formula."""
+    """Inputs of three seeds: accuracies, and for seed s logits (s, 10 + s), weights s, LIME 2 + s times half the formula."""
 
     monkeypatch.setattr(xai_published, "all_entries", functools.cache(all_entries))
 
@@ -635,7 +639,7 @@ def classifiers(monkeypatch, tmp_path):
                 "sentence": {"tokens": tokens or entry["words"], "logits": [seed, 10 + seed], "weights": weights},
                 "document": {
                     "words": document, "limits": {"published": list(formula)},
-                    "lime_delete": [list(formula * (1 + seed) / 2 + shift) for shift in (-0.25, 0.25)],
+                    "lime_delete": [list(formula * (2 + seed) / 2 + shift) for shift in (-0.25, 0.25)],
                 },
             }  # fmt: skip
             for stage, content in (("classifier", facts), ("shown", shown)):
@@ -657,14 +661,14 @@ def test_numbers_of_the_classifier_are_means_over_seeds(classifiers):
     assert row["interval"] == "95% Student's t, over 3 seeds"
     assert frame.loc["sentence, positive logit", "ours"] == 11
     assert frame.loc["sentence, lime, based", "ours"] == 1.125
-    # LIME of the third word: halves of the formula, once, twice and thrice.
-    assert frame.loc["document, LIME, nothing", ["ours", "published"]].tolist() == [3.0, -0.8870]
+    # LIME of the third word: halves of the formula, 3, twice, thrice and four times.
+    assert frame.loc["document, LIME, nothing", ["ours", "published"]].tolist() == [4.5, -0.8870]
     assert frame.loc["document, 3/2 formula, nothing", ["ours", "published"]].tolist() == [3.0, -0.5689]
-    assert frame.loc["document, LIME, awful", "ours"] == 1.0
-    assert frame.loc["document, LIME against the 3/2 formula, slope", "ours"] == pytest.approx(1.0)
+    assert frame.loc["document, LIME, awful", "ours"] == 1.5
+    assert frame.loc["document, LIME against the 3/2 formula, slope", "ours"] == pytest.approx(1.5, abs=0.01)
     assert frame.loc["document, LIME against the 3/2 formula, pearson", "ours"] == pytest.approx(1.0)
-    # The error over LIME's norm: .5 / .5, 0 / 1 and .5 / 1.5.
-    assert frame.loc["document, LIME against the 3/2 formula, relative", "ours"] == pytest.approx(4 / 9)
+    # The error over LIME's norm: 0 / 1, .5 / 1.5 and 1 / 2.
+    assert frame.loc["document, LIME against the 3/2 formula, relative", "ours"] == pytest.approx(5 / 18)
     assert set(frame["verdict"][1:]) == {"not comparable"} and set(frame["published_checkpoint"]) == {"other"}
     one = classifiers([0.8]).loc["sentence, negative logit"]
     assert one["ours"] == 0 and np.isnan(one["lower"]) and one["interval"] == "none"

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from plumbline import stats
-from plumbline.artefacts import write_rows
+from plumbline.artefacts import write_json, write_rows
 from plumbline.causal.registry import METRICS
 from plumbline.tables import (
     causal,
@@ -141,7 +142,7 @@ def test_the_table_of_selective_rollout_has_each_number_in_its_column():
         printed={"median": 0.17, "ratio": 0.28, "ratio_lower": 0.18, "ratio_upper": 0.38, "published_value": 6.5}, joint={"median": 0.19, "used": nan},
     ).assign(dataset="sst2", model="m_1", examples=9, seeds="0 1", interval="i", published_checkpoint="other", published_source="p", published_verdict="not comparable", published_why="w")  # fmt: skip
     frame = frame[(frame["definition"] == "corrected") | (frame["threshold"] != 0.5)]
-    text = selective_rollout._table(("sst2", "m_1"), frame, OF_TABLES)
+    text = selective_rollout.latex(frame, OF_TABLES)
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert lines[1] == (
         r"Readout, threshold & median & less rollout & less first layer & median & less rollout & median & less rollout & median & "
@@ -227,7 +228,7 @@ def test_the_table_of_agreement_has_each_number_in_its_column():
             row("", "over all methods (9)", 0.3),
         ]
     )
-    text = gradient_vs_comprehensiveness._table(("sst2", "m"), frame, OF_TABLES)
+    text = gradient_vs_comprehensiveness.latex(frame.assign(dataset="sst2", model="m"), OF_TABLES)
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert lines == [
         r"Readout & $\rho$ with input gradient & comp $\uparrow$ & suff $\downarrow$ \\",
@@ -476,7 +477,8 @@ def test_the_table_of_pruning_says_what_is_taken_from_what():
         )
     for seed in ("0", "1", "all"):
         add("band", "some band", "recall", sense="<=", bound=0.4, holds="not told", seed=seed)
-    text = causal_pruning._table(("digits", "m"), pd.DataFrame(rows), {"scale": "s", "command": "c"})
+    frame = pd.DataFrame(rows).assign(dataset="digits", model="m")
+    text = causal_pruning.latex(frame, {"scale": "s", "command": "c"})
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
 
     def shown(value):
@@ -1217,11 +1219,12 @@ METHODS_OF = {  # readout -> (agreement with the gradient, comp, suff); two read
 }  # fmt: skip
 
 
-def claims_over(names):
+def claims_over(names, spread=1e-6):
+    """Rows of the readouts and of the groups; spread: standard deviation of noise on every number."""
     draw = np.random.default_rng(4)
-    noise = draw.normal(0, 1e-6, (1, 30, len(names)))
+    noise = draw.normal(0, spread, (3, 1, 30, len(names)))
     cells = {
-        quantity: np.array([METHODS_OF[name][place] for name in names]) + noise
+        quantity: np.array([METHODS_OF[name][place] for name in names]) + noise[place]
         for place, quantity in enumerate(gradient_vs_comprehensiveness.QUANTITIES)
     }
     options = {"bootstrap": {"resamples": 50, "level": 0.95}}
@@ -1261,6 +1264,17 @@ def test_how_many_methods_a_claim_needs(count, number, interval):
     _, none = claims_over(["globenc", "random"])
     assert none.index.tolist() == ["over all methods (1)", "over methods of attention (0)"]
     assert none["comp"].isna().all()
+
+
+def test_a_claim_is_of_the_means_and_its_interval_of_resamples():
+    """With noise as large as what sets the methods apart: scipy's correlation of the means, method by method."""
+    names = [name for name in METHODS_OF if name not in ("random", "alti_published", "flow_max")]
+    each, over = claims_over(names, spread=3.0)
+    means = each[["spearman", "comp", "suff"]].groupby(each["method"]).mean()
+    row = over.loc["over all methods (6)"]
+    for name in ("comp", "suff"):
+        assert row[name] == pytest.approx(spearmanr(means["spearman"], means[name])[0])
+        assert row[f"{name}_lower"] < row[f"{name}_upper"]
 
 
 def test_what_every_seed_has_is_compared():
@@ -1381,7 +1395,7 @@ def test_the_table_of_maps_has_each_number_in_its_column():
                              tied=0.5 if metric == "positive_auc" else 9.0, published_value=printed, published_source="p",
                              published_checkpoint="other", published_why="w", examples=9, seeds="0 1", interval="i"))  # fmt: skip
     options = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 9}}
-    text = network_diffusion._table(("mnist", "vim", "patches", "black"), pd.DataFrame(rows), options)
+    text = network_diffusion.latex(pd.DataFrame(rows), options)
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
 
     def shown(place, bold=False):
@@ -1782,3 +1796,98 @@ def test_released_entries_are_those_of_the_data_set_else_of_mnist(monkeypatch):
         (found,) = causal.released("key", {"dataset": dataset, **here})
         assert (found["dataset"], found["verdict"]) == (there, verdict)
     assert causal.released("key", {"dataset": "digits", **here, "architecture": "vit"}) == []
+
+
+@pytest.fixture
+def read_as(monkeypatch, tmp_path):
+    """A table's module reads these rows and facts of its one model."""
+
+    def patch(module, rows, facts):
+        monkeypatch.setattr(module, "seed_rows", lambda items, *_: pd.DataFrame(rows))
+        write_json(tmp_path / "metrics.json", facts)
+        return [{"dataset": "imagenet", "model": "m", "seed": 0, "path": tmp_path / "metrics.json"}]
+
+    return patch
+
+
+@pytest.mark.parametrize(
+    ("protocol", "checkpoint", "why"),
+    [
+        ("chefer", "hustvl/Vim-tiny-midclstok", "unknown settings"),
+        ("chefer", "hustvl/Vim-small-midclstok", "another checkpoint; unknown settings"),
+        ("patches", "hustvl/Vim-tiny-midclstok", None),
+    ],
+)
+def test_numbers_in_print_of_maps_stand_beside_their_protocol_and_order(
+    monkeypatch, read_as, protocol, checkpoint, why
+):
+    entry = {
+        "dataset": "imagenet", "architecture": "vim", "checkpoint": "hustvl/Vim-tiny-midclstok", "sample": {}, "source": "s",
+        "protocol": "chefer", "unknown": "unknown settings", "values": {"raw": [17.0, 40.0]},
+    }  # fmt: skip
+    monkeypatch.setattr(published, "all_entries", lambda key: [entry])
+    metrics = ("positive_auc", "negative_auc", "positive_probability_auc", "ink_mass")
+    rows = [{"seed": 0, "id": image, "map": name, "protocol": protocol, "fill": "black", "tied": 0.25, "ink_mass": nan,
+             **dict.fromkeys(metrics[:3], 0.5 + image / 100 + (name == "raw") / 10)} for image in range(9) for name in ("raw", "random")]  # fmt: skip
+    facts = {"architecture": "vim", "source": "hub", "repo": checkpoint, "epochs": 0}
+    items = read_as(network_diffusion, rows, facts)
+    found = network_diffusion.rows({"image_models": items, "patch_faithfulness": items}, BOOTSTRAP)
+    assert found[["metric", "map"]].to_numpy().tolist() == [
+        [metric, name] for metric in metrics[:3] for name in ("raw", "random")
+    ]
+    cells = found.set_index(["metric", "map"])
+    printed = cells["published_value"].dropna()
+    assert printed.to_dict() == ({("positive_auc", "raw"): 0.17, ("negative_auc", "raw"): 0.4} if why else {})
+    assert set(cells["published_why"].dropna()) == ({why} if why else set())
+    assert set(cells["published_checkpoint"].dropna()) == (
+        {"other" if "another" in why else "same"} if why else set()
+    )
+    assert (
+        set(found["protocol"]) == {protocol}
+        and set(found["fill"]) == {"black"}
+        and set(found["seeds"]) == {"0"}
+    )
+
+
+def test_selective_rollout_of_known_correlations(read_as):
+    """Two layers, two definitions, one reference better and one worse: from correlations of texts to the verdicts."""
+    draw = np.random.default_rng(13)
+    gains = {"spearman": 0.2, "spearman_dense": -0.2, "spearman_l2": 0.0, "spearman_dot": 0.3}
+    readouts = [("rollout_max", nan, 0.1), ("first_layer_max", nan, 0.5), ("selective_rollout_max", 1.0, None), ("selective_rollout_scaled_max", 0.2, None)]  # fmt: skip
+    rows = []
+    for text, definition, layer in itertools.product(range(25), ("corrected", "published"), (0, 1, 2)):
+        noise = draw.normal(0, 0.02)
+        for readout, threshold, height in readouts:
+            numbers = {metric: noise + draw.normal(0, 0.001) + (0.1 + gain * (layer == 1) if height is None else height)
+                       for metric, gain in gains.items()}  # fmt: skip
+            rows.append({"seed": 0, "id": text, "definition": definition, "layer": layer, "readout": readout, "threshold": threshold,
+                         "used": 1 + text / 12, "left_of_sum": 0.03 + text / 100, **numbers})  # fmt: skip
+    items = read_as(selective_rollout, rows, {"architecture": "vit"})
+    options = {**BOOTSTRAP, "selective_rollout": {"layer": None}, "runs": []}
+    frame = selective_rollout.rows({"rollouts": items, "models": items}, options)
+    assert set(frame["depth"]) == {3} and set(frame["examples"]) == {25}
+    cells = frame.set_index(["definition", "metric", "layer", "readout"])
+    for definition, (metric, gain) in itertools.product(("corrected", "published"), gains.items()):
+        row = cells.loc[(definition, metric, 1, "selective_rollout_max")]
+        assert row["over_rollout"] == pytest.approx(gain, abs=0.01) and row["over_first"] == pytest.approx(
+            gain - 0.4, abs=0.01
+        )
+        assert row["ratio"] == pytest.approx(1 + gain / 0.1, abs=0.15)
+        assert row["over_rollout_lowest"] <= row["over_rollout"] <= row["over_rollout_uppermost"]
+        assert row["median"] == pytest.approx(0.1 + gain, abs=0.02) and row["mean"] == pytest.approx(
+            0.1 + gain, abs=0.02
+        )
+        assert row["lower"] < row["mean"] < row["upper"] and 0.01 < row["sd"] < 0.03
+        assert cells.loc[(definition, metric, 0, "selective_rollout_max"), "over_rollout"] == pytest.approx(
+            0, abs=0.01
+        )
+    assert (row["used"], row["left_of_sum"]) == (pytest.approx(2.0), pytest.approx(0.15))
+    assert frame["threshold"].isna().sum() == frame["readout"].isin(["rollout_max", "first_layer_max"]).sum()
+    text = selective_rollout.summary(frame, options)
+    for said in (
+        "So measured selective rollout is worse than rollout with all layers (difference of medians -0.2",
+        "After the corrections selective rollout is better than rollout with all layers (difference of medians +0.2",
+        "arbitrary direction, it is not told apart from rollout with all layers", "with the input it is better than rollout",
+        "which uses 2.0 layers, it is worse than the first layer alone",
+    ):  # fmt: skip
+        assert said in text
