@@ -289,6 +289,13 @@ def test_pruning_says_less_more_or_not_told_apart(learnt, tmp_path, name):
     ].iloc[0]
     assert row["mean"] == pytest.approx(recall[1] - recall[0], abs=0.02)
     assert row["verdict"] == {"carry": "higher", "carry less": "lower", "same": "not told apart"}[name]
+    bands = frame[frame["kind"] == "band"].groupby("condition")["measure"].unique().map(list).to_dict()
+    assert bands == {
+        "recall without causal nodes": ["recall"], "recall without random nodes": ["recall"], "AUC of the graph alone": ["auc"],
+        "recall without non-causal edges, less base": ["difference"],
+        "recall without random nodes, less without causal": ["difference"],
+        "recall without non-causal nodes, less without random": ["difference"],
+    }  # fmt: skip
     # The other comparisons of the family are of equal conditions.
     others = frame[(frame["kind"] == "difference") & ~frame["condition"].str.contains("ablate")]
     assert set(others["verdict"]) == {"not told apart"}
@@ -405,6 +412,11 @@ def test_claims_of_the_causal_maps_are_better_worse_or_not_told(learnt, tmp_path
         assert cells.loc[(metric, "causal"), "verdict"] == word[gain]
         assert cells.loc[(metric, "saliency"), "causal_verdict"] == word[gain]
         row = cells.loc[(metric, "causal")]
+        assert (row["against"], row["direction"]) == (
+            "random",
+            {"lipschitz": "lower", "irof": "higher"}[metric],
+        )
+        assert cells.loc[(metric, "random"), ["against", "verdict"]].isna().all()
         assert row["difference"] == pytest.approx(METRICS[metric].direction * gain, abs=0.1)
         assert row["difference_lower"] < row["difference"] < row["difference_upper"]
 
