@@ -5,9 +5,10 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients
 
-from plumbline.attribution import READOUTS, attribute, explain, method_of
+from plumbline.attribution import METHODS, READOUTS, attribute, explain, method_of
 from plumbline.attribution.batch import Batch
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
+from plumbline.attribution.gradients import baseline_ids
 from plumbline.errors import PlumblineError
 from plumbline.models.encoders import explained_probability, layers_of, modules_of, undisturbed
 from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
@@ -202,9 +203,17 @@ def test_published_integrated_gradients_take_100_steps_and_embed_twice():
     assert found["completeness_gap"].item() == pytest.approx(abs(want.sum().item()) - rise, abs=1e-4)
 
 
+def test_the_baseline_keeps_the_separator_between_two_sentences():
+    ids = torch.tensor([[2, 9, 3, 8, 7, 3], [2, 9, 8, 3, 0, 0]])
+    batch = Batch(small_model("bert"), ids, (ids > 0).long(), tokenizer_ids=special_ids_of("bert"))
+    assert baseline_ids(batch).tolist() == [[2, 4, 3, 4, 4, 3], [2, 4, 4, 3, 0, 0]]
+
+
 @pytest.mark.slow
 def test_steps_of_integrated_gradients_are_doubled_until_they_are_exact():
     """A steep classifier, where 100 steps miss; the oracle: 20,000 points of the midpoint rule in double precision."""
+    # What docs/definitions.md states.
+    assert METHODS["ig"].parameters == {"steps": "auto", "gap": 0.01, "max_steps": 3200}
     model, special = small_model("bert"), special_ids_of("bert")
     ids, mask, _ = small_batch("bert", lengths=(9, 12))
     baseline = torch.where(mask.bool(), special["mask"], ids)
