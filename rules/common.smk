@@ -28,7 +28,6 @@ from plumbline.config import (
     XAI,
     choice_of,
     dataset_config,
-    expanded,
     layered_methods,
     method_config,
     methods_of,
@@ -38,8 +37,8 @@ from plumbline.config import (
     registries,
     run_of,
     scored_split,
-    validate,
 )
+from plumbline.config_types import expanded
 from plumbline.datasets import multiberts, raw_files, schema_of
 from plumbline.datasets.sources import sha256_of
 from plumbline.errors import PlumblineError
@@ -67,6 +66,7 @@ from plumbline.plan import (
 from plumbline.tables.published import PUBLISHED
 from plumbline.theory.experiments import EXPERIMENTS
 from plumbline.workflow import warm
+from plumbline.workflow.config import validate
 from plumbline.workflow.snakemake_parts import lift_rate_limit, runs_locally, uses_environments
 
 
@@ -120,7 +120,10 @@ def check_folders():
         )
     try:
         if mirror := config["mirror"] or os.environ.get("PLUMBLINE_MIRROR"):
-            os.environ.update(PLUMBLINE_MIRROR=str(Path(expanded(mirror, "PLUMBLINE_MIRROR")).resolve()))
+            os.environ.update(PLUMBLINE_MIRROR=str(Path(expanded(mirror)).resolve()))
+    except ValueError as fault:
+        stop(f"PLUMBLINE_MIRROR: {fault}")
+    try:
         for name in dict.fromkeys(run["model"] for run in config["runs"]):
             if config["models"][name]["source"] == "directory":
                 checkpoint_folder(config["models"][name])

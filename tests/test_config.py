@@ -10,6 +10,7 @@ import yaml
 from plumbline import config as configuration
 from plumbline import plan
 from plumbline.errors import PlumblineError
+from plumbline.workflow.config import validate
 from tests.workflow import ROOT, TINY
 
 
@@ -39,7 +40,7 @@ def fault(config, **changes):
     """The error of the configuration with some of its keys replaced."""
     config = {**copy.deepcopy(config), **changes}
     with pytest.raises(PlumblineError) as caught:
-        configuration.validate(config)
+        validate(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -49,9 +50,9 @@ RUN = {"dataset": "sentiment", "model": "bert", "methods": ["alti"]}
 
 @pytest.mark.parametrize("overlays", [(), ("config.local.yaml",), ("config.paper.yaml",), (TINY,)])
 def test_shipped_configurations_are_valid(overlays):
-    config = configuration.validate(merged(*overlays))
+    config = validate(merged(*overlays))
     assert plan.final_output(config)
-    assert configuration.validate(config) == config  # defaults once filled stay as they are
+    assert validate(config) == config  # defaults once filled stay as they are
 
 
 @pytest.mark.parametrize(("given", "meant"), [(False, False), ("false", False), ("true", True)])
@@ -63,7 +64,7 @@ def test_a_switch_of_the_command_line(given, meant):
 
 
 def test_nothing_but_defaults_is_valid():
-    config = configuration.validate({})
+    config = validate({})
     assert config["scale"] == "small"
     assert config["bootstrap"] == {"resamples": 1000, "level": 0.95}
     assert plan.final_output(config) == []
@@ -71,7 +72,7 @@ def test_nothing_but_defaults_is_valid():
 
 def test_validation_leaves_its_argument_alone(small):
     before = copy.deepcopy(small)
-    configuration.validate(small)
+    validate(small)
     assert small == before
 
 
@@ -111,20 +112,20 @@ def test_every_level_of_keys_is_checked(small):
         ({"runs": [{**RUN, "dataset": "sentimnt"}]}, "runs[0]: unknown dataset 'sentimnt': did you mean 'sentiment'?"),
         ({"runs": [{**RUN, "model": "brt"}]}, "runs[0]: unknown model 'brt': did you mean 'bert'?"),
         ({"runs": [{**RUN, "split": "tets"}]}, "unknown split of dataset 'sentiment' 'tets': did you mean 'test'?"),
-        ({"runs": [{**RUN, "methods": ["alti", "altii"]}]}, "runs[0]: unknown method 'altii': did you mean 'alti'?"),
+        ({"runs": [{**RUN, "methods": ["alti", "altii"]}]}, "runs[0].methods[1]: unknown method 'altii': did you mean 'alti'?"),
         ({"runs": [{**RUN, "readouts": ["alti_l3"]}]}, "unknown readout of its methods 'alti_l3': did you mean 'alti_l2'?"),
         ({"runs": [{**RUN, "methods": ["alti", "ig"], "readouts": ["alti"]}]}, "none of the readouts of method 'ig'"),
         ({"runs": [{"dataset": "sentiment", "methods": []}]}, "runs[0]: 'model' is missing"),
         ({"runs": [RUN, {**RUN, "seeds": [1, 0]}]}, "runs[0] and runs[1] both compute dataset 'sentiment', model 'bert', seed 0"),
-        ({"faithfulness": [{"protocol": "standrd"}]}, "faithfulness[0]: unknown protocol 'standrd': did you mean 'standard'?"),
+        ({"faithfulness": [{"protocol": "standrd"}]}, "faithfulness[0].protocol: unknown protocol 'standrd': did you mean 'standard'?"),
         ({"faithfulness": [{"protocol": "standard_bfloat16"}]}, "runs in bfloat16, and nothing would show what that changes: add the table 'precision'"),
         ({"faithfulness": [{"protocol": "mask"}] * 2}, "protocol 'mask' is listed twice"),
-        ({"faithfulness": [{"protocol": "mask", "readouts": ["altj"]}]}, "unknown readout 'altj': did you mean 'alti'?"),
-        ({"tables": ["comp_sufff"]}, "tables: unknown table 'comp_sufff': did you mean 'comp_suff'?"),
-        ({"figures": ["token_heatmaps"]}, "figures: unknown figure 'token_heatmaps': did you mean 'token_heatmap'?"),
-        ({"torch_threads": "two"}, "torch_threads: 'two' is not of type integer"),
+        ({"faithfulness": [{"protocol": "mask", "readouts": ["altj"]}]}, "faithfulness[0].readouts[0]: unknown readout 'altj': did you mean 'alti'?"),
+        ({"tables": ["comp_sufff"]}, "tables[0]: unknown table 'comp_sufff': did you mean 'comp_suff'?"),
+        ({"figures": ["token_heatmaps"]}, "figures[0]: unknown figure 'token_heatmaps': did you mean 'token_heatmap'?"),
+        ({"torch_threads": "two"}, "torch_threads is 'two': it must be a valid integer"),
         ({"device": "gpu"}, "device: unknown value 'gpu'"),
-        ({"models": None}, "models: None is not of type object"),
+        ({"models": None}, "models is None: it must be a valid dictionary"),
     ],
 )  # fmt: skip
 def test_faults(small, changes, said):
@@ -136,16 +137,38 @@ def test_yaml_numbers_without_a_point(small):
     assert "write 5.0e-5" in fault(small, models=models)
 
 
+def test_a_number_stays_the_int_or_float_that_it_is(small):
+    """Else a run of 3 epochs and one of 3.0 would be two, and 3 would be written as 3.0."""
+    for given in (3, 3.0):
+        models = {"bert": {**small["models"]["bert"], "training": {"epochs": given}}}
+        found = validate(
+            {**small, "models": models | {"distilbert": models["bert"], "roberta": models["bert"]}}
+        )
+        assert type(found["models"]["bert"]["training"]["epochs"]) is type(given)
+    models["bert"]["training"]["epochs"] = True
+    assert "training.epochs is True: it must be a valid number" in fault(small, models=models)
+
+
+def test_several_faults_give_the_unknown_key_first(small):
+    """A mistyped key that is required is missing as well, which says less."""
+    run = {"dataset": "sentiment", "modle": "bert", "methods": ["alti"], "shards": 0}
+    assert "runs[0]: unknown key 'modle': did you mean 'model'?" in fault(small, runs=[run])
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ({"source": "hub", "layers": 2}, "models.m.layers is not for source 'hub'"),
-        ({"source": "package"}, "models.m has source 'package' but no 'package'"),
-        ({"source": "directory", "package": "x"}, "models.m.package is not for source 'directory'"),
-        ({"source": "scratch", "training": None}, "has to be trained"),
+        ({"source": "hubb"}, "models.m: unknown source 'hubb': did you mean 'hub'?"),
+        ({"source": "hub", "layers": 2}, "models.m: 'layers' is not for source 'hub'"),
+        ({"source": "package"}, "models.m: 'package' is missing: Source package: the import name"),
+        ({"source": "directory", "package": "x"}, "models.m: 'package' is not for source 'directory'"),
+        ({"source": "scratch", "training": None}, "models.m.training is None: it must be a valid dictionary"),
         ({"source": "scratch", "hidden_size": 30}, "no multiple of its heads"),
         ({"source": "hub", "checkpoints": {"sst2": {}}}, "models.m.checkpoints.sst2: 'repo' is missing"),
-        ({"source": "hub", "checkpoints": {"sst2": {"repo": "a b"}}}, "does not match"),
+        (
+            {"source": "hub", "checkpoints": {"sst2": {"repo": "a b"}}},
+            "models.m.checkpoints.sst2.repo is 'a b': String should match pattern",
+        ),
     ],
 )
 def test_model_blocks(small, block, said):
@@ -162,7 +185,7 @@ def test_model_blocks(small, block, said):
         ("methods: {1.5: {}}", "methods: YAML reads the key 1.5 as float"),
         ("runs: [{yes: 1}]", "runs[0]: YAML reads the key True"),
         ("2024: 1", "configuration: YAML reads the key 2024"),
-        ("models: {'2024': {}}", "models.2024: 'architecture' is missing"),
+        ("models: {'2024': {}}", "models.2024: 'source' is missing"),
     ],
 )  # fmt: skip
 def test_keys_that_yaml_does_not_read_as_text(small, text, said):
@@ -171,7 +194,9 @@ def test_keys_that_yaml_does_not_read_as_text(small, text, said):
 
 def test_lists_of_the_command_line_hint_at_a_file(small):
     """`--config heatmap_examples=[0]` hands on the text '0'."""
-    assert "'0' is not of type integer (--config hands on" in fault(small, heatmap_examples=["0"])
+    assert "heatmap_examples[0] is '0': it must be a valid integer (--config hands on" in fault(
+        small, heatmap_examples=["0"]
+    )
     assert "--configfile" not in fault(small, heatmap_examples=["first"])
 
 
@@ -180,10 +205,10 @@ def test_paths_are_expanded(small, monkeypatch):
     monkeypatch.setenv("DATA", "/data")
     model = {"architecture": "bert", "source": "directory", "directory": "${DATA}/bert"}
     changed = {**small, "mirror": "~/m", "models": {**small["models"], "mine": model}}
-    config = configuration.validate(changed)
+    config = validate(changed)
     assert (config["mirror"], config["models"]["mine"]["directory"]) == ("/home/ada/m", "/data/bert")
-    assert configuration.validate({**small, "mirror": "$HOME/m{1}"})["mirror"] == "/home/ada/m{1}"
-    assert configuration.validate({**small, "mirror": "m"})["mirror"] == "m"
+    assert validate({**small, "mirror": "$HOME/m{1}"})["mirror"] == "/home/ada/m{1}"
+    assert validate({**small, "mirror": "m"})["mirror"] == "m"
     monkeypatch.delenv("DATA")
     said = fault(changed)
     assert "models.mine.directory: the environment has no ${DATA}, which ${DATA}/bert names" in said
@@ -198,10 +223,10 @@ def test_a_directory_holds_a_finished_model_unless_training_is_given(small):
         ({"training": {}}, 3),
         ({"training": {"epochs": 1}}, 1),
     ):
-        config = configuration.validate({**small, "models": {**small["models"], "mine": model | given}})
+        config = validate({**small, "models": {**small["models"], "mine": model | given}})
         training = config["models"]["mine"]["training"]
         assert (training and training["epochs"]) == kept
-        assert configuration.validate(config) == config
+        assert validate(config) == config
 
 
 def test_overlaying_another_source_on_a_model_is_refused(small):
@@ -222,7 +247,7 @@ def test_oracle_needs_known_truth(small):
 
 
 def test_controls_always_run_and_the_oracle_on_known_truth_alone():
-    config = configuration.validate(merged("config.local.yaml"))
+    config = validate(merged("config.local.yaml"))
     generated = {**config["runs"][0], "dataset": "sentiment", "methods": ["alti"]}
     assert set(configuration.methods_of(generated)) == {"alti", "random", "position", "uniform", "oracle"}
     real = {**generated, "dataset": "sst2"}
@@ -230,7 +255,7 @@ def test_controls_always_run_and_the_oracle_on_known_truth_alone():
 
 
 def test_readouts_of_controls_are_never_left_out():
-    config = configuration.validate(merged())
+    config = validate(merged())
     run = config["runs"][2]
     assert configuration.readouts_of(run, "alti") == ["alti", "alti_l2"]
     assert configuration.readouts_of(run, "random") == ["random"]
@@ -244,7 +269,7 @@ def test_readouts_of_controls_are_never_left_out():
 def test_caps_of_the_paper():
     """published_steps stops at 30 steps, on imdb and yelp at 60; its curves are not of the drawn
     sentences, of which correlations and ranks were published."""
-    config = configuration.validate(merged("config.paper.yaml"))
+    config = validate(merged("config.paper.yaml"))
     caps = {}
     for run in config["runs"]:
         entries = configuration.protocols_of(config, run, "alti")
@@ -253,7 +278,7 @@ def test_caps_of_the_paper():
 
 
 def test_model_config_holds_what_the_source_reads_and_no_more():
-    config = configuration.validate(merged("config.paper.yaml"))
+    config = validate(merged("config.paper.yaml"))
     ready = configuration.model_config(config, "sst2", "bert_base")
     assert ready["repo"] == "textattack/bert-base-uncased-SST-2"
     assert ready["training"] is None
@@ -267,7 +292,7 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
 
 
 def test_method_config_lays_the_block_over_the_registry():
-    config = configuration.validate({"methods": {"ig": {"steps": 7}}})
+    config = validate({"methods": {"ig": {"steps": 7}}})
     assert configuration.method_config(config, "ig")["steps"] == 7
     assert (
         configuration.method_config(config, "alti")
@@ -290,7 +315,7 @@ def test_describe_inverts_path():
 
 
 def test_targets_are_made_of_the_paths(small):
-    config = configuration.validate(small)
+    config = validate(small)
     found = plan.targets(config)
     assert len(found) == len(set(found))
     assert set(plan.final_output(config)) <= set(found)
@@ -298,7 +323,7 @@ def test_targets_are_made_of_the_paths(small):
 
 
 def test_options_hold_what_the_output_reads(small):
-    config = configuration.validate(small)
+    config = validate(small)
     options = plan.output_options(config, "figures", "token_heatmap-agreement-bert")
     assert options["heatmap_examples"] == [0, 1, 2]
     assert (options["dataset"], options["model"]) == ("agreement", "bert")
@@ -309,24 +334,24 @@ def test_options_hold_what_the_output_reads(small):
 def test_compared_methods_are_those_that_the_table_reads(small):
     """Beside the study's own and the controls; of the other tables of attributions every method."""
     small["selective_rollout"]["compared"] = ["flow"]
-    found = plan.output_inputs(configuration.validate(small), "tables", "gradient_vs_comprehensiveness")
+    found = plan.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
     read = {Path(file).stem for file in found["attributions"]}
     assert read == {"selective", "input_gradient", "flow", "random", "position", "uniform", "oracle"}
     assert {Path(file).stem for file in found["faithfulness"]} == read
     small["selective_rollout"]["compared"] = None
-    found = plan.output_inputs(configuration.validate(small), "tables", "gradient_vs_comprehensiveness")
+    found = plan.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
     assert {"alti", "ig", "blankout"} < {Path(file).stem for file in found["attributions"]}
     small["selective_rollout"]["compared"] = ["flows"]
     with pytest.raises(PlumblineError, match="selective_rollout.compared.*'flow'"):
-        configuration.validate(small)
+        validate(small)
 
 
 def test_an_output_of_some_runs_is_not_made_without_them(small):
     """Whoever puts runs of their own into an overlay need not list the tables anew."""
-    files = plan.final_output(configuration.validate(small), "selective_rollout")
+    files = plan.final_output(validate(small), "selective_rollout")
     assert "results/small/tables/selective_rollout/selective_rollout.csv" in files
     small["runs"] = [{"dataset": "sentiment", "model": "bert", "methods": ["alti"]}]
-    config = configuration.validate(small)
+    config = validate(small)
     assert plan.final_output(config, "selective_rollout") == []
     read = plan.output_inputs(config, "tables", "published_vs_reproduced")["tables"]
     assert read and not any("selective_rollout" in file for file in read)
@@ -339,19 +364,19 @@ def test_image_runs_are_checked(small):
         ({"model": "bert"}, "unknown image model 'bert'"),
         ({"perturbed": 200}, r"`perturbed` and `gallery` are among `images` \(100\)"),
         ({"shards": 9}, "9 shards of 8 blocks of 8 images: set `shards` to 8 or less"),
-        ({"seeds": [0, 0]}, "non-unique"),
+        ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
     ]:
         assert re.search(said, fault(small, network_diffusion=block | {"runs": [run | changes]}))
     model = small["image_models"]["vim"]
     for changes, said in [
-        ({"resize": 16}, "resize is smaller than its image_size"),
+        ({"resize": 16}, "image_models.vim: resize is smaller than image_size"),
         ({"published_accuracy": 0.9}, "published_accuracy is not for source 'scratch'"),
         ({"patch_size": 5}, "no multiple of its patch_size"),
-        ({"source": "hub"}, "has source 'hub' but no 'repo'"),
+        ({"source": "hub"}, "image_models.vim: source 'hub' needs the key 'repo'"),
         ({"architecture": "vit"}, "a vit comes from source 'mirror'"),
     ]:
         assert said in fault(small, image_models={"vim": model | changes})
-    assert "taken or no id" in fault(small, image_models={"bert": model})
+    assert "the id 'bert' is taken by one of `models`" in fault(small, image_models={"bert": model})
     images = small["runs"] + [{"dataset": "digits", "model": "bert", "methods": ["alti"]}]
     assert "dataset 'digits' has images" in fault(small, runs=images)
 
@@ -361,30 +386,32 @@ def test_causal_runs_are_checked(small):
     for changes, said in [
         ({"dataset": "sentiment"}, "has no images"),
         ({"model": "lenett"}, "unknown image model 'lenett'.*'lenet'"),
-        ({"model": "vim"}, "'vim' is no convolutional network.*lenet or resnet"),
+        ({"model": "vim"}, "'vim' is a vim: the study needs architecture lenet or resnet"),
         ({"classes": [3, 10]}, "no class 10; legal: 0 to 9"),
         ({"baselines": ["salience"]}, "unknown baseline 'salience'.*'saliency'"),
         ({"baselines": ["causal"]}, "unknown baseline 'causal'"),
         ({"metrics": ["lipshitz"]}, "unknown metric 'lipshitz'.*'lipschitz'"),
         ({"attributions": None}, "`metrics` are of attributions, which are null"),
         ({"samples": 1}, "samples"),
-        ({"seeds": [0, 0]}, "non-unique"),
+        ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
     ]:
         assert re.search(said, fault(small, explainn=block | {"runs": [run | changes]}))
     assert "are listed twice" in fault(small, explainn=block | {"runs": [run, run]})
     images = small["network_diffusion"]
     runs = [{**images["runs"][0], "model": "lenet"}]
-    assert "belongs to explainn.runs" in fault(small, network_diffusion=images | {"runs": runs})
+    assert "model 'lenet' is a lenet: the study needs architecture vim or vit" in fault(
+        small, network_diffusion=images | {"runs": runs}
+    )
 
 
 def test_all_classes_where_none_are_named(small):
-    assert configuration.validate(small)["explainn"]["runs"][0]["classes"] == list(range(10))
+    assert validate(small)["explainn"]["runs"][0]["classes"] == list(range(10))
 
 
 def test_what_a_causal_run_leaves_out_no_output_reads(small):
     """Without stability, pruning and attributions: the graphs' own outputs alone."""
     small["explainn"]["runs"][0] |= {"stability": None, "pruning": None, "attributions": None, "metrics": []}
-    config = configuration.validate(small)
+    config = validate(small)
     made = {Path(file).stem for file in plan.final_output(config, "explainn")}
     assert {"causal_graphs", "causal_accuracy"} <= made
     assert not made & {"causal_stability", "causal_pruning", "explanation_metrics", "node_maps", "pruning"}

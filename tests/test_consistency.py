@@ -21,7 +21,6 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from plumbline import config as configuration
 from plumbline import figures, plan, tables
 from plumbline.agreement import METRICS, consistency, released
 from plumbline.agreement.consistency import Ranking
@@ -31,6 +30,7 @@ from plumbline.datasets import mirror, multiberts, restricted_npy, sources
 from plumbline.errors import PlumblineError
 from plumbline.tables import model_consistency, seed_consistency
 from plumbline.tables.published import all_entries
+from plumbline.workflow.config import validate
 from tests import workflow
 from tests.synthetic import OPTIONS, TEN, compare, make, merge
 from tests.test_agreement import by_hand
@@ -723,7 +723,7 @@ def test_matrices_figure_says_what_seed_10_needs(tmp_path):
 
 def planned_config(*runs, **changes):
     small = yaml.safe_load((workflow.ROOT / "config.yaml").read_text())
-    return configuration.validate({**small, "runs": list(runs), **changes})
+    return validate({**small, "runs": list(runs), **changes})
 
 
 RUN = {"dataset": "sentiment", "model": "bert", "methods": ["alti", "attention"]}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from plumbline.artefacts import check_file
-from plumbline.config import validate
+from plumbline.workflow.config import validate
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]

@@ -8,6 +8,7 @@ import math
 import numbers
 import warnings
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -21,11 +22,11 @@ import plumbline.causal
 import plumbline.faithfulness
 import plumbline.stats
 import plumbline.theory
-from plumbline import config as configuration
 from plumbline.attribution import attention_flow, attribute, mamba_maps, mamba_maps_full, selective_rollout
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness import aopc, comp_suff, curves
 from plumbline.faithfulness.ranking import ranked, tied_share
+from plumbline.workflow.config import schema, validate
 from tests.small_models import TOKENIZER_IDS, small_model
 from tests.workflow import ROOT
 
@@ -453,29 +454,37 @@ def test_well_formed_calls_are_answered():
 @functools.cache
 def full_config():
     """config.yaml, every default filled in."""
-    return configuration.validate(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    return validate(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+
+
+the_schema = functools.cache(schema)
+
+
+def members(node):
+    """The schemas of a place, references followed: several where it is a union."""
+    if "$ref" in node:
+        node = the_schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node.get("anyOf") or node.get("oneOf") or [node]
 
 
 def places(instance, node, path=()):
     """(path, schema node) of everything in a configuration that the schema names."""
-    while "$ref" in node:
-        node = node | configuration.schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-        node.pop("$ref")
-    if "oneOf" in node and isinstance(instance, dict):
+    if path:
         yield path, node
-        node = node["oneOf"][0]
-        while "$ref" in node:
-            node = configuration.schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    elif path:
-        yield path, node
-    if isinstance(instance, dict):
-        for name, value in instance.items():
-            child = node.get("properties", {}).get(name, node.get("additionalProperties"))
-            if isinstance(child, dict):
-                yield from places(value, child, (*path, name))
-    elif isinstance(instance, list) and "items" in node:
-        for index, value in enumerate(instance):
-            yield from places(value, node["items"], (*path, index))
+    for member in members(node):
+        if "$ref" in member and member != node:
+            member = {**the_schema()["$defs"][member["$ref"].rsplit("/", 1)[1]]}
+        if not jsonschema.Draft202012Validator({**member, "$defs": the_schema()["$defs"]}).is_valid(instance):
+            continue
+        if isinstance(instance, dict):
+            free = [member.get("additionalProperties"), *member.get("patternProperties", {}).values()]
+            others = next((child for child in free if isinstance(child, dict)), None)
+            for name, value in instance.items():
+                if child := member.get("properties", {}).get(name, others):
+                    yield from places(value, child, (*path, name))
+        elif isinstance(instance, list) and "items" in member:
+            for index, value in enumerate(instance):
+                yield from places(value, member["items"], (*path, index))
 
 
 TYPES = {
@@ -486,37 +495,38 @@ TYPES = {
 
 def spoils(node, value):
     """Values that are illegal in a place, by its schema."""
-    kinds = node.get("type", "object")
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    nodes = [inner for member in members(node) for inner in members(member)]
+    kinds = {node.get("type", "object") for node in nodes}
+    said = {key: bound for node in nodes for key, bound in node.items()}
     for kind, example in TYPES.items():
         if kind not in kinds and not (kind == "integer" and "number" in kinds):
             yield example
     if kinds & {"integer", "number"}:
         yield from (math.nan, math.inf, -math.inf)
         for end, step in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0), ("exclusiveMaximum", 0)):
-            if end in node:
-                yield node[end] + step
-        if "integer" in kinds:
+            if end in said:
+                yield said[end] + step
+        if "number" not in kinds:
             yield 0.5
-    if "enum" in node:
+    if {"enum", "const"} & said.keys():
         yield "no such choice"
-    if "pattern" in node:
+    if "pattern" in said:
         yield "No Such Id!"
-    if isinstance(value, dict) and node.get("additionalProperties") is False or "properties" in node:
+    if isinstance(value, dict) and "properties" in said:
         yield from (value | {key: 1} for key in ("no_such_key", 7, None, True, 1.5, (1, 2)))
     elif isinstance(value, dict):
         yield from (value | {key: {}} for key in (2024, False, None, "No Such Id!"))
     if isinstance(value, list):
         yield [*value, {"nested": [{"junk": math.nan}]}]
         yield [*value, None]
-        if node.get("uniqueItems") and value:
+        if said.get("uniqueItems") and value:
             yield [*value, value[0]]
 
 
 @functools.cache
 def spoilt_places():
     found = []
-    for path, node in places(full_config(), configuration.schema()):
+    for path, node in places(full_config(), the_schema()):
         value = functools.reduce(lambda held, key: held[key], path, full_config())
         found += [(path, spoil) for spoil in spoils(node, value)]
     for spoil in (None, [], "text", 3, {1: 2}, {"no_such_key": 1}):
@@ -548,12 +558,12 @@ def test_malformed_configurations(data):
     else:
         functools.reduce(lambda held, key: held[key], path[:-1], config)[path[-1]] = spoil
     with pytest.raises(PlumblineError) as caught:
-        configuration.validate(config)
+        validate(config)
     assert "\n" not in str(caught.value)
 
 
 def test_the_spoilt_configuration_is_legal():
-    assert configuration.validate(full_config()) == full_config()
+    assert validate(full_config()) == full_config()
     kinds = {type(spoil).__name__ for _, spoil in spoilt_places()}
     assert len(spoilt_places()) > 1000
     assert {"NoneType", "float", "str", "dict", "list", "int"} <= kinds

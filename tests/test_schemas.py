@@ -1,12 +1,17 @@
-"""Schemas: every property of the configuration is described, and the documentation lists every key."""
+"""Schemas: the configuration's keys are described and documented, and no file of the core names a study."""
+
+import re
 
 import jsonschema
 import pytest
 import yaml
 
-from plumbline import config
 from plumbline.artefacts import _arrow_type
-from tests.workflow import ROOT
+from plumbline.config import registries
+from plumbline.studies import rooms
+from plumbline.workflow import config
+from tests.test_config import merged
+from tests.workflow import ROOT, TINY
 
 ARTEFACTS = sorted((ROOT / "src/plumbline/schemas/artefacts").glob("*.yaml"))
 
@@ -39,19 +44,45 @@ def test_schema_is_one():
     assert config.schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
+@pytest.mark.parametrize("overlays", [(), ("config.local.yaml",), ("config.paper.yaml",), (TINY,)])
+def test_editors_accept_the_shipped_configurations(overlays):
+    """The schema says what the models check, each key by another program."""
+    schema = jsonschema.Draft202012Validator(config.schema())
+    found = merged(*overlays)
+    assert [fault.message for fault in schema.iter_errors(found)] == []
+    assert not schema.is_valid({**found, "modles": {}})
+    assert not schema.is_valid({**found, "heatmap_examples": [-1]})
+    assert not schema.is_valid({**found, "tables": ["no_such_table"]})
+
+
 def test_every_property_has_type_description_and_default():
+    """A key without a default is one that must be given."""
     found = dict(properties(config.schema()))
     assert len(found) > 50
-    lacking = {place: {"type", "description", "default"} - set(child) for place, child in found.items()}
-    assert {place: keys for place, keys in lacking.items() if keys} == {}
+    for place, child in found.items():
+        assert child.keys() & {"type", "anyOf", "oneOf", "$ref", "enum", "const"}, place
+        assert child["description"].endswith("."), place
+    required = {
+        f"{place}.{key}" for place, node in objects(config.schema()) for key in node.get("required", ())
+    }
+    assert {place for place, child in found.items() if "default" not in child} == required
 
 
 def test_unknown_keys_are_refused_everywhere():
-    """The one exception: a dataset's parameters, which its registry entry names (config._check_parameters)."""
+    """The one exception: a dataset's parameters, which its registry entry names."""
     open_ = [
         place for place, node in objects(config.schema()) if node.get("additionalProperties") is not False
     ]
-    assert open_ == ["config/$defs/dataset"]
+    assert open_ == ["config/$defs/Dataset"]
+
+
+def test_a_study_is_named_in_its_room_alone():
+    """Every table and figure belongs to a room, and what reads the configuration names none."""
+    entries = [*registries()["tables"].values(), *registries()["figures"].values()]
+    assert {entry.study for entry in entries} == set(rooms("config"))
+    for file in ("workflow/config.py", "config_types.py", "studies/__init__.py"):
+        text = (ROOT / "src/plumbline" / file).read_text(encoding="utf-8")
+        assert [study for study in rooms("config") if re.search(rf"\b{study}\b", text)] == [], file
 
 
 def test_documentation_is_up_to_date():

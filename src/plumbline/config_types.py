@@ -1,0 +1,146 @@
+"""What the models of the configuration are made of: a block of keys, and the types that several keys have."""
+
+import os
+import re
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+
+from .errors import PlumblineError, unknown
+
+
+class Block(BaseModel):
+    """A mapping of keys. The text below a key is its description; a key that the block does not have is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_keys(cls, given):
+        """Name the nearest legal key of an unknown one, and say what a missing one is about."""
+        if isinstance(given, dict):
+            for key in given if cls.model_config["extra"] == "forbid" else ():
+                if key not in cls.model_fields:
+                    raise ValueError(unknown("key", key, cls.model_fields))
+            for key, field in cls.model_fields.items():
+                if field.is_required() and key not in given:
+                    raise ValueError(f"'{key}' is missing: {field.description}")
+        return given
+
+
+def number(**bounds):
+    """A finite number, whole or not, which stays the int or float that it is."""
+    return Annotated[float, Field(**bounds), WrapValidator(_checked)]
+
+
+def _checked(value, check):
+    check(value)
+    return value
+
+
+def known(kind, registry):
+    """An id of a registry; kind: what an entry is called."""
+    schema = WithJsonSchema({"type": "string", "format": kind, "enum": list(registry)})
+    return Annotated[str, AfterValidator(lambda name: _known(kind, name, registry)), schema]
+
+
+def _known(kind, name, registry):
+    if name not in registry:
+        raise ValueError(unknown(kind, name, registry))
+    return name
+
+
+def each_once(kind, **bounds):
+    """A list in which nothing stands twice."""
+    field = Field(json_schema_extra={"uniqueItems": True}, **bounds)
+    return Annotated[list[kind], field, AfterValidator(_each_once)]
+
+
+def _each_once(items):
+    if twice := [item for index, item in enumerate(items) if item in items[:index]]:
+        raise ValueError(f"{twice[0]!r} is listed twice: name it once")
+    return items
+
+
+def _id(text):
+    if not re.fullmatch("[a-z0-9_]+", text):
+        raise ValueError(f"'{text}' is no id: use lower-case letters, digits and _")
+    return text
+
+
+def _switch(value):
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def expanded(text):
+    """A path with `~`, `$NAME` and `${NAME}` filled in; ValueError for a variable or user that is not known."""
+    found = os.path.expanduser(os.path.expandvars(text))
+    if unset := re.search(r"\$\w+|\$\{\w+\}", found):
+        raise ValueError(f"the environment has no {unset[0]}, which {text} names: set it or write the path")
+    if found.startswith("~"):
+        raise ValueError(f"no home folder is known for {text}: write the path")
+    return found
+
+
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Share = number(ge=0, le=1)
+# Of --config, Snakemake reads True and False alone, and hands on true and false as text.
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Id = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"pattern": "^[a-z0-9_]+$"})]
+FolderPath = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
+Seeds = each_once(Whole, min_length=1)
+
+
+# ------------------------------------------------------------------------------------------ checks across blocks
+
+
+def check_known(place, kind, name, legal):
+    """PlumblineError for a name that is not legal at a place of the configuration."""
+    if name not in legal:
+        raise PlumblineError(f"{place}: {unknown(kind, name, legal)}")
+
+
+def check_image_runs(config, study, architectures):
+    """The runs of a study of image models: what each names exists and fits the others, and none stands twice.
+
+    Parameters
+    ----------
+    study : str
+        The study's key, whose block has `runs`.
+    architectures : tuple of str
+        Those that the study can explain.
+    """
+    from .datasets import DATASETS
+
+    seen = set()
+    for index, run in enumerate(config[study]["runs"]):
+        place = f"{study}.runs[{index}]"
+        check_known(place, "dataset", run["dataset"], config["datasets"])
+        check_known(place, "image model", run["model"], config["image_models"])
+        entry, block = DATASETS[run["dataset"]], config["image_models"][run["model"]]
+        if entry.task != "images":
+            raise PlumblineError(f"{place}: dataset '{entry.id}' has no images: choose another dataset")
+        if block["architecture"] not in architectures:
+            legal = " or ".join(architectures)
+            raise PlumblineError(
+                f"{place}: model '{run['model']}' is a {block['architecture']}: the study needs architecture {legal}"
+            )
+        if block["source"] == "scratch" and "train" not in entry.splits:
+            raise PlumblineError(f"{place}: dataset '{entry.id}' has no split to train '{run['model']}' on")
+        for seed in run["seeds"]:
+            key = (run["dataset"], run["model"], seed)
+            if key in seen:
+                raise PlumblineError(
+                    f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice: keep one"
+                )
+            seen.add(key)

@@ -1,0 +1,1 @@
+"""The study ExplainNN: causal graphs of image classifiers by path interventions (docs/causal.md)."""

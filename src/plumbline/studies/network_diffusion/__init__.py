@@ -1,0 +1,1 @@
+"""The study of Vision Mamba and network diffusion (docs/vision.md)."""
