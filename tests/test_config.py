@@ -162,12 +162,18 @@ def test_several_faults_give_the_unknown_key_first(small):
         ({"source": "hub", "layers": 2}, "models.m: 'layers' is not for source 'hub'"),
         ({"source": "package"}, "models.m: 'package' is missing: Source package: the import name"),
         ({"source": "directory", "package": "x"}, "models.m: 'package' is not for source 'directory'"),
+        (
+            {"source": "package", "package": "p", "layers": 2},
+            "models.m: 'layers' is not for source 'package'",
+        ),
+        ({"source": "package", "package": ""}, "models.m.package is '': it must have at least 1 character"),
+        ({"source": "directory", "directory": 3}, "models.m.directory is 3: it must be a valid string"),
         ({"source": "scratch", "training": None}, "models.m.training is None: it must be a valid dictionary"),
         ({"source": "scratch", "hidden_size": 30}, "no multiple of its heads"),
         ({"source": "hub", "checkpoints": {"sst2": {}}}, "models.m.checkpoints.sst2: 'repo' is missing"),
         (
             {"source": "hub", "checkpoints": {"sst2": {"repo": "a b"}}},
-            "models.m.checkpoints.sst2.repo is 'a b': String should match pattern",
+            "models.m.checkpoints.sst2.repo is 'a b': it must match pattern",
         ),
     ],
 )

@@ -464,7 +464,8 @@ def members(node):
     """The schemas of a place, references followed: several where it is a union."""
     if "$ref" in node:
         node = the_schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    return node.get("anyOf") or node.get("oneOf") or [node]
+    union = node.get("anyOf", node.get("oneOf", ()))
+    return [inner for member in union for inner in members(member)] or [node]
 
 
 def places(instance, node, path=()):
@@ -472,8 +473,6 @@ def places(instance, node, path=()):
     if path:
         yield path, node
     for member in members(node):
-        if "$ref" in member and member != node:
-            member = {**the_schema()["$defs"][member["$ref"].rsplit("/", 1)[1]]}
         if not jsonschema.Draft202012Validator({**member, "$defs": the_schema()["$defs"]}).is_valid(instance):
             continue
         if isinstance(instance, dict):
@@ -495,9 +494,8 @@ TYPES = {
 
 def spoils(node, value):
     """Values that are illegal in a place, by its schema."""
-    nodes = [inner for member in members(node) for inner in members(member)]
-    kinds = {node.get("type", "object") for node in nodes}
-    said = {key: bound for node in nodes for key, bound in node.items()}
+    kinds = {member.get("type", "object") for member in members(node)}
+    said = {key: bound for member in members(node) for key, bound in member.items()}
     for kind, example in TYPES.items():
         if kind not in kinds and not (kind == "integer" and "number" in kinds):
             yield example

@@ -249,7 +249,7 @@ class Run(Block):
 
 class Protocol(Block):
     protocol: known("protocol", PROTOCOLS)
-    """Registry id."""
+    """The protocol, by registry id."""
     datasets: each_once(str) | None = None
     """Limits the entry to runs on these data sets; all where null."""
     readouts: each_once(known("readout", READOUTS)) | None = None
@@ -354,10 +354,11 @@ def _place(path):
 
 def _line(fault, config):
     """A fault that pydantic has found, in one line: the place, what is wrong, what to do."""
-    path, node = [], config
+    path, node, tagged = [], config, False
     for part in fault["loc"]:
-        # What the configuration does not have at this place is pydantic's own: which member of a union it looked at.
-        if part in node if isinstance(node, Mapping) else isinstance(node, list):
+        if isinstance(node, Mapping) and part == node.get("source") and not tagged:
+            tagged = True  # no key, but which source's model pydantic has looked at
+        elif part in node if isinstance(node, Mapping) else isinstance(node, list):
             path, node = [*path, part], node[part]
     if fault["loc"][-1:] == ("[key]",):
         path.pop()
@@ -372,7 +373,8 @@ def _line(fault, config):
         return f"{place}: {about['discriminator']} is missing: it decides which other keys there are"
     if kind == "union_tag_invalid":
         return f"{place}: {unknown('source', about['tag'], legal)}"
-    wanted = re.sub(r" or (instance|object) .*", "", fault["msg"]).replace("Input should", "it must")
+    wanted = re.sub(r"^\w+ should", "it must", fault["msg"])
+    wanted = re.sub(r" or (instance|object) .*| after validation", "", wanted)
     return f"{place} is {reprlib.repr(given)}: {wanted}{_hint(given)}"
 
 
