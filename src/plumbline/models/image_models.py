@@ -83,7 +83,7 @@ def train_job(
 ):
     """Make one model folder: weights, architecture (config.json), metrics -> path of outputs.
 
-    block       the model's part of the configuration (schemas/config.schema.yaml, `image_model`).
+    block       the model's part of the configuration (`ImageModel` in workflow/config.py).
     labels      whether the data's classes are the model's, so that an accuracy can be measured. A checkpoint whose accuracy
                 is published has to reach it (`plumbline.models.published.reach_published`).
     files       test, and where the model is trained train -> Parquet file; checkpoint: file of source 'hub' or 'mirror'.

@@ -41,7 +41,7 @@ def train_job(
     """Make one model folder: weights, configuration, tokeniser and metrics.json.
 
     label_names names of the data's classes, by label.
-    block       the model's part of the configuration (schemas/config.schema.yaml, `model`).
+    block       the model's part of the configuration (`Encoder` in workflow/config.py).
     train       Parquet file of the training split; None takes the checkpoint as it is.
     evaluation  Parquet file of the split on which accuracy is measured, named `split`.
     checkpoint  folder of a downloaded checkpoint, for source 'hub'.
