@@ -6,8 +6,10 @@ import jsonschema
 import pytest
 import yaml
 
+from plumbline import studies
 from plumbline.artefacts import _arrow_type
 from plumbline.config import registries
+from plumbline.errors import PlumblineError
 from plumbline.studies import rooms
 from plumbline.workflow import config
 from tests.test_config import merged
@@ -80,9 +82,50 @@ def test_a_study_is_named_in_its_room_alone():
     """Every table and figure belongs to a room, and what reads the configuration names none."""
     entries = [*registries()["tables"].values(), *registries()["figures"].values()]
     assert {entry.study for entry in entries} == set(rooms("config"))
-    for file in ("workflow/config.py", "config_types.py", "studies/__init__.py"):
+    for file in ("workflow/config.py", "config_types.py", "studies/__init__.py", "studies/image_runs.py"):
         text = (ROOT / "src/plumbline" / file).read_text(encoding="utf-8")
         assert [study for study in rooms("config") if re.search(rf"\b{study}\b", text)] == [], file
+
+
+@pytest.fixture
+def fresh_model():
+    """The model of the configuration is made anew before the test and after it."""
+    config.model.cache_clear()
+    yield
+    config.model.cache_clear()
+
+
+@pytest.mark.parametrize("study", rooms("config"))
+def test_a_study_without_its_room_and_its_keys(study, monkeypatch, fresh_model):
+    """The others stay as they are, and its keys are unknown."""
+    whole, keys = config.validate(merged(TINY)), rooms("config")[study].Keys.model_fields
+    others = {name: room for name, room in rooms("config").items() if name != study}
+    monkeypatch.setattr(config, "rooms", lambda part: others)
+    config.model.cache_clear()
+    without = {key: value for key, value in merged(TINY).items() if key not in keys}
+    assert config.validate(without) == {key: value for key, value in whole.items() if key not in keys}
+    with pytest.raises(PlumblineError, match=f"unknown key '{next(iter(keys))}'"):
+        config.validate(merged(TINY))
+
+
+def test_a_room_outside_the_package_adds_its_keys(tmp_path, monkeypatch, fresh_model):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/__init__.py").write_text("")
+    (tmp_path / "toy/config.py").write_text(
+        "from plumbline.config_types import Positive, StudyKeys\n"
+        "class Keys(StudyKeys):\n"
+        "    toys: Positive = 3\n"
+        '    """How many toys."""\n'
+        "    @staticmethod\n"
+        "    def check(config):\n"
+        "        config['toys'] += len(config['runs'])\n"
+    )
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    assert config.validate({})["toys"] == 3
+    assert config.validate(merged(TINY) | {"toys": 4})["toys"] == 5
+    with pytest.raises(PlumblineError, match="toys is 0: it must be greater than or equal to 1"):
+        config.validate({"toys": 0})
+    assert "| `toys` | integer | `3` | How many toys. |" in config.documentation()
 
 
 def test_documentation_is_up_to_date():

@@ -37,6 +37,22 @@ class Block(BaseModel):
         return given
 
 
+class StudyKeys(Block):
+    """The keys that one study adds to the configuration."""
+
+    @staticmethod
+    def check(config):
+        """Refuse what the study's keys do not agree with, and fill in what follows from other keys.
+
+        config: the whole configuration as a dictionary, every key checked alone. Raises PlumblineError.
+        """
+
+
+def at_least(least):
+    """A whole number."""
+    return Annotated[int, Field(ge=least)]
+
+
 def number(**bounds):
     """A finite number, whole or not, which stays the int or float that it is."""
     return Annotated[float, Field(**bounds), WrapValidator(_checked)]
@@ -91,8 +107,8 @@ def expanded(text):
     return found
 
 
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Whole = at_least(0)
+Positive = at_least(1)
 Share = number(ge=0, le=1)
 # Of --config, Snakemake reads True and False alone, and hands on true and false as text.
 Switch = Annotated[bool, BeforeValidator(_switch)]
@@ -101,46 +117,7 @@ FolderPath = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
 Seeds = each_once(Whole, min_length=1)
 
 
-# ------------------------------------------------------------------------------------------ checks across blocks
-
-
 def check_known(place, kind, name, legal):
     """PlumblineError for a name that is not legal at a place of the configuration."""
     if name not in legal:
         raise PlumblineError(f"{place}: {unknown(kind, name, legal)}")
-
-
-def check_image_runs(config, study, architectures):
-    """The runs of a study of image models: what each names exists and fits the others, and none stands twice.
-
-    Parameters
-    ----------
-    study : str
-        The study's key, whose block has `runs`.
-    architectures : tuple of str
-        Those that the study can explain.
-    """
-    from .datasets import DATASETS
-
-    seen = set()
-    for index, run in enumerate(config[study]["runs"]):
-        place = f"{study}.runs[{index}]"
-        check_known(place, "dataset", run["dataset"], config["datasets"])
-        check_known(place, "image model", run["model"], config["image_models"])
-        entry, block = DATASETS[run["dataset"]], config["image_models"][run["model"]]
-        if entry.task != "images":
-            raise PlumblineError(f"{place}: dataset '{entry.id}' has no images: choose another dataset")
-        if block["architecture"] not in architectures:
-            legal = " or ".join(architectures)
-            raise PlumblineError(
-                f"{place}: model '{run['model']}' is a {block['architecture']}: the study needs architecture {legal}"
-            )
-        if block["source"] == "scratch" and "train" not in entry.splits:
-            raise PlumblineError(f"{place}: dataset '{entry.id}' has no split to train '{run['model']}' on")
-        for seed in run["seeds"]:
-            key = (run["dataset"], run["model"], seed)
-            if key in seen:
-                raise PlumblineError(
-                    f"{place}: dataset '{key[0]}', model '{key[1]}', seed {seed} are listed twice: keep one"
-                )
-            seen.add(key)

@@ -1,6 +1,6 @@
 """The configuration: its keys with types and defaults, how a fault is said, its documentation.
 
-The core's keys stand here, each study's in its room (studies/<id>/config.py, whose `Keys` join these). No torch: every
+The core's keys stand here, each study's in its room (`Keys` of studies/<id>/config.py). No torch: every
 `snakemake` call imports this module. `python -m plumbline.workflow.config` prints docs/configuration.md; with `--schema`,
 the JSON schema that editors read.
 """
@@ -28,6 +28,7 @@ from ..config_types import (
     Share,
     Switch,
     Whole,
+    at_least,
     check_known,
     each_once,
     expanded,
@@ -58,7 +59,7 @@ class Training(Block):
     """Share of the steps over which the learning rate rises from zero."""
     weight_decay: number(ge=0) = 0.0
     """Decoupled weight decay."""
-    max_tokens: Annotated[int, Field(ge=8)] | None = None
+    max_tokens: at_least(8) | None = None
     """Longer training texts are cut to this many tokens, special tokens included; the model's limit where null."""
 
 
@@ -80,7 +81,7 @@ class Encoder(Block):
 
     architecture: Literal["bert", "distilbert", "roberta", "electra", "albert", "xlm_roberta", "camembert"]
     """The architecture."""
-    max_tokens: Annotated[int, Field(ge=3)] | None = None
+    max_tokens: at_least(3) | None = None
     """Examples of more tokens, special tokens included, are skipped, or cut where the run says `longer`; where null, one above the model's limit is an error."""
 
     @model_validator(mode="before")
@@ -100,13 +101,13 @@ class Scratch(Encoder):
     """scratch: trained on the training split."""
     layers: Positive = 4
     """Source scratch: number of layers."""
-    hidden_size: Annotated[int, Field(ge=2)] = 64
+    hidden_size: at_least(2) = 64
     """Source scratch: width."""
     heads: Positive = 4
     """Source scratch: attention heads."""
     feed_forward: Positive = 128
     """Source scratch: width of the feed-forward part."""
-    vocabulary: Annotated[int, Field(ge=300)] = 600
+    vocabulary: at_least(300) = 600
     """Source scratch: entries of the tokeniser that is trained on the training split."""
     training: Training = Training()
     """How the model is trained, or a checkpoint fine-tuned."""
@@ -182,9 +183,9 @@ class ImageModel(Block):
     """Source hub: the checkpoint's file."""
     published_accuracy: Share | None = None
     """Source hub: the accuracy that is published of the checkpoint, a share; one that does not reach it by more than chance explains is refused."""
-    image_size: Annotated[int, Field(ge=2)] = 224
+    image_size: at_least(2) = 224
     """Pixels of a side that the model reads."""
-    resize: Annotated[int, Field(ge=2)] | None = None
+    resize: at_least(2) | None = None
     """Of photographs: pixels that the shorter side is resized to before the middle is cut out, as torchvision's Resize and CenterCrop do it; where null, images are square and scaled to image_size (bilinear)."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """How `resize` interpolates, with antialiasing."""
@@ -192,11 +193,11 @@ class ImageModel(Block):
     """Pixels of a patch's side."""
     channels: Literal[1, 3] = 3
     """1 (grey) or 3."""
-    classes: Annotated[int, Field(ge=2)] = 1000
+    classes: at_least(2) = 1000
     """Number of classes."""
     depth: Positive = 24
     """Number of layers."""
-    embed_dim: Annotated[int, Field(ge=2)] = 192
+    embed_dim: at_least(2) = 192
     """Width."""
     d_state: Positive = 16
     """States of each channel of the scan."""
@@ -261,7 +262,7 @@ class Protocol(Block):
 
 
 class Bootstrap(Block):
-    resamples: Annotated[int, Field(ge=100)] = 1000
+    resamples: at_least(100) = 1000
     """Number of resamples."""
     level: number(gt=0, lt=1) = 0.95
     """Coverage of the interval."""
@@ -301,8 +302,12 @@ class Core(Block):
 @functools.cache
 def model():
     """The model of the whole configuration: the core's keys, and those of every study's room."""
-    keys = [room.Keys for room in rooms("config").values()]
-    return create_model("Configuration", __base__=(*reversed(keys), Core))
+    return create_model("Configuration", __base__=(*reversed(_keys()), Core))
+
+
+def _keys():
+    """The keys of every study."""
+    return [room.Keys for room in rooms("config").values()]
 
 
 # ---------------------------------------------------------------------------------------------------- validation
@@ -325,8 +330,8 @@ def validate(config):
         raise PlumblineError(_line(faults.errors(include_url=False)[0], config)) from None
     for check in (_check_parameters, _check_runs, _check_protocols, _check_outputs):
         check(found)
-    for room in rooms("config").values():
-        room.check(found)
+    for keys in _keys():
+        keys.check(found)
     return found
 
 
@@ -393,7 +398,7 @@ def _hint(given):
     return " (--config hands on what stands inside brackets as text: write it into a file for --configfile)"
 
 
-# What keys must agree with beyond their own block; a study's keys: `check` of its room.
+# What keys of different blocks must agree on; a study's keys: `check` of its room.
 
 
 def _check_parameters(config):

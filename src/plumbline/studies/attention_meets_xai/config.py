@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...config_types import Block, Positive, Seeds, check_known, number
+from ...config_types import Block, Positive, Seeds, StudyKeys, at_least, check_known, number
 from ...datasets import DATASETS
 from ...errors import PlumblineError
 
@@ -13,7 +13,7 @@ CLASSIFIER = "multihead"
 
 
 class Network(Block):
-    max_len: Annotated[int, Field(ge=2)] = 256
+    max_len: at_least(2) = 256
     """Positions, [cls] included; longer texts are cut, shorter ones padded with UNK."""
     d_in: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     """Width of the embeddings."""
@@ -58,9 +58,9 @@ class AttentionMeetsXai(Block):
     """Training with AdamW at a fixed rate; the published values by default."""
     reviews: Reviews = Reviews()
     """Test texts of each experiment, the first of one random order; at most the split's rows."""
-    samples: Annotated[int, Field(ge=2)] = 5000
+    samples: at_least(2) = 5000
     """Documents that LIME draws, the intact one among them."""
-    repeats: Annotated[int, Field(ge=2)] = 5
+    repeats: at_least(2) = 5
     """LIME runs of each text."""
     shard: Annotated[int, Field(ge=256, multiple_of=256)] = 2560
     """Texts a job."""
@@ -70,23 +70,23 @@ class AttentionMeetsXai(Block):
     """The document of figure lime_meets_attention; the longest test text where null."""
 
 
-class Keys(Block):
+class Keys(StudyKeys):
     attention_meets_xai: AttentionMeetsXai | None = None
     """The study of the multi-head classifier (docs/theory.md); null leaves it out."""
 
-
-def check(config):
-    """A data set of two classes, and no other model of the classifier's name."""
-    for key in ("models", "image_models"):
-        if CLASSIFIER in config[key]:
+    @staticmethod
+    def check(config):
+        """A data set of two classes, and no other model of the classifier's name."""
+        for key in ("models", "image_models"):
+            if CLASSIFIER in config[key]:
+                raise PlumblineError(
+                    f"{key}: '{CLASSIFIER}' is the classifier of attention_meets_xai: choose another id"
+                )
+        if not config["attention_meets_xai"]:
+            return
+        name = config["attention_meets_xai"]["dataset"]
+        check_known("attention_meets_xai", "dataset", name, config["datasets"])
+        if DATASETS[name].task != "classification" or len(DATASETS[name].label_names) != 2:
             raise PlumblineError(
-                f"{key}: '{CLASSIFIER}' is the classifier of attention_meets_xai: choose another id"
+                f"attention_meets_xai.dataset: '{name}' is not of two classes: choose another dataset"
             )
-    if not config["attention_meets_xai"]:
-        return
-    name = config["attention_meets_xai"]["dataset"]
-    check_known("attention_meets_xai", "dataset", name, config["datasets"])
-    if DATASETS[name].task != "classification" or len(DATASETS[name].label_names) != 2:
-        raise PlumblineError(
-            f"attention_meets_xai.dataset: '{name}' is not of two classes: choose another dataset"
-        )

@@ -1,14 +1,21 @@
 """The study's keys of the configuration, and what they must agree with."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from ...causal.registry import BASELINES, METRICS
-from ...config_types import Block, Positive, Seeds, Whole, check_image_runs, each_once, known, number
+from ...config_types import (
+    Block,
+    Positive,
+    Seeds,
+    StudyKeys,
+    Whole,
+    at_least,
+    each_once,
+    known,
+    number,
+)
 from ...errors import PlumblineError
-
-AtLeastTwo = Annotated[int, Field(ge=2)]
+from ..image_runs import check_image_runs
 
 
 class Strengths(Block):
@@ -27,11 +34,11 @@ class Stability(Block):
     """Repetitions of each."""
     resample: bool = True
     """Whether images are drawn anew in each repetition, as published, or the graph's own are kept."""
-    samples: AtLeastTwo | None = None
+    samples: at_least(2) | None = None
     """Images of a repetition; as many as the graph is learnt from where null."""
     noise: each_once(number(gt=0)) = [0.05, 0.1, 0.2]
     """Standard deviations of Gaussian noise on the pixels, which lie in [0, 1]."""
-    subsample: each_once(AtLeastTwo) = [30]
+    subsample: each_once(at_least(2)) = [30]
     """Numbers of images from which the graph is learnt anew."""
 
 
@@ -60,7 +67,7 @@ class CausalRun(Block):
     """The classes whose graphs are learnt; all where null."""
     learn: bool = True
     """Whether graphs are learnt; if not, the files graph.json must exist, and are taken as they are."""
-    samples: AtLeastTwo = 100
+    samples: at_least(2) = 100
     """Rightly classified test images of a class from which its graph is learnt; all where there are fewer."""
     held_out: number(ge=0, lt=1) = 0.5
     """Share of each class's test images from which no graph is learnt, so that pruning and explanations are scored on them; 0 as published, on the images of the graphs too."""
@@ -91,26 +98,26 @@ class Explainn(Block):
     """What is computed, a (dataset, model, seed) at most once; test images are explained."""
 
 
-class Keys(Block):
+class Keys(StudyKeys):
     explainn: Explainn | None = None
     """The study ExplainNN, causal graphs of image classifiers by path interventions (docs/causal.md); null leaves it out."""
 
-
-def check(config):
-    """Runs of convolutional networks, of classes that these have; `classes` become a list."""
-    if not config["explainn"]:
-        return
-    check_image_runs(config, "explainn", ("lenet", "resnet"))
-    for index, run in enumerate(config["explainn"]["runs"]):
-        place = f"explainn.runs[{index}]"
-        number_of_classes = config["image_models"][run["model"]]["classes"]
-        for label in run["classes"] or ():
-            if label >= number_of_classes:
+    @staticmethod
+    def check(config):
+        """Runs of convolutional networks, of classes that these have; `classes` become a list."""
+        if not config["explainn"]:
+            return
+        check_image_runs(config, "explainn", ("lenet", "resnet"))
+        for index, run in enumerate(config["explainn"]["runs"]):
+            place = f"explainn.runs[{index}]"
+            number_of_classes = config["image_models"][run["model"]]["classes"]
+            for label in run["classes"] or ():
+                if label >= number_of_classes:
+                    raise PlumblineError(
+                        f"{place}.classes: there is no class {label}; legal: 0 to {number_of_classes - 1}"
+                    )
+            run["classes"] = run["classes"] or list(range(number_of_classes))
+            if run["metrics"] and not run["attributions"]:
                 raise PlumblineError(
-                    f"{place}.classes: there is no class {label}; legal: 0 to {number_of_classes - 1}"
+                    f"{place}: `metrics` are of attributions, which are null: set `metrics: []` as well"
                 )
-        run["classes"] = run["classes"] or list(range(number_of_classes))
-        if run["metrics"] and not run["attributions"]:
-            raise PlumblineError(
-                f"{place}: `metrics` are of attributions, which are null: set `metrics: []` as well"
-            )

@@ -3,8 +3,9 @@
 from typing import Literal
 
 from ...attribution.image_maps import BLOCK
-from ...config_types import Block, Positive, Seeds, Whole, check_image_runs, each_once, number
+from ...config_types import Block, Positive, Seeds, StudyKeys, Whole, each_once, number
 from ...errors import PlumblineError
+from ..image_runs import check_image_runs
 
 
 class DiffusionRun(Block):
@@ -39,22 +40,24 @@ class NetworkDiffusion(Block):
     """What is computed, a (dataset, model, seed) at most once; the test split is explained."""
 
 
-class Keys(Block):
+class Keys(StudyKeys):
     network_diffusion: NetworkDiffusion | None = None
     """The study of Vision Mamba and network diffusion (docs/vision.md); null leaves it out."""
 
-
-def check(config):
-    """Runs of models with tokens, each within its number of images."""
-    if not config["network_diffusion"]:
-        return
-    check_image_runs(config, "network_diffusion", ("vim", "vit"))
-    for index, run in enumerate(config["network_diffusion"]["runs"]):
-        place = f"network_diffusion.runs[{index}]"
-        if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
-            raise PlumblineError(f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})")
-        blocks = -(-(run["perturbed"] or run["images"]) // BLOCK)
-        if run["shards"] > blocks:
-            raise PlumblineError(
-                f"{place}: {run['shards']} shards of {blocks} blocks of {BLOCK} images: set `shards` to {blocks} or less"
-            )
+    @staticmethod
+    def check(config):
+        """Runs of models with tokens, each within its number of images."""
+        if not config["network_diffusion"]:
+            return
+        check_image_runs(config, "network_diffusion", ("vim", "vit"))
+        for index, run in enumerate(config["network_diffusion"]["runs"]):
+            place = f"network_diffusion.runs[{index}]"
+            if run["perturbed"] > run["images"] or run["gallery"] > run["images"]:
+                raise PlumblineError(
+                    f"{place}: `perturbed` and `gallery` are among `images` ({run['images']})"
+                )
+            blocks = -(-(run["perturbed"] or run["images"]) // BLOCK)
+            if run["shards"] > blocks:
+                raise PlumblineError(
+                    f"{place}: {run['shards']} shards of {blocks} blocks of {BLOCK} images: set `shards` to {blocks} or less"
+                )

@@ -1,11 +1,7 @@
 """The study's keys of the configuration."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from ...attribution import METHODS
-from ...config_types import Block, Share, Whole, each_once, known, number
+from ...config_types import Block, Share, StudyKeys, Whole, at_least, each_once, known, number
 
 
 class SelectiveRollout(Block):
@@ -19,14 +15,10 @@ class SelectiveRollout(Block):
     """The layer of which the summary speaks; the last but one where null, which is the published one of 12."""
     flow_examples: Whole = 100
     """Examples that have attention flow in every layer, the first ones of at most flow_tokens tokens."""
-    flow_tokens: Annotated[int, Field(ge=2)] = 64
+    flow_tokens: at_least(2) = 64
     """Longer texts have no attention flow in every layer; its cost rises with the fourth power."""
 
 
-class Keys(Block):
+class Keys(StudyKeys):
     selective_rollout: SelectiveRollout | None = None
     """The study of selective rollout, of the runs that have the method `selective`; null leaves it out."""
-
-
-def check(config):
-    """Nothing: these keys name no others."""
