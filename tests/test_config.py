@@ -125,7 +125,7 @@ def test_every_level_of_keys_is_checked(small):
         ({"figures": ["token_heatmaps"]}, "figures[0]: unknown figure 'token_heatmaps': did you mean 'token_heatmap'?"),
         ({"torch_threads": "two"}, "torch_threads is 'two': it must be a valid integer"),
         ({"device": "gpu"}, "device: unknown value 'gpu'"),
-        ({"models": None}, "models is None: it must be a valid dictionary"),
+        ({"models": None}, "models is None: it must be a mapping of keys"),
     ],
 )  # fmt: skip
 def test_faults(small, changes, said):
@@ -134,7 +134,12 @@ def test_faults(small, changes, said):
 
 def test_yaml_numbers_without_a_point(small):
     models = {"bert": {**small["models"]["bert"], "training": yaml.safe_load("{learning_rate: 5e-5}")}}
-    assert "write 5.0e-5" in fault(small, models=models)
+    assert "learning_rate is '5e-5': it must be a valid number (YAML reads a number without" in fault(
+        small, models=models
+    )
+    models = {"bert": {**small["models"]["bert"], "training": yaml.safe_load("{learning_rate: 1.5e5}")}}
+    assert "write 5.0e-5 or 5.0e+5" in fault(small, models=models)
+    assert "scale is 2024: it must be a valid string (put it in quotes)" in fault(small, scale=2024)
 
 
 def test_a_number_stays_the_int_or_float_that_it_is(small):
@@ -168,7 +173,7 @@ def test_several_faults_give_the_unknown_key_first(small):
         ),
         ({"source": "package", "package": ""}, "models.m.package is '': it must have at least 1 character"),
         ({"source": "directory", "directory": 3}, "models.m.directory is 3: it must be a valid string"),
-        ({"source": "scratch", "training": None}, "models.m.training is None: it must be a valid dictionary"),
+        ({"source": "scratch", "training": None}, "models.m.training is None: it must be a mapping of keys"),
         ({"source": "scratch", "hidden_size": 30}, "no multiple of its heads"),
         ({"source": "hub", "checkpoints": {"sst2": {}}}, "models.m.checkpoints.sst2: 'repo' is missing"),
         (

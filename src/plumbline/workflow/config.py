@@ -380,15 +380,18 @@ def _line(fault, config):
         return f"{place}: {unknown('source', about['tag'], legal)}"
     wanted = re.sub(r"^\w+ should", "it must", fault["msg"])
     wanted = re.sub(r" or (instance|object) .*| after validation", "", wanted)
-    return f"{place} is {reprlib.repr(given)}: {wanted}{_hint(given)}"
+    wanted = wanted.replace("a valid dictionary", "a mapping of keys")
+    return f"{place} is {reprlib.repr(given)}: {wanted}{_hint(given, wanted)}"
 
 
-def _hint(given):
-    """What to do about a text where something else is meant."""
+def _hint(given, wanted):
+    """What to do about a text where something else is meant, or the other way round."""
+    if isinstance(given, int | float) and wanted == "it must be a valid string":
+        return " (put it in quotes)"
     if not isinstance(given, str):
         return ""
-    if re.fullmatch(r"[0-9]+[eE][-+]?[0-9]+", given):
-        return " (YAML reads 5e-5 as text: write 5.0e-5)"
+    if re.fullmatch(r"[0-9.]+[eE][-+]?[0-9]+", given):
+        return " (YAML reads a number without point or sign as text: write 5.0e-5 or 5.0e+5)"
     try:
         meant = yaml.safe_load(given)
     except yaml.YAMLError:
