@@ -107,8 +107,8 @@ def test_every_level_of_keys_is_checked(small):
         ({"methods": {"ig": {"max_steps": 1.5}}}, "methods.ig.max_steps is 1.5: expected a whole number, at least 1"),
         ({"methods": {"ig_published": {"steps": "auto"}}}, "methods.ig_published.steps is 'auto': expected a whole number"),
         ({"datasets": {"sentimnt": {}}}, "datasets: unknown dataset 'sentimnt': did you mean 'sentiment'?"),
-        ({"datasets": {"sentiment": {"trian": 1}}}, "datasets.sentiment: unknown parameter 'trian': did you mean 'train'?"),
-        ({"datasets": {"sentiment": {"source": "hub"}}}, "datasets.sentiment: unknown source 'hub': did you mean"),
+        ({"datasets": {"sentiment": {"trian": 1}}}, "unknown key of dataset 'sentiment' 'trian': did you mean 'train'?"),
+        ({"datasets": {"sentiment": {"source": "hub"}}}, "unknown source of dataset 'sentiment' 'hub': did you mean 'generated'?"),
         ({"runs": [{**RUN, "dataset": "sentimnt"}]}, "runs[0]: unknown dataset 'sentimnt': did you mean 'sentiment'?"),
         ({"runs": [{**RUN, "model": "brt"}]}, "runs[0]: unknown model 'brt': did you mean 'bert'?"),
         ({"runs": [{**RUN, "split": "tets"}]}, "unknown split of dataset 'sentiment' 'tets': did you mean 'test'?"),
@@ -130,6 +130,15 @@ def test_every_level_of_keys_is_checked(small):
 )  # fmt: skip
 def test_faults(small, changes, said):
     assert said in fault(small, **changes)
+
+
+def test_every_parameter_of_a_method_says_what_is_legal():
+    """Where a default alone says so, any value would be taken; None is what no configuration sets."""
+    for method in configuration.registries()["methods"].values():
+        given = {name for name, default in method.parameters.items() if default is not None}
+        assert given == set(method.legal), method.id
+        for name in given:
+            method.check(name, method.parameters[name], name)
 
 
 def test_yaml_numbers_without_a_point(small):

@@ -18,7 +18,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
 from ..attribution import METHODS, READOUTS
-from ..config import dataset_config, methods_of, readouts_of, registries
+from ..config import dataset_config, methods_of, readouts_of
 from ..config_types import (
     Block,
     FolderPath,
@@ -406,30 +406,12 @@ def _hint(given, wanted):
 
 def _check_parameters(config):
     """Parameters of data sets and methods are those of their registry entries."""
-    for key in ("datasets", "methods"):
-        for name, block in config[key].items():
-            place, entry = f"{key}.{name}", registries()[key][name]
-            given = dict(block)
-            if key == "datasets" and given.pop("source") is not None:
-                check_known(place, "source", block["source"], entry.sources)
-            for parameter, value in given.items():
-                check_known(place, "parameter", parameter, entry.parameters)
-                default = entry.parameters[parameter]
-                if parameter in getattr(entry, "legal", ()):
-                    entry.check(parameter, value, f"{place}.{parameter}")
-                elif default is not None and not _same_type(value, default):
-                    expected = type(default).__name__
-                    raise PlumblineError(
-                        f"{place}.{parameter} is {value!r}: expected {expected}, such as {default!r}"
-                    )
-            if key == "datasets":
-                dataset_config(config, name)  # checks choices and numbers of rows
-
-
-def _same_type(value, default):
-    if isinstance(default, float) and not isinstance(value, bool):
-        return isinstance(value, int | float)
-    return type(value) is type(default)
+    for name in config["datasets"]:
+        dataset_config(config, name)
+    for name, block in config["methods"].items():
+        for parameter, value in block.items():
+            check_known(f"methods.{name}", "parameter", parameter, METHODS[name].parameters)
+            METHODS[name].check(parameter, value, f"methods.{name}.{parameter}")
 
 
 def _check_runs(config):
