@@ -8,6 +8,7 @@ import yaml
 
 from plumbline import config as configuration
 from plumbline import figures, plan, tables
+from plumbline.workflow.config import validate
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -43,7 +44,7 @@ def traced():
 
 def tiny():
     blocks = [yaml.safe_load((workflow.ROOT / name).read_text()) for name in ("config.yaml", workflow.TINY)]
-    config = configuration.validate(blocks[0] | blocks[1])
+    config = validate(blocks[0] | blocks[1])
     # What is read does not depend on the number of resamples.
     config["bootstrap"]["resamples"] = 20
     return config

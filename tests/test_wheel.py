@@ -32,9 +32,9 @@ for info in pkgutil.walk_packages(plumbline.__path__, "plumbline."):
 
 from plumbline.artefacts import schema
 from plumbline.attribution import attribute
-from plumbline.config import validate
 from plumbline.datasets.multiberts import matrices
 from plumbline.tables.published import all_entries
+from plumbline.workflow.config import validate
 
 torch.manual_seed(0)
 config = transformers.BertConfig(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=4,
