@@ -58,9 +58,9 @@ def test_shipped_configurations_are_valid(overlays):
 @pytest.mark.parametrize(("given", "meant"), [(False, False), ("false", False), ("true", True)])
 def test_a_switch_of_the_command_line(given, meant):
     """Snakemake hands on `--config warm=false` as text, and `warm=False` as what it means."""
-    assert configuration.validate({"warm": given})["warm"] is meant
-    assert configuration.validate({})["warm"] is True
-    assert "is not of type boolean" in fault({}, warm="off")
+    assert validate({"warm": given})["warm"] is meant
+    assert validate({})["warm"] is True
+    assert "warm is 'off': it must be a valid boolean" in fault({}, warm="off")
 
 
 def test_nothing_but_defaults_is_valid():
