@@ -229,6 +229,7 @@ def test_paths_are_expanded(small, monkeypatch):
     assert (config["mirror"], config["models"]["mine"]["directory"]) == ("/home/ada/m", "/data/bert")
     assert validate({**small, "mirror": "$HOME/m{1}"})["mirror"] == "/home/ada/m{1}"
     assert validate({**small, "mirror": "m"})["mirror"] == "m"
+    assert validate({**small, "mirror": ""})["mirror"] == ""  # as null: --config mirror=
     monkeypatch.delenv("DATA")
     said = fault(changed)
     assert "models.mine.directory: the environment has no ${DATA}, which ${DATA}/bert names" in said

@@ -119,7 +119,7 @@ Share = number(ge=0, le=1)
 # Of --config, Snakemake reads True and False alone, and hands on true and false as text.
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Id = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"pattern": "^[a-z0-9_]+$"})]
-FolderPath = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
+FolderPath = Annotated[str, AfterValidator(expanded)]
 Seeds = each_once(Whole, min_length=1)
 
 
