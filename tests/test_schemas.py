@@ -123,7 +123,7 @@ def test_a_room_outside_the_package_adds_its_keys(tmp_path, monkeypatch, fresh_m
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
     assert config.validate({})["toys"] == 3
     assert config.validate(merged(TINY) | {"toys": 4})["toys"] == 5
-    with pytest.raises(PlumblineError, match="toys is 0: it must be greater than or equal to 1"):
+    with pytest.raises(PlumblineError, match="toys is 0: it must be at least 1"):
         config.validate({"toys": 0})
     assert "| `toys` | integer | `3` | How many toys. |" in config.documentation()
 

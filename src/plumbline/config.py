@@ -76,7 +76,7 @@ MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 
 @functools.cache
 def registries():
-    """The registries that a configuration is checked against, by name."""
+    """The registries whose entries a configuration names, by the name of their block."""
     from .attribution import METHODS
     from .datasets import DATASETS
     from .faithfulness import PROTOCOLS

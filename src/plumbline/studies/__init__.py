@@ -1,11 +1,11 @@
-"""The studies: a room each, a folder here that bears the study's id. Nothing outside names one: rooms are found by looking."""
+"""The studies. Each has a room, a folder here whose name is the study's id; what is here is a study."""
 
 import importlib
 import pkgutil
 
 
 def rooms(part):
-    """Study -> one module of its room, in the order of their ids; part: the module's name."""
+    """The module `part` of every study's room, by the study's id, in the order of ids."""
     return {
         room.name: importlib.import_module(f"{__name__}.{room.name}.{part}")
         for room in pkgutil.iter_modules(__path__)

@@ -80,7 +80,7 @@ class Encoder(Block):
     """A text model. Each source has keys of its own."""
 
     architecture: Literal["bert", "distilbert", "roberta", "electra", "albert", "xlm_roberta", "camembert"]
-    """The architecture."""
+    """Architecture of the encoder (docs/encoders.md)."""
     max_tokens: at_least(3) | None = None
     """Examples of more tokens, special tokens included, are skipped, or cut where the run says `longer`; where null, one above the model's limit is an error."""
 
@@ -357,6 +357,19 @@ def _place(path):
     return "".join(parts).removeprefix(".") or "configuration"
 
 
+# What pydantic says, in plainer words.
+PLAIN = {
+    "a valid dictionary": "a mapping of keys",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "text",
+    "a valid list": "a list",
+    "a valid boolean": "true or false",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
+
+
 def _line(fault, config):
     """A fault that pydantic has found, in one line: the place, what is wrong, what to do."""
     path, node, tagged = [], config, False
@@ -375,18 +388,20 @@ def _line(fault, config):
     if kind == "literal_error" and legal:
         return f"{place}: {unknown('value', given, legal)}"
     if kind == "union_tag_not_found":
-        return f"{place}: {about['discriminator']} is missing: it decides which other keys there are"
+        sources = " ".join(kind.model_fields["source"].description for kind in ENCODERS)
+        return f"{place}: 'source' is missing: {sources}"
     if kind == "union_tag_invalid":
         return f"{place}: {unknown('source', about['tag'], legal)}"
     wanted = re.sub(r"^\w+ should", "it must", fault["msg"])
     wanted = re.sub(r" or (instance|object) .*| after validation", "", wanted)
-    wanted = wanted.replace("a valid dictionary", "a mapping of keys")
+    for said, plain in PLAIN.items():
+        wanted = wanted.replace(said, plain)
     return f"{place} is {reprlib.repr(given)}: {wanted}{_hint(given, wanted)}"
 
 
 def _hint(given, wanted):
     """What to do about a text where something else is meant, or the other way round."""
-    if isinstance(given, int | float) and wanted == "it must be a valid string":
+    if isinstance(given, int | float) and wanted == "it must be text":
         return " (put it in quotes)"
     if not isinstance(given, str):
         return ""
