@@ -139,6 +139,11 @@ def test_table_has_every_pair_and_metric_and_fits_its_schema(tmp_path):
     assert row["mean"] == pytest.approx(np.mean(each), abs=1e-12)
     assert row["sd"] == pytest.approx(np.std(each), abs=1e-12)
     assert row["lower"] < row["mean"] < row["upper"]
+    row = rows[(rows.readout == "r0") & (rows.other == "r1") & (rows.metric == "spearman")].iloc[0]
+    pairs = zip(given_scores["r0"][10:], given_scores["r1"][10:], strict=True)
+    assert row["mean"] == pytest.approx(
+        np.mean([stats.spearmanr(x, y).statistic for x, y in pairs]), abs=1e-12
+    )
     write_rows(tmp_path / "seed0.parquet", rows, kind="agreement")
     assert len(read_rows(tmp_path / "seed0.parquet")) == len(rows)
 
