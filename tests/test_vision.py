@@ -1022,6 +1022,18 @@ def test_digits_are_divided_once():
     assert images.shape == (359, 8, 8, 1) and images.max() == 255 and set(labels) == set(range(10))
 
 
+def test_a_rows_pixels_are_its_image(tmp_path):
+    """A gradient down, across and over the channels comes back upright, alone and beside another."""
+    down, across, channel = np.meshgrid(np.arange(5), np.arange(3), np.arange(2), indexing="ij")
+    image = (40 * down + 10 * across + channel).astype(np.uint8)
+    rows = frame_of([image, image[::-1]], [4, 7]).assign(id=[0, 1])
+    write_rows(tmp_path / "test.parquet", rows, kind="images")
+    images, labels = arrays(read_rows(tmp_path / "test.parquet"))
+    assert images.shape == (2, 5, 3, 2) and labels.tolist() == [4, 7]
+    assert images[0, 4, 1].tolist() == [170, 171] and images[0, 1, 2].tolist() == [60, 61]
+    np.testing.assert_array_equal(images[1], image[::-1])
+
+
 @needs_mirror
 def test_mnist_and_samples_from_the_mirror():
     images, labels = arrays(load("mnist", "test", {"source": "mirror"}, mirror=MIRROR))
@@ -1296,6 +1308,29 @@ def test_a_checkpoint_must_reach_its_published_accuracy(trained, monkeypatch, tm
         outputs=files,
     )
     assert read_json(files["metrics"])["published_accuracy"] is None
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_checkpoint_reads_pictures_as_its_block_says(interpolation, monkeypatch, tmp_path):
+    """Resized and cut as in the configuration: a picture of 24 x 31 becomes 20 x int(25.8), then 16 x 16 from (2, 4) on."""
+    from PIL import Image
+
+    from plumbline.models import image_models
+
+    weights = small_vim(image_size=16, patch_size=4, classes=10).float().state_dict()
+    torch.save({"model": weights}, tmp_path / "vim.pth")
+    monkeypatch.setattr(image_models, "IMAGENET", {"mean": [0.5], "std": [0.25]})
+    block = BLOCK | {"source": "hub", "depth": 3, "d_state": 3, "resize": 20, "interpolation": interpolation}
+    files = {key: tmp_path / key for key in ("weights", "architecture", "metrics")}
+    train_job(
+        dataset="digits", model="vim", seed=0, block=block, labels=False, checkpoint=tmp_path / "vim.pth", files={},
+        outputs=files,
+    )  # fmt: skip
+    picture = np.random.default_rng(0).integers(0, 256, (31, 24), dtype=np.uint8)
+    filter = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
+    cut = np.asarray(Image.fromarray(picture).resize((20, 25), filter))[4:20, 2:18]
+    ready = prepared(picture[None, ..., None], read_json(files["architecture"]))
+    np.testing.assert_allclose(ready[0, 0].numpy(), (cut / 255 - 0.5) / 0.25, atol=1e-6)
 
 
 def test_channels_must_fit():
