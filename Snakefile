@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.12")
 
 
 configfile: Path(str(workflow.current_basedir)) / "config.yaml"
@@ -15,8 +15,13 @@ include: "rules/common.smk"
 
 
 config = validated(config)
-check_folders()
-say(scale_line())
+check_files(config, workflow)
+say(scale_line(config))
+
+
+# results/<scale>/ in the rules.
+pathvars:
+    scale=config["scale"],
 
 
 wildcard_constraints:
@@ -24,7 +29,7 @@ wildcard_constraints:
     model=one_of(config["models"]),
     method=one_of(registries()["methods"]),
     seed="[0-9]+",
-    split=one_of(all_splits()),
+    split=one_of(sorted({split for entry in registries()["datasets"].values() for split in entry.splits})),
 
 
 localrules:
@@ -55,8 +60,8 @@ include: "rules/figures.smk"
 include: "rules/studies.smk"
 
 
-stop_at_unknown_targets()
+stop_at_unknown_targets(config, workflow, CHECKOUT)
 
 
 onstart:
-    at_start()
+    at_start(config, workflow)

@@ -5,11 +5,11 @@
 
 rule agreement:
     input:
-        attributions=lambda wc: method_files("attributions", wc),
+        attributions=files(ATTRIBUTIONS, "attributions"),
     output:
-        at("agreement"),
+        "results/<scale>/agreement/{dataset}/{model}/seed{seed}.parquet",
     log:
-        log_of("agreement", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/agreement/{dataset}/{model}/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     params:

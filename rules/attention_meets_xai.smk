@@ -4,19 +4,22 @@
 #          results/{scale}/theory/{dataset}/seed{seed}/shown.json, the sentence and the document of the figures
 # STEPS    multihead; theory, a job a shard of an experiment; shown
 
+from plumbline.studies.attention_meets_xai.study import experiment_options
+from plumbline.theory.experiments import EXPERIMENTS
+
 
 rule multihead:
     input:
-        train=at("data", split="train"),
-        validation=at("data", split="validation"),
-        test=at("data", split="test"),
+        train="results/<scale>/data/{dataset}/train.parquet",
+        validation="results/<scale>/data/{dataset}/validation.parquet",
+        test="results/<scale>/data/{dataset}/test.parquet",
     output:
-        weights=at("classifier"),
-        vocabulary=at("vocabulary"),
-        metrics=at("classifier_metrics"),
-        cost=at("classifier_benchmarks"),
+        weights="results/<scale>/models/{dataset}/multihead/seed{seed}/model.safetensors",
+        vocabulary="results/<scale>/models/{dataset}/multihead/seed{seed}/vocabulary.json",
+        metrics="results/<scale>/models/{dataset}/multihead/seed{seed}/metrics.json",
+        cost="results/<scale>/benchmarks/models/{dataset}/multihead/seed{seed}/training.json",
     log:
-        log_of("models", "{dataset}/multihead/seed{seed}"),
+        "results/<scale>/logs/models/{dataset}/multihead/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -24,21 +27,23 @@ rule multihead:
         torch_threads=config["torch_threads"],
     params:
         code=code_of("multihead"),
-        network=lambda wc: config[XAI]["network"],
-        training=lambda wc: config[XAI]["training"],
+        network=lambda wc: config["attention_meets_xai"]["network"],
+        training=lambda wc: config["attention_meets_xai"]["training"],
     script:
         "../scripts/multihead.py"
 
 
 rule theory:
     input:
-        unpack(classifier_files_of),
-        data=at("data", split="test"),
+        weights="results/<scale>/models/{dataset}/multihead/seed{seed}/model.safetensors",
+        vocabulary="results/<scale>/models/{dataset}/multihead/seed{seed}/vocabulary.json",
+        metrics="results/<scale>/models/{dataset}/multihead/seed{seed}/metrics.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
     output:
-        at("theory"),
-        cost=at("theory_benchmarks"),
+        "results/<scale>/theory/{dataset}/seed{seed}/{experiment}/{shard}.parquet",
+        cost="results/<scale>/benchmarks/theory/{dataset}/seed{seed}/{experiment}/{shard}.json",
     log:
-        log_of("theory", "{dataset}/seed{seed}/{experiment}/{shard}"),
+        "results/<scale>/logs/theory/{dataset}/seed{seed}/{experiment}/{shard}.log",
     wildcard_constraints:
         experiment=one_of(EXPERIMENTS),
         shard="[0-9]+",
@@ -49,19 +54,21 @@ rule theory:
         torch_threads=config["torch_threads"],
     params:
         code=lambda wc: code_of("theory", f"theory.{EXPERIMENTS[wc.experiment]}"),
-        options=experiment_options,
+        options=lambda wc: experiment_options(config, wc.experiment),
     script:
         "../scripts/theory.py"
 
 
 rule shown:
     input:
-        unpack(classifier_files_of),
-        data=at("data", split="test"),
+        weights="results/<scale>/models/{dataset}/multihead/seed{seed}/model.safetensors",
+        vocabulary="results/<scale>/models/{dataset}/multihead/seed{seed}/vocabulary.json",
+        metrics="results/<scale>/models/{dataset}/multihead/seed{seed}/metrics.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
     output:
-        at("shown"),
+        "results/<scale>/theory/{dataset}/seed{seed}/shown.json",
     log:
-        log_of("theory", "{dataset}/seed{seed}/shown"),
+        "results/<scale>/logs/theory/{dataset}/seed{seed}/shown.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
@@ -70,10 +77,10 @@ rule shown:
     params:
         code=code_of("shown"),
         options=lambda wc: {
-            "sentence": config[XAI]["sentence"],
-            "document_text": config[XAI]["document"],
-            "samples": config[XAI]["samples"],
-            "repeats": config[XAI]["repeats"],
+            "sentence": config["attention_meets_xai"]["sentence"],
+            "document_text": config["attention_meets_xai"]["document"],
+            "samples": config["attention_meets_xai"]["samples"],
+            "repeats": config["attention_meets_xai"]["repeats"],
         },
     script:
         "../scripts/shown.py"

@@ -6,24 +6,23 @@
 
 rule attributions:
     input:
-        unpack(model_files),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
         data=run_data,
     output:
-        at("attributions"),
-        cost=at("benchmarks", stage="attributions"),
+        "results/<scale>/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/{method}.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/{method}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(False),
+        dataset=runs_in_shards(text_models(config), False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
-        code=attribution_code,
+        code=lambda wc: code_of("attributions", f"attribution.{wc.method}"),
         parameters=lambda wc: method_config(config, wc.method),
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
@@ -32,31 +31,31 @@ rule attributions:
 
 use rule attributions as attributions_shard with:
     output:
-        at("attribution_shards"),
-        cost=at("benchmark_shards", stage="attributions"),
+        "results/<scale>/attributions/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/{method}/{shard}.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/{method}/{shard}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(True),
+        dataset=runs_in_shards(text_models(config), True),
         shard="[0-9]+",
     params:
-        code=attribution_code,
+        code=lambda wc: code_of("attributions", f"attribution.{wc.method}"),
         parameters=lambda wc: method_config(config, wc.method),
         choice=lambda wc: choice_of(config, run_at(wc)),
-        shard=shard,
+        shard=lambda wc: [int(wc.shard), run_at(wc)["shards"]],
 
 
 rule gather_attributions:
     input:
-        rows=shards("attribution_shards"),
-        costs=shards("benchmark_shards", stage="attributions"),
+        rows=shard_files(ATTRIBUTIONS, "attributions"),
+        costs=shard_files(ATTRIBUTIONS, "benchmarks"),
     output:
-        rows=at("attributions"),
-        cost=at("benchmarks", stage="attributions"),
+        rows="results/<scale>/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/{method}.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/{method}"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/{method}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(True),
+        dataset=runs_in_shards(text_models(config), True),
     conda:
         "../envs/plumbline.yaml"
     params:

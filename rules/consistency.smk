@@ -6,20 +6,23 @@
 # STEPS    seed_consistency, model_consistency; download_released (url alone, on the submitting machine),
 #          released_seeds
 
+from plumbline.datasets import multiberts
+from plumbline.studies.alti.study import MODEL_CONSISTENCY, SEED_CONSISTENCY, released_inputs
+
 
 rule seed_consistency:
     input:
-        attributions=lambda wc: compared("seed_consistency", wc)["attributions"],
+        attributions=lambda wc: run_in(SEED_CONSISTENCY, wc)["attributions"],
     output:
-        at("seed_consistency"),
+        "results/<scale>/consistency/{dataset}/{model}.parquet",
     log:
-        log_of("consistency", "{dataset}/{model}"),
+        "results/<scale>/logs/consistency/{dataset}/{model}.log",
     conda:
         "../envs/plumbline.yaml"
     params:
         code=metrics_code("consistency"),
-        groups=lambda wc: compared("seed_consistency", wc)["groups"],
-        readouts=lambda wc: compared("seed_consistency", wc)["readouts"],
+        groups=lambda wc: run_in(SEED_CONSISTENCY, wc)["groups"],
+        readouts=lambda wc: run_in(SEED_CONSISTENCY, wc)["readouts"],
         bootstrap=config["bootstrap"],
     script:
         "../scripts/consistency.py"
@@ -27,25 +30,25 @@ rule seed_consistency:
 
 use rule seed_consistency as model_consistency with:
     input:
-        attributions=lambda wc: compared("model_consistency", wc)["attributions"],
+        attributions=lambda wc: run_in(MODEL_CONSISTENCY, wc)["attributions"],
     output:
-        at("model_consistency"),
+        "results/<scale>/consistency/{dataset}/{model}-{other}.parquet",
     log:
-        log_of("consistency", "{dataset}/{model}-{other}"),
+        "results/<scale>/logs/consistency/{dataset}/{model}-{other}.log",
     wildcard_constraints:
         other=one_of(config["models"]),
     params:
         code=metrics_code("consistency"),
-        groups=lambda wc: compared("model_consistency", wc)["groups"],
-        readouts=lambda wc: compared("model_consistency", wc)["readouts"],
+        groups=lambda wc: run_in(MODEL_CONSISTENCY, wc)["groups"],
+        readouts=lambda wc: run_in(MODEL_CONSISTENCY, wc)["readouts"],
         bootstrap=config["bootstrap"],
 
 
 use rule download_dataset as download_released with:
     output:
-        at("released_downloads"),
+        "results/<scale>/downloads/released/multiberts_sst2/{file}",
     log:
-        log_of("downloads", "released/{file}"),
+        "results/<scale>/logs/downloads/released/{file}.log",
     wildcard_constraints:
         file=one_of(multiberts.downloads()),
     params:
@@ -55,11 +58,11 @@ use rule download_dataset as download_released with:
 
 rule released_seeds:
     input:
-        **released_inputs(),
+        **released_inputs(config, matrices=of_checkout(multiberts.MATRICES)),
     output:
-        at("released"),
+        "results/<scale>/released/multiberts_sst2.parquet",
     log:
-        log_of("released", "multiberts_sst2"),
+        "results/<scale>/logs/released/multiberts_sst2.log",
     conda:
         "../envs/plumbline.yaml"
     params:

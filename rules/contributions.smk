@@ -5,21 +5,22 @@
 
 rule contributions:
     input:
-        unpack(model_files),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
         data=run_data,
     output:
-        at("contributions"),
+        "results/<scale>/contributions/{dataset}/{model}/seed{seed}.parquet",
     log:
-        log_of("contributions", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/contributions/{dataset}/{model}/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
-        code=contributions_code,
+        code=lambda wc: code_of(
+            "contributions", *(f"attribution.{name}" for name in layered_methods(config, run_at(wc)))
+        ),
         methods=lambda wc: layered_methods(config, run_at(wc)),
         wanted=config["heatmap_examples"],
         choice=lambda wc: choice_of(config, run_at(wc)),

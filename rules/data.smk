@@ -4,12 +4,21 @@
 #          mirror/, with all that the configuration downloads, SHA256SUMS, and manifest.json (source, revision, licence, size)
 # STEPS    download_dataset (hub and url alone, on the submitting machine), data; mirror, for runs without a network
 
+from plumbline.datasets import schema_of
+from plumbline.workflow.downloads import (
+    dataset_downloads,
+    dataset_items,
+    hub_checkpoints,
+    mirror_items,
+    mirror_manifest,
+)
+
 
 rule download_dataset:
     output:
-        at("dataset_downloads"),
+        "results/<scale>/downloads/datasets/{dataset}/{file}",
     log:
-        log_of("downloads", "datasets/{dataset}/{file}"),
+        "results/<scale>/logs/downloads/datasets/{dataset}/{file}.log",
     wildcard_constraints:
         file=".+",
     retries: 3
@@ -18,18 +27,18 @@ rule download_dataset:
         "../envs/plumbline.yaml"
     params:
         code=download_code("download_dataset"),
-        item=lambda wc: download_items(wc.dataset)[wc.file],
+        item=lambda wc: dataset_items(config, wc.dataset)[wc.file],
     script:
         "../scripts/download_dataset.py"
 
 
 rule data:
     input:
-        downloads=dataset_downloads,
+        downloads=lambda wc: dataset_downloads(config, wc.dataset),
     output:
-        at("data"),
+        "results/<scale>/data/{dataset}/{split}.parquet",
     log:
-        log_of("data", "{dataset}/{split}"),
+        "results/<scale>/logs/data/{dataset}/{split}.log",
     conda:
         "../envs/plumbline.yaml"
     params:
@@ -43,13 +52,13 @@ rule mirror:
     output:
         update(mirror_manifest()),
     log:
-        log_of("downloads", "mirror"),
+        "results/<scale>/logs/downloads/mirror.log",
     localrule: True
     conda:
         "../envs/plumbline.yaml"
     params:
         code=download_code("mirror"),
-        files=mirror_items(),
-        checkpoints=sorted(hub_checkpoints().values(), key=str),
+        files=lambda wc: mirror_items(config),
+        checkpoints=lambda wc: sorted(hub_checkpoints(config).values(), key=str),
     script:
         "../scripts/mirror.py"

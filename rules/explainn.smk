@@ -5,37 +5,35 @@
 #          results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet, their metrics
 # STEPS    causal_graph, causal_stability, causal_pruning, explanations, explanation_metrics
 
-
-stop_at_missing_graphs()
+from plumbline.studies.explainn.study import GRAPHS, explanations_of
 
 
 rule causal_graph:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
     output:
-        json=at("causal_graphs"),
-        graphml=at("causal_graphml"),
-        cost=at("causal_benchmarks", stage="class{class}"),
+        json="results/<scale>/causal/{dataset}/{model}/seed{seed}/class{class}/graph.json",
+        graphml="results/<scale>/causal/{dataset}/{model}/seed{seed}/class{class}/graph.graphml",
+        cost="results/<scale>/benchmarks/causal/{dataset}/{model}/seed{seed}/class{class}.json",
     log:
-        log_of("causal", "{dataset}/{model}/seed{seed}/class{class}"),
+        "results/<scale>/logs/causal/{dataset}/{model}/seed{seed}/class{class}.log",
     wildcard_constraints:
         **{"class": "[0-9]+"},
         # Of runs with `learn: false` the graphs are taken as they are, and no rule makes them.
-        dataset=causal_runs(learn=True),
+        dataset=of_runs(GRAPHS.rows(config), lambda run: run["learn"]),
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("causal_graph"),
         options=lambda wc: {
-            key: causal_run(wc)[key] for key in ("samples", "held_out", "soft", "test", "correction", "cap")
+            key: run_in(GRAPHS, wc)[key]
+            for key in ("samples", "held_out", "soft", "test", "correction", "cap")
         },
     script:
         "../scripts/causal_graph.py"
@@ -43,113 +41,105 @@ rule causal_graph:
 
 rule causal_stability:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
-        graphs=causal_graphs,
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
+        graphs=files(GRAPHS, "causal_graphs"),
     output:
-        at("stability"),
-        cost=at("causal_benchmarks", stage="stability"),
+        "results/<scale>/causal/{dataset}/{model}/seed{seed}/stability.parquet",
+        cost="results/<scale>/benchmarks/causal/{dataset}/{model}/seed{seed}/stability.json",
     log:
-        log_of("causal", "{dataset}/{model}/seed{seed}/stability"),
+        "results/<scale>/logs/causal/{dataset}/{model}/seed{seed}/stability.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("causal_stability"),
-        options=lambda wc: causal_run(wc)["stability"],
-        cap=lambda wc: causal_run(wc)["cap"],
+        options=lambda wc: run_in(GRAPHS, wc)["stability"],
+        cap=lambda wc: run_in(GRAPHS, wc)["cap"],
     script:
         "../scripts/causal_stability.py"
 
 
 rule causal_pruning:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
-        graphs=causal_graphs,
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
+        graphs=files(GRAPHS, "causal_graphs"),
     output:
-        at("pruning"),
-        cost=at("causal_benchmarks", stage="pruning"),
+        "results/<scale>/causal/{dataset}/{model}/seed{seed}/pruning.parquet",
+        cost="results/<scale>/benchmarks/causal/{dataset}/{model}/seed{seed}/pruning.json",
     log:
-        log_of("causal", "{dataset}/{model}/seed{seed}/pruning"),
+        "results/<scale>/logs/causal/{dataset}/{model}/seed{seed}/pruning.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("causal_pruning"),
-        draws=lambda wc: causal_run(wc)["pruning"]["draws"],
+        draws=lambda wc: run_in(GRAPHS, wc)["pruning"]["draws"],
     script:
         "../scripts/causal_pruning.py"
 
 
 rule explanations:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
-        graphs=causal_graphs,
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
+        graphs=files(GRAPHS, "causal_graphs"),
     output:
-        explanations=at("explanations"),
-        nodes=at("nodes"),
-        cost=at("causal_benchmarks", stage="explanations"),
+        explanations="results/<scale>/attributions/{dataset}/{model}/seed{seed}/explanations.parquet",
+        nodes="results/<scale>/attributions/{dataset}/{model}/seed{seed}/nodes.parquet",
+        cost="results/<scale>/benchmarks/causal/{dataset}/{model}/seed{seed}/explanations.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/explanations"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/explanations.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("explanations"),
-        options=lambda wc: causal_run(wc)["attributions"],
-        methods=lambda wc: explanations_of(wc),
+        options=lambda wc: run_in(GRAPHS, wc)["attributions"],
+        methods=lambda wc: explanations_of(run_in(GRAPHS, wc)),
     script:
         "../scripts/explanations.py"
 
 
 rule explanation_metrics:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
-        explanations=at("explanations"),
-        graphs=causal_graphs,
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
+        explanations="results/<scale>/attributions/{dataset}/{model}/seed{seed}/explanations.parquet",
+        graphs=files(GRAPHS, "causal_graphs"),
     output:
-        at("explanation_metrics"),
-        cost=at("causal_benchmarks", stage="explanation_metrics"),
+        "results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet",
+        cost="results/<scale>/benchmarks/causal/{dataset}/{model}/seed{seed}/explanation_metrics.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/explanations"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/explanations.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("explanation_metrics"),
-        layer=lambda wc: causal_run(wc)["attributions"]["layer"],
-        methods=lambda wc: explanations_of(wc),
-        metrics=lambda wc: causal_run(wc)["metrics"],
+        layer=lambda wc: run_in(GRAPHS, wc)["attributions"]["layer"],
+        methods=lambda wc: explanations_of(run_in(GRAPHS, wc)),
+        metrics=lambda wc: run_in(GRAPHS, wc)["metrics"],
     script:
         "../scripts/explanation_metrics.py"

@@ -7,23 +7,22 @@
 
 rule faithfulness:
     input:
-        unpack(model_files),
-        attributions=at("attributions"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
+        attributions="results/<scale>/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
     output:
-        curves=at("faithfulness"),
-        work=at("work"),
-        cost=at("benchmarks", stage="faithfulness"),
+        curves="results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
+        work="results/<scale>/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/{method}.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/{method}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(False),
+        dataset=runs_in_shards(text_models(config), False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=faithfulness_code,
         protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
@@ -33,33 +32,33 @@ rule faithfulness:
 
 use rule faithfulness as faithfulness_shard with:
     output:
-        curves=at("faithfulness_shards"),
-        work=at("work_shards"),
-        cost=at("benchmark_shards", stage="faithfulness"),
+        curves="results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet",
+        work="results/<scale>/benchmarks/work/{dataset}/{model}/seed{seed}/{method}/{shard}.json",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/{method}/{shard}.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}/{shard}"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/{method}/{shard}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(True),
+        dataset=runs_in_shards(text_models(config), True),
         shard="[0-9]+",
     params:
         code=faithfulness_code,
         protocols=lambda wc: protocols_of(config, run_at(wc), wc.method),
-        shard=shard,
+        shard=lambda wc: [int(wc.shard), run_at(wc)["shards"]],
 
 
 rule gather_faithfulness:
     input:
-        rows=shards("faithfulness_shards"),
-        work=shards("work_shards"),
-        costs=shards("benchmark_shards", stage="faithfulness"),
+        rows=shard_files(FAITHFULNESS, "faithfulness"),
+        work=shard_files(FAITHFULNESS, "work"),
+        costs=shard_files(FAITHFULNESS, "benchmarks"),
     output:
-        rows=at("faithfulness"),
-        work=at("work"),
-        cost=at("benchmarks", stage="faithfulness"),
+        rows="results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
+        work="results/<scale>/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/{method}.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/{method}"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/{method}.log",
     wildcard_constraints:
-        dataset=runs_in_shards(True),
+        dataset=runs_in_shards(text_models(config), True),
     conda:
         "../envs/plumbline.yaml"
     params:

@@ -7,15 +7,15 @@ rule figure:
     input:
         unpack(lambda wc: output_inputs(config, "figures", wc.name)),
     output:
-        pdf=at("figures", format="pdf"),
+        pdf="results/<scale>/figures/{study}/{name}.pdf",
         png=report(
-            at("figures", format="png"),
+            "results/<scale>/figures/{study}/{name}.png",
             caption="../captions/figure.rst",
             category="Figures",
             subcategory="{study}",
         ),
     log:
-        log_of("figures", "{study}/{name}"),
+        "results/<scale>/logs/figures/{study}/{name}.log",
     wildcard_constraints:
         name=outputs_named("figures"),
         study="[a-z0-9_]+",

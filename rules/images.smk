@@ -3,22 +3,24 @@
 # OUTPUTS  results/{scale}/models/{dataset}/{model}/seed{seed}/{model.safetensors,config.json,metrics.json} of image models
 # STEPS    download_image_model (hub alone, on the submitting machine), image_model
 
+from plumbline.workflow.downloads import image_checkpoints, image_model_downloads
+
 
 rule download_image_model:
     output:
-        at("model_downloads"),
+        "results/<scale>/downloads/models/{repo}/{file}",
     log:
-        log_of("downloads", "models/{repo}/{file}"),
+        "results/<scale>/logs/downloads/models/{repo}/{file}.log",
     wildcard_constraints:
-        repo=one_of([repo for repo, _ in image_checkpoints()]),
-        file=one_of([file for _, file in image_checkpoints()]),
+        repo=one_of([repo for repo, _ in image_checkpoints(config)]),
+        file=one_of([file for _, file in image_checkpoints(config)]),
     retries: 3
     localrule: True
     conda:
         "../envs/plumbline.yaml"
     params:
         code=download_code("download_dataset"),
-        item=lambda wc: image_checkpoints()[wc.repo, wc.file],
+        item=lambda wc: image_checkpoints(config)[wc.repo, wc.file],
     script:
         "../scripts/download_dataset.py"
 
@@ -26,26 +28,24 @@ rule download_image_model:
 rule image_model:
     input:
         unpack(image_data),
-        checkpoint=image_downloads,
+        checkpoint=lambda wc: image_model_downloads(config, wc.model),
     output:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        metrics=at("metrics"),
-        cost=at("benchmarks", stage="models", method="training"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
+        cost="results/<scale>/benchmarks/models/{dataset}/{model}/seed{seed}/training.json",
     log:
-        log_of("models", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/models/{dataset}/{model}/seed{seed}.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=lambda wc: code_of("image_model", f"datasets.{wc.dataset}"),
         block=lambda wc: config["image_models"][wc.model],
-        labels=lambda wc: labels_fit(wc),
+        labels=labels_fit,
     script:
         "../scripts/image_model.py"

@@ -5,19 +5,18 @@
 
 rule isotropy:
     input:
-        unpack(model_files),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
         data=run_data,
     output:
-        at("isotropy"),
+        "results/<scale>/isotropy/{dataset}/{model}/seed{seed}.parquet",
     log:
-        log_of("isotropy", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/isotropy/{dataset}/{model}/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("isotropy"),
         choice=lambda wc: choice_of(config, run_at(wc)),

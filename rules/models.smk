@@ -4,24 +4,26 @@
 #          tokenizer_config.json,metrics.json}; results/{scale}/benchmarks/models/...
 # STEPS    download_model (hub alone, on the submitting machine), model
 
+from plumbline.workflow.downloads import hub_checkpoints, model_downloads
+
 
 rule download_model:
     output:
-        weights=at("model_downloads", file="model.safetensors"),
-        architecture=at("model_downloads", file="config.json"),
-        files=at("model_downloads", file="files.json"),
+        weights="results/<scale>/downloads/models/{repo}/model.safetensors",
+        architecture="results/<scale>/downloads/models/{repo}/config.json",
+        files="results/<scale>/downloads/models/{repo}/files.json",
     log:
-        log_of("downloads", "models/{repo}"),
+        "results/<scale>/logs/downloads/models/{repo}.log",
     wildcard_constraints:
-        repo=one_of(hub_checkpoints()),
+        repo=one_of(hub_checkpoints(config)),
     retries: 3
     localrule: True
     conda:
         "../envs/plumbline.yaml"
     params:
         code=download_code("download_model"),
-        repo=lambda wc: hub_checkpoints()[wc.repo][0],
-        revision=lambda wc: hub_checkpoints()[wc.repo][1],
+        repo=lambda wc: hub_checkpoints(config)[wc.repo][0],
+        revision=lambda wc: hub_checkpoints(config)[wc.repo][1],
     script:
         "../scripts/download_model.py"
 
@@ -29,23 +31,21 @@ rule download_model:
 rule model:
     input:
         unpack(training_data),
-        checkpoint=model_downloads,
+        checkpoint=lambda wc: model_downloads(config, wc.dataset, wc.model, wc.seed),
     output:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        tokenizer=at("tokenizer"),
-        tokenizer_config=at("tokenizer_config"),
-        metrics=at("metrics"),
-        cost=at("benchmarks", stage="models", method="training"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        tokenizer="results/<scale>/models/{dataset}/{model}/seed{seed}/tokenizer.json",
+        tokenizer_config="results/<scale>/models/{dataset}/{model}/seed{seed}/tokenizer_config.json",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
+        cost="results/<scale>/benchmarks/models/{dataset}/{model}/seed{seed}/training.json",
     log:
-        log_of("models", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/models/{dataset}/{model}/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("model"),
         block=lambda wc: model_config(config, wc.dataset, wc.model, wc.seed),

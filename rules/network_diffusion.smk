@@ -4,65 +4,66 @@
 # STEPS    maps, patch_faithfulness; of a run with several `shards`: maps_shard, gather_maps, patch_faithfulness_shard,
 #          gather_patch_faithfulness
 
+from plumbline.studies.network_diffusion.study import MAPS, PATCH_FAITHFULNESS, map_options, patch_options
+
 
 rule maps:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        data=at("data", split="test"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        data="results/<scale>/data/{dataset}/test.parquet",
     output:
-        maps=at("maps"),
-        spectra=at("spectra"),
-        cost=at("map_benchmarks", stage="attributions"),
+        maps="results/<scale>/attributions/{dataset}/{model}/seed{seed}/maps.parquet",
+        spectra="results/<scale>/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/maps.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/maps"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/maps.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
-        dataset=image_runs_in_shards(False),
+        dataset=runs_in_shards(MAPS.rows(config), False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("maps"),
-        options=map_options,
+        options=lambda wc: map_options(config, run_in(MAPS, wc)),
     script:
         "../scripts/maps.py"
 
 
 use rule maps as maps_shard with:
     output:
-        maps=at("map_shards"),
-        spectra=at("spectra_shards"),
-        cost=at("map_benchmark_shards", stage="attributions"),
+        maps="results/<scale>/attributions/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
+        spectra="results/<scale>/attributions/{dataset}/{model}/seed{seed}/spectra/{shard}.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/maps/{shard}.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/maps/{shard}"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/maps/{shard}.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
-        dataset=image_runs_in_shards(True),
+        dataset=runs_in_shards(MAPS.rows(config), True),
         shard="[0-9]+",
     params:
         code=code_of("maps"),
-        options=lambda wc: map_options(wc) | {"shard": shard(wc, image_run)},
+        options=lambda wc: map_options(config, run_in(MAPS, wc))
+        | {"shard": [int(wc.shard), run_in(MAPS, wc)["shards"]]},
 
 
 rule gather_maps:
     input:
-        maps=shards("map_shards", image_run),
-        spectra=shards("spectra_shards", image_run),
-        costs=shards("map_benchmark_shards", image_run, stage="attributions"),
+        maps=shard_files(MAPS, "maps"),
+        spectra=shard_files(MAPS, "spectra"),
+        costs=shard_files(MAPS, "cost"),
     output:
-        maps=at("maps"),
-        spectra=at("spectra"),
-        cost=at("map_benchmarks", stage="attributions"),
+        maps="results/<scale>/attributions/{dataset}/{model}/seed{seed}/maps.parquet",
+        spectra="results/<scale>/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
+        cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/maps.json",
     log:
-        log_of("attributions", "{dataset}/{model}/seed{seed}/maps"),
+        "results/<scale>/logs/attributions/{dataset}/{model}/seed{seed}/maps.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
-        dataset=image_runs_in_shards(True),
+        dataset=runs_in_shards(MAPS.rows(config), True),
     conda:
         "../envs/plumbline.yaml"
     params:
@@ -74,56 +75,55 @@ rule gather_maps:
 
 rule patch_faithfulness:
     input:
-        weights=at("weights"),
-        architecture=at("architecture"),
-        maps=at("maps"),
-        data=at("data", split="test"),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        architecture="results/<scale>/models/{dataset}/{model}/seed{seed}/config.json",
+        maps="results/<scale>/attributions/{dataset}/{model}/seed{seed}/maps.parquet",
+        data="results/<scale>/data/{dataset}/test.parquet",
     output:
-        at("patch_faithfulness"),
-        cost=at("map_benchmarks", stage="faithfulness"),
+        "results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/maps.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/maps.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
-        dataset=image_runs_in_shards(False),
+        dataset=runs_in_shards(MAPS.rows(config), False),
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("patch_faithfulness"),
-        options=patch_options,
+        options=lambda wc: patch_options(run_in(MAPS, wc)),
     script:
         "../scripts/patch_faithfulness.py"
 
 
 use rule patch_faithfulness as patch_faithfulness_shard with:
     output:
-        at("patch_shards"),
-        cost=at("map_benchmark_shards", stage="faithfulness"),
+        "results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/maps/{shard}.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps/{shard}"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/maps/{shard}.log",
     wildcard_constraints:
         model=one_of(config["image_models"]),
-        dataset=image_runs_in_shards(True),
+        dataset=runs_in_shards(MAPS.rows(config), True),
         shard="[0-9]+",
     params:
         code=code_of("patch_faithfulness"),
-        options=lambda wc: patch_options(wc) | {"shard": shard(wc, image_run)},
+        options=lambda wc: patch_options(run_in(MAPS, wc))
+        | {"shard": [int(wc.shard), run_in(MAPS, wc)["shards"]]},
 
 
 use rule gather_maps as gather_patch_faithfulness with:
     input:
-        rows=shards("patch_shards", image_run),
-        costs=shards("map_benchmark_shards", image_run, stage="faithfulness"),
+        rows=shard_files(PATCH_FAITHFULNESS, "patch_faithfulness"),
+        costs=shard_files(PATCH_FAITHFULNESS, "cost"),
     output:
-        rows=at("patch_faithfulness"),
-        cost=at("map_benchmarks", stage="faithfulness"),
+        rows="results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
+        cost="results/<scale>/benchmarks/faithfulness/{dataset}/{model}/seed{seed}/maps.json",
     log:
-        log_of("faithfulness", "{dataset}/{model}/seed{seed}/maps"),
+        "results/<scale>/logs/faithfulness/{dataset}/{model}/seed{seed}/maps.log",
     params:
         code=code_of("gather", "schemas/patch_faithfulness"),
         kinds={"rows": "patch_faithfulness"},

@@ -6,22 +6,25 @@
 
 rule rollouts:
     input:
-        unpack(model_files),
+        weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
+        metrics="results/<scale>/models/{dataset}/{model}/seed{seed}/metrics.json",
         data=run_data,
     output:
-        at("rollouts"),
+        "results/<scale>/rollouts/{dataset}/{model}/seed{seed}.parquet",
     log:
-        log_of("rollouts", "{dataset}/{model}/seed{seed}"),
+        "results/<scale>/logs/rollouts/{dataset}/{model}/seed{seed}.log",
     conda:
         "../envs/plumbline.yaml"
     threads: config["torch_threads"]
     resources:
-        torch_threads=config["torch_threads"],
-        device=config["device"],
-        gpu=gpus(),
+        **model_job(),
     params:
         code=code_of("rollouts"),
         choice=lambda wc: choice_of(config, run_at(wc)),
-        options=rollouts_options(),
+        options={
+            key: config["selective_rollout"][key]
+            for key in ("thresholds", "scaled_thresholds", "flow_examples", "flow_tokens")
+            if config["selective_rollout"]
+        },
     script:
         "../scripts/rollouts.py"

@@ -4,21 +4,25 @@
 #          promise of equal bytes
 # STEPS    table, html_table, cost
 
+from plumbline.tables.published import PUBLISHED
+
 
 rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
-        published=published_numbers,
+        published=lambda wc: (
+            [of_checkout(PUBLISHED)] if registries()["tables"][output_id(wc.name)].published else []
+        ),
     output:
         csv=report(
-            at("tables", format="csv"),
+            "results/<scale>/tables/{study}/{name}.csv",
             caption="../captions/table.rst",
             category="Tables",
             subcategory="{study}",
         ),
-        tex=at("tables", format="tex"),
+        tex="results/<scale>/tables/{study}/{name}.tex",
     log:
-        log_of("tables", "{study}/{name}"),
+        "results/<scale>/logs/tables/{study}/{name}.log",
     wildcard_constraints:
         name=outputs_named("tables"),
         study="[a-z0-9_]+",
@@ -33,10 +37,10 @@ rule table:
 
 use rule table as html_table with:
     output:
-        csv=at("tables", format="csv"),
-        tex=at("tables", format="tex"),
+        csv="results/<scale>/tables/{study}/{name}.csv",
+        tex="results/<scale>/tables/{study}/{name}.tex",
         html=report(
-            at("tables", format="html"),
+            "results/<scale>/tables/{study}/{name}.html",
             caption="../captions/table.rst",
             category="Tables",
             subcategory="{study}",
@@ -49,10 +53,13 @@ use rule table as html_table with:
 use rule table as cost with:
     output:
         csv=report(
-            at("cost", format="csv"), caption="../captions/table.rst", category="Tables", subcategory="cost"
+            "results/<scale>/benchmarks/{name}.csv",
+            caption="../captions/table.rst",
+            category="Tables",
+            subcategory="cost",
         ),
-        tex=at("cost", format="tex"),
+        tex="results/<scale>/benchmarks/{name}.tex",
     log:
-        log_of("tables", "{name}"),
+        "results/<scale>/logs/tables/{name}.log",
     wildcard_constraints:
         name=outputs_named("tables", cost=True),

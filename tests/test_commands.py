@@ -8,13 +8,14 @@ import shlex
 import pytest
 from snakemake.cli import get_argument_parser
 
+from plumbline.workflow.study import studies
 from tests.workflow import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "Makefile", ROOT / "Snakefile",
          *ROOT.glob("config*.yaml"), *ROOT.glob("profiles/*/*.yaml"), *ROOT.glob("rules/*.smk")]  # fmt: skip
 RULES = set(re.findall(r"^(?:use )?rule (\w+)(?: as (\w+))?", "\n".join(path.read_text() for path in (*ROOT.glob("rules/*.smk"),
             ROOT / "Snakefile")), flags=re.MULTILINE))  # fmt: skip
-RULES = {name for pair in RULES for name in pair if name}
+RULES = {name for pair in RULES for name in pair if name} | set(studies())
 
 
 def commands(path):

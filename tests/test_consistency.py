@@ -28,6 +28,7 @@ from plumbline.artefacts import check_file, read_rows, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.datasets import mirror, multiberts, restricted_npy, sources
 from plumbline.errors import PlumblineError
+from plumbline.studies.alti import study as alti
 from plumbline.tables import model_consistency, seed_consistency
 from plumbline.tables.published import all_entries
 from plumbline.workflow.config import validate
@@ -726,6 +727,11 @@ def planned_config(*runs, **changes):
     return validate({**small, "runs": list(runs), **changes})
 
 
+def comparisons(stage, config):
+    """The files of a stage, and what the job of each compares."""
+    return stage.files(config, stage.id), [row.run for row in stage.rows(config)]
+
+
 RUN = {"dataset": "sentiment", "model": "bert", "methods": ["alti", "attention"]}
 
 
@@ -735,7 +741,7 @@ def test_seeds_of_several_runs_are_compared_by_what_they_share():
         {**RUN, "seeds": [2, 1], "methods": ["alti"], "readouts": ["alti", "alti_l2"]},
         {**RUN, "dataset": "agreement"},
     )
-    ((file, found),) = plan.consistencies(config, "seed_consistency").items()
+    (file,), (found,) = comparisons(alti.SEED_CONSISTENCY, config)
     assert file == "results/small/consistency/sentiment/bert.parquet"
     assert found["groups"] == [{"seed": None, "names": ["seed0", "seed1", "seed2"]}]
     assert found["readouts"]["alti"] == ["alti", "alti_l2"]
@@ -777,7 +783,7 @@ def test_a_bert_is_compared_with_a_distilbert_of_the_same_data_and_seed():
         {**RUN, "model": "distilbert", "dataset": "agreement"},
         released_seeds=None,
     )
-    ((file, found),) = plan.consistencies(config, "model_consistency").items()
+    (file,), (found,) = comparisons(alti.MODEL_CONSISTENCY, config)
     assert file == "results/small/consistency/sentiment/bert-distilbert.parquet"
     assert found["groups"] == [{"seed": seed, "names": ["bert", "distilbert"]} for seed in (1, 2)]
     assert plan.output_inputs(config, "figures", "seed_consistency_extended") == {"released": []}

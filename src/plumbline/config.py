@@ -1,4 +1,4 @@
-"""Where files lie, and each block of the configuration as its jobs see it; what is legal in it: workflow/config.py.
+"""Each block of the configuration as its jobs see it; what is legal in it: workflow/config.py.
 
 No torch here: every `snakemake` call imports this module.
 """
@@ -6,72 +6,6 @@ No torch here: every `snakemake` call imports this module.
 import functools
 
 from .errors import PlumblineError
-
-_MODEL = "results/{scale}/models/{dataset}/{model}/seed{seed}"
-PATHS = {
-    "data": "results/{scale}/data/{dataset}/{split}.parquet",
-    "weights": _MODEL + "/model.safetensors",
-    "architecture": _MODEL + "/config.json",
-    "metrics": _MODEL + "/metrics.json",
-    "tokenizer": _MODEL + "/tokenizer.json",
-    "tokenizer_config": _MODEL + "/tokenizer_config.json",
-    "attributions": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
-    "faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
-    "attribution_shards": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet",
-    "faithfulness_shards": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}/{shard}.parquet",
-    "agreement": "results/{scale}/agreement/{dataset}/{model}/seed{seed}.parquet",
-    "seed_consistency": "results/{scale}/consistency/{dataset}/{model}.parquet",
-    "model_consistency": "results/{scale}/consistency/{dataset}/{model}-{other}.parquet",
-    "released": "results/{scale}/released/multiberts_sst2.parquet",
-    "isotropy": "results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet",
-    "rollouts": "results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet",
-    "contributions": "results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet",
-    "benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}.json",
-    "work": "results/{scale}/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",
-    "benchmark_shards": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/{method}/{shard}.json",
-    "work_shards": "results/{scale}/benchmarks/work/{dataset}/{model}/seed{seed}/{method}/{shard}.json",
-    "tables": "results/{scale}/tables/{study}/{name}.{format}",
-    "cost": "results/{scale}/benchmarks/{name}.{format}",
-    "figures": "results/{scale}/figures/{study}/{name}.{format}",
-    "dataset_downloads": "results/{scale}/downloads/datasets/{dataset}/{file}",
-    "released_downloads": "results/{scale}/downloads/released/multiberts_sst2/{file}",
-    "model_downloads": "results/{scale}/downloads/models/{repo}/{file}",
-    "classifier": "results/{scale}/models/{dataset}/multihead/seed{seed}/model.safetensors",
-    "vocabulary": "results/{scale}/models/{dataset}/multihead/seed{seed}/vocabulary.json",
-    "classifier_metrics": "results/{scale}/models/{dataset}/multihead/seed{seed}/metrics.json",
-    "theory": "results/{scale}/theory/{dataset}/seed{seed}/{experiment}/{shard}.parquet",
-    "shown": "results/{scale}/theory/{dataset}/seed{seed}/shown.json",
-    "theory_benchmarks": "results/{scale}/benchmarks/theory/{dataset}/seed{seed}/{experiment}/{shard}.json",
-    "classifier_benchmarks": "results/{scale}/benchmarks/models/{dataset}/multihead/seed{seed}/training.json",
-    "maps": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet",
-    "spectra": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra.parquet",
-    "patch_faithfulness": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet",
-    "map_benchmarks": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps.json",
-    "map_shards": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
-    "spectra_shards": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/spectra/{shard}.parquet",
-    "patch_shards": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps/{shard}.parquet",
-    "map_benchmark_shards": "results/{scale}/benchmarks/{stage}/{dataset}/{model}/seed{seed}/maps/{shard}.json",
-    "causal_graphs": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.json",
-    "causal_graphml": "results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.graphml",
-    "stability": "results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet",
-    "pruning": "results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet",
-    "explanations": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet",
-    "nodes": "results/{scale}/attributions/{dataset}/{model}/seed{seed}/nodes.parquet",
-    "explanation_metrics": "results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet",
-    "causal_benchmarks": "results/{scale}/benchmarks/causal/{dataset}/{model}/seed{seed}/{stage}.json",
-    "logs": "results/{scale}/logs/{stage}/{job}.log",
-}
-
-# The study of the multi-head classifier, and its key in the configuration.
-XAI = "attention_meets_xai"
-# The study of image models, likewise.
-DIFFUSION = "network_diffusion"
-# The study of selective rollout, likewise.
-ROLLOUT = "selective_rollout"
-# The study of causal graphs, likewise.
-EXPLAINN = "explainn"
-# What makes up a model; its metrics.json, for tables, has digests of what beside the weights could change.
-MODEL_FILES = ("weights", "architecture", "tokenizer", "tokenizer_config")
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """Which source files a job's result hangs on: its script, and what it imports of the package, found by reading.
 
-Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (rules/common.smk).
+Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (workflow/code_digest.py).
 Nothing is imported here.
 """
 

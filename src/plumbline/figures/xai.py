@@ -2,10 +2,9 @@
 
 from ..artefacts import read_json
 from ..collect import dataset_label, seeds_text
-from ..config import XAI
 from .style import SHADES
 
-STUDY = XAI
+STUDY = "attention_meets_xai"
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"

@@ -37,7 +37,7 @@ def rows(inputs, options):
     for (dataset, model), items in by_model(inputs["benchmarks"]).items():
         jobs = {}
         for item in items:
-            jobs.setdefault((item["stage"], item["method"]), []).append(item)
+            jobs.setdefault((item["stage"], item["method"] or "training"), []).append(item)
         for (stage, method), group in jobs.items():
             runs = pd.DataFrame([read_json(item["path"]) for item in group])
             seconds = runs["seconds"].mean()

@@ -3,12 +3,11 @@
 import numpy as np
 
 from ..collect import dataset_label, interval_text, over_seeds, seeds_text
-from ..config import XAI
 from ..seeds import seed_of
 from . import latex as tex
 
-STUDY = XAI
-OPTIONS = ("bootstrap", XAI)
+STUDY = "attention_meets_xai"
+OPTIONS = ("bootstrap", STUDY)
 
 
 def cells(frame, columns):

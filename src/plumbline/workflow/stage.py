@@ -1,0 +1,148 @@
+"""What a stage of the workflow is: its files, and what there is one of each.
+
+No torch here: every `snakemake` call imports this module.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# The fields by which the rows of most stages are looked up.
+MODEL = ("dataset", "model", "seed")
+
+
+class Row(NamedTuple):
+    """One thing that a stage makes.
+
+    Attributes
+    ----------
+    fields : dict
+        The values of the fields of the stage's paths: dataset, model, seed, method, class and so on.
+    run : dict
+        The run of the configuration behind it, or the block that takes a run's place.
+    """
+
+    fields: dict
+    run: dict
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """A step of the workflow: where its files lie, and for which runs there are any.
+
+    Attributes
+    ----------
+    id : str
+        Unique among all stages.
+    paths : dict of str
+        Name of an output -> its path, with fields in braces. Tables and figures ask for a file by this name (`needs`).
+    rows : callable
+        Takes the configuration and returns the rows, in its order. A run that leaves the stage out has no row.
+    shards : bool
+        Whether a run with several `shards` is computed in parts. The files of the parts lie in a folder of the file's name.
+    compares : bool
+        Whether a row compares several models. Its `run` then has their files as `attributions`.
+    """
+
+    id: str
+    paths: dict[str, str]
+    rows: Callable
+    shards: bool = False
+    compares: bool = False
+
+    def of(self, config, **fixed):
+        """The rows with these values.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+        **fixed
+            Field -> its value, or a list of the values that are taken. A field that the stage does not have is passed over.
+
+        Returns
+        -------
+        list of Row
+        """
+        return [row for row in _near(self, config, fixed) if _fits(row, fixed)]
+
+    def files(self, config, name, **fixed):
+        """The paths of one output, of the rows that `of` returns. None is listed twice."""
+        rows = self.of(config, **fixed)
+        return list(dict.fromkeys(self.path(config, name, row) for row in rows))
+
+    def path(self, config, name, row):
+        """The path of one output of a row."""
+        return self.paths[name].format(scale=config["scale"], **row.fields)
+
+    def shard_files(self, config, name, **fixed):
+        """The paths of the parts of one output, of the runs that are computed in parts."""
+        found = []
+        for row in self.of(config, **fixed):
+            folder, _, ending = self.path(config, name, row).rpartition(".")
+            if self.shards and row.run["shards"] > 1:
+                found += [f"{folder}/{shard}.{ending}" for shard in range(row.run["shards"])]
+        return found
+
+    def all_files(self, config):
+        """Every path of the stage under a configuration, parts included."""
+        return [
+            file
+            for name in self.paths
+            for file in (*self.files(config, name), *self.shard_files(config, name))
+        ]
+
+    def run(self, config, **fixed):
+        """The run of the first row with these values."""
+        return self.of(config, **fixed)[0].run
+
+
+def models_of(runs):
+    """A row for each training seed of each run, in the order of the runs."""
+    return [
+        Row({"dataset": run["dataset"], "model": run["model"], "seed": seed}, run)
+        for run in runs
+        for seed in run["seeds"]
+    ]
+
+
+def kept(rows, wanted):
+    """A function of the configuration: those of `rows(config)` whose run is wanted."""
+    return lambda config: [row for row in rows(config) if wanted(row.run)]
+
+
+def each(rows, field, values):
+    """A function of the configuration: each of `rows(config)` once for every value of one more field, `values(run)`."""
+    return lambda config: [
+        Row(row.fields | {field: value}, row.run) for row in rows(config) for value in values(row.run)
+    ]
+
+
+def _fits(row, fixed):
+    """Whether a row has the values."""
+    return all(
+        row.fields[field] in (wanted if isinstance(wanted, list) else [wanted])
+        for field, wanted in fixed.items()
+        if field in row.fields
+    )
+
+
+# The last configuration that was asked for, and of each stage its rows by the values of MODEL: the plan of a large
+# grid asks for them once a job.
+_last = {"config": None, "rows": {}}
+
+
+def _near(stage, config, fixed):
+    """The rows that can have the values: those of one data set, model and seed where all three are given."""
+    if _last["config"] is not config:
+        _last.update(config=config, rows={})
+    if stage not in _last["rows"]:
+        groups = {}
+        for row in stage.rows(config):
+            groups.setdefault(tuple(row.fields.get(field) for field in MODEL), []).append(row)
+        _last["rows"][stage] = groups
+    groups = _last["rows"][stage]
+    key = tuple(fixed.get(field) for field in MODEL)
+    if key in groups and None not in key:
+        return groups[key]
+    return [row for rows in groups.values() for row in rows]

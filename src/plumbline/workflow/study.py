@@ -1,0 +1,60 @@
+"""What a study is to the workflow, and the stages of all of them.
+
+No torch here: every `snakemake` call imports this module.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..studies import rooms
+from .stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study: its stages, and the runs that its tables and figures show. Its room holds it as `STUDY` of study.py.
+
+    Attributes
+    ----------
+    id : str
+        The name of the room, and the study's key in the configuration where it has one.
+    runs : callable
+        Takes the configuration and returns a Row for each thing that an output may show, in the configuration's order.
+    stages : tuple of Stage
+        The stages that this study alone has.
+    image_models : bool
+        Whether the runs are of image models, which the core then makes.
+    complete : bool
+        Whether an output shows the runs alone that have every file that it needs.
+    downloads : callable
+        Takes the configuration and returns what `plumbline.datasets.sources.fetch` takes, with its licence, of each file
+        that the study alone downloads.
+    check_files : callable
+        Takes the configuration and raises PlumblineError where a file is missing that no job makes.
+    """
+
+    id: str
+    runs: Callable
+    stages: tuple[Stage, ...] = ()
+    image_models: bool = False
+    complete: bool = False
+    downloads: Callable = lambda config: []
+    check_files: Callable = lambda config: None
+
+
+@functools.cache
+def studies():
+    """Every study by its id, in the order of ids."""
+    found = {name: room.STUDY for name, room in rooms("study").items()}
+    for name, study in found.items():
+        if study.id != name:
+            raise AssertionError(f"the room {name} holds the study '{study.id}'; a room bears its study's id")
+    return found
+
+
+def all_stages():
+    """The core's stages, then those of every study."""
+    from .stages import CORE
+
+    return [*CORE, *(stage for study in studies().values() for stage in study.stages)]
