@@ -48,16 +48,22 @@ include: "rules/attributions.smk"
 include: "rules/faithfulness.smk"
 include: "rules/agreement.smk"
 include: "rules/isotropy.smk"
-include: "rules/rollouts.smk"
-include: "rules/contributions.smk"
-include: "rules/consistency.smk"
-include: "rules/attention_meets_xai.smk"
 include: "rules/images.smk"
-include: "rules/network_diffusion.smk"
-include: "rules/explainn.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
-include: "rules/studies.smk"
+
+
+# Of each study its rules, and a rule that makes all of its enabled tables and figures.
+for study in studies():
+
+    include: f"rules/{study}.smk"
+
+    rule:
+        name:
+            study
+        input:
+            final_output(config, study),
+        localrule: True
 
 
 stop_at_unknown_targets(config, workflow, CHECKOUT)

@@ -28,7 +28,6 @@ from plumbline.config import (
     run_of,
     scored_split,
 )
-from plumbline.models.labels import TRAINED
 from plumbline.plan import (
     final_output,
     is_cost,
@@ -38,6 +37,7 @@ from plumbline.plan import (
     output_options,
 )
 from plumbline.workflow.code_digest import code_of, download_code, metrics_code, output_code
+from plumbline.workflow.model_data import data_of
 from plumbline.workflow.run import (
     at_start,
     check_files,
@@ -46,7 +46,7 @@ from plumbline.workflow.run import (
     stop_at_unknown_targets,
     validated,
 )
-from plumbline.workflow.stages import ATTRIBUTIONS, DATA, FAITHFULNESS, text_models
+from plumbline.workflow.stages import ATTRIBUTIONS, FAITHFULNESS, text_models
 from plumbline.workflow.study import studies
 
 
@@ -72,41 +72,12 @@ def run_at(wc):
 
 def run_data(wc):
     """The split that the run of a text model explains."""
-    return data_of(wc.dataset, run_at(wc)["split"])
-
-
-def data_of(dataset, split):
-    return DATA.files(config, "data", dataset=dataset, split=split)[0]
+    return data_of(config, wc.dataset, run_at(wc)["split"])
 
 
 def run_in(stage, wc):
     """The run behind the files of a stage with these wildcards."""
     return stage.run(config, **fields(wc))
-
-
-def training_data(wc):
-    """The split on which accuracy is measured, and the training split where the model is trained."""
-    splits = {"evaluation": scored_split(config, run_at(wc))}
-    if model_config(config, wc.dataset, wc.model, wc.seed)["training"]:
-        splits["train"] = "train"
-    return {name: data_of(wc.dataset, split) for name, split in splits.items()}
-
-
-def image_data(wc):
-    """The test split where an accuracy can be measured, and the training split where the model is trained."""
-    splits = ["test"] if labels_fit(wc) else []
-    if config["image_models"][wc.model]["source"] == "scratch":
-        splits.append("train")
-    return {split: data_of(wc.dataset, split) for split in splits}
-
-
-def labels_fit(wc):
-    """Whether a data set's classes are those that the image model knows."""
-    classes = registries()["datasets"][wc.dataset].label_names
-    block = config["image_models"][wc.model]
-    if block["source"] == "mirror":
-        return TRAINED[block["released"]][0] == wc.dataset
-    return not classes or len(classes) == block["classes"]
 
 
 def faithfulness_code(wc):

@@ -4,6 +4,7 @@
 # STEPS    download_image_model (hub alone, on the submitting machine), image_model
 
 from plumbline.workflow.downloads import image_checkpoints, image_model_downloads
+from plumbline.workflow.model_data import image_data, labels_fit
 
 
 rule download_image_model:
@@ -27,7 +28,7 @@ rule download_image_model:
 
 rule image_model:
     input:
-        unpack(image_data),
+        unpack(lambda wc: image_data(config, wc.dataset, wc.model)),
         checkpoint=lambda wc: image_model_downloads(config, wc.model),
     output:
         weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
@@ -46,6 +47,6 @@ rule image_model:
     params:
         code=lambda wc: code_of("image_model", f"datasets.{wc.dataset}"),
         block=lambda wc: config["image_models"][wc.model],
-        labels=labels_fit,
+        labels=lambda wc: labels_fit(config, wc.dataset, wc.model),
     script:
         "../scripts/image_model.py"

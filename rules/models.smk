@@ -5,6 +5,7 @@
 # STEPS    download_model (hub alone, on the submitting machine), model
 
 from plumbline.workflow.downloads import hub_checkpoints, model_downloads
+from plumbline.workflow.model_data import training_data
 
 
 rule download_model:
@@ -30,7 +31,7 @@ rule download_model:
 
 rule model:
     input:
-        unpack(training_data),
+        unpack(lambda wc: training_data(config, wc.dataset, wc.model, wc.seed)),
         checkpoint=lambda wc: model_downloads(config, wc.dataset, wc.model, wc.seed),
     output:
         weights="results/<scale>/models/{dataset}/{model}/seed{seed}/model.safetensors",
