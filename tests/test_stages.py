@@ -8,6 +8,7 @@ import yaml
 
 from plumbline import plan, studies
 from plumbline.config import registries
+from plumbline.errors import PlumblineError
 from plumbline.workflow import study as rooms
 from plumbline.workflow.config import validate
 from plumbline.workflow.stage import Row, Stage, each, kept, models_of
@@ -68,6 +69,12 @@ def test_rows_are_those_of_the_configuration_at_hand(config):
     assert len(TOY.of(config)) == 5
     assert len(TOY.of({**config, "runs": RUNS[1:]})) == 1
     assert len(TOY.of(config)) == 5
+
+
+def test_the_run_of_a_row(config):
+    assert TOY.run(config, dataset="b", seed=0) is RUNS[1]
+    with pytest.raises(PlumblineError, match="stage 'toy' of dataset 'b', seed '1'"):
+        TOY.run(config, dataset="b", seed=1)
 
 
 def test_rows_without_a_run_that_is_not_wanted(config):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..errors import PlumblineError
+
 # The fields by which the rows of most stages are looked up.
 MODEL = ("dataset", "model", "seed")
 
@@ -93,8 +95,12 @@ class Stage:
         ]
 
     def run(self, config, **fixed):
-        """The run of the first row with these values."""
-        return self.of(config, **fixed)[0].run
+        """The run of the first row with these values; PlumblineError where there is none."""
+        rows = self.of(config, **fixed)
+        if not rows:
+            values = ", ".join(f"{field} '{value}'" for field, value in fixed.items())
+            raise PlumblineError(f"no run of the configuration has the stage '{self.id}' of {values}")
+        return rows[0].run
 
 
 def models_of(runs):
@@ -128,7 +134,7 @@ def _fits(row, fixed):
 
 
 # The last configuration that was asked for, and of each stage its rows by the values of MODEL: the plan of a large
-# grid asks for them once a job.
+# grid asks for them once a job. A configuration must not be changed in place once it was asked for.
 _last = {"config": None, "rows": {}}
 
 
