@@ -364,7 +364,7 @@ def test_block_of_a_method_that_does_not_run_changes_nothing(fresh):
 
 
 def test_comment_in_a_figure_remakes_that_figure(fresh):
-    append(fresh / "src/plumbline/figures/token_heatmap.py", "\n# A remark.\n")
+    append(fresh / "src/plumbline/studies/alti/figures/token_heatmap.py", "\n# A remark.\n")
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == figures("token_heatmap")
 
 

@@ -1,7 +1,9 @@
 """Stages and studies: from a configuration to files, and that a study is one room."""
 
+import importlib
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,6 +96,14 @@ def test_every_need_is_a_file_of_a_stage():
     for kind in ("tables", "figures"):
         for entry in registries()[kind].values():
             assert set(entry.needs) <= legal, entry.id
+
+
+@pytest.mark.parametrize("kind", ["tables", "figures"])
+def test_a_table_or_figure_lies_in_its_studys_room(kind):
+    """And is imported as a module of the package of all of them."""
+    for entry in registries()[kind].values():
+        module = importlib.import_module(f"plumbline.{kind}.{entry.id}")
+        assert Path(module.__file__).parts[-4:] == ("studies", entry.study, kind, f"{entry.id}.py")
 
 
 def output_patterns():

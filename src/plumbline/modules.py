@@ -22,6 +22,8 @@ UNTRACKED = {
     "plan": "what it decides reaches a job as inputs and parameters",
     "registry": "what an entry is; the entries stand in tracked modules, their order in `registries_of`",
 }
+# Packages whose modules lie in the rooms of studies, too.
+IN_ROOMS = ("tables", "figures")
 # The registries by the names under which they are imported: these are what modules ask for, not the packages that hold them.
 REGISTRIES = {
     "METHODS": "attribution",
@@ -71,7 +73,17 @@ def _path(name):
     if name.startswith("schemas/"):
         return SCHEMAS / f"{name.removeprefix('schemas/')}.yaml"
     base = ROOT.joinpath(*name.split("."))
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    if base.is_dir():
+        return base / "__init__.py"
+    package, _, module = name.rpartition(".")
+    rooms = ROOT.glob(f"studies/*/{package}/{module}.py") if package in IN_ROOMS else ()
+    return next(iter(rooms), base.with_suffix(".py"))
+
+
+def _package(path):
+    """The package as whose module a file is imported, as parts below plumbline; empty for a script."""
+    parts = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
+    return parts[2:] if parts[:1] == ("studies",) and parts[2:] in [(name,) for name in IN_ROOMS] else parts
 
 
 def _tracked(target):
@@ -84,7 +96,7 @@ def _tracked(target):
 def _imports(path):
     """([(file, whether its own imports count)], names of registries) that a file imports, at its top or inside a function."""
     files, registries = [], set()
-    package = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
+    package = _package(path)
     text = path.read_text(encoding="utf-8")
     files += [(SCHEMAS / f"{kind}.yaml", False) for kind in re.findall(r'\bkind="(\w+)"', text)]
     for node in _statements(ast.parse(text).body):

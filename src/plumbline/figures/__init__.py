@@ -5,8 +5,10 @@ Every figure states scale, sample count, seeds and interval at its foot.
 
 import importlib
 
-from ..registry import discover
+from ..registry import discover, room_folders
 
+# A figure lies in its study's room, and is imported as a module of this package.
+__path__.extend(room_folders("figures"))
 FIGURES = discover(__name__, "figure")
 
 

@@ -8,9 +8,11 @@ import importlib
 
 from ..artefacts import write_text
 from ..collect import seeds_text
-from ..registry import discover
-from .ig_gaps import beside
+from ..registry import discover, room_folders
+from .gaps import beside
 
+# A table lies in its study's room, and is imported as a module of this package.
+__path__.extend(room_folders("tables"))
 TABLES = discover(__name__, "table")
 
 

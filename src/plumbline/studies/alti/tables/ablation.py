@@ -45,7 +45,7 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import all_pairs, complete_mean, told_apart
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .standing import ranks, sections
 
 ENTRY = Output(

@@ -19,7 +19,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .rank_metrics import NOTE, averaged, averaged_text, head
 
 ENTRY = Output(

@@ -26,7 +26,7 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .standing import ranks, sections
 
 ENTRY = Output(

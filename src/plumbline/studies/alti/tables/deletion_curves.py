@@ -28,7 +28,7 @@ from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 
 PROTOCOL = "published_steps"
 

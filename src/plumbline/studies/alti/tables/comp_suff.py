@@ -26,7 +26,7 @@ from ..collect import (
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .published import MARKED, beside, in_print, printed
 from .standing import note, sections, standing
 

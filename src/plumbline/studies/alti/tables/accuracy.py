@@ -4,12 +4,10 @@ inputs: models (any file of each model's folder; metrics.json beside it is read)
 over examples; mean over seeds: Student's t over the seeds' accuracies, so for a new seed on these examples. Unit: share of examples, in [0, 1].
 """
 
-import numpy as np
-
-from ..collect import by_model, dataset_label, metrics_of, percent, seeds_of
+from ..collect import by_model, dataset_label, metrics_of
 from ..registry import Output
-from ..stats import t_interval, wilson_interval
 from . import latex as tex
+from .accuracies import accuracies
 
 ENTRY = Output(id="accuracy", label="Accuracy", study="alti", needs=("models",), order=40)
 
@@ -29,31 +27,6 @@ def rows(inputs, options):
         shared = {key: facts[0][key] for key in ("architecture", "source", "split")}
         found += [{**about, **shared, **numbers} for numbers in accuracies(facts, level)]
     return pd.DataFrame(found)
-
-
-def accuracies(facts, level):
-    """A dict a seed, and one more for their mean where there are several: seed, seeds, examples, accuracy, its interval.
-
-    facts: metrics.json of each seed, with seed, examples and accuracy.
-    """
-    found = []
-    for fact in facts:
-        lower, upper = wilson_interval(round(fact["accuracy"] * fact["examples"]), fact["examples"], level)
-        found.append({
-            "seed": str(fact["seed"]), "seeds": str(fact["seed"]), "examples": fact["examples"],
-            "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Wilson, over examples",
-        })  # fmt: skip
-    if len(facts) > 1:
-        values = [fact["accuracy"] for fact in facts]
-        # Student's t knows no bounds; a share has some.
-        lower, upper = np.clip(t_interval(values, level), 0, 1)
-        found.append({
-            "seed": "mean", "seeds": seeds_of(facts), "examples": facts[0]["examples"],
-            "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Student's t, over {len(values)} seeds, on these examples",
-        })  # fmt: skip
-    return found
 
 
 def latex(frame, options):

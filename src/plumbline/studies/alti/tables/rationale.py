@@ -29,7 +29,7 @@ from ..faithfulness.ranking import candidates, special, top_chances
 from ..registry import Output
 from ..seeds import seed_of
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .standing import note, sections, standing
 
 ENTRY = Output(

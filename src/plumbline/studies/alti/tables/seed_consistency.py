@@ -16,7 +16,7 @@ from ..registry import Output
 from ..seed_pairs import published, sources, square
 from ..stats import pair_interval
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 from .published import beside
 from .rank_metrics import NOTE, beside_print, by_metric
 

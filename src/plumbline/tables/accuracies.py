@@ -1,25 +1,38 @@
-"""Test accuracy of every image model, and its mean over training seeds.
+"""Accuracies of models with their intervals, and the tables of image models that several studies have."""
 
-inputs: image_models (metrics.json of each). One seed: Wilson's interval over images; mean: Student's t over seeds. Unit:
-share of images, in [0, 1]. A model whose classes are not the data's has no accuracy. published_accuracy: of a checkpoint of
-others, which it has to reach (plumbline.models.published).
-"""
+import numpy as np
 
-from ..collect import by_model, dataset_label, metrics_of
-from ..registry import Output
+from ..collect import by_model, dataset_label, metrics_of, percent, seeds_of
+from ..stats import t_interval, wilson_interval
 from . import latex as tex
-from .accuracy import accuracies
-
-ENTRY = Output(
-    id="image_accuracy",
-    label="Accuracy of the image models",
-    study="network_diffusion",
-    needs=("image_models",),
-    order=131,
-)
 
 
-def rows(inputs, options):
+def accuracies(facts, level):
+    """A dict a seed, and one more for their mean where there are several: seed, seeds, examples, accuracy, its interval.
+
+    facts: metrics.json of each seed, with seed, examples and accuracy.
+    """
+    found = []
+    for fact in facts:
+        lower, upper = wilson_interval(round(fact["accuracy"] * fact["examples"]), fact["examples"], level)
+        found.append({
+            "seed": str(fact["seed"]), "seeds": str(fact["seed"]), "examples": fact["examples"],
+            "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
+            "interval": f"{percent(level)} Wilson, over examples",
+        })  # fmt: skip
+    if len(facts) > 1:
+        values = [fact["accuracy"] for fact in facts]
+        # Student's t knows no bounds; a share has some.
+        lower, upper = np.clip(t_interval(values, level), 0, 1)
+        found.append({
+            "seed": "mean", "seeds": seeds_of(facts), "examples": facts[0]["examples"],
+            "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
+            "interval": f"{percent(level)} Student's t, over {len(values)} seeds, on these examples",
+        })  # fmt: skip
+    return found
+
+
+def image_rows(inputs, options):
     """One row a data set, model and seed, and one more (seed 'mean') where there are several seeds."""
     import pandas as pd
 
@@ -42,8 +55,8 @@ def rows(inputs, options):
     return frame
 
 
-def latex(frame, options, entry=ENTRY):
-    """The table as LaTeX; entry: of the table that it is."""
+def image_latex(frame, options, entry):
+    """A table of the accuracy of image models as LaTeX; entry: the registry's, of the table that it is."""
     lines = [
         [
             tex.escape(dataset_label(row.dataset)), tex.escape(row.model), tex.escape(row.architecture),

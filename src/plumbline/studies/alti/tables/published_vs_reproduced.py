@@ -17,13 +17,14 @@ otherwise than they are defined stand beside the readouts `<id>_published`. Unit
 from ..collect import by_model, dataset_label, metrics_of, table_rows
 from ..registry import Output
 from . import latex as tex
-from .ig_gaps import BESIDE
+from .gaps import BESIDE
 from .published import (
     RELEASED,
     VERDICTS,
     all_entries,
     datasets_of,
     judged,
+    published_numbers,
     targets,
 )
 
@@ -139,8 +140,6 @@ def _taken(target, entry, frame):
 
 def _classifier(frame, options):
     """Rows of the study of the multi-head classifier: those of its own table, else one that says why there are none."""
-    from .xai_published import published_numbers
-
     found = []
     ours = {row["quantity"]: row for row in frame.to_dict("records")}
     for quantity, value, entry in published_numbers():

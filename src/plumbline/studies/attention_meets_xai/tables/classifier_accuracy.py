@@ -11,7 +11,7 @@ from ..collect import dataset_label
 from ..registry import Output
 from . import latex as tex
 from . import xai
-from .accuracy import accuracies
+from .accuracies import accuracies
 from .published import all_entries
 
 ENTRY = Output(

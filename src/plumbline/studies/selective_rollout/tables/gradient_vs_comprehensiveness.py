@@ -34,7 +34,7 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import complete_mean, percentiles, resampled_counts, resampled_means, verdict
 from . import latex as tex
-from .ig_gaps import remark
+from .gaps import remark
 
 ENTRY = Output(
     id="gradient_vs_comprehensiveness",

@@ -4,7 +4,8 @@ inputs: image_models (metrics.json of each).
 """
 
 from ..registry import Output
-from . import causal, image_accuracy
+from . import causal
+from .accuracies import image_latex, image_rows
 
 ENTRY = Output(
     id="causal_accuracy",
@@ -14,9 +15,9 @@ ENTRY = Output(
     order=154,
 )
 
-rows = image_accuracy.rows
+rows = image_rows
 
 
 def latex(frame, options):
     """The table as LaTeX."""
-    return image_accuracy.latex(frame, options, ENTRY)
+    return image_latex(frame, options, ENTRY)
