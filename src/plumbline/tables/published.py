@@ -413,25 +413,3 @@ def beside(frame, table, options, *, models=(), statistics=(("mean", "value"),))
                     frame.at[index, "published_checkpoint"] = found["published_checkpoint"]
                     frame.at[index, "published_source"] = entry["source"]
     return frame
-
-
-def published_numbers():
-    """[(quantity, published number, entry of published/published.yaml)] of the multi-head classifier, in the order of its table's rows."""
-    accuracy, sentence, document = classifier_entries()
-    found = [("test accuracy", accuracy["values"]["accuracy"], accuracy)]
-    found += [(f"sentence, {name} logit", value, sentence)
-              for name, value in zip(("negative", "positive"), sentence["logits"], strict=True)]  # fmt: skip
-    found += [(f"sentence, {name}, {word}", value, sentence)
-              for name, values in sentence["values"].items()
-              for word, value in zip(sentence["words"], values, strict=True)]  # fmt: skip
-    found += [(f"document, LIME against the 3/2 formula, {name}", value, document)
-              for name, value in document["statistics"].items()]  # fmt: skip
-    found += [(f"document, {name}, {word}", value, document)
-              for word, values in document["values"].items()
-              for name, value in zip(("LIME", "3/2 formula"), values, strict=True)]  # fmt: skip
-    return found
-
-
-def classifier_entries():
-    """The entries of the multi-head classifier: accuracy, sentence and document."""
-    return [entry for key in ("classifier_accuracy", "sentence", "document") for entry in all_entries(key)]

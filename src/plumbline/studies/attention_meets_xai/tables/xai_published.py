@@ -21,7 +21,7 @@ from ..theory.comparison import compared
 from . import latex as tex
 from . import xai
 from .accuracies import accuracies
-from .published import classifier_entries, judge_seed
+from .published import all_entries, judge_seed
 
 ENTRY = Output(
     id="xai_published",
@@ -40,7 +40,7 @@ def rows(inputs, options):
 
     facts = [read_json(item["path"]) for item in inputs["classifier"]]
     shown = [read_json(item["path"]) for item in inputs["shown"]]
-    accuracy, sentence, document = classifier_entries()
+    accuracy, sentence, document = _entries()
     found = [
         _over_seeds(row, shown, options) for row in (*_sentence(sentence, shown), *_document(document, shown))
     ]
@@ -53,6 +53,28 @@ def rows(inputs, options):
     for column in ("ours", "lower", "upper"):
         frame[column] = frame[column].astype(float)
     return frame[[*about, *order]]
+
+
+def published_numbers():
+    """[(quantity, published number, entry of published/published.yaml)], in the order of the table's rows."""
+    accuracy, sentence, document = _entries()
+    found = [("test accuracy", accuracy["values"]["accuracy"], accuracy)]
+    found += [(f"sentence, {name} logit", value, sentence)
+              for name, value in zip(("negative", "positive"), sentence["logits"], strict=True)]  # fmt: skip
+    found += [(f"sentence, {name}, {word}", value, sentence)
+              for name, values in sentence["values"].items()
+              for word, value in zip(sentence["words"], values, strict=True)]  # fmt: skip
+    found += [(f"document, LIME against the 3/2 formula, {name}", value, document)
+              for name, value in document["statistics"].items()]  # fmt: skip
+    found += [(f"document, {name}, {word}", value, document)
+              for word, values in document["values"].items()
+              for name, value in zip(("LIME", "3/2 formula"), values, strict=True)]  # fmt: skip
+    return found
+
+
+def _entries():
+    """The entries of accuracy, sentence and document."""
+    return [entry for key in ("classifier_accuracy", "sentence", "document") for entry in all_entries(key)]
 
 
 def _source(entry):
