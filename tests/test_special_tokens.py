@@ -124,7 +124,14 @@ def test_latex_has_every_number_in_its_own_column(tmp_path):
 
 
 def test_controls_rank_as_they_must(tmp_path):
-    frame = special_tokens.rows(make(tmp_path, methods=TEN), OPTIONS)
+    found = make(tmp_path, methods=TEN)
+    # Rows stand in the tables' order, of attention first and controls last, whatever the order of the files.
+    frame = special_tokens.rows(found | {"attributions": found["attributions"][::-1]}, OPTIONS)
+    order = list(dict.fromkeys(frame["readout"]))
+    assert (order[:2], order[-4:]) == (
+        ["raw_attention", "rollout"],
+        ["random", "position", "uniform", "oracle"],
+    )
     lengths = np.random.default_rng(3).integers(6, 18, size=12)
     uniform = pick(frame, readout="uniform", token="all")
     mean = dict(zip(uniform["definition"], uniform["mean"], strict=True))
