@@ -15,6 +15,7 @@ import importlib
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -46,9 +47,10 @@ GROUPS = {
     ),
     # The code that decides and words a verdict.
     "verdicts": (
-        "tables/standing.py tables/published*.py tables/selective_rollout.py tables/gradient_vs_comprehensiveness.py "
-        "tables/network_diffusion.py tables/causal.py tables/causal_pruning.py tables/causal_stability.py "
-        "tables/explanation_metrics.py tables/latex.py tables/xai_published.py tables/comp_suff.py",
+        "tables/standing.py tables/published.py tables/latex.py studies/alti/tables/published_vs_reproduced.py "
+        "studies/alti/tables/comp_suff.py studies/selective_rollout/tables/*.py studies/network_diffusion/tables/network_diffusion.py "
+        "studies/explainn/tables/causal.py studies/explainn/tables/causal_pruning.py studies/explainn/tables/causal_stability.py "
+        "studies/explainn/tables/explanation_metrics.py studies/attention_meets_xai/tables/xai_published.py",
         "tests/test_verdicts.py tests/test_published.py tests/test_causal_outputs.py",
         "test_verdicts.py or (test_published.py and (texts_decide or texts_the_difference or cannot or one_more or which_runs or "
         "beside_our or judged or fewer_examples or spread or lacks or first_of or exponent or classifier or stand_beside_ours)) or "
@@ -96,7 +98,7 @@ def main():
             source, (operator, number) = file.read_text(), draw.choice(places[file, place])
             mutant = mutated(source, operator, number)
             file.write_text(mutant)
-            module = ".".join(file.relative_to(copy / "src").with_suffix("").parts).removesuffix(".__init__")
+            module = module_of(file.relative_to(copy / "src"))
             verdict, about, _ = tested(module, tests, known)
             file.write_text(source)
             found[verdict] += 1
@@ -105,6 +107,12 @@ def main():
                 f"{verdict:8} {file.relative_to(copy)}:{place[0]} [{about}]\n  - {old}\n  + {new}", flush=True
             )
     print(", ".join(f"{found[verdict]} {verdict}" for verdict in ("killed", "survived", "timeout", "broken")))
+
+
+def module_of(file):
+    """The name by which a file is imported; a room's tables and figures are modules of plumbline.tables and plumbline.figures."""
+    name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+    return re.sub(r"\.studies\.\w+\.(tables|figures)\.", r".\1.", name)
 
 
 def mutants_of(source):

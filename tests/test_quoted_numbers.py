@@ -451,6 +451,8 @@ def test_equations_stand_beside_the_papers_with_their_tests(heading):
     """Each part of definitions.md, Equations: source with equation numbers or why it has none, a test, the paper's form, and then ours."""
     text = (ROOT / "docs/definitions.md").read_text(encoding="utf-8")
     part = re.search(rf"\*\*{heading}\*\*.*?(?=\n\*\*|\n## )", text, re.S)[0]
-    assert re.search(r"arXiv \d{4}\.\d{5},\s+(?:eqs?\. \d|without equation numbers, as)", part) and re.search(r"`test_\w+`", part)
+    assert re.search(r"arXiv \d{4}\.\d{5},\s+(?:eqs?\. \d|without equation numbers, as)", part) and re.search(
+        r"`test_\w+`", part
+    )
     assert "The paper" in part and re.search(r"\b(?:Here|Ours)\b", part.split("The paper", 1)[1])
     assert re.search(r"(?m)^    \S.* = ", part)
