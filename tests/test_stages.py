@@ -14,7 +14,7 @@ from plumbline.errors import PlumblineError
 from plumbline.workflow import study as rooms
 from plumbline.workflow.config import validate
 from plumbline.workflow.stage import Row, Stage, each, kept, models_of
-from plumbline.workflow.study import all_stages
+from plumbline.workflow.stages import all_stages
 from tests import workflow
 from tests.test_config import merged
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from .config import methods_of, readouts_of, registries
 from .errors import PlumblineError
-from .workflow.study import all_stages, studies
+from .workflow.stages import all_stages
+from .workflow.study import studies
 
 TABLES = "results/{scale}/tables/{study}/{name}.{format}"
 FIGURES = "results/{scale}/figures/{study}/{name}.{format}"

@@ -7,26 +7,18 @@ the published protocols: Ferrando et al. 2022, reference code.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PlumblineError
-from ..registry import Protocol, Registry, discover
+from .protocols import PROTOCOLS, protocol_module
 
 if TYPE_CHECKING:
     import torch
 
     from ..arrays import Numbers
 
-PROTOCOLS: Registry[Protocol] = discover("plumbline.faithfulness", "protocol")
 KINDS = ("comp", "suff")
-
-
-def protocol_module(protocol: str) -> ModuleType:
-    """The module of a protocol; PlumblineError for an unknown one."""
-    return importlib.import_module(f"{__name__}.{PROTOCOLS[protocol].id}")
 
 
 def curves(

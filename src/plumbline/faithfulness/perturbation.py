@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..models.encoders import explained_probability
-from . import PROTOCOLS, protocol_module
+from .protocols import PROTOCOLS, protocol_module
 from .ranking import DRAWS, candidates, ranked, real, tied_share
 
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)

@@ -90,7 +90,7 @@ def read_model(folder, task, *, classes=None, trained=False):
     Raises PlumblineError for weights that are missing, of another shape, or of a layer that the configuration has not.
     """
     from . import agreement_head
-    from .encoders import class_of
+    from .architectures import class_of
 
     config = read_config(folder)
     made = class_of(config.model_type, task)

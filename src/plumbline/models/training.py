@@ -15,8 +15,9 @@ from ..errors import PlumblineError
 from ..seeds import seed_of
 from ..stats import wilson_interval
 from . import agreement_head
+from .architectures import class_of
 from .checkpoint import checkpoint_folder, read_config, read_model, read_tokenizer
-from .encoders import at_position, class_of, forward, is_multi_label, max_tokens, predicted_class, segments
+from .encoders import at_position, forward, is_multi_label, max_tokens, predicted_class, segments
 from .inference import Passes
 from .published import reach_published
 from .runtime import prepare, release_memory

@@ -8,8 +8,8 @@ import re
 
 from ..config import dataset_config, model_config, registries
 from ..datasets import raw_files
-from .stages import DATA, text_models
-from .study import all_stages, studies
+from .stages import DATA, all_stages, text_models
+from .study import studies
 
 
 def dataset_items(config, dataset):

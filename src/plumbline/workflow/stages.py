@@ -90,3 +90,8 @@ IMAGE_MODELS = Stage(
     rows=image_models,
 )
 CORE = (DATA, MODELS, ATTRIBUTIONS, FAITHFULNESS, AGREEMENT, ISOTROPY, IMAGE_MODELS)
+
+
+def all_stages():
+    """The core's stages, then those of every study."""
+    return [*CORE, *(stage for study in studies().values() for stage in study.stages)]

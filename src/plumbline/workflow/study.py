@@ -51,10 +51,3 @@ def studies():
         if study.id != name:
             raise AssertionError(f"the room {name} holds the study '{study.id}'; a room bears its study's id")
     return found
-
-
-def all_stages():
-    """The core's stages, then those of every study."""
-    from .stages import CORE
-
-    return [*CORE, *(stage for study in studies().values() for stage in study.stages)]
