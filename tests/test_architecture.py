@@ -16,7 +16,7 @@ FLOORS = {
     "report": "tables figures",
     "plan": "config plan workflow.stage workflow.stages workflow.study studies.image_runs "
     + " ".join(f"studies.{room.parent.name}" for room in sorted(SOURCE.glob("studies/*/__init__.py"))),
-    "workflow": "workflow",
+    "workflow": "workflow __main__",
 }
 FLOOR_OF = {name: place for place, names in enumerate(FLOORS.values()) for name in names.split()}
 

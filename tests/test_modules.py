@@ -17,7 +17,7 @@ from tests.workflow import ROOT
 PACKAGE = ROOT / "src/plumbline"
 # Tools that people call, and what the public API alone reaches: no job runs them.
 NO_JOB = {"theory/landed.py", "causal/quantus_adapter.py", "causal/__init__.py", "theory/__init__.py", "models/__init__.py",
-          "datasets/mirror.py", "__init__.py", "config_types.py"}  # fmt: skip
+          "datasets/mirror.py", "__init__.py", "__main__.py", "config_types.py"}  # fmt: skip
 
 
 def script(name):

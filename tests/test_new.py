@@ -1,0 +1,107 @@
+"""`python -m plumbline new`: what it writes works as it is, in its place and nowhere else."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from plumbline.__main__ import KINDS
+from tests import workflow
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+# What the lines that the command prints ask for, and a model that is soon trained.
+CONFIG = {
+    "scale": "new",
+    "datasets": {"my_dataset": {"source": "generated"}},
+    "models": {
+        "tiny": {"architecture": "bert", "source": "scratch", "layers": 2, "hidden_size": 32, "heads": 2, "feed_forward": 64,
+                 "vocabulary": 300, "training": {"epochs": 4, "batch_size": 16, "learning_rate": 3.0e-3}},
+    },
+    "runs": [{"dataset": "my_dataset", "model": "tiny", "seeds": [0, 1], "split": "test", "examples": 10,
+              "methods": ["my_method", "attention", "ig"]}],
+    "faithfulness": [{"protocol": "standard"}, {"protocol": "my_protocol"}],
+    "tables": ["comp_suff", "my_table", "accuracy"], "figures": ["my_figure"],
+    "attention_meets_xai": None, "network_diffusion": None, "explainn": None, "selective_rollout": None,
+    "released_seeds": None, "bootstrap": {"resamples": 100},
+}  # fmt: skip
+
+
+def new(folder, *words):
+    """A finished call of the command in a checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "plumbline", "new", *words], cwd=folder, text=True, capture_output=True,
+        env=workflow.environment(PYTHONPATH=str(folder / "src")),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A checkout with one new entry of every kind, and what the calls said."""
+    folder = workflow.checkout(tmp_path_factory.mktemp("new"))
+    said = {}
+    for kind in KINDS:
+        done = new(folder, kind, f"my_{kind}")
+        assert done.returncode == 0, done.stderr
+        said[kind] = done.stdout
+    return folder, said
+
+
+def test_each_new_entry_is_one_file_and_clean(made):
+    folder, said = made
+    before = {str(file.relative_to(workflow.ROOT)) for file in workflow.ROOT.glob("src/plumbline/**/*.py")}
+    after = {str(file.relative_to(folder)) for file in folder.glob("src/plumbline/**/*.py")}
+    assert len(after - before) == len(KINDS)
+    assert all(f"/my_{kind}.py is written" in text for kind, text in said.items())
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", *sorted(after - before)], cwd=folder, text=True, capture_output=True)  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_new_entries_run_from_data_to_figure(made):
+    folder, _ = made
+    (folder / "new.yaml").write_text(yaml.safe_dump(CONFIG))
+    done = workflow.snakemake(folder, "--cores", "2", "--configfile", "new.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    results = folder / "results/new"
+    accuracy = pd.read_csv(results / "tables/alti/accuracy.csv")
+    assert accuracy["accuracy"].min() > 0.9
+    frame = pd.read_csv(results / "tables/alti/my_table.csv")
+    assert {"my_method", "attention_mean", "ig_l2", "random"} & set(frame["readout"]) >= {
+        "my_method",
+        "random",
+    }
+    # The same numbers as the table of which it shows a part.
+    whole = pd.read_csv(results / "tables/alti/comp_suff.csv")
+    whole = whole[(whole["protocol"] == "standard") & (whole["kind"] == "comp")].set_index("readout")
+    for row in frame.itertuples():
+        assert row.mean == pytest.approx(whole.loc[row.readout, "mean"], rel=1e-5), row.readout
+    assert "my_protocol" in set(pd.read_csv(results / "tables/alti/comp_suff.csv")["protocol"])
+    assert (results / "figures/alti/my_figure.png").stat().st_size > 10_000
+    # The length of a word's embedding does not depend on the sentence.
+    rows = pd.read_parquet(results / "attributions/my_dataset/tiny/seed0/my_method.parquet")
+    lengths = {}
+    for tokens, scores in zip(rows["tokens"], rows["scores_my_method"], strict=True):
+        for token, score in zip(tokens, scores, strict=True):
+            lengths.setdefault(token, []).append(score)
+    assert len(lengths) > 8
+    assert all(np.ptp(values) < 1e-6 for values in lengths.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("methd", "mine"), "unknown kind 'methd': did you mean 'method'?"),
+        (("method", "alti"), "there is a method 'alti' already: choose another id"),
+        (("method", "My-Method"), "id 'My-Method': expected small letters, digits and _, a letter first"),
+        (("table", "mine", "--study", "alty"), "unknown study 'alty': did you mean 'alti'?"),
+        (("metric", "my_metric"), "there is a metric 'my_metric' already: choose another id"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line(made, words, said):
+    folder, _ = made
+    done = new(folder, *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"plumbline: error: {said}") and done.stderr.count("\n") == 1
