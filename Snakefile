@@ -1,6 +1,7 @@
 # Plumbline: from data to figures and tables. `snakemake`: the small scale, nothing is downloaded; real data from a mirror:
 # `--configfile config.local.yaml`; the published data and checkpoints: `--configfile config.paper.yaml`.
 # Each file of rules/ opens with its inputs, outputs and steps; docs/dag.md draws them.
+import time
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -12,6 +13,9 @@ configfile: Path(str(workflow.current_basedir)) / "config.yaml"
 
 
 include: "rules/common.smk"
+
+
+STARTED = time.time()
 
 
 config = validated(config)
@@ -71,3 +75,7 @@ stop_at_unknown_targets(config, workflow, CHECKOUT)
 
 onstart:
     at_start(config, workflow)
+
+
+onsuccess:
+    at_success(config, STARTED)

@@ -40,6 +40,7 @@ from plumbline.workflow.code_digest import code_of, download_code, metrics_code,
 from plumbline.workflow.model_data import data_of
 from plumbline.workflow.run import (
     at_start,
+    at_success,
     check_files,
     say,
     scale_line,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pandas as pd
 import pytest
@@ -95,6 +96,18 @@ def test_first_and_last_lines_name_the_scale(fresh):
     assert len(told) == 2
     assert done.stdout.splitlines()[-1] == told[-1]
     assert "--configfile config.paper.yaml" in told[0]
+
+
+def test_the_end_of_a_run_says_what_its_stages_took(fresh):
+    """Of this run alone: one job is made again."""
+    file = results(fresh) / "attributions/sentiment/tiny/seed0/random.parquet"
+    file.unlink()
+    done = workflow.snakemake(
+        fresh, "--cores", "1", "--configfile", workflow.TINY, "--", str(file.relative_to(fresh))
+    )
+    assert done.returncode == 0, done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "CPU-seconds" in line]
+    assert re.fullmatch(r"plumbline: attributions: 1 job, \d+ CPU-seconds, at most \d+ MB", line)
 
 
 def test_only_a_limit_of_job_starts_that_the_user_sets_is_kept(tmp_path):

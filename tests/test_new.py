@@ -1,5 +1,6 @@
 """`python -m plumbline new`: what it writes works as it is, in its place and nowhere else."""
 
+import re
 import subprocess
 import sys
 
@@ -65,6 +66,7 @@ def test_new_entries_run_from_data_to_figure(made):
     (folder / "new.yaml").write_text(yaml.safe_dump(CONFIG))
     done = workflow.snakemake(folder, "--cores", "2", "--configfile", "new.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"^plumbline: models: 2 jobs, \d+ CPU-seconds, at most \d+ MB$", done.stdout, re.M)
     results = folder / "results/new"
     accuracy = pd.read_csv(results / "tables/alti/accuracy.csv")
     assert accuracy["accuracy"].min() > 0.9

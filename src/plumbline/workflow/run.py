@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from ..artefacts import sweep
+from ..artefacts import read_json, sweep
 from ..config_types import expanded
 from ..errors import PlumblineError
 from ..models.checkpoint import checkpoint_folder
@@ -59,6 +59,28 @@ def at_start(config, workflow):
         sys.executable = warm.start()
     if swept := sweep(os.path.join("results", config["scale"])):
         say(f"removed {len(swept)} temporary files of jobs that were killed, such as {swept[0]}")
+
+
+def at_success(config, since):
+    """Say what each stage took: its jobs, their CPU-seconds and the most memory of one, imports not counted.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+    since : float
+        When the run began, in seconds since the epoch. Costs that were written earlier are of other runs.
+    """
+    found = {}
+    folder = Path("results") / config["scale"] / "benchmarks"
+    for file in sorted(folder.rglob("*.json")):
+        if file.stat().st_mtime >= since and "cpu_seconds" in (cost := read_json(file)):
+            found.setdefault(file.relative_to(folder).parts[0], []).append(cost)
+    for stage, costs in found.items():
+        seconds = sum(cost["cpu_seconds"] for cost in costs)
+        most = max(cost["max_rss_mb"] for cost in costs)
+        jobs = f"{len(costs)} job{'s' * (len(costs) > 1)}"
+        say(f"{stage}: {jobs}, {seconds:.0f} CPU-seconds, at most {most:.0f} MB")
 
 
 def check_files(config, workflow):
