@@ -3,6 +3,7 @@
 import importlib
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,14 +188,14 @@ def test_a_room_outside_the_package_is_a_study(tmp_path, monkeypatch):
     """Its stage's files are legal targets beside those of the others."""
     config = validate(merged(workflow.TINY))
     before = plan.targets(config)
-    (tmp_path / "toy").mkdir()
-    (tmp_path / "toy/__init__.py").write_text("")
-    (tmp_path / "toy/study.py").write_text(
+    (tmp_path / "sixth").mkdir()
+    (tmp_path / "sixth/__init__.py").write_text("")
+    (tmp_path / "sixth/study.py").write_text(
         "from plumbline.workflow.stage import Stage\n"
         "from plumbline.workflow.stages import text_models\n"
         "from plumbline.workflow.study import Study\n"
         "TOYS = Stage(id='toys', paths={'toys': 'results/{scale}/toys/{dataset}/{model}/seed{seed}.csv'}, rows=text_models)\n"
-        "STUDY = Study(id='toy', runs=text_models, stages=(TOYS,))\n"
+        "STUDY = Study(id='sixth', runs=text_models, stages=(TOYS,))\n"
     )
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
     rooms.studies.cache_clear()
@@ -202,6 +203,8 @@ def test_a_room_outside_the_package_is_a_study(tmp_path, monkeypatch):
         more = set(plan.targets(config)) - set(before)
     finally:
         rooms.studies.cache_clear()
+        for name in [name for name in sys.modules if name.startswith("plumbline.studies.sixth")]:
+            del sys.modules[name]
     wanted = {
         f"results/tiny/toys/{run['dataset']}/{run['model']}/seed{seed}.csv"
         for run in config["runs"]
