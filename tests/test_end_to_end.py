@@ -7,8 +7,9 @@ import re
 import pandas as pd
 import pytest
 
-from plumbline.artefacts import check_file
+from plumbline.artefacts import check_file, write_json
 from plumbline.workflow.config import validate
+from plumbline.workflow.run import at_success
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -108,6 +109,19 @@ def test_the_end_of_a_run_says_what_its_stages_took(fresh):
     assert done.returncode == 0, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "CPU-seconds" in line]
     assert re.fullmatch(r"plumbline: attributions: 1 job, \d+ CPU-seconds, at most \d+ MB", line)
+
+
+def test_what_a_stage_took_is_the_sum_of_this_runs_costs(tmp_path, monkeypatch, capsys):
+    """By hand: 1.25 + 2.5 CPU-seconds, the larger memory; an older cost and a file without CPU-seconds do not count."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results/x/benchmarks"
+    costs = {"models/d/m/seed0/training": (1.25, 300.0), "models/d/m/seed1/training": (2.5, 200.0), "models/d/m/seed2/training": (64.0, 900.0)}  # fmt: skip
+    for name, (seconds, memory) in costs.items():
+        write_json(folder / f"{name}.json", {"seconds": 1.0, "cpu_seconds": seconds, "max_rss_mb": memory})
+    os.utime(folder / "models/d/m/seed2/training.json", (1000, 1000))
+    write_json(folder / "work/d/m/seed0/alti.json", {"seconds": 7.0, "rows": 3})
+    at_success({"scale": "x"}, since=2000)
+    assert capsys.readouterr().err == "plumbline: models: 2 jobs, 4 CPU-seconds, at most 300 MB\n"
 
 
 def test_only_a_limit_of_job_starts_that_the_user_sets_is_kept(tmp_path):

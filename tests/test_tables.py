@@ -24,6 +24,7 @@ from plumbline.tables import (
     comp_suff,
     cost,
     deletion_curves,
+    gaps,
     ig_gaps,
     latex,
     precision,
@@ -696,6 +697,19 @@ def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(inputs,
         found = [row.gap_median, row.gap_q99, row.gap_max, row.steps_median, row.steps_max]
         assert found == pytest.approx(wanted, rel=1e-5), row.readout
     assert "completeness gap" in (tmp_path / "t.tex").read_text()
+
+
+def test_the_order_of_files_and_of_rows_moves_no_gap(inputs):
+    frame = comp_suff.rows(inputs, OPTIONS)
+    wanted = gaps.beside(frame, inputs["gaps"])
+    assert wanted["gap_max"].notna().any()
+    turned = gaps.beside(frame[::-1], inputs["gaps"][::-1])[::-1]
+    pd.testing.assert_frame_equal(turned, wanted)
+    others = [item for item in inputs["gaps"] if item["dataset"] != "sentiment"]
+    left = gaps.beside(frame, others)
+    kept = frame["dataset"] != "sentiment"
+    pd.testing.assert_frame_equal(left[kept], wanted[kept])
+    assert left.loc[~kept, "gap_max"].isna().all()
 
 
 def test_gaps_of_integrated_gradients(tmp_path):
