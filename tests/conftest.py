@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from plumbline.artefacts import write_json
 from tests import synthetic, workflow
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,3 +36,15 @@ def finished(tmp_path_factory):
 def fresh(finished, tmp_path):
     """A copy of the finished tiny run, to change at will."""
     return workflow.copy(finished, tmp_path / "checkout")
+
+
+@pytest.fixture
+def read_as(monkeypatch, tmp_path):
+    """A table's module reads these rows and facts of its one model."""
+
+    def patch(module, rows, facts):
+        monkeypatch.setattr(module, "seed_rows", lambda items, *_: pd.DataFrame(rows))
+        write_json(tmp_path / "metrics.json", facts)
+        return [{"dataset": "imagenet", "model": "m", "seed": 0, "path": tmp_path / "metrics.json"}]
+
+    return patch
