@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 MEMORY = 12 * 2**30  # bytes of a process: a mutant may ask for any amount
-# Group -> its files under src/plumbline, words as patterns; and pytest's arguments: tests that run them, without the slowest.
+# Group -> its files under src/plumbline, its test files, both as patterns; and pytest's -k: without the slowest.
 GROUPS = {
     "stats": (
         "stats.py",
@@ -36,7 +36,7 @@ GROUPS = {
     ),
     "faithfulness": (
         "faithfulness/*.py",
-        "tests/test_faithfulness.py tests/test_inputs.py tests/test_vision.py",
+        "tests/test_faithfulness.py tests/test_inputs.py tests/test_patches.py tests/test_image_maps.py",
         "(test_faithfulness and not tied_scores) or areas or full_probability or stages_write or perturbation_is or chefer "
         "or tied_patches or ties_have or auc_and or shards_change_no or ink_metrics or ink_of",
     ),
@@ -51,8 +51,8 @@ GROUPS = {
         "studies/alti/tables/comp_suff.py studies/selective_rollout/tables/*.py studies/network_diffusion/tables/network_diffusion.py "
         "studies/explainn/tables/causal.py studies/explainn/tables/causal_pruning.py studies/explainn/tables/causal_stability.py "
         "studies/explainn/tables/explanation_metrics.py studies/attention_meets_xai/tables/xai_published.py",
-        "tests/test_verdicts.py tests/test_published.py tests/test_causal_outputs.py",
-        "test_verdicts.py or (test_published.py and (texts_decide or texts_the_difference or cannot or one_more or which_runs or "
+        "tests/test_tables_*.py tests/test_published.py tests/test_causal_outputs.py",
+        "(test_tables_ and not misses_zero and not right_direction and not of_which_checkpoint) or (test_published.py and (texts_decide or texts_the_difference or cannot or one_more or which_runs or "
         "beside_our or judged or fewer_examples or spread or lacks or first_of or exponent or classifier or stand_beside_ours)) or "
         "(test_causal_outputs.py and (three_answers or are_of or appearance_rate or own_data or _says_ or claims_of or bold_is or "
         "random_map or three_seeds))",
@@ -67,7 +67,6 @@ def main():
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
     patterns, tests, names = GROUPS[options.group]
-    tests = [*tests.split(), "-k", names]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         ignored = shutil.ignore_patterns(".*", "results", "__pycache__")
@@ -75,6 +74,8 @@ def main():
         os.chdir(copy)
         os.environ |= {"PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
         sys.path[:0] = [str(copy), str(copy / "src")]
+        files = sorted(str(file) for pattern in tests.split() for file in Path().glob(pattern))
+        tests = [*files, "-k", names]
         places = collections.defaultdict(list)
         package = copy / "src/plumbline"
         for file in sorted(file for pattern in patterns.split() for file in package.glob(pattern)):

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from plumbline.artefacts import write_json
 from tests import synthetic, workflow
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -41,6 +39,9 @@ def fresh(finished, tmp_path):
 @pytest.fixture
 def read_as(monkeypatch, tmp_path):
     """A table's module reads these rows and facts of its one model."""
+    import pandas as pd
+
+    from plumbline.artefacts import write_json
 
     def patch(module, rows, facts):
         monkeypatch.setattr(module, "seed_rows", lambda items, *_: pd.DataFrame(rows))
@@ -48,3 +49,36 @@ def read_as(monkeypatch, tmp_path):
         return [{"dataset": "imagenet", "model": "m", "seed": 0, "path": tmp_path / "metrics.json"}]
 
     return patch
+
+
+@pytest.fixture(scope="session")
+def published_vim():
+    """(golden outputs, model with the golden weights, its trace, gradients of the predicted logit)."""
+    import torch
+
+    from plumbline.models.vim import VisionMamba
+    from tests.small_images import thesis
+
+    wanted = thesis("vim_small_forward")
+    model = VisionMamba(224, 16, 4, 16, 10)
+    model.load_state_dict({key[3:]: value for key, value in wanted.items() if key.startswith("sd/")})
+    model.requires_grad_(False).eval()
+    trace = []
+    logits = model(wanted["image"], trace)
+    gradients = torch.autograd.grad(logits.max(), [layer.residual for layer in trace])
+    return wanted, model, logits, trace, torch.stack(gradients)
+
+
+@pytest.fixture(scope="session")
+def trained_vim(tmp_path_factory):
+    """A folder with two splits of digits, a Vim trained on them for one epoch, its maps and their faithfulness."""
+    from plumbline.artefacts import write_rows
+    from plumbline.datasets import load, schema_of
+    from tests.small_images import vim_on_disk
+
+    root = tmp_path_factory.mktemp("vision")
+    for split in ("train", "test"):
+        rows = load("digits", split, {"train": 320, "test": 60})
+        write_rows(root / f"{split}.parquet", rows, kind=schema_of("digits"))
+    vim_on_disk(root)
+    return root

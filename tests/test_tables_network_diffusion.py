@@ -1,4 +1,4 @@
-"""Every sentence and column of the table `network_diffusion`, word by word, from rows written by hand: for each answer a verdict has."""
+"""The table `network_diffusion`: every sentence and column word by word, from rows written by hand; verdicts of made-up numbers."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from plumbline.artefacts import write_rows
 from plumbline.tables import (
     network_diffusion,
     published,
@@ -220,3 +221,107 @@ def test_numbers_in_print_of_maps_stand_beside_their_protocol_and_order(
         and set(found["fill"]) == {"black"}
         and set(found["seeds"]) == {"0"}
     )
+
+
+def made_table(folder, means, repo, seeds=(0,), images=200):
+    """The table of images whose accuracies are drawn around known means: map -> (relevant first, irrelevant first)."""
+    from plumbline.artefacts import write_json
+    from plumbline.tables import network_diffusion
+
+    inputs = {"image_models": [], "patch_faithfulness": []}
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        about = {"dataset": "imagenet", "model": "vim", "seed": seed, "method": None}
+        facts = {
+            "architecture": "vim",
+            "source": "hub",
+            "repo": repo,
+            "epochs": 0,
+            "dataset": "imagenet",
+            "model": "vim",
+        }
+        (folder / str(seed)).mkdir()
+        write_json(folder / str(seed) / "metrics.json", facts | {"seed": seed})
+        shared, rows = draw.normal(0, 0.2, images), []
+        for name, (positive, negative) in means.items():
+            for image in range(images):
+                noise = shared[image] + draw.normal(0, 0.02, 2)
+                cells = {"id": image, "map": name, "protocol": "chefer", "fill": "black", "tied": 0.25}
+                for kind, value in (("positive", positive + noise[0]), ("negative", negative + noise[1])):
+                    curves = {f"{kind}_correct": [1.0] * 9, f"{kind}_probability": [1.0] * 9}
+                    cells |= curves | {f"{kind}_auc": value, f"{kind}_probability_auc": value}
+                rows.append(cells)
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        write_rows(folder / str(seed) / "maps.parquet", columns, kind="patch_faithfulness")
+        inputs["image_models"].append(about | {"path": folder / str(seed) / "metrics.json"})
+        inputs["patch_faithfulness"].append(about | {"path": folder / str(seed) / "maps.parquet"})
+    options = {"scale": "paper", "command": "x", "bootstrap": {"resamples": 200, "level": 0.95}}
+    frame = network_diffusion.rows(inputs, options)
+    return (
+        frame.set_index(["map", "metric"]),
+        network_diffusion.summary(frame),
+        network_diffusion.latex(frame, options),
+    )
+
+
+MEANS = {
+    "raw": (0.66, 0.50), "raw_published": (0.40, 0.60), "rollout": (0.50, 0.60), "rollout_normalised": (0.40, 0.70),
+    "rollout_diffused": (0.45, 0.75), "attribution": (0.40, 0.70), "random": (0.50, 0.60),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_verdicts_have_the_right_direction_and_three_answers(tmp_path, seeds):
+    """Relevant first, lower is better; irrelevant first, higher is better: known means, images in common."""
+    cells, said, _ = made_table(tmp_path, MEANS, "hustvl/Vim-tiny-midclstok", seeds)
+    for name, wanted in {
+        "raw": ("worse", "worse"), "rollout": ("not told apart", "not told apart"),
+        "rollout_diffused": ("worse", "better"), "attribution": ("better", "better"),
+    }.items():  # fmt: skip
+        found = tuple(cells.loc[(name, metric), "verdict"] for metric in ("positive_auc", "negative_auc"))
+        assert found == wanted, name
+    assert cells.loc[("rollout_diffused", "positive_auc"), "against"] == "rollout_normalised"
+    gap = cells.loc[("rollout_diffused", "positive_auc"), "difference"]
+    assert gap == pytest.approx(0.05, abs=0.01)
+    # Bold: all that are not told apart from the best, without the published twin that is as good.
+    best = cells.xs("positive_auc", level="metric")["best"]
+    assert set(best.index[best]) == {"rollout_normalised", "attribution"}
+    assert cells.loc[("raw", "positive_auc"), "area"] == pytest.approx(
+        0.8 * cells.loc[("raw", "positive_auc"), "mean"]
+    )
+    assert "diffusion of the rollout is worse (+0.0" in said and "first and better (+0.0" in said
+    assert "Worse than random with the relevant ones first: Raw attention." in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("repo", "checkpoint"), [("hustvl/Vim-tiny-midclstok", "same"), ("hustvl/Vim-small-midclstok", "other")]
+)
+def test_published_numbers_say_of_which_checkpoint_they_are(tmp_path, repo, checkpoint):
+    """Vim-tiny's numbers beside Vim-small are another checkpoint's; beside both they are of unknown settings."""
+    cells, _, latex = made_table(tmp_path, MEANS, repo)
+    row = cells.loc[("raw_published", "positive_auc")]
+    assert row["published_value"] == pytest.approx(0.1727) and row["published_checkpoint"] == checkpoint
+    assert row["published_verdict"] == "not comparable" and "settings are not known" in row["published_why"]
+    assert ("another checkpoint" in row["published_why"]) == (checkpoint == "other")
+    assert ("another checkpoint than this model" in latex) == (checkpoint == "other")
+    assert cells["published_value"].isna().sum() == len(cells) - 2
+
+
+@pytest.mark.slow
+def test_an_interval_that_misses_zero_is_no_verdict_before_holm(tmp_path):
+    """Maps that are all alike: of many comparisons some interval misses zero by chance, and nothing is said of it."""
+    chance = 0
+    for number in range(3):
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        cells, _, _ = made_table(
+            folder, dict.fromkeys(MEANS, (0.5, 0.6)), "hustvl/Vim-tiny-midclstok", (number,)
+        )
+        compared = cells.dropna(subset="difference")
+        told = compared["verdict"] != "not told apart"
+        assert (told == (compared["adjusted_p"] <= 0.05)).all()
+        outside = (compared["difference_lower"] > 0) | (compared["difference_upper"] < 0)
+        chance += int((outside & ~told).sum())
+    assert chance > 0
