@@ -54,31 +54,63 @@ def read_as(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def published_vim():
     """(golden outputs, model with the golden weights, its trace, gradients of the predicted logit)."""
-    import torch
+    from tests import small_images
 
-    from plumbline.models.vim import VisionMamba
-    from tests.small_images import thesis
-
-    wanted = thesis("vim_small_forward")
-    model = VisionMamba(224, 16, 4, 16, 10)
-    model.load_state_dict({key[3:]: value for key, value in wanted.items() if key.startswith("sd/")})
-    model.requires_grad_(False).eval()
-    trace = []
-    logits = model(wanted["image"], trace)
-    gradients = torch.autograd.grad(logits.max(), [layer.residual for layer in trace])
-    return wanted, model, logits, trace, torch.stack(gradients)
+    return small_images.published_vim()
 
 
 @pytest.fixture(scope="session")
 def trained_vim(tmp_path_factory):
     """A folder with two splits of digits, a Vim trained on them for one epoch, its maps and their faithfulness."""
-    from plumbline.artefacts import write_rows
-    from plumbline.datasets import load, schema_of
-    from tests.small_images import vim_on_disk
+    from tests import small_images
 
-    root = tmp_path_factory.mktemp("vision")
-    for split in ("train", "test"):
-        rows = load("digits", split, {"train": 320, "test": 60})
-        write_rows(root / f"{split}.parquet", rows, kind=schema_of("digits"))
-    vim_on_disk(root)
-    return root
+    return small_images.trained_vim(tmp_path_factory.mktemp("vision"))
+
+
+@pytest.fixture(scope="session")
+def trained_lenet(tmp_path_factory):
+    """A LeNet trained a little on digits_half: its folder, the test rows, and the graphs of classes 0 and 3."""
+    from tests import small_networks
+
+    return small_networks.trained_lenet(tmp_path_factory.mktemp("causal"))
+
+
+@pytest.fixture(scope="session")
+def hard_graph(trained_lenet):
+    """(network, a hard graph of class 3 from 60 images, images, numbers of the right ones)."""
+    from tests import small_networks
+
+    return small_networks.hard_graph(trained_lenet)
+
+
+@pytest.fixture(scope="session")
+def explained_lenet(tmp_path_factory):
+    """A trained LeNet, its test images and three graphs, on disk."""
+    from tests import small_explanations
+
+    return small_explanations.explained_lenet(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def explained_digits(explained_lenet):
+    """(model, images, labels, {class: graph}) of the study, the first 4 right ones of each class."""
+    from tests import small_explanations
+
+    return small_explanations.explained_digits(explained_lenet)
+
+
+@pytest.fixture(scope="session")
+def written_maps(explained_lenet, tmp_path_factory):
+    """Paths of the study's explanations and nodes, and their folder."""
+    from tests import small_explanations
+
+    folder = tmp_path_factory.mktemp("written")
+    return *small_explanations.write_maps(explained_lenet, folder), folder
+
+
+@pytest.fixture(scope="session")
+def table_inputs(tmp_path_factory):
+    """Artefacts of several models and studies, for every table."""
+    from tests import table_rows
+
+    return table_rows.table_inputs(tmp_path_factory.mktemp("results"))

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from plumbline.artefacts import write_rows
 from plumbline.attribution import image_maps
+from plumbline.datasets import load, schema_of
 from plumbline.faithfulness import patches
 from plumbline.models.image_models import train_job
 from plumbline.models.vim import Direction, SelectiveScan, VisionMamba
@@ -160,3 +162,24 @@ def as_torchvision(path, size, resize, filter):
     pixels = np.asarray(picture.resize((width, height), filter))
     top, left = round((height - size) / 2.0), round((width - size) / 2.0)
     return pixels[top : top + size, left : left + size]
+
+
+def published_vim():
+    """(golden outputs, model with the golden weights, its trace, gradients of the predicted logit)."""
+    wanted = thesis("vim_small_forward")
+    model = VisionMamba(224, 16, 4, 16, 10)
+    model.load_state_dict({key[3:]: value for key, value in wanted.items() if key.startswith("sd/")})
+    model.requires_grad_(False).eval()
+    trace = []
+    logits = model(wanted["image"], trace)
+    gradients = torch.autograd.grad(logits.max(), [layer.residual for layer in trace])
+    return wanted, model, logits, trace, torch.stack(gradients)
+
+
+def trained_vim(root):
+    """A folder with two splits of digits, a Vim trained on them for one epoch, its maps and their faithfulness."""
+    for split in ("train", "test"):
+        rows = load("digits", split, {"train": 320, "test": 60})
+        write_rows(root / f"{split}.parquet", rows, kind=schema_of("digits"))
+    vim_on_disk(root)
+    return root

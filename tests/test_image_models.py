@@ -1,4 +1,4 @@
-"""Image models: checkpoints, preparation of pictures, released transformers, training."""
+"""Image models: architectures, checkpoints, preparation of pictures, released transformers, training."""
 
 import argparse
 import os
@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from plumbline.artefacts import read_json, write_rows
 from plumbline.attribution import image_maps
+from plumbline.causal.learn import (
+    ready,
+)
 from plumbline.datasets import load
 from plumbline.datasets.images import arrays, frame_of, read_picture, stream_images
 from plumbline.errors import PlumblineError
-from plumbline.models.image_models import IMAGENET, prepared, published_weights, train_job
+from plumbline.models.image_models import IMAGENET, build, prepared, published_weights, train_job
+from plumbline.models.lenet import LeNet
+from plumbline.models.resnet import ResNet
 from plumbline.models.vit import RELEASED, VisionTransformer, released_weights
 from tests.small_images import VIM, as_torchvision, small_vim
+from tests.small_networks import train_network
 
 MIRROR = os.environ.get("PLUMBLINE_MIRROR")
 
@@ -267,3 +274,56 @@ def test_channels_must_fit():
     frame = frame_of(np.zeros((1, 8, 8, 3), dtype=np.uint8), [0])
     with pytest.raises(PlumblineError, match="the images have 3 channels, the model reads 1"):
         prepared(arrays(frame)[0], facts)
+
+
+def test_lenet_is_the_published_network():
+    model = LeNet()
+    assert sum(weight.numel() for weight in model.parameters()) == 61706
+    assert {name.split(".")[0] for name in model.state_dict()} == {"conv1", "conv2", "fc1", "fc2", "fc3"}
+    kinds = [type(module) for module in model.modules()]
+    assert (kinds.count(nn.ReLU), kinds.count(nn.MaxPool2d)) == (4, 2)
+    x = torch.rand(2, 1, 32, 32)
+    wanted = x
+    for layer in (model.conv1, model.conv2):
+        wanted = torch.nn.functional.max_pool2d(layer(wanted).relu(), 2)
+    wanted = model.fc3(model.fc2(model.fc1(wanted.flatten(1)).relu()).relu())
+    torch.testing.assert_close(model(x), wanted)
+    assert wanted.shape == (2, 10)
+    with pytest.raises(PlumblineError, match="16 pixels a side or more, not 15"):
+        LeNet(image_size=15)
+    assert LeNet(image_size=16).fc1.in_features == 16
+
+
+def test_resnet_has_a_module_for_every_relu_and_adds_its_skips():
+    model = ResNet(channels=1).eval()
+    seen = []
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(lambda module, *_: seen.append(module))
+    x = torch.rand(2, 1, 32, 32)
+    assert model(x).shape == (2, 10)
+    assert len(seen) == len(set(seen)) == 7
+    block = model.block2
+    inner = block.norm2(block.conv2(block.norm1(block.conv1(x := torch.rand(1, 16, 8, 8))).relu()))
+    torch.testing.assert_close(block(x), (inner + block.skip(x)).relu())
+    assert block(x).shape == (1, 32, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "channels", "mean", "std"),
+    [("lenet", 1, [0.0], [1.0]), ("lenet", 3, [0.5] * 3, [0.5] * 3), ("resnet", 1, [0.4], [0.2])],
+)
+def test_each_architecture_scales_pixels_its_own_way(tmp_path, architecture, channels, mean, std):
+    """LeNet reads pixels in [0, 1] as they are; the residual network goes by the training images."""
+    pixels = np.repeat(np.array([51, 153] * 12, dtype=np.uint8), 32 * 32 * channels).reshape(24, -1)
+    rows = {"id": range(24), "label": [0, 1] * 12, "height": [32] * 24, "width": [32] * 24,
+            "channels": [channels] * 24, "pixels": list(pixels)}  # fmt: skip
+    write_rows(tmp_path / "rows.parquet", rows, kind="images")
+    folder = train_network(tmp_path / "model", tmp_path / "rows.parquet", architecture=architecture, channels=channels,
+                     classes=2, epochs=1)  # fmt: skip
+    facts = read_json(folder / "config.json")
+    assert (facts["mean"], facts["std"]) == (mean, std)
+    assert facts["network"] == {"image_size": 32, "channels": channels, "classes": 2}
+    assert set(build(facts).state_dict()) == set(
+        ready(folder, tmp_path / "rows.parquet", "cpu", 1)[0].state_dict()
+    )

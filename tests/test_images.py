@@ -205,3 +205,43 @@ def test_class_names_are_those_of_the_mirror():
     names = tuple(line.split("\t")[2] for line in lines)
     assert len(names) == 1000
     assert DATASETS["imagenet"].label_names == DATASETS["imagenet_samples"].label_names == names
+
+
+def test_digits_half_is_half_of_each_class():
+    from sklearn.datasets import load_digits
+
+    halves = {split: load("digits_half", split, {}) for split in ("train", "test")}
+    pixels = {split: {row.tobytes() for row in frame["pixels"]} for split, frame in halves.items()}
+    source = load_digits()
+    assert not pixels["train"] & pixels["test"]
+    assert len(halves["train"]) + len(halves["test"]) == len(source.target)
+    wanted = {(picture * 255 / 16).round().astype(np.uint8).tobytes() for picture in source.images}
+    assert pixels["train"] | pixels["test"] == wanted
+    for label in range(10):
+        train, test = ((frame["label"] == label).sum() for frame in halves.values())
+        assert test >= 87 and 0 <= test - train <= 1
+
+
+def test_cifar10_reads_the_hubs_files(tmp_path):
+    import pandas as pd
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    pictures = draw.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    for split in ("train", "test"):
+        files = []
+        for picture in pictures:
+            Image.fromarray(picture).save(file := io.BytesIO(), "PNG")
+            files.append({"bytes": file.getvalue(), "path": None})
+        pd.DataFrame({"img": files, "label": np.arange(20) % 10}).to_parquet(folder / f"{split}.parquet")
+    found = {
+        split: load("cifar10", split, {}, downloads=tmp_path) for split in ("train", "validation", "test")
+    }
+    images, labels = arrays(found["test"])
+    assert np.array_equal(images, pictures) and labels.tolist() == list(range(10)) * 2
+    assert (len(found["train"]), len(found["validation"])) == (18, 2)
+    pd.DataFrame({"img": [{"bytes": b"", "path": "a.png"}], "label": [0]}).to_parquet(folder / "test.parquet")
+    with pytest.raises(PlumblineError, match="row 0 of .*test.parquet holds no picture"):
+        load("cifar10", "test", {}, downloads=tmp_path)

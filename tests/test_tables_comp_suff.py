@@ -1,16 +1,20 @@
-"""The table `comp_suff` of known scores, and its notes."""
+"""The table `comp_suff`: means, bold, headline and published numbers; of known scores, word by word."""
 
 import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from plumbline.artefacts import write_rows
+from plumbline.artefacts import read_rows, write_rows
+from plumbline.attribution import READOUTS
 from plumbline.tables import (
     comp_suff,
 )
 from plumbline.tables import latex as tex
+from tests.synthetic import OPTIONS, make
+from tests.table_rows import pick, scores_of, two_way
 
 
 def test_the_notes_below_comprehensiveness():
@@ -110,3 +114,149 @@ def test_texts_without_a_gap():
     assert comp_suff._without_gap(whole)["id"].tolist() == [0, 1, 2, 3]
     assert list(comp_suff._texts(frame.assign(cut=0))) == ["whole"]
     assert comp_suff._texts(frame)["whole"]["id"].tolist() == [0, 2, 4, 0, 1]
+
+
+@pytest.mark.slow
+def test_comp_suff_averages_seeds_then_examples(table_inputs):
+    frame = comp_suff.rows(table_inputs, OPTIONS)
+    row = pick(frame, dataset="sentiment", readout="alti", protocol="standard", kind="comp").iloc[0]
+    scores = scores_of(
+        table_inputs, dataset="sentiment", method="alti", readout="alti", protocol="standard", kind="comp"
+    )
+    per_example = scores.groupby("id")["score"].mean()
+    assert row["mean"] == pytest.approx(per_example.mean(), abs=1e-6)
+    assert row["lower"] < row["mean"] < row["upper"]
+    assert row["tied"] == pytest.approx(scores["tied"].mean())
+    assert (row["examples"], row["seeds"]) == (12, "0 1")
+    assert (row["lower"], row["upper"]) == pytest.approx(two_way(scores, "score"))
+    assert "training seeds and examples" in row["interval"]
+    one = pick(frame, dataset="sst2")["interval"].iloc[0]
+    assert "over examples" in one and "this checkpoint" in one
+    assert "published_steps" not in set(frame["protocol"])
+
+
+@pytest.mark.slow
+def test_comp_suff_best_is_of_its_block_and_follows_the_direction(table_inputs):
+    frame = comp_suff.rows(table_inputs, OPTIONS)
+    for (_, _, _, kind, block), part in frame.groupby(["dataset", "model", "protocol", "kind", "block"]):
+        assert set(part["direction"]) == {"higher" if kind == "comp" else "lower"}
+        if block in ("signed", "unsigned"):
+            extreme = part["mean"].max() if kind == "comp" else part["mean"].min()
+            assert part.loc[part["standing"] == "best", "mean"].unique().tolist() == [extreme]
+            assert set(part["competitors"]) == {len(part)}
+        else:
+            assert set(part["standing"]) == {""}
+            assert not part["best"].any()
+            assert part["rank"].isna().all()
+    assert len(pick(frame, dataset="sentiment")["readout"].unique()) == len(READOUTS)
+    for readout, entry in READOUTS.items():
+        (block,) = frame.loc[frame["readout"] == readout, "block"].unique()
+        if block in ("signed", "unsigned"):
+            assert (block == "signed") == entry.signed
+            assert not (entry.published or entry.noise)
+
+
+@pytest.mark.slow
+def test_bold_marks_all_that_are_not_told_apart_from_the_best(table_inputs):
+    """One seed: paired t tests over examples, Holm over all pairs of the block, each computed here by scipy."""
+    frame = pick(
+        comp_suff.rows(table_inputs, OPTIONS),
+        dataset="sst2",
+        protocol="standard",
+        kind="comp",
+        block="unsigned",
+    )
+    rows = pd.concat([read_rows(i["path"]) for i in table_inputs["faithfulness"] if i["dataset"] == "sst2"])
+    rows = pick(rows, protocol="standard", kind="comp").astype({"score": float})
+    scores = rows.pivot(index="id", columns="readout", values="score")[list(frame["readout"])]
+    best = scores.mean().idxmax()
+    pairs = {
+        (a, b): stats.ttest_rel(scores[a], scores[b]).pvalue for a, b in itertools.combinations(scores, 2)
+    }
+    ordered = sorted(pairs, key=pairs.get)
+    adjusted, highest = {}, 0.0
+    for place, pair in enumerate(ordered):
+        highest = max(highest, min(1.0, pairs[pair] * (len(ordered) - place)))
+        adjusted[pair] = highest
+    expected = {best: "best"}
+    for (a, b), p in adjusted.items():
+        if best in (a, b):
+            expected[b if a == best else a] = "worse" if p <= 0.05 else "not told apart"
+    assert frame.set_index("readout")["standing"].to_dict() == expected
+    assert set(frame.loc[frame["best"], "readout"]) == {
+        name for name, word in expected.items() if word != "worse"
+    }
+    text = comp_suff.latex(frame.assign(seeds="0"), OPTIONS)
+    assert text.split("Signed scores")[-1].count(r"\mathbf{") == int(frame["best"].sum())
+
+
+@pytest.mark.slow
+def test_two_seeds_cannot_test_a_family(table_inputs):
+    """Two training seeds leave one degree of freedom: nothing is bold, and the table says so."""
+    frame = pick(comp_suff.rows(table_inputs, OPTIONS), dataset="sentiment", model="bert")
+    assert set(frame["standing"]) == {"best", "not testable", "worse", ""} or "worse" not in set(
+        frame["standing"]
+    )
+    assert "not testable" in set(frame["standing"])
+    assert not frame["best"].any()
+    text = comp_suff.latex(frame, OPTIONS)
+    assert r"\mathbf{" not in text
+    assert "Not testable: 2 training seeds" in text
+
+
+@pytest.mark.slow
+def test_the_headline_says_how_many_readouts_take_part(table_inputs):
+    frame = pick(comp_suff.rows(table_inputs, OPTIONS), dataset="sst2")
+    headline = comp_suff.latex(frame, OPTIONS).split(r"\end{table}")[0]
+    best = pick(frame, standing="best")
+    lines = [line for line in headline.split("\n") if line.endswith(r"\\") and "multicolumn" not in line][1:]
+    assert len(lines) == len(best)
+    for line, row in zip(
+        lines, best.sort_values(["protocol", "kind"], kind="stable").itertuples(), strict=False
+    ):
+        assert line.split("&")[-1].strip(" \\") in {str(count) for count in best["competitors"]}
+        del row
+    one = pick(best, protocol="standard", kind="comp", block="signed").iloc[0]
+    assert any(str(one["competitors"]) == line.split("&")[-1].strip(" \\") for line in lines)
+
+
+@pytest.mark.slow
+def test_published_numbers_stand_beside_their_own_definition(table_inputs, tmp_path):
+    frame = comp_suff.rows(table_inputs, OPTIONS)
+    beside = frame.dropna(subset="published_value")
+    assert set(beside["dataset"]) == {"sst2"}
+    assert set(beside["protocol"]) == {"published_bins"}
+    row = pick(beside, readout="alti_published", kind="suff").iloc[0]
+    assert (row["published_value"], row["published_checkpoint"]) == (0.057, "same")
+    assert "alti" not in set(beside["readout"])
+    text = comp_suff.latex(pick(frame, dataset="sst2"), OPTIONS)
+    assert "in print" in text
+    assert "another checkpoint than this model" not in text
+    other = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, examples=4,
+                 source="hub", repo="textattack/roberta-base-SST-2", epochs=1)  # fmt: skip
+    frame = comp_suff.rows(other, OPTIONS)
+    assert set(frame.dropna(subset="published_value")["published_checkpoint"]) == {"other"}
+    assert "another checkpoint than this model" in comp_suff.latex(frame, OPTIONS)
+    # Another architecture has no published number.
+    bert = make(tmp_path, dataset="sst2", model="minilm", oracle=False, examples=4)
+    assert comp_suff.rows(bert, OPTIONS)["published_value"].isna().all()
+
+
+@pytest.mark.slow
+def test_cut_texts_stand_apart_and_without_a_gap(tmp_path):
+    """Whole texts alone as published; beside them the split's first texts, whole or cut, up to the first gap."""
+    found = make(tmp_path, examples=10, cut=(1, 4, 7))
+    files = [item["path"] for item in found["faithfulness"] if item["method"] == "alti"]
+    kept = read_rows(files[0]).dropna()
+    write_rows(files[0], kept[kept["id"] != 6], kind="faithfulness")
+    found["faithfulness"] = [item for item in found["faithfulness"] if item["method"] == "alti"]
+    frame = pick(comp_suff.rows(found, OPTIONS), protocol="standard", kind="comp", readout="alti").set_index(
+        "texts"
+    )
+    scores = kept.query("protocol == 'standard' and kind == 'comp' and readout == 'alti'").set_index("id")[
+        "score"
+    ]
+    assert frame["examples"].to_dict() == {"whole": 6, "cut": 6}
+    assert frame.loc["whole", "mean"] == pytest.approx(scores[[0, 2, 3, 5, 8, 9]].mean())
+    assert frame.loc["cut", "mean"] == pytest.approx(scores[[0, 1, 2, 3, 4, 5]].mean())
+    assert "longer texts cut" in comp_suff.latex(comp_suff.rows(found, OPTIONS), OPTIONS)

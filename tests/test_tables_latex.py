@@ -1,5 +1,8 @@
 """LaTeX of tables: arrows, letters, numbers, rules and headings."""
 
+from plumbline.tables import (
+    latex,
+)
 from plumbline.tables import latex as tex
 
 nan = float("nan")
@@ -39,3 +42,9 @@ def test_a_table_has_its_rules_groups_and_headings():
     ]  # fmt: skip
     plain = tex.table(caption="C", label="l", columns=["a"], sections=[[["1"]]], notes=[])
     assert "multicolumn" not in plain and "cmidrule" not in plain and plain.count("rule") == 3
+
+
+def test_latex_escapes():
+    assert latex.escape("50% of_a & G×I (|sum|) #1") == r"50\% of\_a \& G$\times$I ($|$sum$|$) \#1"
+    assert latex.number(0.1234, 0.1, 0.2, bold=True) == r"$\mathbf{0.123}_{0.100}^{0.200}$"
+    assert latex.number(float("nan")) == "--"

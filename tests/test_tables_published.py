@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from plumbline.attribution import READOUTS
 from plumbline.tables import (
     published,
     published_vs_reproduced,
@@ -220,3 +222,16 @@ def test_of_what_sample_ours_is():
     assert text(row, []) == "the released arrays"
     assert text(row, [{"examples": None, "split": "test"}]) == "SST-2: all of the test split"
     assert text(row, [{"examples": 9, "split": "validation"}]) == "SST-2: first 9 of the validation split"
+
+
+def test_published_numbers_name_known_readouts():
+
+    entries = yaml.safe_load(published.PUBLISHED.read_text())["comp_suff"]
+    assert {(entry["dataset"], entry["architecture"]) for entry in entries} == {
+        ("sst2", "roberta"), ("imdb", "roberta"), ("yelp", "roberta"), ("sva", "roberta"), ("sst2", "distilbert"),
+    }  # fmt: skip
+    for entry in entries:
+        assert set(entry["values"]) <= set(READOUTS)
+        assert entry["source"]
+        assert entry["measured"]
+        assert len(entry["values"]) == (8 if entry["architecture"] == "distilbert" else 10)
