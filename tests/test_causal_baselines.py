@@ -20,8 +20,6 @@ from plumbline.seeds import seed_of
 from tests.small_explanations import residual, shown, state_of, tiny
 
 pytestmark = pytest.mark.slow
-
-
 DRAWN = ("gradient_shap", "rise", "random")
 
 

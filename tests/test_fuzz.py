@@ -246,8 +246,6 @@ def a_level(value):
 LEVEL = {"level": (0.95, a_level)}
 DRAWS = {"resamples": (20, lambda value: whole(value, 1)), "seed": (0, lambda value: whole(value, 0))}
 DOCUMENT = np.array([[0, 5, 6, 7, 1, 1, 1, 1], [0, 8, 9, 1, 1, 1, 1, 1]])
-
-
 some_documents = integers(0, 29, [(rows, tokens) for rows in range(1, 5) for tokens in range(1, 9)])
 
 

@@ -26,8 +26,6 @@ from tests.small_images import VIM, as_torchvision, small_vim
 from tests.small_networks import train_network
 
 MIRROR = os.environ.get("PLUMBLINE_MIRROR")
-
-
 needs_mirror = pytest.mark.skipif(not MIRROR, reason="set PLUMBLINE_MIRROR to the folder of mirrored data")
 
 

@@ -13,8 +13,6 @@ from plumbline.datasets.images import arrays, frame_of, read_idx, read_picture
 from plumbline.errors import PlumblineError
 
 MIRROR = os.environ.get("PLUMBLINE_MIRROR")
-
-
 needs_mirror = pytest.mark.skipif(not MIRROR, reason="set PLUMBLINE_MIRROR to the folder of mirrored data")
 
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from plumbline.datasets import mirror as mirror_module
 from plumbline.datasets import sources
 from plumbline.errors import PlumblineError
+from tests import workflow
 from tests.hub_server import hub
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -335,3 +338,37 @@ def test_collecting_goes_on_and_keeps_what_others_put_there(server, tmp_path, mo
     server.plain["v.tsv"] = b"v" * 2000
     with pytest.raises(PlumblineError, match=r"has room for 0 B, the mirror needs 2 kB more"):
         mirror_module.collect(folder, [item | {"url": f"{server.url}/plain/v.tsv"}], [], **options)
+
+
+@pytest.mark.slow
+def test_a_mirror_of_folders(tmp_path):
+    for name in ("data/sst2", "data/sva", "published/multiberts"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep/file.tsv").write_text(name)
+    (tmp_path / "data/SHA256SUMS").write_text(
+        f"{sources.sha256_of(tmp_path / 'data/sst2/deep/file.tsv')}  sst2/deep/file.tsv\n"
+    )
+    where = tmp_path / "mirror"
+    given_folders = [
+        f"{tmp_path}/data/sst2",
+        f"{tmp_path}/data/sva/",
+        f"{tmp_path}/published/multiberts=multiberts_sst2",
+    ]
+    command = [sys.executable, "-m", "plumbline.datasets.mirror", str(where), *given_folders]
+    environment = {**os.environ, "PYTHONPATH": str(workflow.ROOT / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sources.mirror_file(where, "multiberts_sst2/deep/file.tsv").read_text() == "published/multiberts"
+    assert len(sources.sums(where)) == 3
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert again.returncode == 1
+    assert again.stderr.splitlines() == [
+        f"plumbline: error: the mirror folder {where} is not empty: remove it or name another"
+    ]
+    (tmp_path / "data/sst2/deep/file.tsv").write_text("changed")
+    with pytest.raises(PlumblineError, match="wrong checksum of .*sst2/deep/file.tsv"):
+        mirror_module.assemble(tmp_path / "other", {"sst2": tmp_path / "data/sst2"})
+    with pytest.raises(PlumblineError, match="two folders are called sst2"):
+        mirror_module.main([str(tmp_path / "other"), f"{tmp_path}/data/sst2", f"{tmp_path}/data/sva=sst2"])
+    with pytest.raises(PlumblineError, match="no folder"):
+        mirror_module.main([str(tmp_path / "third"), f"{tmp_path}/data/sst3"])

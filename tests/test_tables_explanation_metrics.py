@@ -10,14 +10,8 @@ from plumbline.tables import (
 )
 
 nan = float("nan")
-
-
 STABLE = ("lipschitz", "max_sensitivity")
-
-
 FAITHFUL = ("faithfulness_correlation", "irof")
-
-
 AXES = (
     dict.fromkeys(STABLE, "robustness")
     | dict.fromkeys(FAITHFUL, "faithfulness")

@@ -12,8 +12,6 @@ from plumbline.tables import (
 )
 
 nan = float("nan")
-
-
 OF_TABLES = {"scale": "s", "command": "c", "selective_rollout": {"layer": None}}
 
 

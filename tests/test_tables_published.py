@@ -12,8 +12,6 @@ from plumbline.tables import (
 )
 
 nan = float("nan")
-
-
 ENTRY = {"digits": 3, "tolerance": 0.0005, "margin": 0.02, "sample": {"texts": "t", "size": 400, "block": {}}}
 
 

@@ -12,8 +12,6 @@ from plumbline.tables import (
 )
 
 nan = float("nan")
-
-
 WORDS = {1: "is better than", -1: "is worse than", 0: "is not told apart from"}
 
 
