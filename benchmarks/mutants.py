@@ -31,19 +31,19 @@ MEMORY = 12 * 2**30  # bytes of a process: a mutant may ask for any amount
 GROUPS = {
     "stats": (
         "stats.py",
-        "tests/test_stats.py",
+        "tests/test_stats*.py",
         "not any_false and not selected_threshold and not cover and not rarely",
     ),
     "faithfulness": (
         "faithfulness/*.py",
-        "tests/test_faithfulness.py tests/test_inputs.py tests/test_patches.py tests/test_image_maps.py",
-        "(test_faithfulness and not tied_scores) or areas or full_probability or stages_write or perturbation_is or chefer "
+        "tests/test_faithfulness.py tests/test_ranking.py tests/test_patches.py tests/test_image_maps.py",
+        "(test_faithfulness and not tied_scores) or test_ranking or stages_write or perturbation_is or chefer "
         "or tied_patches or ties_have or auc_and or shards_change_no or ink_metrics or ink_of",
     ),
     "theory": (
         "theory/*.py",
-        "tests/test_theory.py tests/test_attention_meets_xai.py",
-        "(test_theory and not in_distribution and not away_from_one) or models_own or rows_of or norms or shown or land_and or landed_faults or seconds or fewer or order",
+        "tests/test_theory_*.py",
+        "not in_distribution and not away_from_one and not shards_change and not computed_again",
     ),
     # The code that decides and words a verdict.
     "verdicts": (

@@ -114,3 +114,11 @@ def table_inputs(tmp_path_factory):
     from tests import table_rows
 
     return table_rows.table_inputs(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="session")
+def xai_study(tmp_path_factory):
+    """A folder with the study of attention_meets_xai, and its artefacts."""
+    from tests import small_xai
+
+    return small_xai.xai_study(tmp_path_factory.mktemp("study") / "small")

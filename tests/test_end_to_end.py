@@ -149,7 +149,7 @@ def test_report(fresh):
 def test_the_tiny_config_is_complete(plain):
     """What the tiny run covers: every registered table and figure but those that need a BERT and a DistilBERT.
 
-    Another model would take half of its minute; tests/test_consistency.py runs the jobs of those two.
+    Another model would take half of its minute; tests/test_alti_study.py runs the jobs of those two.
     """
     import yaml
 

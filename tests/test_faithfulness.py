@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.artefacts import read_rows, write_rows
@@ -17,8 +17,6 @@ from plumbline.faithfulness import KINDS, PROTOCOLS, aopc, artefact, comp_suff, 
 from plumbline.faithfulness.perturbation import bin_counts, envelope, orders
 from plumbline.models import tokenisation
 from plumbline.models.encoders import explained_probability
-from plumbline.models.inference import Passes, batches
-from plumbline.work import Work
 from tests.small_models import TOKENIZER_IDS, small_batch, small_model, special_ids_of
 
 
@@ -152,66 +150,6 @@ def test_errors(change, text):
         curves(model, ids, mask, torch.rand(ids.shape), **arguments)
 
 
-def test_equal_inputs_run_once():
-    model = small_model("bert")
-    passes = Passes()
-    row = np.array([2, 7, 8, 3])
-    assert passes.add(row) == passes.add(row.copy())
-    # The same tokens read elsewhere are another input.
-    assert passes.add(row, 2) != passes.add(row, 0)
-    assert passes.run(model, 0).shape == (2, 2)
-    assert (passes.work.requested, passes.work.rows) == (4, 2)
-
-
-def test_work_is_counted():
-    """Lengths 9, 9, 7 and 2 in one batch of width 9: two positions of padding, and seven."""
-    model, passes = small_model("bert"), Passes()
-    draw = np.random.default_rng(0)
-    rows = [draw.integers(5, 60, size=length) for length in (9, 7, 9, 2)]
-    for row in [*rows, rows[0]]:
-        passes.add(row)
-    passes.run(model, 0, token_budget=60)
-    work = passes.work
-    assert (work.requested, work.rows, work.tokens) == (5, 4, 27)
-    sizes = list(batches(np.array([9, 7, 9, 2]), 60))
-    padding = sum(int((9 - np.array([9, 7, 9, 2])[chosen]).sum()) for chosen in sizes)
-    assert work.padding == padding == 9
-    assert work.seconds > 0
-    rates = work.rates()
-    assert rates["duplicates_share"] == pytest.approx(1 / 5)
-    assert rates["padding_share"] == pytest.approx(9 / 36)
-    assert rates["rows_per_second"] == pytest.approx(4 / work.seconds)
-    twice = work + work
-    assert (twice.requested, twice.tokens, twice.rates()) == (10, 54, rates)
-    assert all(math.isnan(value) for value in Work().rates().values())
-
-
-@given(
-    lengths=st.lists(st.integers(2, 60), min_size=1, max_size=80),
-    budget=st.integers(1, 600),
-)
-def test_batches_are_a_partition_within_the_budget(lengths, budget):
-    lengths = np.array(lengths)
-    found = list(batches(lengths, budget))
-    assert sorted(np.concatenate(found).tolist()) == list(range(len(lengths)))
-    for chosen in found:
-        assert len(chosen) == 1 or len(chosen) * lengths[chosen].max() <= budget
-
-
-@pytest.mark.slow
-@settings(deadline=None, max_examples=20)
-@given(budget=st.integers(3, 400), seed=st.integers(0, 100))
-def test_token_budget_changes_nothing(budget, seed):
-    model = small_model("bert", layers=1)
-    draw = np.random.default_rng(seed)
-    passes = Passes()
-    for length in draw.integers(3, 12, size=15):
-        passes.add(draw.integers(5, 60, size=length))
-    torch.testing.assert_close(
-        passes.run(model, 0, budget), passes.run(model, 0, 10**6), rtol=1e-4, atol=1e-5
-    )
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_envelope(values):
     values = torch.tensor(values)
@@ -269,105 +207,6 @@ def test_comp_and_suff_by_hand(length):
             )
             score = aopc(found, [f(inner)], protocol).item()
             assert score == pytest.approx(sum(falls[protocol]) / divisor, abs=1e-6)
-
-
-# ------------------------------------------------------------------------------------------- ranks and ties
-
-KINDS_OF_NUMBERS = {
-    "float32": lambda values: np.array(values, dtype=np.float32),
-    "float16": lambda values: np.array(values, dtype=np.float16),
-    "int8": lambda values: np.array(values, dtype=np.int8),
-    "list": list,
-    "bfloat16": lambda values: torch.tensor(values, dtype=torch.bfloat16, requires_grad=True),
-    "int64": lambda values: torch.tensor(values, dtype=torch.int64),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS_OF_NUMBERS)
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.integers(0, 2**63 - 1), st.integers(1, 4))
-def test_ranked_is_a_descending_order(kind, values, seed, draws):
-    scores = KINDS_OF_NUMBERS[kind]([float(v) for v in values] if "float" in kind else values)
-    found = ranking.ranked(scores, seed=seed, draws=draws)
-    assert found.dtype == np.int64
-    assert found.shape == (draws, len(values))
-    for order in found.tolist():
-        assert sorted(order) == list(range(len(values)))
-        assert [values[place] for place in order] == sorted(values, reverse=True)
-    # The first draws are the same for any number of draws, and growing functions of the scores change nothing.
-    np.testing.assert_array_equal(found[:1], ranking.ranked(scores, seed=seed))
-    np.testing.assert_array_equal(
-        found, ranking.ranked([math.exp(3 * v) for v in values], seed=seed, draws=draws)
-    )
-
-
-@pytest.mark.parametrize(
-    ("scores", "want"),
-    [
-        (np.array([0, 255, 1, 254], dtype=np.uint8), [1, 3, 2, 0]),
-        (np.array([0, 2**64 - 1, 2**63], dtype=np.uint64), [1, 2, 0]),
-        (np.array([-128, 127, 0], dtype=np.int8), [1, 2, 0]),
-        (np.array([-(2**63), 2**63 - 1, 2**63 - 2]), [1, 2, 0]),
-        (torch.tensor([0, 255, 1], dtype=torch.uint8), [1, 2, 0]),
-        (torch.tensor([2**62, 2**62 + 1]), [1, 0]),
-        (np.array([False, True]), [1, 0]),
-        (torch.tensor([1.0, 1.5, -2.0], dtype=torch.bfloat16), [1, 0, 2]),
-        (np.array([1e-45, 3e-45], dtype=np.float32), [1, 0]),
-        ([], []),
-    ],
-)
-def test_every_dtype_ranks_by_value(scores, want):
-    for seed in range(5):
-        assert ranking.ranked(scores, seed=seed, draws=2).tolist() == [want, want]
-    assert ranking.tied_share(scores) == 0
-
-
-def test_tied_candidates_come_in_every_order_alike():
-    """Six orders of three tied candidates, 1,000 each of 6,000: four standard deviations are 115."""
-    found = ranking.ranked([1, 5, 1, 1, 0], seed=3, draws=6000)
-    assert (found[:, 0] == 1).all()
-    assert (found[:, 4] == 4).all()
-    counts = np.unique(found[:, 1:4], axis=0, return_counts=True)[1]
-    assert len(counts) == 6
-    assert abs(counts - 1000).max() < 115
-    assert ranking.ranked([0.0, -0.0], seed=0, draws=100)[:, 0].std() > 0
-
-
-@pytest.mark.parametrize(
-    ("scores", "share"),
-    [([1, 1, 2, 3], 0.5), ([0, 0, 0], 1), ([3.0, 3.0, 1, 1, 2], 0.8), ([0.0, -0.0, 1], 2 / 3), ([7], 0)],
-)
-def test_tied_share(scores, share):
-    assert ranking.tied_share(scores) == pytest.approx(share)
-    assert ranking.tied_share(torch.tensor(scores, dtype=torch.bfloat16)) == pytest.approx(share)
-
-
-@pytest.mark.parametrize(
-    ("scores", "text"),
-    [
-        ([0.1, float("nan"), 2], "finite: nan at 1"),
-        (torch.tensor([1.0, -float("inf")]), "finite: -inf at 1"),
-        (["a", "b"], "real numbers, not of dtype"),
-        ([1, None], "real numbers, not of dtype object"),
-        ([1j, 2], "real numbers, not of dtype complex128"),
-        (torch.tensor([1j]), "real numbers, not of dtype complex64"),
-        (np.array(["2020-01-01"], dtype="datetime64[D]"), "real numbers, not of dtype"),
-        ([[1, 2], [3]], "array of real numbers"),
-        ([[1, 2], [3, 4]], "give one row"),
-        (3.0, "give one row"),
-        (None, "real numbers"),
-    ],
-)
-def test_what_cannot_be_ranked_is_refused(scores, text):
-    for call in (ranking.tied_share, lambda given: ranking.ranked(given, seed=0)):
-        with pytest.raises(PlumblineError, match=text):
-            call(scores)
-
-
-@pytest.mark.parametrize("wrong", [{"seed": None}, {"seed": -1}, {"seed": 1.5}, {"seed": 0, "draws": 0}])
-def test_wrong_seeds_and_draws_are_refused(wrong):
-    with pytest.raises(PlumblineError, match="must be a whole number, at least"):
-        ranking.ranked([1, 2], **wrong)
 
 
 def test_orders_hold_the_candidates():
@@ -443,11 +282,6 @@ def test_a_curve_has_30_points_where_no_cap_is_given():
     assert len(curve) == 30
 
 
-def test_a_million_orders_are_the_most():
-    with pytest.raises(PlumblineError, match="draws must be at most 1000000, not 1000001"):
-        ranking.ranked([0.1, 0.2], seed=0, draws=10**6 + 1)
-
-
 def test_protocols_stand_in_the_order_of_the_tables():
     assert list(PROTOCOLS) == ["published_bins", "published_steps", "standard", "mask", "standard_bfloat16"]
 
@@ -519,3 +353,52 @@ def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
     parts = [written((number, 3)) for number in range(3)]
     assert [sorted(set(part["id"])) for part in parts] == [[0, 1], [2, 3], [4]]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole, rtol=1e-5, atol=1e-6)
+
+
+def refused(call, *arguments, match, **more):
+    with pytest.raises(PlumblineError, match=match) as caught:
+        call(*arguments, **more)
+    assert "\n" not in str(caught.value)
+
+
+def test_comp_and_suff_have_their_own_full_probability():
+    from plumbline.faithfulness import comp_suff, curves
+
+    model, (ids, mask, _) = small_model("bert", layers=2), small_batch("bert", lengths=(9, 12, 5))
+    scores = torch.from_numpy(np.random.default_rng(0).random(ids.shape))
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    full = logits.softmax(-1).max(-1).values
+    for protocol, points in (("standard", 5), ("mask", 9)):
+        comp, suff = comp_suff(model, ids, mask, scores, protocol=protocol, tokenizer_ids=TOKENIZER_IDS)
+        for kind, values in (("comp", comp), ("suff", suff)):
+            found = curves(
+                model, ids, mask, scores, protocol=protocol, kind=kind, tokenizer_ids=TOKENIZER_IDS
+            )
+            want = [(p - curve[1:]).sum() / points for p, curve in zip(full, found, strict=True)]
+            torch.testing.assert_close(values, torch.stack(want), rtol=1e-4, atol=1e-6)
+    assert comp_suff(model, ids, mask, scores).suff.shape == (3,)
+    refused(comp_suff, model, ids, mask, scores, protocol="published_steps", match="curve only")
+    refused(comp_suff, model, ids, mask, scores, protocol="mask", match="'mask' token: give tokenizer_ids")
+    refused(comp_suff, model, ids, mask, scores, protocol="standrad", match="did you mean 'standard'")
+
+
+@pytest.mark.parametrize(
+    ("curves", "full", "text"),
+    [
+        ([[0.9, 0.5]], [0.9, 0.8], "one to one"),
+        ([], [], "row of probabilities|one to one"),
+        ([[0.9, float("nan")]], [0.9], "curve 0 is not finite"),
+        ([[0.9, 1.5]], [0.9], "from 0 to 1"),
+        ([[0.9, 0.5]], [7], "from 0 to 1"),
+        ([[0.9]], [0.9], "not finite"),
+        ([0.9], [0.9], "row of probabilities"),
+        ("curves", [0.9], "list of them"),
+        (None, [0.9], "list of them"),
+        ([[0.9, 0.5]], None, "full_probability must hold real numbers"),
+    ],
+)
+def test_areas_of_what_is_no_curve(curves, full, text):
+    from plumbline.faithfulness import aopc
+
+    refused(aopc, curves, full, "standard", match=text)

@@ -1,18 +1,15 @@
-"""300 malformed calls and 300 malformed configurations: each ends in one line, or the call was legal and is answered soundly."""
+"""Public functions called with random and malformed arguments: an answer, or one line."""
 
 import copy
 import functools
 import inspect
-import itertools
 import math
 import numbers
 import warnings
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -26,16 +23,11 @@ from plumbline.attribution import attention_flow, attribute, mamba_maps, mamba_m
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness import aopc, comp_suff, curves
 from plumbline.faithfulness.ranking import ranked, tied_share
-from plumbline.workflow.config import schema, validate
 from tests.small_models import TOKENIZER_IDS, small_model
-from tests.workflow import ROOT
 
 CALLS = settings(
     max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-
-# ------------------------------------------------------------------------------------------------------------ junk
-
 SCALARS = [
     None, True, False, -1, 0, 1, 3, 10**30, 0.5, -2.5, math.nan, math.inf, -math.inf, 1j, "", "text", b"bytes", object(),
     np.float32(0.25), np.int16(-7), np.bool_(True), np.datetime64("2020-01-01"), torch.tensor(2), torch.tensor(math.nan),
@@ -49,8 +41,6 @@ CONTAINERS = [
     [torch.ones(2), torch.ones(3)], [torch.ones(2, requires_grad=True)] * 2, torch.complex(torch.ones(2), torch.ones(2)),
 ]  # fmt: skip
 JUNK = [*SCALARS, *CONTAINERS]
-
-# ----------------------------------------------------------------------------------------------------- what is legal
 
 
 def array(value):
@@ -122,9 +112,6 @@ def never(value):
 
 def some_ids(value):
     return isinstance(value, dict) and all(whole(item, 0, 59) for item in value.values() if item is not None)
-
-
-# ------------------------------------------------------------------------------------------------------ the functions
 
 
 def two_curves(value):
@@ -277,7 +264,6 @@ def a_p(value):
 
 
 VALUES = np.random.default_rng(0).random((4, 6, 3))
-
 FUNCTIONS = {
     "attribute": of_model(attribute, method=("grad_l2", known_readouts)),
     "random": of_model(functools.partial(attribute, method="random")),
@@ -444,123 +430,3 @@ def test_well_formed_calls_are_answered():
         found = function(**{key: value for key, (value, _) in taken.items()})
         # NaN of a reference beside itself.
         assert name in ("paired_differences", "all_pairs") or finite(found), name
-
-
-# ---------------------------------------------------------------------------------------------------- configurations
-
-
-@functools.cache
-def full_config():
-    """config.yaml, every default filled in."""
-    return validate(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
-
-
-the_schema = functools.cache(schema)
-
-
-def members(node):
-    """The schemas of a place, references followed: several where it is a union."""
-    if "$ref" in node:
-        node = the_schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    union = node.get("anyOf", node.get("oneOf", ()))
-    return [inner for member in union for inner in members(member)] or [node]
-
-
-def places(instance, node, path=()):
-    """(path, schema node) of everything in a configuration that the schema names."""
-    if path:
-        yield path, node
-    for member in members(node):
-        if not jsonschema.Draft202012Validator({**member, "$defs": the_schema()["$defs"]}).is_valid(instance):
-            continue
-        if isinstance(instance, dict):
-            free = [member.get("additionalProperties"), *member.get("patternProperties", {}).values()]
-            others = next((child for child in free if isinstance(child, dict)), None)
-            for name, value in instance.items():
-                if child := member.get("properties", {}).get(name, others):
-                    yield from places(value, child, (*path, name))
-        elif isinstance(instance, list) and "items" in member:
-            for index, value in enumerate(instance):
-                yield from places(value, member["items"], (*path, index))
-
-
-TYPES = {
-    "object": {"no": "object"}, "array": ["no", "array"], "string": "no such text ?!", "integer": 3, "number": 0.25,
-    "boolean": True, "null": None,
-}  # fmt: skip
-
-
-def spoils(node, value):
-    """Values that are illegal in a place, by its schema."""
-    kinds = {member.get("type", "object") for member in members(node)}
-    said = {key: bound for member in members(node) for key, bound in member.items()}
-    for kind, example in TYPES.items():
-        if kind not in kinds and not (kind == "integer" and "number" in kinds):
-            yield example
-    if kinds & {"integer", "number"}:
-        yield from (math.nan, math.inf, -math.inf)
-        for end, step in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0), ("exclusiveMaximum", 0)):
-            if end in said:
-                yield said[end] + step
-        if "number" not in kinds:
-            yield 0.5
-    if {"enum", "const"} & said.keys():
-        yield "no such choice"
-    if "pattern" in said:
-        yield "No Such Id!"
-    if isinstance(value, dict) and "properties" in said:
-        yield from (value | {key: 1} for key in ("no_such_key", 7, None, True, 1.5, (1, 2)))
-    elif isinstance(value, dict):
-        yield from (value | {key: {}} for key in (2024, False, None, "No Such Id!"))
-    if isinstance(value, list):
-        yield [*value, {"nested": [{"junk": math.nan}]}]
-        yield [*value, None]
-        if said.get("uniqueItems") and value:
-            yield [*value, value[0]]
-
-
-@functools.cache
-def spoilt_places():
-    found = []
-    for path, node in places(full_config(), the_schema()):
-        value = functools.reduce(lambda held, key: held[key], path, full_config())
-        found += [(path, spoil) for spoil in spoils(node, value)]
-    for spoil in (None, [], "text", 3, {1: 2}, {"no_such_key": 1}):
-        found.append(((), spoil))
-    return found
-
-
-# Free-form in the schema: registry entries say what is legal there.
-BY_REGISTRY = [
-    (("methods", "ig"), {"steps": 0}), (("methods", "ig"), {"steps": "many"}), (("methods", "ig"), {"steps": math.nan}),
-    (("methods", "ig"), {"bound": 1}), (("methods", "no such"), {}), (("methods", "alti"), {"ddof": 7}),
-    (("methods", "selective"), {"threshold": -1.0}), (("methods", "selective"), {"threshold": math.nan}),
-    (("methods", "selective"), {"scaled_threshold": 7}), (("methods", "alti"), None), (("methods", "alti"), {3: 4}),
-    (("datasets", "sentiment"), {"train": -5}), (("datasets", "sentiment"), {"train": 0}), (("datasets", "sentiment"), {"seed": -1}),
-    (("datasets", "sentiment"), {"train": 1.5}), (("datasets", "sentiment"), {"source": "no such"}),
-    (("datasets", "sentiment"), {"source": 3}), (("datasets", "sentiment"), {"no_such_key": 1}), (("datasets", "no such"), {}),
-    (("datasets", "sentiment"), {"train": [1]}), (("datasets", 3), {}),
-]  # fmt: skip
-
-
-@pytest.mark.slow
-@settings(parent=CALLS)
-@given(data=st.data())
-def test_malformed_configurations(data):
-    path, spoil = data.draw(st.sampled_from([*spoilt_places(), *BY_REGISTRY * 3]))
-    config = copy.deepcopy(full_config())
-    if not path:
-        config = spoil
-    else:
-        functools.reduce(lambda held, key: held[key], path[:-1], config)[path[-1]] = spoil
-    with pytest.raises(PlumblineError) as caught:
-        validate(config)
-    assert "\n" not in str(caught.value)
-
-
-def test_the_spoilt_configuration_is_legal():
-    assert validate(full_config()) == full_config()
-    kinds = {type(spoil).__name__ for _, spoil in spoilt_places()}
-    assert len(spoilt_places()) > 1000
-    assert {"NoneType", "float", "str", "dict", "list", "int"} <= kinds
-    assert len(set(itertools.chain.from_iterable(path for path, _ in spoilt_places()))) > 50

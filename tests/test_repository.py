@@ -131,3 +131,23 @@ def test_text_files_end_as_the_hook_wants_them():
         content = path.read_bytes()
         if content and b"\0" not in content and not re.search(hook["exclude"], name_of(path)):
             assert content.endswith(b"\n") and not content.endswith(b"\n\n"), name_of(path)
+
+
+def test_no_test_file_is_long():
+    """A file of tests is of one module, so that its name is guessed; 500 lines are the most."""
+    files = [path for path in tracked() if path.suffix == ".py" and name_of(path).startswith("tests/")]
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in files}
+    assert lines
+    # helper `published` splits the last one
+    assert [name for name, count in lines.items() if count > 500 and name != "tests/test_published.py"] == []
+
+
+def test_named_test_files_exist():
+    """Pages and comments name a file of tests, or several by a pattern; the changelog names those of its day."""
+    named = {}
+    for path in tracked():
+        if path.suffix in (".py", ".md", ".yaml", ".smk") and path.name != "CHANGELOG.md":
+            for name in re.findall(r"tests/[\w*/]+\.py", path.read_text(encoding="utf-8")):
+                named.setdefault(name, []).append(name_of(path))
+    assert named
+    assert {name: places for name, places in named.items() if not list(ROOT.glob(name))} == {}
