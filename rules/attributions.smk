@@ -48,7 +48,7 @@ use rule attributions as attributions_shard with:
 rule gather_attributions:
     input:
         rows=shard_files(ATTRIBUTIONS, "attributions"),
-        costs=shard_files(ATTRIBUTIONS, "benchmarks"),
+        costs=shard_files(ATTRIBUTIONS, "attributions_cost"),
     output:
         rows="results/<scale>/attributions/{dataset}/{model}/seed{seed}/{method}.parquet",
         cost="results/<scale>/benchmarks/attributions/{dataset}/{model}/seed{seed}/{method}.json",

@@ -28,6 +28,7 @@ from plumbline.config import (
     run_of,
     scored_split,
 )
+from plumbline.job import fields_of
 from plumbline.plan import (
     final_output,
     is_cost,
@@ -51,19 +52,14 @@ from plumbline.workflow.stages import ATTRIBUTIONS, FAITHFULNESS, text_models
 from plumbline.workflow.study import studies
 
 
-def fields(wc):
-    """The wildcards of a job as the rows of stages have them: seed and class as numbers."""
-    return {name: int(value) if name in ("seed", "class") else value for name, value in wc.items()}
-
-
 def files(stage, name):
     """A function of wildcards: the files of one output of a stage, of the rows with these wildcards."""
-    return lambda wc: stage.files(config, name, **fields(wc))
+    return lambda wc: stage.files(config, name, **fields_of(wc))
 
 
 def shard_files(stage, name):
     """A function of wildcards: the parts of one output, of a run that is computed in parts."""
-    return lambda wc: stage.shard_files(config, name, **fields(wc))
+    return lambda wc: stage.shard_files(config, name, **fields_of(wc))
 
 
 def run_at(wc):
@@ -78,7 +74,7 @@ def run_data(wc):
 
 def run_in(stage, wc):
     """The run behind the files of a stage with these wildcards."""
-    return stage.run(config, **fields(wc))
+    return stage.run(config, **fields_of(wc))
 
 
 def faithfulness_code(wc):

@@ -50,7 +50,7 @@ rule gather_faithfulness:
     input:
         rows=shard_files(FAITHFULNESS, "faithfulness"),
         work=shard_files(FAITHFULNESS, "work"),
-        costs=shard_files(FAITHFULNESS, "benchmarks"),
+        costs=shard_files(FAITHFULNESS, "faithfulness_cost"),
     output:
         rows="results/<scale>/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet",
         work="results/<scale>/benchmarks/work/{dataset}/{model}/seed{seed}/{method}.json",

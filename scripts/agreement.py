@@ -3,9 +3,9 @@
 One pair of readouts and metric a row; no units, in [-1, 1] or [0, 1]; columns: src/plumbline/schemas/artefacts/agreement.yaml.
 """
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.agreement import table
     from plumbline.artefacts import write_rows
     from plumbline.collect import whole_texts

@@ -5,9 +5,9 @@ One example a row, one score a token (specials included); columns: src/plumbline
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.attribution.artefact import write_attributions
     from plumbline.work import measured
 

@@ -5,9 +5,9 @@ Logits of the class, averages over its test images; what the JSON holds: plumbli
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.causal.learn import write_graphs
     from plumbline.work import measured
 

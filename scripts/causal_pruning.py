@@ -5,9 +5,9 @@ One class, condition and draw a row; shares in [0, 1]; columns: src/plumbline/sc
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.causal.pruning import write_pruning
     from plumbline.work import measured
 

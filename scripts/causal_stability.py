@@ -5,9 +5,9 @@ One class, kind, strength, repetition and layer a row; columns: src/plumbline/sc
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.causal.stability import write_stability
     from plumbline.work import measured
 

@@ -5,9 +5,9 @@ One pair of models, readout and metric a row; no units, in [-1, 1] or [0, 1]; co
 src/plumbline/schemas/artefacts/consistency.yaml.
 """
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     import pandas as pd
 
     from plumbline.agreement.consistency import read, table

@@ -5,9 +5,9 @@ One example, readout and layer a row; shares of a row's sum, no unit; columns: s
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.attribution.contributions import write_contributions
 
     write_contributions(

@@ -7,9 +7,9 @@ src/plumbline/schemas/artefacts/images.yaml.
 import os
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.artefacts import write_rows
     from plumbline.datasets import load, schema_of
 

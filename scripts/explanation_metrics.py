@@ -5,9 +5,9 @@ One image, method and metric a row; columns: src/plumbline/schemas/artefacts/exp
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.causal.evaluation import write_metrics
     from plumbline.work import measured
 

@@ -6,9 +6,9 @@ One image a row, one score a pixel; columns: src/plumbline/schemas/artefacts/exp
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.causal.explanations import write_explanations
     from plumbline.work import measured
 

@@ -6,9 +6,9 @@ src/plumbline/schemas/artefacts/faithfulness.yaml. Beside the benchmarks: what t
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.faithfulness.artefact import write_faithfulness
     from plumbline.work import measured
 

@@ -3,12 +3,14 @@
 from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
-    from plumbline.figures import write
-    from plumbline.plan import inputs_by_stage, output_id
+    from plumbline.collect import read_inputs
+    from plumbline.figures import FIGURES, write
+    from plumbline.plan import output_id
 
+    figure = output_id(snakemake.wildcards.name)
     write(
-        output_id(snakemake.wildcards.name),
-        inputs_by_stage(snakemake.input),
+        figure,
+        read_inputs(FIGURES[figure], snakemake.input),
         snakemake.params.options,
         list(snakemake.output),
     )

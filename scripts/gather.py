@@ -5,9 +5,9 @@ params.kinds: name of an output and of the input whose shards it is -> its schem
 among the benchmarks: seconds and MB of all shards.
 """
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.artefacts import gather_rows
     from plumbline.work import add_costs, add_works
 

@@ -3,9 +3,9 @@
 
 import os
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.datasets.sources import mirror_file
     from plumbline.models.image_models import train_job
     from plumbline.models.vit import RELEASED

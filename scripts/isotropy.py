@@ -5,9 +5,9 @@ One example, kind of vectors and layer a row; cosines, no units, in [-1, 1]; col
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.attribution.isotropy import write_isotropy
 
     write_isotropy(

@@ -5,9 +5,9 @@ One image a row, one score a patch; columns: src/plumbline/schemas/artefacts/map
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.attribution.image_maps import write_maps
     from plumbline.work import measured
 

@@ -5,9 +5,9 @@ Accuracy in metrics.json is a share in [0, 1], measured on the split that the ru
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.models.training import train_job
     from plumbline.work import measured
 

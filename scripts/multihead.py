@@ -1,9 +1,9 @@
 """One multi-head classifier: results/{scale}/models/{dataset}/multihead/seed{seed}/model.safetensors, vocabulary.json and
 metrics.json (accuracy as a share)."""
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.models.multihead_training import train_job
     from plumbline.work import measured
 

@@ -5,9 +5,9 @@ One image, map and fill a row; shares in [0, 1]; columns: src/plumbline/schemas/
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.faithfulness.patches import write_patch_faithfulness
     from plumbline.work import measured
 

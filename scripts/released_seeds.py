@@ -7,9 +7,9 @@ src/plumbline/schemas/artefacts/consistency.yaml.
 import os
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.agreement.released import rows
     from plumbline.artefacts import write_rows
 

@@ -6,9 +6,9 @@ columns: src/plumbline/schemas/artefacts/rollouts.yaml.
 
 from pathlib import Path
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.agreement.rollouts import write_rollouts
 
     names = snakemake.wildcards

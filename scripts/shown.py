@@ -3,9 +3,9 @@
 Raw logits, attention as shares, gradients and LIME coefficients in units of the positive class's logit.
 """
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.theory.shown import write_shown
 
     write_shown(

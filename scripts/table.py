@@ -3,12 +3,14 @@
 from plumbline.errors import one_line_errors
 
 with one_line_errors(snakemake.log[0]):
-    from plumbline.plan import inputs_by_stage, output_id
-    from plumbline.tables import write
+    from plumbline.collect import read_inputs
+    from plumbline.plan import output_id
+    from plumbline.tables import TABLES, write
 
+    table = output_id(snakemake.wildcards.name)
     write(
-        output_id(snakemake.wildcards.name),
-        inputs_by_stage(snakemake.input),
+        table,
+        read_inputs(TABLES[table], snakemake.input),
         snakemake.params.options,
         snakemake.output.csv,
         snakemake.output.tex,

@@ -3,9 +3,9 @@
 Columns and units: src/plumbline/schemas/artefacts/theory.yaml.
 """
 
-from plumbline.errors import one_line_errors
+from plumbline.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.theory.experiments import run_shard
     from plumbline.work import measured
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from plumbline import tables
+from plumbline import artefacts, tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
 from plumbline.attribution import METHODS, READOUTS
@@ -46,7 +46,9 @@ STAGES = (
     "isotropy",
     "rollouts",
     "contributions",
-    "benchmarks",
+    "models_cost",
+    "attributions_cost",
+    "faithfulness_cost",
     "work",
 )
 CONTROLS = ("random", "position", "uniform")
@@ -122,7 +124,7 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             for stage in ("attributions", "faithfulness"):
                 path = root / "benchmarks" / stage / place / f"{method}.json"
                 write_json(path, {"seconds": 6.0 * (seed + 1), "cpu_seconds": 5.5, "max_rss_mb": 512.5})
-                inputs["benchmarks"].append({**item, "stage": stage, "path": path})
+                inputs[f"{stage}_cost"].append({**item, "path": path})
         ordered = {readout: used[readout] for readout in READOUTS if readout in used}
         path = root / "agreement" / f"{place}.parquet"
         write_rows(path, table(ordered, resamples=50, level=0.95, seed=seed), kind="agreement")
@@ -139,17 +141,12 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             path = root / "rollouts" / f"{place}.parquet"
             _write_rollouts(path, lengths, seed, layers)
             inputs["rollouts"].append({**about, "method": None, "path": path})
-    inputs["tables"] = _tables(root, dataset, model, inputs, steps)
+    if steps:
+        path = root / f"tables/deletion_curves-{dataset}-{model}.csv"
+        options = {**OPTIONS, "dataset": dataset, "model": model}
+        tables.write("deletion_curves", inputs, options, path, path.with_suffix(".tex"))
+        inputs["tables/deletion_curves"] = [{"path": path}]
     return inputs
-
-
-def _tables(root, dataset, model, inputs, steps):
-    """The tables that other tables and figures read."""
-    if not steps:
-        return []
-    paths = [root / f"tables/deletion_curves-{dataset}-{model}.{ending}" for ending in ("csv", "tex")]
-    tables.write("deletion_curves", inputs, {**OPTIONS, "dataset": dataset, "model": model}, *paths)
-    return [{"dataset": None, "model": None, "path": path} for path in paths]
 
 
 def compare(root, inputs, pair):
@@ -194,12 +191,12 @@ def with_tables(root, inputs, options=OPTIONS, causal=False):
     """
     figures = [figure for figure in FIGURES.values() if (figure.study == "explainn") == causal]
     needs = {need.removeprefix("tables/") for figure in figures for need in figure.needs if "/" in need}
-    found = list(inputs["tables"])
+    found = {}
     for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
         paths = [root / "tables" / f"{name}.{ending}" for ending in ("csv", "tex")]
         tables.write(name, inputs, options, *paths)
-        found += [{"dataset": None, "model": None, "path": path} for path in paths]
-    return {**inputs, "tables": found}
+        found[f"tables/{name}"] = [{"path": paths[0]}]
+    return inputs | found
 
 
 def _scores(lengths, rng, dataset):
@@ -354,7 +351,8 @@ def study(results, dataset="sentiment"):
         }  # fmt: skip
         for experiment, reviews in STUDY["reviews"].items():
             path = results / f"theory/{dataset}/seed{seed}/{experiment}/0.parquet"
-            run_shard(experiment, shard=0, size=STUDY["shard"], reviews=reviews, output=path, **common)
+            with artefacts.about({**about, "experiment": experiment, "shard": 0}):
+                run_shard(experiment, shard=0, size=STUDY["shard"], reviews=reviews, output=path, **common)
             inputs.setdefault(f"theory_{experiment}", []).append({**about, "path": path})
         path = results / f"theory/{dataset}/seed{seed}/shown.json"
         write_shown(sentence=None, document_text=None, output=path, **common)
@@ -491,4 +489,4 @@ def causal(results):
             {**about, "method": None, "class": label, "path": files["json"]}
             for label, files in graphs.items()
         ]
-    return with_tables(results, {**inputs, "tables": []}, causal=True)
+    return with_tables(results, inputs, causal=True)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src/plumbline"
 # From the bottom. A module belongs to the longest name that it starts with.
 FLOORS = {
-    "ground": "__init__ errors seeds artefacts arrays words chosen modules stats work registry config_types studies",
+    "ground": "__init__ errors seeds artefacts job arrays words chosen modules stats work registry config_types studies",
     "library": "datasets models attribution faithfulness agreement theory causal seed_pairs collect",
     "report": "tables figures",
     "plan": "config plan workflow.stage workflow.stages workflow.study studies.image_runs "

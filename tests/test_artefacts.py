@@ -9,17 +9,21 @@ from safetensors.torch import save_file
 
 from plumbline import artefacts
 from plumbline.artefacts import (
+    about,
     check_file,
     gather_rows,
     load_weights,
     open_rows,
+    read_about,
     read_json,
     read_records,
     read_rows,
     stream_records,
+    write_json,
     write_rows,
 )
 from plumbline.errors import PlumblineError
+from plumbline.job import fields_of
 
 ROWS = 300
 COLUMNS = {
@@ -153,3 +157,52 @@ def test_the_files_metadata_names_a_schema(tmp_path, good, monkeypatch):
     assert check_file(tmp_path / "test.parquet") == []
     monkeypatch.setattr(artefacts, "SCHEMAS", tmp_path)
     assert check_file(tmp_path / "test.parquet") == ["no schema is named in the file's metadata"]
+
+
+OF = {"dataset": "digits", "model": "lenet", "seed": 3, "class": 8}
+NONE = {"method": None, "split": None}
+
+
+def test_an_artefact_says_what_it_is_of_and_its_content_stays(tmp_path):
+    with about(OF):
+        write_rows(tmp_path / "a.parquet", COLUMNS, kind="data")
+        write_json(tmp_path / "a.json", {"accuracy": 0.5})
+        write_json(tmp_path / "list.json", ["a word"])
+    write_rows(tmp_path / "plain.parquet", COLUMNS, kind="data")
+    assert read_about(tmp_path / "a.parquet") == read_about(tmp_path / "a.json") == OF | NONE
+    assert check_file(tmp_path / "a.parquet") == []
+    assert open_rows(tmp_path / "a.parquet").read().equals(open_rows(tmp_path / "plain.parquet").read())
+    assert next(iter(json.loads((tmp_path / "a.json").read_text()))) == "about"
+    assert read_json(tmp_path / "a.json") == {"accuracy": 0.5}
+    assert read_json(tmp_path / "list.json") == ["a word"]
+
+
+def test_gathered_shards_are_of_what_the_gathering_job_is_of(tmp_path):
+    """Byte for byte as if there had been no shards, which say their number."""
+    for number in (0, 1):
+        half = {name: values[150 * number : 150 * (number + 1)] for name, values in COLUMNS.items()}
+        with about(OF | {"shard": number}):
+            write_rows(tmp_path / f"{number}.parquet", half, kind="data")
+    assert read_about(tmp_path / "1.parquet")["shard"] == 1
+    with about(OF):
+        gather_rows(
+            tmp_path / "gathered.parquet", [tmp_path / "0.parquet", tmp_path / "1.parquet"], kind="data"
+        )
+        write_rows(tmp_path / "whole.parquet", COLUMNS, kind="data")
+    assert (tmp_path / "gathered.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.json", "list.json"])
+def test_an_artefact_that_does_not_say_what_it_is_of_is_told(tmp_path, name):
+    write_rows(tmp_path / "a.parquet", COLUMNS, kind="data")
+    write_json(tmp_path / "a.json", {"accuracy": 0.5})
+    write_json(tmp_path / "list.json", ["a word"])
+    with pytest.raises(PlumblineError, match=f"{name} does not say what it is of.*remove it and run again"):
+        read_about(tmp_path / name)
+    with pytest.raises(PlumblineError, match="missing file"):
+        read_about(tmp_path / f"no_{name}")
+
+
+def test_wildcards_are_numbers_where_rows_of_stages_have_numbers():
+    wildcards = {"dataset": "digits", "seed": "3", "class": "8", "shard": "0", "model": "7"}
+    assert fields_of(wildcards) == {"dataset": "digits", "seed": 3, "class": 8, "shard": 0, "model": "7"}

@@ -41,7 +41,7 @@ def texts(drawn):
 
 
 def tables_of(inputs):
-    return [path for item in inputs["tables"] if (path := Path(item["path"])).suffix == ".csv"]
+    return [Path(items[0]["path"]) for need, items in inputs.items() if need.startswith("tables/")]
 
 
 def graph_of(inputs, label, seed=0):
@@ -231,13 +231,13 @@ def test_a_metric_that_no_run_measures_is_said(causal_inputs, tmp_path):
     (item,) = causal_inputs["explanation_metrics"][:1]
     frame = read_rows(item["path"])
     frame[frame["metric"] == "sparseness"].to_parquet(tmp_path / "few.parquet")
-    few = {"explanation_metrics": [{**item, "path": tmp_path / "few.parquet"}], "tables": []}
+    few = {"explanation_metrics": [{**item, "path": tmp_path / "few.parquet"}]}
     for table in tables_of(causal_inputs):
         frame = pd.read_csv(table)
         if table.stem == "explanation_metrics":
             frame = frame[frame["metric"] == "sparseness"]
         frame.to_csv(tmp_path / table.name, index=False)
-        few["tables"].append({"path": tmp_path / table.name})
+        few[f"tables/{table.stem}"] = [{"path": tmp_path / table.name}]
     with pytest.raises(PlumblineError, match="no run measures lipschitz: add it to `metrics`"):
         lipschitz.draw(few, HERE)
     with pytest.raises(PlumblineError, match="a metric of robustness and one of faithfulness"):

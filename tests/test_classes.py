@@ -102,7 +102,7 @@ def artefacts(tmp_path_factory):
         make(root, **run, seeds=(0, 1)), make(root, **run, model="distilbert", architecture="distilbert")
     )
     found |= compare(root, found, ("sst5", "bert", "distilbert"))
-    shown_tables = list(found["tables"])
+    shown_tables = {}
     needed = {
         need.removeprefix("tables/").rstrip("?")
         for name in OF_TEXTS["figures"]
@@ -113,8 +113,8 @@ def artefacts(tmp_path_factory):
     ):
         paths = [root / "tables" / f"{name}.{ending}" for ending in tables.TABLES[name].formats]
         tables.write(name, found, OPTIONS, *paths)
-        shown_tables += [{"dataset": None, "model": None, "path": path} for path in paths]
-    return found | {"tables": shown_tables}
+        shown_tables[f"tables/{name}"] = [{"path": paths[0]}]
+    return found | shown_tables
 
 
 TEXT_STUDIES = ("alti", "selective_rollout")

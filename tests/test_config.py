@@ -325,21 +325,6 @@ def test_method_config_lays_the_block_over_the_registry():
     )
 
 
-def test_describe_inverts_path():
-    names = {"dataset": "sentiment", "model": "bert", "seed": 3, "method": "alti"}
-    file = "results/small/attributions/sentiment/bert/seed3/alti.parquet"
-    assert plan.describe(file, "attributions") == {
-        **names, "split": None, "stage": "attributions", "path": file,
-    }  # fmt: skip
-    assert plan.describe(file, "gaps") == plan.describe(file, "attributions")
-    found = plan.describe("results/small/consistency/sentiment/bert-distilbert.parquet", "model_consistency")
-    assert (found["model"], found["other"], found["seed"]) == ("bert", "distilbert", None)
-    found = plan.describe("results/small/benchmarks/models/sentiment/bert/seed0/training.json", "benchmarks")
-    assert (found["stage"], found["method"]) == ("models", None)
-    with pytest.raises(PlumblineError, match="is no path of 'faithfulness'"):
-        plan.describe(file, "faithfulness")
-
-
 def test_targets_are_made_of_the_paths(small):
     config = validate(small)
     found = plan.targets(config)
@@ -379,7 +364,7 @@ def test_an_output_of_some_runs_is_not_made_without_them(small):
     small["runs"] = [{"dataset": "sentiment", "model": "bert", "methods": ["alti"]}]
     config = validate(small)
     assert plan.final_output(config, "selective_rollout") == []
-    read = plan.output_inputs(config, "tables", "published_vs_reproduced")["tables"]
+    read = plan.output_inputs(config, "tables", "published_vs_reproduced")
     assert read and not any("selective_rollout" in file for file in read)
 
 

@@ -115,12 +115,15 @@ def test_what_a_stage_took_is_the_sum_of_this_runs_costs(tmp_path, monkeypatch, 
     """By hand: 1.25 + 2.5 CPU-seconds, the larger memory; an older cost and a file without CPU-seconds do not count."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "results/x/benchmarks"
-    costs = {"models/d/m/seed0/training": (1.25, 300.0), "models/d/m/seed1/training": (2.5, 200.0), "models/d/m/seed2/training": (64.0, 900.0)}  # fmt: skip
-    for name, (seconds, memory) in costs.items():
-        write_json(folder / f"{name}.json", {"seconds": 1.0, "cpu_seconds": seconds, "max_rss_mb": memory})
-    os.utime(folder / "models/d/m/seed2/training.json", (1000, 1000))
+    config = {**workflow.tiny_config(), "scale": "x"}
+    model = "models/{dataset}/{model}".format(**config["runs"][0])
+    config["runs"] = [{**config["runs"][0], "seeds": [0, 1, 2]}]
+    for seed, (seconds, memory) in enumerate([(1.25, 300.0), (2.5, 200.0), (64.0, 900.0)]):
+        cost = {"seconds": 1.0, "cpu_seconds": seconds, "max_rss_mb": memory}
+        write_json(folder / f"{model}/seed{seed}/training.json", cost)
+    os.utime(folder / f"{model}/seed2/training.json", (1000, 1000))
     write_json(folder / "work/d/m/seed0/alti.json", {"seconds": 7.0, "rows": 3})
-    at_success({"scale": "x"}, since=2000)
+    at_success(config, since=2000)
     assert capsys.readouterr().err == "plumbline: models: 2 jobs, 4 CPU-seconds, at most 300 MB\n"
 
 

@@ -218,7 +218,7 @@ def test_special_tokens_show_principal_readouts_then_controls(inputs):
     assert len(names) == 1 + len(PRINCIPAL) + 4
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["bert", "roberta"]
     heights = [bar.get_height() for bar in drawn.axes[0].containers[1]]
-    means = table_rows(inputs["tables"], "special_tokens")
+    means = table_rows(inputs, "special_tokens")
     means = means[
         (means["model"] == "bert") & (means["token"] == "all") & (means["definition"] == "corrected")
     ]

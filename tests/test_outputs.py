@@ -4,11 +4,10 @@ import os
 import sys
 
 import pytest
-import yaml
 
 from plumbline import config as configuration
 from plumbline import figures, plan, tables
-from plumbline.workflow.config import validate
+from plumbline.collect import read_inputs
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -43,8 +42,7 @@ def traced():
 
 
 def tiny():
-    blocks = [yaml.safe_load((workflow.ROOT / name).read_text()) for name in ("config.yaml", workflow.TINY)]
-    config = validate(blocks[0] | blocks[1])
+    config = workflow.tiny_config()
     # What is read does not depend on the number of resamples.
     config["bootstrap"]["resamples"] = 20
     return config
@@ -59,7 +57,7 @@ def test_each_planned_input_is_read_and_no_other(finished, traced, tmp_path, mon
             entry = configuration.registries()[kind][output]
             for name in plan.output_names(config, kind, output):
                 inputs = plan.output_inputs(config, kind, name)
-                about = plan.inputs_by_stage(inputs), plan.output_options(config, kind, name)
+                about = read_inputs(entry, inputs), plan.output_options(config, kind, name)
                 paths = [str(tmp_path / f"{name}.{ending}") for ending in entry.formats]
                 traced.clear()
                 if kind == "tables":

@@ -275,13 +275,12 @@ def beside(tmp_path):
         options = {**OPTIONS, "tables": ["comp_suff", "special_tokens", "agreement"], "faithfulness": [],
                    "datasets": {dataset: {"source": "hub"}},
                    "runs": [{"dataset": dataset, "model": "roberta", "split": "test", "examples": examples, "within": None}]}  # fmt: skip
-        found["tables"] = []
         for table in options["tables"]:
             paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
             tables.write(table, found, options, *paths)
             if changed:
                 changed(pd.read_csv(paths[0], dtype={"seeds": str})).to_csv(paths[0], index=False)
-            found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
+            found[f"tables/{table}"] = [{"path": paths[0]}]
         frame = published_vs_reproduced.rows(found, options)
         assert "Within sampling error" in published_vs_reproduced.latex(frame, options)
         return frame
@@ -581,10 +580,10 @@ def side_by_side(monkeypatch, tmp_path):
             number_of_ours(0.3, "imagenet", "vim", map="raw", metric="negative_auc", protocol="chefer", published_value=nan),
         ],
     }  # fmt: skip
-    found = {"models": [], "tables": []}
+    found = {"models": []}
     for name, rows in frames.items():
         pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
-        found["tables"].append({"dataset": None, "model": None, "path": tmp_path / f"{name}.csv"})
+        found[f"tables/{name}"] = [{"path": tmp_path / f"{name}.csv"}]
     for (dataset, model), facts in MODELS.items():
         write_json(tmp_path / dataset / model / "metrics.json", facts)
         path = tmp_path / dataset / model / "model.safetensors"
@@ -809,11 +808,10 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
     runs = [{"dataset": "sst2", "model": model, "split": "test", "examples": size, "within": None}
             for model, size in (("bert", 1000), ("distilbert", None), ("roberta", 1000))]  # fmt: skip
     options = {**OPTIONS, "bootstrap": {"resamples": 20, "level": 0.95}, "tables": list(PRINTED), "faithfulness": [], "datasets": {"sst2": {"source": "hub"}}, "runs": runs}  # fmt: skip
-    found["tables"] = []
     for table in PRINTED:
         paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
         tables.write(table, found, options, *paths)
-        found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
+        found[f"tables/{table}"] = [{"path": paths[0]}]
     judged = published_vs_reproduced.rows(found, options)
     seen = {}
     for table, names in PRINTED.items():

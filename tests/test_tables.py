@@ -62,7 +62,7 @@ def test_csv_files_name_seeds_so_that_they_are_no_count(table_inputs, tmp_path):
     path = tmp_path / "comp_suff.csv"
     tables.write("comp_suff", table_inputs, OPTIONS, path, tmp_path / "t.tex")
     assert set(pd.read_csv(path)["seeds"]) == {"seed 0", "seeds 0 1"}
-    assert set(table_rows([{"path": path}], "comp_suff")["seeds"]) == {"0", "0 1"}
+    assert set(table_rows({"tables/comp_suff": [{"path": path}]}, "comp_suff")["seeds"]) == {"0", "0 1"}
 
 
 def test_accuracy_has_a_row_a_seed_and_their_mean(table_inputs):

@@ -7,8 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from plumbline.workflow.config import validate
+
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config.tiny.yaml"
+
+
+def tiny_config():
+    """The tiny configuration with its defaults."""
+    blocks = [yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", TINY)]
+    return validate(blocks[0] | blocks[1])
 
 
 def checkout(folder):

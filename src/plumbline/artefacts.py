@@ -6,6 +6,7 @@ depend on the content alone: no time stamp, no machine name, no pandas metadata.
 """
 
 import contextlib
+import contextvars
 import json
 import os
 import re
@@ -21,6 +22,61 @@ from .errors import PlumblineError
 SCHEMAS = resources.files(__package__) / "schemas" / "artefacts"
 # Rows of a Parquet row group: what a job that streams holds in memory at once.
 ROW_GROUP = 4096
+
+
+# What the artefacts are of that are written now; see `about`.
+_ABOUT = contextvars.ContextVar("about", default=None)
+# The fields that tables and figures look up in every item.
+_FIELDS = ("dataset", "model", "seed", "method", "split")
+
+
+@contextlib.contextmanager
+def about(fields):
+    """Let every artefact that is written inside the block say what it is of.
+
+    Parquet files say it in their metadata, JSON objects in their first key, `about`.
+
+    Parameters
+    ----------
+    fields : dict
+        dataset, model, seed, method, split, class, other and so on, as far as there are -> str or int.
+    """
+    token = _ABOUT.set(fields)
+    try:
+        yield
+    finally:
+        _ABOUT.reset(token)
+
+
+def read_about(path):
+    """What an artefact is of, as the job that made it was told.
+
+    Parameters
+    ----------
+    path : str or Path
+        A Parquet file, or a JSON file with an object.
+
+    Returns
+    -------
+    dict
+        Field -> str or int. Of dataset, model, seed, method and split each is there; None where the file is of none.
+
+    Raises
+    ------
+    PlumblineError
+        Where the file is missing or damaged, or does not say what it is of.
+    """
+    if Path(path).suffix == ".json":
+        content = _load_json(path)
+        found = content.get("about") if isinstance(content, dict) else None
+    else:
+        text = (open_rows(path).schema_arrow.metadata or {}).get(b"about")
+        found = json.loads(text) if text else None
+    if found is None:
+        raise PlumblineError(
+            f"{path} does not say what it is of, as files of earlier versions: remove it and run again"
+        )
+    return dict.fromkeys(_FIELDS) | found
 
 
 # Hours without a change after which a temporary file of another machine's process counts as left behind.
@@ -113,7 +169,12 @@ def write_text(path, text):
 
 
 def write_json(path, facts):
-    """Write JSON with sorted keys, two blanks of indent and a final newline; NaN is refused."""
+    """Write JSON with sorted keys, two blanks of indent and a final newline; NaN is refused.
+
+    An object says what it is of where a block of `about` is open: `about` sorts before every other key.
+    """
+    if isinstance(facts, dict) and (fields := _ABOUT.get()) is not None:
+        facts = facts | {"about": fields}
     try:
         text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError as fault:
@@ -122,7 +183,15 @@ def write_json(path, facts):
 
 
 def read_json(path):
-    """The content of a JSON file; PlumblineError where it is missing or broken."""
+    """The content of a JSON file without what it is of; PlumblineError where it is missing or broken."""
+    content = _load_json(path)
+    if isinstance(content, dict):
+        content.pop("about", None)
+    return content
+
+
+def _load_json(path):
+    """The whole content of a JSON file."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -253,7 +322,10 @@ def _table(columns, kind, path):
         except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
             raise PlumblineError(f"column '{name}' of {path} is not {column['type']}: {fault}") from fault
         fields.append(pa.field(name, arrow, nullable=bool(column.get("nullable", False))))
-    table = pa.table(arrays, schema=pa.schema(fields, metadata={"plumbline": kind}))
+    metadata = {"plumbline": kind}
+    if (facts := _ABOUT.get()) is not None:
+        metadata["about"] = json.dumps(facts, sort_keys=True)
+    table = pa.table(arrays, schema=pa.schema(fields, metadata=metadata))
     faults = check_table(table, kind)
     if faults:
         raise PlumblineError(f"{path}: {faults[0]}")

@@ -1,12 +1,12 @@
 """What tables and figures share: which artefacts belong together, what a readout is, where numbers come from.
 
-`inputs` maps a stage to a list of {dataset, model, seed, method, path}; `options` is a plain dict (scale,
-bootstrap, command, ...). Both come from the workflow; nothing here imports torch.
+`inputs` maps a need of the output's entry to a list of items, {dataset, model, seed, method, split, path}, as the files say
+it themselves (`read_inputs`); `options` is a plain dict (scale, bootstrap, command, ...). Nothing here imports torch.
 """
 
 from pathlib import Path
 
-from .artefacts import read_json, read_rows
+from .artefacts import read_about, read_json, read_rows
 from .errors import PlumblineError
 
 # The ten readouts of the published evaluation, in their correct definitions.
@@ -14,6 +14,31 @@ PRINCIPAL = (
     "alti", "alti_l2", "norm_rollout", "globenc", "rollout",
     "grad_l2", "gxi_l2", "gxi_mean_abs", "ig_l2", "ig_mean_abs",
 )  # fmt: skip
+
+
+def read_inputs(entry, files):
+    """The inputs of a table or figure.
+
+    Parameters
+    ----------
+    entry : registry.Output
+        The table or figure.
+    files : mapping
+        Need -> path or paths; `snakemake.input`, or what the plan says. Other names are left out, and a need that is not there.
+
+    Returns
+    -------
+    dict
+        Need, without a `?` -> list of dict: what the file says of itself (`artefacts.read_about`), and its path. Of a table's
+        CSV file the path alone.
+    """
+    found = {}
+    for need in (need.removesuffix("?") for need in entry.needs):
+        if (paths := files.get(need)) is not None:
+            paths = [paths] if isinstance(paths, str) else paths
+            is_table = need.startswith("tables/")
+            found[need] = [({} if is_table else read_about(path)) | {"path": path} for path in paths]
+    return found
 
 
 def by_model(items, options=None):
@@ -57,16 +82,15 @@ def whole_texts(path, columns=None):
     return frame[frame["cut"] == 0].drop(columns="cut").reset_index(drop=True)
 
 
-def table_rows(items, table, options=None):
+def table_rows(inputs, table, options=None):
     """The rows of a table's CSV files as a DataFrame (`seeds` as text), for outputs that need 'tables/<table>'.
 
-    items: `inputs["tables"]`; options may name one dataset and model, of which PlumblineError says so where there is
+    options may name one dataset and model, of which PlumblineError says so where there is
     none. Without options, an empty frame where no file is there.
     """
     import pandas as pd
 
-    files = [item["path"] for item in items if _table_of(item["path"]) == table]
-    frames = [_read_table(file) for file in files]
+    frames = [_read_table(item["path"]) for item in inputs.get(f"tables/{table}", ())]
     if options is None:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     groups = {key: part for frame in frames for key, part in frame.groupby(["dataset", "model"], sort=False)}
@@ -89,11 +113,6 @@ def seeds_text(seeds):
     """'0' -> 'seed 0', '0 1' -> 'seeds 0 1', as tables' CSV files name training seeds, so that none reads like a count."""
     count = len(str(seeds).split())
     return f"{'seed' if count == 1 else 'seeds'} {seeds}" if count else ""
-
-
-def _table_of(path):
-    """The id of a table of a CSV file; None for a file of another kind."""
-    return Path(path).stem.split("-")[0] if Path(path).suffix == ".csv" else None
 
 
 def experiment_rows(items):

@@ -18,6 +18,7 @@ UNTRACKED = {
     "config": "what it decides reaches a job as parameters",
     "datasets.sources": "fetches and checks bytes, which a checksum fixes",
     "errors": "texts of faults",
+    "job": "hands on the wildcards, which are a job's own",
     "modules": "this list",
     "plan": "what it decides reaches a job as inputs and parameters",
     "registry": "what an entry is; the entries stand in tracked modules, their order in `registries_of`",

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..artefacts import read_json, read_records, write_json
+from ..artefacts import about, gather_rows, read_about, read_json, read_records, write_json
 from ..datasets.sources import sha256_of
 from ..errors import PlumblineError, one_line_errors
 
@@ -62,15 +62,15 @@ def land(results, folder):
     for experiment in LANDED:
         for file in sorted(
             results.glob(f"theory/*/seed*/{experiment}/*.parquet"),
-            key=lambda file: (file.parts[-3], int(file.stem)),
+            key=lambda file: [read_about(file)[field] for field in ("seed", "shard")],
         ):
-            dataset, seed = file.parts[-4], file.parts[-3].removeprefix("seed")
-            kept = folder / experiment / f"seed{seed}" / file.name
+            of = read_about(file)
+            kept = folder / experiment / f"seed{of['seed']}" / file.name
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, kept)
             shards.append({
-                "experiment": experiment, "shard": int(file.stem), "dataset": dataset, "seed": int(seed),
-                "file": f"{experiment}/seed{seed}/{file.name}", "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
+                "experiment": experiment, "shard": of["shard"], "dataset": of["dataset"], "seed": of["seed"],
+                "file": str(kept.relative_to(folder)), "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
                 "seconds": _seconds(results, file),
             })  # fmt: skip
     if not shards:
@@ -145,8 +145,9 @@ def restore(results, folder):
     for item, kept, _ in _checked(results, folder):
         goal = results / "theory" / item["dataset"] / f"seed{item['seed']}" / item["experiment"] / kept.name
         if not goal.exists():
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(kept, goal)
+            # Shards that were landed earlier do not say what they are of.
+            with about({key: item[key] for key in ("dataset", "seed", "experiment", "shard")}):
+                gather_rows(goal, [kept], kind="theory")
             done += 1
     return f"{done} shards put back into {results}"
 

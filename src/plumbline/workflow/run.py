@@ -18,6 +18,7 @@ from . import warm
 from .config import validate
 from .downloads import mirror_folder
 from .snakemake_parts import lift_rate_limit, runs_locally, uses_environments
+from .stages import all_stages
 from .study import studies
 
 
@@ -72,11 +73,12 @@ def at_success(config, since):
         When the run began, in seconds since the epoch. Costs that were written earlier are of other runs.
     """
     found = {}
-    folder = Path("results") / config["scale"] / "benchmarks"
-    for file in sorted(folder.rglob("*.json")):
-        if file.stat().st_mtime >= since and "cpu_seconds" in (cost := read_json(file)):
-            found.setdefault(file.relative_to(folder).parts[0], []).append(cost)
-    for stage, costs in found.items():
+    for stage in all_stages():
+        for name in [name for name in stage.paths if name.endswith("cost")]:
+            files = map(Path, (*stage.files(config, name), *stage.shard_files(config, name)))
+            written = [file for file in files if file.is_file() and file.stat().st_mtime >= since]
+            found[stage.id] = [read_json(file) for file in written]
+    for stage, costs in ((stage, costs) for stage, costs in found.items() if costs):
         seconds = sum(cost["cpu_seconds"] for cost in costs)
         most = max(cost["max_rss_mb"] for cost in costs)
         jobs = f"{len(costs)} job{'s' * (len(costs) > 1)}"

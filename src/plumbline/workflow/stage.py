@@ -43,7 +43,7 @@ class Stage:
     shards : bool
         Whether a run with several `shards` is computed in parts. The files of the parts lie in a folder of the file's name.
     compares : bool
-        Whether a row compares several models. Its `run` then has their files as `attributions`.
+        Whether a row compares several models. Its `run` then has their fields as `models`, and by method the `readouts` compared.
     """
 
     id: str

@@ -50,7 +50,7 @@ MODELS = Stage(
         "architecture": _FOLDER + "/config.json",
         "tokenizer": _FOLDER + "/tokenizer.json",
         "tokenizer_config": _FOLDER + "/tokenizer_config.json",
-        "benchmarks": _COSTS + "models/" + _MODEL + "/training.json",
+        "models_cost": _COSTS + "models/" + _MODEL + "/training.json",
     },
     rows=text_models,
 )
@@ -58,7 +58,7 @@ ATTRIBUTIONS = Stage(
     id="attributions",
     paths={
         "attributions": "results/{scale}/attributions/" + _MODEL + "/{method}.parquet",
-        "benchmarks": _COSTS + "attributions/" + _MODEL + "/{method}.json",
+        "attributions_cost": _COSTS + "attributions/" + _MODEL + "/{method}.json",
     },
     rows=text_methods,
     shards=True,
@@ -68,7 +68,7 @@ FAITHFULNESS = Stage(
     paths={
         "faithfulness": "results/{scale}/faithfulness/" + _MODEL + "/{method}.parquet",
         "work": _COSTS + "work/" + _MODEL + "/{method}.json",
-        "benchmarks": _COSTS + "faithfulness/" + _MODEL + "/{method}.json",
+        "faithfulness_cost": _COSTS + "faithfulness/" + _MODEL + "/{method}.json",
     },
     rows=text_methods,
     shards=True,

@@ -59,7 +59,8 @@ def _comparison(config, groups):
     -------
     dict
         groups, [{seed, names}]: the models of a group are compared with each other. readouts, method -> readouts that
-        all models have. attributions, the files, in the order of groups, models and methods.
+        all models have. models, the fields of each model, in the order of groups. attributions, their files, in the same
+        order, of each method.
     """
     rows = [row for _, members in groups for row in members.values()]
     readouts = _shared_readouts([row.run for row in rows])
@@ -72,6 +73,7 @@ def _comparison(config, groups):
     return {
         "groups": [{"seed": seed, "names": list(members)} for seed, members in groups],
         "readouts": readouts,
+        "models": [row.fields for row in rows],
         "attributions": files,
     }
 

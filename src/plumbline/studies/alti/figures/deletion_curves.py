@@ -31,7 +31,7 @@ PANELS = {
 @styled
 def draw(inputs, options):
     """The figure."""
-    frame = table_rows(inputs["tables"], "deletion_curves", options)
+    frame = table_rows(inputs, "deletion_curves", options)
     frame = frame[frame["readout"].isin(_shown(frame))]
     first = frame.iloc[0]
     drawn = figure(7.2, 3.3)

@@ -30,7 +30,7 @@ LABELS = {"embeddings": "embeddings $X^l$", "transformed": "transformed vectors 
 @styled
 def draw(inputs, options):
     """The figure."""
-    rows = table_rows(inputs["tables"], "isotropy")
+    rows = table_rows(inputs, "isotropy")
     rows = rows[rows["definition"] == "corrected"]
     marks = model_marks(dict(zip(rows["model"], rows["architecture"], strict=True)))
     datasets = list(dict.fromkeys(rows["dataset"]))

@@ -25,7 +25,7 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure."""
-    rows = table_rows(inputs["tables"], "special_tokens")
+    rows = table_rows(inputs, "special_tokens")
     rows = rows[(rows["definition"] == "corrected") & (rows["token"] == "all")]
     shown = rows["control"] | rows["readout"].isin(("raw_attention", *PRINCIPAL))
     # A run may take up other readouts alone.

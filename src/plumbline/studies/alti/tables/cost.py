@@ -1,6 +1,6 @@
 """Time and memory of every job, as the job has measured them itself, and what its perturbation passes took.
 
-inputs: benchmarks (items with `stage` too; JSON, see `plumbline.work.Cost`), work (JSON, see `plumbline.work.Work`), attributions
+inputs: the cost of each of STAGES (JSON, see `plumbline.work.Cost`), work (JSON, see `plumbline.work.Work`), attributions
 (counted for seconds an example). Units: wall-clock seconds, MB (MiB), shares in [0, 1].
 rows_per_second is that of the passes alone. These numbers differ from run to run, so the table stands
 beside the benchmarks, outside the promise of equal bytes.
@@ -12,11 +12,12 @@ from ..registry import Output
 from ..work import Work
 from . import latex as tex
 
+STAGES = ("models", "attributions", "faithfulness")
 ENTRY = Output(
     id="cost",
     label="Time and memory",
     study="alti",
-    needs=("benchmarks", "work", "attributions"),
+    needs=(*(f"{stage}_cost" for stage in STAGES), "work", "attributions"),
     options=(),
     order=90,
 )
@@ -34,7 +35,8 @@ def rows(inputs, options):
 
     examples, work = _examples(inputs["attributions"]), _work(inputs["work"])
     found = []
-    for (dataset, model), items in by_model(inputs["benchmarks"]).items():
+    costs = [item | {"stage": stage} for stage in STAGES for item in inputs[f"{stage}_cost"]]
+    for (dataset, model), items in by_model(costs).items():
         jobs = {}
         for item in items:
             jobs.setdefault((item["stage"], item["method"] or "training"), []).append(item)

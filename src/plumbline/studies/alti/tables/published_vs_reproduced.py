@@ -66,11 +66,10 @@ def rows(inputs, options):
     """
     import pandas as pd
 
-    tables = inputs.get("tables") or []
     metrics = {key: metrics_of(items[0]) for key, items in by_model(inputs["models"]).items()}
     found = []
     for table in TABLES:
-        frame = table_rows(tables, table)
+        frame = table_rows(inputs, table)
         for entry in all_entries(table):
             for target in targets(table, entry):
                 if table in TAKEN:
@@ -81,7 +80,7 @@ def rows(inputs, options):
                 about = _about(target, entry)
                 why = None if beside else _missing(target, entry, frame, metrics, options)
                 found += [about | numbers for numbers in beside or [NOTHING | {"why": why}]]
-    found += _classifier(table_rows(tables, XAI), options)
+    found += _classifier(table_rows(inputs, XAI), options)
     frame = pd.DataFrame(found).reindex(columns=COLUMNS)
     frame.insert(0, "scale", options["scale"])
     numbers = ["published", "published_sd", "ours", "lower", "upper", "difference"]

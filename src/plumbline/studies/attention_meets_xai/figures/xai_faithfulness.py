@@ -28,7 +28,7 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure."""
-    frame = table_rows(inputs["tables"], "xai_faithfulness")
+    frame = table_rows(inputs, "xai_faithfulness")
     blocks = {name: [entry for entry in EXPLANATIONS.values() if entry.block == name] for name in BLOCKS}
     blocks = {name: entries for name, entries in blocks.items() if entries}
     drawn = figure(7.0, 5.2)

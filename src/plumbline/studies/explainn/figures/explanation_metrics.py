@@ -25,7 +25,7 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure; options: scale. Raises PlumblineError where no run has a metric of either kind."""
-    frame = table_rows(inputs["tables"], ENTRY.id)
+    frame = table_rows(inputs, ENTRY.id)
     measured = set(frame["metric"])
     across, upwards = (
         [name for name in METRICS if METRICS[name].axis == axis and name in measured]

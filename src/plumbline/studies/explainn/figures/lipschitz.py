@@ -26,7 +26,7 @@ ENTRY = Output(
 def draw(inputs, options):
     """The figure; options: scale. Raises PlumblineError where no run has the metric."""
     groups = causal.measured(inputs["explanation_metrics"], METRIC)
-    rows = table_rows(inputs["tables"], "explanation_metrics").query("metric == @METRIC")
+    rows = table_rows(inputs, "explanation_metrics").query("metric == @METRIC")
     names = [name for table in groups.values() for name in table]
     tall = max(table.shape[1] for table in groups.values())
     drawn = figure(2.9 + 2.6 * len(groups), 0.21 * tall + 0.75)

@@ -27,7 +27,7 @@ MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 def draw(inputs, options):
     """The figure; options: scale."""
     groups = by_model(inputs["pruning"])
-    rows = table_rows(inputs["tables"], "causal_pruning").query("kind == 'condition'")
+    rows = table_rows(inputs, "causal_pruning").query("kind == 'condition'")
     drawn = figure(7.4, 2.15 * len(groups) + 0.25)
     panels = drawn.subplots(len(groups), len(MEASURES), squeeze=False, sharey=True)
     notes = []

@@ -32,7 +32,7 @@ COLOR = "#0173b2"
 def draw(inputs, options):
     """The figure; options: scale, explainn."""
     groups = by_model(inputs["stability"])
-    rows = table_rows(inputs["tables"], "causal_stability")
+    rows = table_rows(inputs, "causal_stability")
     drawn = figure(7.4, 0.25 + 2.75 * len(groups))
     panels = drawn.subplots(len(groups), 2, squeeze=False, width_ratios=(1.15, 1))
     notes = []

@@ -24,7 +24,7 @@ ENTRY = Output(
 @styled
 def draw(inputs, options):
     """The figure."""
-    frame = table_rows(inputs["tables"], "network_diffusion")
+    frame = table_rows(inputs, "network_diffusion")
     groups = list(frame.groupby(KEYS, sort=False))
     shown = [metric for metric in SHOWN if metric in set(frame["metric"])]
     heights = [0.17 * part["map"].nunique() + 0.75 for _, part in groups]

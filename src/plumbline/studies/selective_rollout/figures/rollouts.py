@@ -22,7 +22,7 @@ DEFINITIONS = {"corrected": "spearman", "published": "spearman_dense"}
 
 def models(inputs):
     """[(title, rows of table selective_rollout)] of each model, maxima over rows and controls alone."""
-    frame = table_rows(inputs["tables"], table.ENTRY.id)
+    frame = table_rows(inputs, table.ENTRY.id)
     kept = frame["readout"].str.endswith("_max") | frame["readout"].isin(("random", "position"))
     kept &= frame["definition"].map(DEFINITIONS) == frame["metric"]
     frame = frame[kept].assign(readout=frame["readout"].str.removesuffix("_max"))

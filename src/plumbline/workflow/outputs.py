@@ -4,13 +4,12 @@ No torch here: every `snakemake` call imports this module.
 """
 
 import difflib
-import functools
 import re
 from pathlib import Path
 
 from .config import methods_of, readouts_of, registries
 from .errors import PlumblineError
-from .workflow.stages import all_stages
+from .workflow.stages import ATTRIBUTIONS, all_stages
 from .workflow.study import studies
 
 TABLES = "results/{scale}/tables/{study}/{name}.{format}"
@@ -36,7 +35,7 @@ def output_id(name):
 
 def is_cost(entry):
     """Whether an output shows times, and so lies among the benchmarks."""
-    return "benchmarks" in entry.needs
+    return any(need.endswith("_cost") for need in entry.needs)
 
 
 def output_paths(config, kind, name):
@@ -50,12 +49,12 @@ def output_paths(config, kind, name):
 
 
 def output_inputs(config, kind, name):
-    """What a table or figure reads: `needs` of its entry, with all tables under one name -> files."""
+    """What a table or figure reads: `needs` of its entry, without a `?` -> files."""
     entry = registries()[kind][output_id(name)]
     rows = _rows_named(config, entry, name)
     files = {}
     for need in entry.needs:
-        stage, _, table = need.partition("/")
+        _, _, table = need.partition("/")
         if table.endswith("?") and not _is_made(config, table[:-1]):
             continue
         if table:
@@ -65,7 +64,7 @@ def output_inputs(config, kind, name):
         else:
             shown = _lowest_seeds(rows) if entry.seeds == "lowest" else rows
             found = [file for row in shown for file in _files(config, entry, need, row)]
-        files[stage] = files.get(stage, []) + list(dict.fromkeys(found))
+        files[need.removesuffix("?")] = list(dict.fromkeys(found))
     return files
 
 
@@ -82,81 +81,6 @@ def output_options(config, kind, name):
     if entry.per == "seed":
         options["seed"] = rows[0].fields["seed"]
     return options | {key: config[key] for key in entry.options}
-
-
-def inputs_by_stage(files):
-    """The inputs of a table's or figure's job as its module takes them.
-
-    Parameters
-    ----------
-    files : mapping
-        `snakemake.input`: need -> path or paths. Other names, as that of the published numbers, are left out.
-
-    Returns
-    -------
-    dict
-        Need -> list of {dataset, model, seed, method, split, stage, path}; None where the path does not say.
-    """
-    found = {}
-    for need in _patterns():
-        if (paths := files.get(need)) is not None:
-            paths = [paths] if isinstance(paths, str) else paths
-            found[need] = [describe(file, need) for file in paths]
-    return found
-
-
-def describe(file, need):
-    """What the path of a file says.
-
-    Parameters
-    ----------
-    file : str
-        The path.
-    need : str
-        The name under which an output reads it.
-
-    Returns
-    -------
-    dict
-        stage, the stage that makes the file; dataset, model, seed, method and split, None where the path does not say;
-        path. A path of two models has the second one as `other`, that of a class its index as `class`.
-
-    Raises
-    ------
-    PlumblineError
-        For a path that no file of this name has.
-    """
-    patterns = _patterns()[need]
-    for pattern, stage in patterns.items():
-        parts = re.split(r"\{(\w+)\}", pattern)
-        expression = "".join(
-            f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)
-        )
-        if match := re.fullmatch(expression, str(file)):
-            return _fields_said(match.groupdict()) | {"stage": stage, "path": str(file)}
-    raise PlumblineError(f"{file} is no path of '{need}' ({', '.join(patterns)})")
-
-
-def _fields_said(fields):
-    """The fields that tables and figures know, numbers as such."""
-    keys = ("dataset", "model", "seed", "method", "split")
-    found = dict.fromkeys(keys) | {
-        key: value for key, value in fields.items() if key in (*keys, "other", "class")
-    }
-    for key in ("seed", "class"):
-        if found.get(key) is not None:
-            found[key] = int(found[key])
-    return found
-
-
-@functools.cache
-def _patterns():
-    """Need -> the paths that its files can have, each with its stage."""
-    found = {"tables": {TABLES: "tables"}}
-    for stage in all_stages():
-        for name, pattern in stage.paths.items():
-            found.setdefault(name, {})[pattern] = stage.id
-    return found | {"gaps": found["attributions"]}
 
 
 def _rows_of(config, entry):
@@ -215,11 +139,18 @@ def _files(config, entry, need, row):
 def _gaps(config, entry, rows):
     """The attributions of methods that sum an integral: of the models that an output compares, or else of its rows."""
     if stages := [stage for stage in all_stages() if stage.compares and stage.id in entry.needs]:
-        found = [file for stage in stages for row in stage.of(config) for file in row.run["attributions"]]
+        runs = [row.run for stage in stages for row in stage.of(config)]
+        shown = [(fields, list(run["readouts"])) for run in runs for fields in run["models"]]
     else:
-        found = [file for row in rows for file in _files(config, entry, "attributions", row)]
-    methods = registries()["methods"]
-    return [file for file in found if methods[describe(file, "attributions")["method"]].integral]
+        shown = [(row.fields, _methods_read(config, entry, row.run)) for row in rows]
+    integral = [method.id for method in registries()["methods"].values() if method.integral]
+    return [
+        file
+        for fields, methods in shown
+        for file in ATTRIBUTIONS.files(
+            config, "attributions", **fields, method=[name for name in methods if name in integral]
+        )
+    ]
 
 
 def _methods_read(config, entry, run):
