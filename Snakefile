@@ -60,7 +60,7 @@ include: "rules/figures.smk"
 # Of each study its rules, and a rule that makes all of its enabled tables and figures.
 for study in studies():
 
-    include: f"rules/{study}.smk"
+    include: rules_of(study)
 
     rule:
         name:

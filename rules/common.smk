@@ -28,17 +28,10 @@ from plumbline.config import (
     run_of,
     scored_split,
 )
-from plumbline.job import fields_of
-from plumbline.plan import (
-    final_output,
-    is_cost,
-    output_id,
-    output_inputs,
-    output_names,
-    output_options,
-)
 from plumbline.workflow.code_digest import code_of, download_code, metrics_code, output_code
+from plumbline.workflow.job import fields_of
 from plumbline.workflow.model_data import data_of
+from plumbline.workflow.outputs import is_cost, output_entry, output_inputs, output_names, output_options
 from plumbline.workflow.run import (
     at_start,
     at_success,
@@ -49,7 +42,8 @@ from plumbline.workflow.run import (
     validated,
 )
 from plumbline.workflow.stages import ATTRIBUTIONS, FAITHFULNESS, text_models
-from plumbline.workflow.study import studies
+from plumbline.workflow.study import rules_of, studies
+from plumbline.workflow.targets import final_output
 
 
 def files(stage, name):

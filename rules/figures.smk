@@ -22,7 +22,8 @@ rule figure:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: output_code("figure", f"figures.{output_id(wc.name)}"),
+        id=lambda wc: output_entry(config, "figures", wc.name).id,
+        code=lambda wc: output_code("figure", f"figures.{output_entry(config, 'figures', wc.name).id}"),
         options=lambda wc: output_options(config, "figures", wc.name),
     script:
         "../scripts/figure.py"

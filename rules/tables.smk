@@ -11,7 +11,7 @@ rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
         published=lambda wc: (
-            [of_checkout(PUBLISHED)] if registries()["tables"][output_id(wc.name)].published else []
+            [of_checkout(PUBLISHED)] if output_entry(config, "tables", wc.name).published else []
         ),
     output:
         csv=report(
@@ -29,7 +29,8 @@ rule table:
     conda:
         "../envs/plumbline.yaml"
     params:
-        code=lambda wc: output_code("table", f"tables.{output_id(wc.name)}"),
+        id=lambda wc: output_entry(config, "tables", wc.name).id,
+        code=lambda wc: output_code("table", f"tables.{output_entry(config, 'tables', wc.name).id}"),
         options=lambda wc: output_options(config, "tables", wc.name),
     script:
         "../scripts/table.py"

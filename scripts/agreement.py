@@ -3,7 +3,7 @@
 One pair of readouts and metric a row; no units, in [-1, 1] or [0, 1]; columns: src/plumbline/schemas/artefacts/agreement.yaml.
 """
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.agreement import table

@@ -5,7 +5,7 @@ One example a row, one score a token (specials included); columns: src/plumbline
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.attribution.artefact import write_attributions

@@ -5,7 +5,7 @@ Logits of the class, averages over its test images; what the JSON holds: plumbli
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.causal.learn import write_graphs

@@ -5,7 +5,7 @@ One class, condition and draw a row; shares in [0, 1]; columns: src/plumbline/sc
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.causal.pruning import write_pruning

@@ -5,7 +5,7 @@ One class, kind, strength, repetition and layer a row; columns: src/plumbline/sc
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.causal.stability import write_stability

@@ -5,7 +5,7 @@ One pair of models, readout and metric a row; no units, in [-1, 1] or [0, 1]; co
 src/plumbline/schemas/artefacts/consistency.yaml.
 """
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     import pandas as pd

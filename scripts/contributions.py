@@ -5,7 +5,7 @@ One example, readout and layer a row; shares of a row's sum, no unit; columns: s
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.attribution.contributions import write_contributions

@@ -7,7 +7,7 @@ src/plumbline/schemas/artefacts/images.yaml.
 import os
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.artefacts import write_rows

@@ -5,7 +5,7 @@ One image, method and metric a row; columns: src/plumbline/schemas/artefacts/exp
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.causal.evaluation import write_metrics

@@ -6,7 +6,7 @@ One image a row, one score a pixel; columns: src/plumbline/schemas/artefacts/exp
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.causal.explanations import write_explanations

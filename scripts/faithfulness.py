@@ -6,7 +6,7 @@ src/plumbline/schemas/artefacts/faithfulness.yaml. Beside the benchmarks: what t
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.faithfulness.artefact import write_faithfulness

@@ -1,13 +1,12 @@
 """One figure, as PDF and as PNG; its axes' units are in the figure's module."""
 
-from plumbline.errors import one_line_errors
+from plumbline.workflow.job import job
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake):
     from plumbline.collect import read_inputs
     from plumbline.figures import FIGURES, write
-    from plumbline.plan import output_id
 
-    figure = output_id(snakemake.wildcards.name)
+    figure = snakemake.params.id
     write(
         figure,
         read_inputs(FIGURES[figure], snakemake.input),

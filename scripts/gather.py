@@ -5,7 +5,7 @@ params.kinds: name of an output and of the input whose shards it is -> its schem
 among the benchmarks: seconds and MB of all shards.
 """
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.artefacts import gather_rows

@@ -3,7 +3,7 @@
 
 import os
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.datasets.sources import mirror_file

@@ -5,7 +5,7 @@ One example, kind of vectors and layer a row; cosines, no units, in [-1, 1]; col
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.attribution.isotropy import write_isotropy

@@ -5,7 +5,7 @@ One image a row, one score a patch; columns: src/plumbline/schemas/artefacts/map
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.attribution.image_maps import write_maps

@@ -5,7 +5,7 @@ Accuracy in metrics.json is a share in [0, 1], measured on the split that the ru
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.models.training import train_job

@@ -1,7 +1,7 @@
 """One multi-head classifier: results/{scale}/models/{dataset}/multihead/seed{seed}/model.safetensors, vocabulary.json and
 metrics.json (accuracy as a share)."""
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.models.multihead_training import train_job

@@ -5,7 +5,7 @@ One image, map and fill a row; shares in [0, 1]; columns: src/plumbline/schemas/
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.faithfulness.patches import write_patch_faithfulness

@@ -7,7 +7,7 @@ src/plumbline/schemas/artefacts/consistency.yaml.
 import os
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.agreement.released import rows

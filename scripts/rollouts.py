@@ -6,7 +6,7 @@ columns: src/plumbline/schemas/artefacts/rollouts.yaml.
 
 from pathlib import Path
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.agreement.rollouts import write_rollouts

@@ -3,7 +3,7 @@
 Raw logits, attention as shares, gradients and LIME coefficients in units of the positive class's logit.
 """
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.theory.shown import write_shown

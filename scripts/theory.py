@@ -3,7 +3,7 @@
 Columns and units: src/plumbline/schemas/artefacts/theory.yaml.
 """
 
-from plumbline.job import job
+from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.theory.experiments import run_shard

@@ -189,7 +189,7 @@ def with_tables(root, inputs, options=OPTIONS, causal=False):
 
     causal: of the study explainn alone; else of all others.
     """
-    figures = [figure for figure in FIGURES.values() if (figure.study == "explainn") == causal]
+    figures = [figure for figure in FIGURES.values() if (FIGURES.studies[figure.id] == "explainn") == causal]
     needs = {need.removeprefix("tables/") for figure in figures for need in figure.needs if "/" in need}
     found = {}
     for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):

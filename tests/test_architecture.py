@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src/plumbline"
 # From the bottom. A module belongs to the longest name that it starts with.
 FLOORS = {
-    "ground": "__init__ errors seeds artefacts job arrays words chosen modules stats work registry config_types studies",
+    "ground": "__init__ errors seeds artefacts arrays words chosen modules stats work registry config_types studies",
     "library": "datasets models attribution faithfulness agreement theory causal seed_pairs collect",
     "report": "tables figures",
-    "plan": "config plan workflow.stage workflow.stages workflow.study studies.image_runs "
+    "plan": "config workflow.outputs workflow.stage workflow.stages workflow.study workflow.targets studies.image_runs "
     + " ".join(f"studies.{room.parent.name}" for room in sorted(SOURCE.glob("studies/*/__init__.py"))),
     "workflow": "workflow __main__",
 }

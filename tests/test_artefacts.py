@@ -23,7 +23,7 @@ from plumbline.artefacts import (
     write_rows,
 )
 from plumbline.errors import PlumblineError
-from plumbline.job import fields_of
+from plumbline.workflow.job import fields_of
 
 ROWS = 300
 COLUMNS = {

@@ -30,7 +30,7 @@ HERE = {
     **OPTIONS, "dataset": "digits_half", "model": "lenet", "runs": [{**CAUSAL_RUN, "attributions": {"layer": None}}],
     "explainn": {"shown": 3},
 }  # fmt: skip
-NAMES = [name for name, entry in figures.FIGURES.items() if entry.study == "explainn"]
+NAMES = [name for name, study in figures.FIGURES.studies.items() if study == "explainn"]
 
 
 def texts(drawn):

@@ -20,7 +20,7 @@ from tests.synthetic import CAUSAL_RUN, OPTIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {**OPTIONS, "runs": [CAUSAL_RUN]}
-NAMES = [name for name, entry in tables.TABLES.items() if entry.study == "explainn"]
+NAMES = [name for name, study in tables.TABLES.studies.items() if study == "explainn"]
 GRAPHS = len(CAUSAL_RUN["seeds"]) * len(CAUSAL_RUN["classes"])
 
 

@@ -119,7 +119,7 @@ def artefacts(tmp_path_factory):
 
 TEXT_STUDIES = ("alti", "selective_rollout")
 OF_TEXTS = {
-    kind: [name for name, entry in registry.items() if entry.study in TEXT_STUDIES]
+    kind: [name for name, study in registry.studies.items() if study in TEXT_STUDIES]
     for kind, registry in (("tables", tables.TABLES), ("figures", figures.FIGURES))
 }
 

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from plumbline import config as configuration
-from plumbline import plan
 from plumbline.errors import PlumblineError
+from plumbline.workflow import outputs
 from plumbline.workflow.config import validate
+from plumbline.workflow.targets import final_output, targets, targets_asked
 from tests.workflow import ROOT, TINY
 
 
@@ -51,7 +52,7 @@ RUN = {"dataset": "sentiment", "model": "bert", "methods": ["alti"]}
 @pytest.mark.parametrize("overlays", [(), ("config.local.yaml",), ("config.paper.yaml",), (TINY,)])
 def test_shipped_configurations_are_valid(overlays):
     config = validate(merged(*overlays))
-    assert plan.final_output(config)
+    assert final_output(config)
     assert validate(config) == config  # defaults once filled stay as they are
 
 
@@ -67,7 +68,7 @@ def test_nothing_but_defaults_is_valid():
     config = validate({})
     assert config["scale"] == "small"
     assert config["bootstrap"] == {"resamples": 1000, "level": 0.95}
-    assert plan.final_output(config) == []
+    assert final_output(config) == []
 
 
 def test_validation_leaves_its_argument_alone(small):
@@ -327,30 +328,30 @@ def test_method_config_lays_the_block_over_the_registry():
 
 def test_targets_are_made_of_the_paths(small):
     config = validate(small)
-    found = plan.targets(config)
+    found = targets(config)
     assert len(found) == len(set(found))
-    assert set(plan.final_output(config)) <= set(found)
+    assert set(final_output(config)) <= set(found)
     assert all(re.fullmatch(r"results/small/[\w/.-]+", file) for file in found)
 
 
 def test_options_hold_what_the_output_reads(small):
     config = validate(small)
-    options = plan.output_options(config, "figures", "token_heatmap-agreement-bert")
+    options = outputs.output_options(config, "figures", "token_heatmap-agreement-bert")
     assert options["heatmap_examples"] == [0, 1, 2]
     assert (options["dataset"], options["model"]) == ("agreement", "bert")
     assert len(options["runs"]) == 1
-    assert "heatmap_examples" not in plan.output_options(config, "tables", "comp_suff")
+    assert "heatmap_examples" not in outputs.output_options(config, "tables", "comp_suff")
 
 
 def test_compared_methods_are_those_that_the_table_reads(small):
     """Beside the study's own and the controls; of the other tables of attributions every method."""
     small["selective_rollout"]["compared"] = ["flow"]
-    found = plan.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
+    found = outputs.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
     read = {Path(file).stem for file in found["attributions"]}
     assert read == {"selective", "input_gradient", "flow", "random", "position", "uniform", "oracle"}
     assert {Path(file).stem for file in found["faithfulness"]} == read
     small["selective_rollout"]["compared"] = None
-    found = plan.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
+    found = outputs.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
     assert {"alti", "ig", "blankout"} < {Path(file).stem for file in found["attributions"]}
     small["selective_rollout"]["compared"] = ["flows"]
     with pytest.raises(PlumblineError, match="selective_rollout.compared.*'flow'"):
@@ -359,12 +360,12 @@ def test_compared_methods_are_those_that_the_table_reads(small):
 
 def test_an_output_of_some_runs_is_not_made_without_them(small):
     """Whoever puts runs of their own into an overlay need not list the tables anew."""
-    files = plan.final_output(validate(small), "selective_rollout")
+    files = final_output(validate(small), "selective_rollout")
     assert "results/small/tables/selective_rollout/selective_rollout.csv" in files
     small["runs"] = [{"dataset": "sentiment", "model": "bert", "methods": ["alti"]}]
     config = validate(small)
-    assert plan.final_output(config, "selective_rollout") == []
-    read = plan.output_inputs(config, "tables", "published_vs_reproduced")
+    assert final_output(config, "selective_rollout") == []
+    read = outputs.output_inputs(config, "tables", "published_vs_reproduced")
     assert read and not any("selective_rollout" in file for file in read)
 
 
@@ -423,10 +424,10 @@ def test_what_a_causal_run_leaves_out_no_output_reads(small):
     """Without stability, pruning and attributions: the graphs' own outputs alone."""
     small["explainn"]["runs"][0] |= {"stability": None, "pruning": None, "attributions": None, "metrics": []}
     config = validate(small)
-    made = {Path(file).stem for file in plan.final_output(config, "explainn")}
+    made = {Path(file).stem for file in final_output(config, "explainn")}
     assert {"causal_graphs", "causal_accuracy"} <= made
     assert not made & {"causal_stability", "causal_pruning", "explanation_metrics", "node_maps", "pruning"}
-    assert not [file for file in plan.targets(config) if file.endswith("stability.parquet")]
+    assert not [file for file in targets(config) if file.endswith("stability.parquet")]
 
 
 @pytest.mark.slow
@@ -441,7 +442,7 @@ def test_imports_of_the_plan_are_light():
         "".join(file.read_text() for file in ROOT.glob("rules/*.smk")),
         flags=re.MULTILINE,
     )
-    assert "plumbline.plan" in helpers
+    assert "plumbline.workflow.outputs" in helpers
     code = f"import sys; sys.path.insert(0, 'src'); import {', '.join(helpers)}; plumbline.config.registries(); print([m for m in ('torch', 'transformers', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -460,7 +461,7 @@ def test_profiles_differ_in_what_a_cluster_does_alone():
 
 
 @pytest.mark.parametrize(
-    ("line", "targets"),
+    ("line", "asked"),
     [
         ("alti", ["alti"]),
         ("-n alti", ["alti"]),
@@ -478,5 +479,5 @@ def test_profiles_differ_in_what_a_cluster_does_alone():
         ("", []),
     ],
 )
-def test_targets_of_the_command_line(line, targets):
-    assert plan.targets_asked(line.split()) == targets
+def test_targets_of_the_command_line(line, asked):
+    assert targets_asked(line.split()) == asked

@@ -68,11 +68,11 @@ def texts(drawn):
 
 # Those of the study explainn: tests/test_causal_figures.py.
 @pytest.mark.parametrize(
-    "name", [name for name, entry in figures.FIGURES.items() if entry.study != "explainn"]
+    "name", [name for name, study in figures.FIGURES.studies.items() if study != "explainn"]
 )
 def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_path):
     paths = [tmp_path / f"a.{kind}" for kind in figures.FIGURES[name].formats]
-    images = figures.FIGURES[name].study == "network_diffusion"
+    images = figures.FIGURES.studies[name] == "network_diffusion"
     here = HERE | {"dataset": "digits", "model": "vim", "runs": [IMAGE_RUN]} if images else HERE
     figures.write(name, inputs, here, paths)
     first = [path.read_bytes() for path in paths]

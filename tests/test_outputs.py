@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from plumbline import config as configuration
-from plumbline import figures, plan, tables
+from plumbline import figures, tables
 from plumbline.collect import read_inputs
+from plumbline.workflow import outputs
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -55,9 +56,9 @@ def test_each_planned_input_is_read_and_no_other(finished, traced, tmp_path, mon
     for kind, package in (("tables", tables), ("figures", figures)):
         for output in config[kind]:
             entry = configuration.registries()[kind][output]
-            for name in plan.output_names(config, kind, output):
-                inputs = plan.output_inputs(config, kind, name)
-                about = read_inputs(entry, inputs), plan.output_options(config, kind, name)
+            for name in outputs.output_names(config, kind, output):
+                inputs = outputs.output_inputs(config, kind, name)
+                about = read_inputs(entry, inputs), outputs.output_options(config, kind, name)
                 paths = [str(tmp_path / f"{name}.{ending}") for ending in entry.formats]
                 traced.clear()
                 if kind == "tables":

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plumbline import plan, studies
+from plumbline import studies
 from plumbline.config import registries
 from plumbline.errors import PlumblineError
 from plumbline.workflow import study as rooms
 from plumbline.workflow.config import validate
 from plumbline.workflow.stage import Row, Stage, each, kept, models_of
 from plumbline.workflow.stages import all_stages
+from plumbline.workflow.targets import final_output, targets
 from tests import workflow
 from tests.test_config import merged
 
@@ -104,7 +105,12 @@ def test_a_table_or_figure_lies_in_its_studys_room(kind):
     """And is imported as a module of the package of all of them."""
     for entry in registries()[kind].values():
         module = importlib.import_module(f"plumbline.{kind}.{entry.id}")
-        assert Path(module.__file__).parts[-4:] == ("studies", entry.study, kind, f"{entry.id}.py")
+        assert Path(module.__file__).parts[-4:] == (
+            "studies",
+            registries()[kind].studies[entry.id],
+            kind,
+            f"{entry.id}.py",
+        )
 
 
 def output_patterns():
@@ -131,7 +137,7 @@ def test_rules_and_stages_have_the_same_paths():
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_core_names_no_study(study):
     """`alti` is also the name of a method."""
-    core = ["src/plumbline/plan.py", "src/plumbline/config.py", "src/plumbline/config_types.py", "Snakefile"]
+    core = ["src/plumbline/config.py", "src/plumbline/config_types.py", "Snakefile"]
     files = [*map(workflow.ROOT.joinpath, core), *workflow.ROOT.glob("src/plumbline/workflow/*.py")]
     files += [file for file in workflow.ROOT.glob("rules/*.smk") if file.stem not in STUDIES]
     assert [file.name for file in files if re.search(rf"\b{study}\b", file.read_text())] == []
@@ -146,7 +152,7 @@ def without(block, study):
     block = {key: value for key, value in block.items() if key not in own_keys(study)}
     for kind in ("tables", "figures"):
         if kind in block:
-            block[kind] = [name for name in block[kind] if registries()[kind][name].study != study]
+            block[kind] = [name for name in block[kind] if registries()[kind].studies[name] != study]
     if study == "alti":
         # Its table `precision` is what shows the effect of a protocol in bfloat16, which is refused without it.
         protocols = registries()["protocols"]
@@ -164,7 +170,7 @@ def without(block, study):
 def test_a_study_is_removed_with_its_room_its_rules_and_its_lines(study, tmp_path):
     """The rest is planned as before, and linted; the study's name and keys are unknown."""
     whole = merged(workflow.TINY)
-    kept_files = plan.final_output(validate(without(whole, study)))
+    kept_files = final_output(validate(without(whole, study)))
     folder = workflow.checkout(tmp_path)
     shutil.rmtree(folder / "src/plumbline/studies" / study)
     (folder / "rules" / f"{study}.smk").unlink()
@@ -187,7 +193,7 @@ def test_a_study_is_removed_with_its_room_its_rules_and_its_lines(study, tmp_pat
 def test_a_room_outside_the_package_is_a_study(tmp_path, monkeypatch):
     """Its stage's files are legal targets beside those of the others."""
     config = validate(merged(workflow.TINY))
-    before = plan.targets(config)
+    before = targets(config)
     (tmp_path / "sixth").mkdir()
     (tmp_path / "sixth/__init__.py").write_text("")
     (tmp_path / "sixth/study.py").write_text(
@@ -200,7 +206,7 @@ def test_a_room_outside_the_package_is_a_study(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
     rooms.studies.cache_clear()
     try:
-        more = set(plan.targets(config)) - set(before)
+        more = set(targets(config)) - set(before)
     finally:
         rooms.studies.cache_clear()
         for name in [name for name in sys.modules if name.startswith("plumbline.studies.sixth")]:

@@ -1,13 +1,15 @@
 """Which source files a job's result hangs on: its script, and what it imports of the package, found by reading.
 
 Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (workflow/code_digest.py).
-Nothing is imported here.
+None of the modules that are read is imported.
 """
 
 import ast
 import functools
 import re
 from pathlib import Path
+
+from .studies import folders
 
 ROOT = Path(__file__).resolve().parent
 SCHEMAS = ROOT / "schemas" / "artefacts"
@@ -18,9 +20,8 @@ UNTRACKED = {
     "config": "what it decides reaches a job as parameters",
     "datasets.sources": "fetches and checks bytes, which a checksum fixes",
     "errors": "texts of faults",
-    "job": "hands on the wildcards, which are a job's own",
     "modules": "this list",
-    "plan": "what it decides reaches a job as inputs and parameters",
+    "workflow.job": "hands on the wildcards, which are a job's own, and the rooms, whose modules are tracked",
     "registry": "what an entry is; the entries stand in tracked modules, their order in `registries_of`",
 }
 # Packages whose modules lie in the rooms of studies, too.
@@ -73,18 +74,23 @@ def _reached(*starts):
 def _path(name):
     if name.startswith("schemas/"):
         return SCHEMAS / f"{name.removeprefix('schemas/')}.yaml"
-    base = ROOT.joinpath(*name.split("."))
+    parts = name.split(".")
+    inside = len(parts) > 1 and parts[0] == "studies" and folders().get(parts[1])
+    base = inside.joinpath(*parts[2:]) if inside else ROOT.joinpath(*parts)
     if base.is_dir():
         return base / "__init__.py"
     package, _, module = name.rpartition(".")
-    rooms = ROOT.glob(f"studies/*/{package}/{module}.py") if package in IN_ROOMS else ()
-    return next(iter(rooms), base.with_suffix(".py"))
+    rooms = [room / package / f"{module}.py" for room in folders().values()] if package in IN_ROOMS else []
+    return next((file for file in rooms if file.is_file()), base.with_suffix(".py"))
 
 
 def _package(path):
     """The package as whose module a file is imported, as parts below plumbline; empty for a script."""
-    parts = path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
-    return parts[2:] if parts[:1] == ("studies",) and parts[2:] in [(name,) for name in IN_ROOMS] else parts
+    for study, room in folders().items():
+        if path.is_relative_to(room):
+            inside = path.parent.relative_to(room).parts
+            return inside if inside in [(name,) for name in IN_ROOMS] else ("studies", study, *inside)
+    return path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
 
 
 def _tracked(target):

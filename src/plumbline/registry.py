@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from . import studies
 from .errors import PlumblineError, unknown
 
 Entry = TypeVar("Entry", bound="Method | Protocol | Metric | Dataset | Output")
@@ -23,11 +25,20 @@ DEFINES_ENTRY = re.compile(r"^ENTRY\s*[:=]", re.MULTILINE)
 
 
 class Registry(dict[str, Entry], Generic[Entry]):
-    """Entries by id, in the order of their `order`, then of their id."""
+    """Entries by id, in the order of their `order`, then of their id.
+
+    Attributes
+    ----------
+    kind : str
+        What an entry is called in faults.
+    studies : dict of str
+        Of tables and figures: id -> the study whose room holds the module.
+    """
 
     def __init__(self, kind: str, entries: Mapping[str, Entry]) -> None:
-        super().__init__(sorted(entries.items(), key=lambda item: (item[1].order, item[0])))
+        super().__init__(sorted(entries.items(), key=lambda item: (getattr(item[1], "order", 0), item[0])))
         self.kind = kind
+        self.studies: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Entry:
         if not isinstance(name, str) or name not in self:
@@ -40,12 +51,38 @@ def discover(package: str, kind: str) -> Registry[Any]:
 
     A module bears its entry's id. The others, which may import torch, are not imported.
     """
-    entries = {}
     spec = importlib.util.find_spec(package)
     assert spec is not None and spec.submodule_search_locations, f"{package} is no package"
-    for info in pkgutil.iter_modules(list(spec.submodule_search_locations)):
-        file = Path(info.module_finder.path, f"{info.name}.py")  # type: ignore[union-attr]
-        if info.ispkg or not DEFINES_ENTRY.search(file.read_text(encoding="utf-8")):
+    found = (_entries(package, folder) for folder in spec.submodule_search_locations)
+    return Registry(kind, {name: entry for entries in found for name, entry in entries.items()})
+
+
+def discover_in_rooms(registry: Registry[Any], part: str) -> None:
+    """Add the entries in the folder `part` of every study's room, by studies; those of rooms that were read are left.
+
+    A module there is imported as one of the package `plumbline.<part>`.
+    """
+    package = importlib.import_module(f"{__package__}.{part}")
+    for study, room in studies.folders().items():
+        folder = str(room / part)
+        if folder in package.__path__ or not os.path.isdir(folder):
+            continue
+        package.__path__.append(folder)
+        for name in (entries := _entries(package.__name__, folder)):
+            if name in registry:
+                raise PlumblineError(
+                    f"the studies '{registry.studies[name]}' and '{study}' both have a {registry.kind} '{name}': rename one"
+                )
+        registry.update(entries)
+        registry.studies.update(dict.fromkeys(entries, study))
+
+
+def _entries(package: str, folder: str) -> dict[str, Any]:
+    """The entries of the modules in one folder of a package, by their ids, in the order of ids."""
+    entries = {}
+    for info in pkgutil.iter_modules([folder]):
+        text = Path(folder, f"{info.name}.py")
+        if info.ispkg or not DEFINES_ENTRY.search(text.read_text(encoding="utf-8")):
             continue
         entry = importlib.import_module(f"{package}.{info.name}").ENTRY
         if entry.id != info.name:
@@ -53,14 +90,7 @@ def discover(package: str, kind: str) -> Registry[Any]:
                 f"{package}.{info.name} registers '{entry.id}'; a module bears its entry's id"
             )
         entries[entry.id] = entry
-    return Registry(kind, entries)
-
-
-def room_folders(part: str) -> list[str]:
-    """The folder `part` of every study's room that has one, in the order of the studies' ids."""
-    from . import studies
-
-    return [str(folder) for place in studies.__path__ for folder in sorted(Path(place).glob(f"*/{part}"))]
+    return entries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +243,9 @@ class Dataset:
 class Output:
     """A figure or a table: one module, named as its output.
 
-    study    the study's folder under figures/ or tables/.
     needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement', 'gaps' (the
              attributions of the methods that it shows and that sum an integral: how inexact each is),
-             'isotropy', 'rollouts', 'contributions', 'seed_consistency', 'model_consistency', 'released', 'benchmarks', 'work',
+             'isotropy', 'rollouts', 'contributions', 'seed_consistency', 'model_consistency', 'released', '<stage>_cost', 'work',
              'classifier', 'theory_<experiment>' and 'shown' of the multi-head classifier,
              'tables/<id>' ('tables/<id>?': where the configuration makes it).
     per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
@@ -226,13 +255,11 @@ class Output:
              every method. A dict where it depends on the data set's task.
     seeds    'all', or 'lowest': it shows the lowest training seed alone of a data set and model.
     published whether it reads the published numbers.
-    compared whether its study's key `compared` says which methods it reads, beside `methods` and the controls.
     formats  file endings.
     """
 
     id: str
     label: str
-    study: str
     needs: tuple[str, ...]
     per: str = "study"
     options: tuple[str, ...] = ("bootstrap",)
@@ -240,6 +267,4 @@ class Output:
     readouts: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
     seeds: str = "all"
     published: bool = False
-    compared: bool = False
     formats: tuple[str, ...] = ("csv", "tex")
-    order: int = 50

@@ -5,11 +5,11 @@ Every figure states scale, sample count, seeds and interval at its foot.
 
 import importlib
 
-from ..registry import discover, room_folders
+from ..registry import Registry, discover_in_rooms
 
 # A figure lies in its study's room, and is imported as a module of this package.
-__path__.extend(room_folders("figures"))
-FIGURES = discover(__name__, "figure")
+FIGURES = Registry("figure", {})
+discover_in_rooms(FIGURES, "figures")
 
 
 def write(figure, inputs, options, paths):

@@ -8,12 +8,12 @@ import importlib
 
 from ..artefacts import write_text
 from ..collect import seeds_text
-from ..registry import discover, room_folders
+from ..registry import Registry, discover_in_rooms
 from .gaps import beside
 
 # A table lies in its study's room, and is imported as a module of this package.
-__path__.extend(room_folders("tables"))
-TABLES = discover(__name__, "table")
+TABLES = Registry("table", {})
+discover_in_rooms(TABLES, "tables")
 
 
 def write(table, inputs, options, csv_path, tex_path, html_path=None):

@@ -41,6 +41,7 @@ from ..faithfulness import PROTOCOLS
 from ..figures import FIGURES
 from ..studies import rooms
 from ..tables import TABLES
+from .study import add_rooms
 
 
 class Dataset(Block, extra="allow"):
@@ -269,6 +270,8 @@ class Bootstrap(Block):
 
 
 class Core(Block):
+    studies: each_once(FolderPath) = []
+    """Rooms of studies outside the package: folders with study.py, and with config.py, rules.smk, tables/ and figures/ as far as a study has them (docs/architecture.md). `~` and $NAME are filled in; seen from the working directory."""
     scale: Id = "small"
     """Name of the folder under results/ and of the scale in every table and figure."""
     torch_threads: Positive = 1
@@ -324,6 +327,8 @@ def validate(config):
     if not isinstance(config, Mapping):
         raise PlumblineError(f"the configuration is a {type(config).__name__}: it must be a mapping of keys")
     _check_plain(config, ())
+    if config.get("studies"):
+        _add_rooms(config["studies"])
     try:
         found = model().model_validate(dict(config)).model_dump()
     except ValidationError as faults:
@@ -333,6 +338,17 @@ def validate(config):
     for keys in _keys():
         keys.check(found)
     return found
+
+
+def _add_rooms(places):
+    """Take up the studies outside the package before their keys, tables and figures are checked."""
+    if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
+        raise PlumblineError(f"studies is {reprlib.repr(places)}: it must be a list of folders")
+    try:
+        add_rooms([expanded(place) for place in places])
+    except ValueError as fault:
+        raise PlumblineError(f"studies: {fault}") from None
+    model.cache_clear()
 
 
 def _check_plain(node, path):
@@ -509,7 +525,7 @@ def _check_outputs(config):
     """Tables and figures belong to studies that the configuration has."""
     for kind, registry in (("tables", TABLES), ("figures", FIGURES)):
         for name in config[kind]:
-            study = registry[name].study
+            study = registry.studies[name]
             if study in config and not config[study]:
                 raise PlumblineError(
                     f"{kind}: '{name}' belongs to the study {study}, which this configuration has not: set `{study}:` or remove it"

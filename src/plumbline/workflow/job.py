@@ -2,20 +2,22 @@
 
 import contextlib
 
-from .artefacts import about
-from .errors import one_line_errors
+from ..artefacts import about
+from ..errors import one_line_errors
+from .study import add_rooms
 
 
 @contextlib.contextmanager
 def job(snakemake):
-    """End with one line where a fault is the user's to mend; say in every artefact what it is of.
+    """End with one line where a fault is the user's to mend; know the configuration's rooms; say in artefacts what they are of.
 
     Parameters
     ----------
     snakemake : snakemake.script.Snakemake
-        What Snakemake hands to a script: log, and wildcards, which are what the job's files are of.
+        What Snakemake hands to a script: log, configuration, and wildcards, which are what the job's files are of.
     """
     with one_line_errors(snakemake.log[0]), about(fields_of(snakemake.wildcards)):
+        add_rooms(snakemake.config.get("studies"))
         yield
 
 

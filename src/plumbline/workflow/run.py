@@ -13,13 +13,14 @@ from ..artefacts import read_json, sweep
 from ..config_types import expanded
 from ..errors import PlumblineError
 from ..models.checkpoint import checkpoint_folder
-from ..plan import PAPER_COMMAND, check_target, targets_asked
 from . import warm
 from .config import validate
 from .downloads import mirror_folder
+from .outputs import PAPER_COMMAND
 from .snakemake_parts import lift_rate_limit, runs_locally, uses_environments
 from .stages import all_stages
 from .study import studies
+from .targets import check_target, targets_asked
 
 
 def say(line):

@@ -133,21 +133,32 @@ def _fits(row, fixed):
     )
 
 
-# The last configuration that was asked for, and of each stage its rows by the values of MODEL: the plan of a large
-# grid asks for them once a job. A configuration must not be changed in place once it was asked for.
-_last = {"config": None, "rows": {}}
+# The last configuration that was asked for, and what was computed of it once: the plan of a large grid asks once a job.
+_last = {"config": None, "found": {}}
+
+
+def once(config, key, find):
+    """What `find()` returns, computed once for a configuration and a key.
+
+    A configuration must not be changed in place once it was asked for.
+    """
+    if _last["config"] is not config:
+        _last.update(config=config, found={})
+    if key not in _last["found"]:
+        _last["found"][key] = find()
+    return _last["found"][key]
 
 
 def _near(stage, config, fixed):
     """The rows that can have the values: those of one data set, model and seed where all three are given."""
-    if _last["config"] is not config:
-        _last.update(config=config, rows={})
-    if stage not in _last["rows"]:
+
+    def group():
         groups = {}
         for row in stage.rows(config):
             groups.setdefault(tuple(row.fields.get(field) for field in MODEL), []).append(row)
-        _last["rows"][stage] = groups
-    groups = _last["rows"][stage]
+        return groups
+
+    groups = once(config, stage, group)
     key = tuple(fixed.get(field) for field in MODEL)
     if key in groups and None not in key:
         return groups[key]

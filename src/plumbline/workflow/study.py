@@ -6,8 +6,10 @@ No torch here: every `snakemake` call imports this module.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..studies import rooms
+from ..errors import PlumblineError
+from ..studies import add_room, folders, rooms
 from .stage import Stage
 
 
@@ -25,6 +27,9 @@ class Study:
         The stages that this study alone has.
     image_models : bool
         Whether the runs are of image models, which the core then makes.
+    compared : callable
+        Takes the configuration and returns the methods that the outputs of the study read beside their own and the controls.
+        None: every method of a run.
     complete : bool
         Whether an output shows the runs alone that have every file that it needs.
     downloads : callable
@@ -38,6 +43,7 @@ class Study:
     runs: Callable
     stages: tuple[Stage, ...] = ()
     image_models: bool = False
+    compared: Callable = lambda config: None
     complete: bool = False
     downloads: Callable = lambda config: []
     check_files: Callable = lambda config: None
@@ -49,5 +55,31 @@ def studies():
     found = {name: room.STUDY for name, room in rooms("study").items()}
     for name, study in found.items():
         if study.id != name:
-            raise AssertionError(f"the room {name} holds the study '{study.id}'; a room bears its study's id")
+            raise PlumblineError(f"the room {name} holds the study '{study.id}': a room bears its study's id")
     return found
+
+
+def add_rooms(places):
+    """Take up the rooms of studies outside the package, with their tables and figures.
+
+    Parameters
+    ----------
+    places : list of str
+        The rooms' folders, seen from the working directory: the key `studies` of the configuration.
+    """
+    if not places:
+        return
+    from .. import figures, tables
+    from ..registry import discover_in_rooms
+
+    for place in places:
+        add_room(place)
+    studies.cache_clear()
+    discover_in_rooms(tables.TABLES, "tables")
+    discover_in_rooms(figures.FIGURES, "figures")
+
+
+def rules_of(study):
+    """The file with the rules of a study: rules.smk of its room, or else the file of `rules/` with its name."""
+    inside = folders()[study] / "rules.smk"
+    return str(inside) if inside.is_file() else str(Path("rules", f"{study}.smk"))

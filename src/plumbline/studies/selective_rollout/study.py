@@ -12,9 +12,14 @@ def runs(config):
     return [row for row in text_models(config) if "selective" in row.run["methods"]]
 
 
+def compared(config):
+    """The methods that the study compares with its own; None: all of a run."""
+    return config["selective_rollout"]["compared"]
+
+
 ROLLOUTS = Stage(
     id="rollouts",
     paths={"rollouts": "results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet"},
     rows=runs,
 )
-STUDY = Study(id="selective_rollout", runs=runs, stages=(ROLLOUTS,))
+STUDY = Study(id="selective_rollout", runs=runs, compared=compared, stages=(ROLLOUTS,))

@@ -17,13 +17,11 @@ from .style import figure, foot, plain, styled
 ENTRY = Output(
     id="contributions",
     label="Contributions over all layers",
-    study="alti",
     needs=("contributions",),
     seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),
-    order=40,
 )
 
 SHOWN = ("rollout", "norm_rollout", "alti")

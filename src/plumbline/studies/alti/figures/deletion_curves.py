@@ -13,12 +13,10 @@ from .style import figure, foot, mark, styled
 ENTRY = Output(
     id="deletion_curves",
     label="Deletion curves",
-    study="alti",
     needs=("tables/deletion_curves",),
     per="model",
     options=(),
     formats=("pdf", "png"),
-    order=10,
 )
 
 PANELS = {

@@ -14,10 +14,8 @@ from .style import figure, foot, model_marks, plain, styled
 ENTRY = Output(
     id="isotropy",
     label="Isotropy by layer",
-    study="alti",
     needs=("tables/isotropy",),
     formats=("pdf", "png"),
-    order=50,
 )
 
 LOOKS = {

@@ -21,13 +21,11 @@ READOUT = "alti"
 ENTRY = Output(
     id="layer_contributions",
     label="Contributions layer by layer",
-    study="alti",
     needs=("contributions",),
     seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),
-    order=45,
 )
 
 # Inches: a panel's side by token, its bounds; between panels; above them; for the colour bar.

@@ -19,10 +19,8 @@ ACROSS = 3
 ENTRY = Output(
     id="model_consistency",
     label="Consistency between models",
-    study="alti",
     needs=("model_consistency",),
     formats=("pdf", "png"),
-    order=53,
 )
 
 

@@ -17,11 +17,9 @@ METRIC = "spearman"
 ENTRY = Output(
     id="readout_correlation",
     label="Correlation between readouts",
-    study="alti",
     needs=("agreement",),
     per="model",
     formats=("pdf", "png"),
-    order=20,
 )
 
 

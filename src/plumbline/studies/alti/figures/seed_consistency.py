@@ -19,11 +19,9 @@ ACROSS = 3  # panels beside each other
 ENTRY = Output(
     id="seed_consistency",
     label="Consistency between training seeds",
-    study="alti",
     needs=("seed_consistency", "released"),
     options=("released_seeds",),
     formats=("pdf", "png"),
-    order=50,
 )
 
 

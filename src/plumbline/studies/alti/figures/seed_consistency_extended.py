@@ -14,11 +14,9 @@ from .style import styled
 ENTRY = Output(
     id="seed_consistency_extended",
     label="Consistency between all released seeds",
-    study="alti",
     needs=("released",),
     options=("released_seeds",),
     formats=("pdf", "png"),
-    order=52,
 )
 
 (EXTRA,) = set(SEEDS) - set(PUBLISHED_SEEDS)

@@ -22,11 +22,9 @@ PANEL, HEADING, BAR = (1.42, 1.55), 0.22, 0.7
 ENTRY = Output(
     id="seed_matrices",
     label="Consistency between training seeds, pair by pair",
-    study="alti",
     needs=("seed_consistency", "released"),
     options=("released_seeds",),
     formats=("pdf", "png"),
-    order=51,
 )
 
 

@@ -15,10 +15,8 @@ from .style import figure, foot, model_marks, plain, styled
 ENTRY = Output(
     id="special_tokens",
     label="Rank of special tokens",
-    study="alti",
     needs=("tables/special_tokens",),
     formats=("pdf", "png"),
-    order=40,
 )
 
 

@@ -20,14 +20,12 @@ SHOWN = ("oracle", "raw_attention", *PRINCIPAL, "gxi_mean", "ig_mean", "blankout
 ENTRY = Output(
     id="token_heatmap",
     label="Token heat maps",
-    study="alti",
     needs=("attributions",),
     readouts=SHOWN,
     seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("pdf", "png"),
-    order=30,
 )
 
 WRAP, LINES = 26, 2

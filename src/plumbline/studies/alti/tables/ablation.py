@@ -51,9 +51,7 @@ from .standing import ranks, sections
 ENTRY = Output(
     id="ablation",
     label="Defects and conventions of the reference, one at a time",
-    study="alti",
     needs=("faithfulness", "gaps"),
-    order=50,
 )
 
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower

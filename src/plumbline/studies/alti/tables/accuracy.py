@@ -9,7 +9,7 @@ from ..registry import Output
 from . import latex as tex
 from .accuracies import accuracies
 
-ENTRY = Output(id="accuracy", label="Accuracy", study="alti", needs=("models",), order=40)
+ENTRY = Output(id="accuracy", label="Accuracy", needs=("models",))
 
 
 def rows(inputs, options):

@@ -25,9 +25,7 @@ from .rank_metrics import NOTE, averaged, averaged_text, head
 ENTRY = Output(
     id="agreement",
     label="Agreement with blank-out and with the gradient",
-    study="alti",
     needs=("agreement", "gaps"),
-    order=20,
 )
 
 REFERENCES = ("blankout", "grad_l2")

@@ -33,11 +33,9 @@ from .standing import note, sections, standing
 ENTRY = Output(
     id="comp_suff",
     label="Comprehensiveness and sufficiency",
-    study="alti",
     needs=("faithfulness", "models", "gaps"),
     options=("bootstrap", "datasets", "faithfulness"),
     published=True,
-    order=10,
 )
 
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower

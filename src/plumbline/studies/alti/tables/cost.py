@@ -16,10 +16,8 @@ STAGES = ("models", "attributions", "faithfulness")
 ENTRY = Output(
     id="cost",
     label="Time and memory",
-    study="alti",
     needs=(*(f"{stage}_cost" for stage in STAGES), "work", "attributions"),
     options=(),
-    order=90,
 )
 
 INTERVAL = "none: mean over seeds; memory: maximum"

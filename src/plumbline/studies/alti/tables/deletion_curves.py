@@ -35,10 +35,8 @@ PROTOCOL = "published_steps"
 ENTRY = Output(
     id="deletion_curves",
     label="Deletion curves",
-    study="alti",
     needs=("faithfulness", "gaps"),
     per="model",
-    order=15,
 )
 
 KINDS = ("comp", "suff")

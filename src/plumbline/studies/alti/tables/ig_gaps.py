@@ -14,11 +14,9 @@ from .gaps import QUANTILES, SHARES, exactness
 ENTRY = Output(
     id="ig_gaps",
     label="Integrated gradients: completeness gap and steps",
-    study="alti",
     needs=("gaps",),
     options=(),
     methods=("ig",),
-    order=12,
 )
 
 INTERVAL = "none: quantiles of the examples shown"

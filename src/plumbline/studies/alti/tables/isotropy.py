@@ -24,11 +24,9 @@ from .published import MARKED, beside, in_print, printed
 ENTRY = Output(
     id="isotropy",
     label="Isotropy: cosine of two positions' vectors",
-    study="alti",
     needs=("isotropy", "models"),
     options=("bootstrap", "datasets"),
     published=True,
-    order=60,
 )
 
 VECTORS = ("embeddings", "transformed")

@@ -20,11 +20,9 @@ from .rank_metrics import NOTE, averaged, averaged_text, beside_print
 ENTRY = Output(
     id="model_consistency",
     label="Consistency between models",
-    study="alti",
     needs=("model_consistency", "models", "gaps"),
     options=("bootstrap", "datasets"),
     published=True,
-    order=61,
 )
 
 

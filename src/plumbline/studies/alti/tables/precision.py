@@ -32,9 +32,7 @@ from .standing import ranks, sections
 ENTRY = Output(
     id="precision",
     label="Forward passes in bfloat16 against float32",
-    study="alti",
     needs=("faithfulness", "gaps"),
-    order=55,
 )
 
 KINDS = {"comp": 1, "suff": -1}  # comp: higher is better; suff: lower

@@ -44,12 +44,10 @@ TABLES = (*JUDGED, *TAKEN)
 ENTRY = Output(
     id="published_vs_reproduced",
     label="Published and reproduced",
-    study="alti",
     # With a question mark: read where the configuration makes it.
     needs=("models", *(f"tables/{table}?" for table in (*TABLES, XAI))),
     options=("bootstrap", "datasets", "faithfulness", "tables"),
     published=True,
-    order=95,
 )
 
 COLUMNS = [

@@ -35,9 +35,7 @@ from .standing import note, sections, standing
 ENTRY = Output(
     id="rationale",
     label="Precision against the known rationale",
-    study="alti",
     needs=("attributions", "gaps"),
-    order=30,
 )
 
 MEASURES = {"r_precision": "R-precision", "average_precision": "Average precision"}

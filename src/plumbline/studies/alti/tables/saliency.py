@@ -31,14 +31,12 @@ SHOWN = {"classification": _SHOWN, "agreement": (*_SHOWN, "blankout")}
 ENTRY = Output(
     id="saliency",
     label="Saliency",
-    study="alti",
     needs=("attributions",),
     readouts=SHOWN,
     seeds="lowest",
     per="model",
     options=("heatmap_examples",),
     formats=("csv", "tex", "html"),
-    order=50,
 )
 
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8)

@@ -23,11 +23,9 @@ from .rank_metrics import NOTE, beside_print, by_metric
 ENTRY = Output(
     id="seed_consistency",
     label="Consistency between training seeds",
-    study="alti",
     needs=("seed_consistency", "released", "gaps"),
     options=("bootstrap", "released_seeds"),
     published=True,
-    order=60,
 )
 
 FEWEST = 3  # seeds, for an interval over seeds

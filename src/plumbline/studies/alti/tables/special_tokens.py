@@ -43,11 +43,9 @@ from .published import MARKED, beside, in_print, printed
 ENTRY = Output(
     id="special_tokens",
     label="Rank of special tokens",
-    study="alti",
     needs=("attributions", "models", "gaps"),
     options=("bootstrap", "datasets"),
     published=True,
-    order=50,
 )
 
 TOKENS = {

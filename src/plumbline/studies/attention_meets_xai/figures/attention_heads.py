@@ -15,12 +15,10 @@ ACROSS = 3
 ENTRY = Output(
     id="attention_heads",
     label="Attention of the heads",
-    study=xai.STUDY,
     needs=("shown",),
     seeds="lowest",
     options=(),
     formats=xai.FORMATS,
-    order=101,
 )
 
 

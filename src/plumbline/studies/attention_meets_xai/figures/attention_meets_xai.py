@@ -15,12 +15,10 @@ ROW, LABELS, LETTER, GAP = 0.34, 0.75, 0.095, 0.09
 ENTRY = Output(
     id="attention_meets_xai",
     label="Attention meets post-hoc interpretability",
-    study=xai.STUDY,
     needs=("shown",),
     seeds="lowest",
     options=(),
     formats=xai.FORMATS,
-    order=100,
 )
 
 

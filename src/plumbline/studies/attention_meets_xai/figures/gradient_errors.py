@@ -20,11 +20,9 @@ LEAST = 1e-18  # an error of exactly 0 is drawn here
 ENTRY = Output(
     id="gradient_errors",
     label="Errors of the closed-form gradient",
-    study=xai.STUDY,
     needs=("theory_gradient",),
     options=(),
     formats=xai.FORMATS,
-    order=104,
 )
 
 

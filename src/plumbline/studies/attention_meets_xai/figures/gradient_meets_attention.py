@@ -20,12 +20,10 @@ TITLES = {
 ENTRY = Output(
     id="gradient_meets_attention",
     label="Gradient meets attention",
-    study=xai.STUDY,
     needs=("shown",),
     seeds="lowest",
     options=(),
     formats=xai.FORMATS,
-    order=103,
 )
 
 

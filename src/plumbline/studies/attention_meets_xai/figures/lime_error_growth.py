@@ -20,11 +20,9 @@ QUANTITIES = {
 ENTRY = Output(
     id="lime_error_growth",
     label="Growth of the limit's error",
-    study=xai.STUDY,
     needs=("theory_lime_mask",),
     options=(),
     formats=xai.FORMATS,
-    order=106,
 )
 
 

@@ -24,11 +24,9 @@ PANELS = {
 ENTRY = Output(
     id="lime_errors",
     label="Errors of LIME's limit",
-    study=xai.STUDY,
     needs=("theory_lime_mask", "theory_lime_delete"),
     options=("attention_meets_xai",),
     formats=xai.FORMATS,
-    order=105,
 )
 
 

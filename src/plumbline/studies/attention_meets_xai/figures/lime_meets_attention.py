@@ -19,12 +19,10 @@ WORDS = 10
 ENTRY = Output(
     id="lime_meets_attention",
     label="LIME meets attention",
-    study=xai.STUDY,
     needs=("shown",),
     seeds="lowest",
     options=(),
     formats=xai.FORMATS,
-    order=102,
 )
 
 

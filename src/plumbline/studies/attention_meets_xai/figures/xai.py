@@ -4,7 +4,6 @@ from ..artefacts import read_json
 from ..collect import dataset_label, seeds_text
 from .style import SHADES
 
-STUDY = "attention_meets_xai"
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"

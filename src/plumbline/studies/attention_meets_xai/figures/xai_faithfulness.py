@@ -17,11 +17,9 @@ NAMES = {"comp": "comprehensiveness (higher is better)", "suff": "sufficiency (l
 ENTRY = Output(
     id="xai_faithfulness",
     label="Faithfulness of the explanations",
-    study=xai.STUDY,
     needs=("tables/xai_faithfulness",),
     options=("bootstrap",),
     formats=xai.FORMATS,
-    order=107,
 )
 
 

@@ -17,11 +17,9 @@ from .published import all_entries
 ENTRY = Output(
     id="classifier_accuracy",
     label="Accuracy of the multi-head classifier",
-    study=xai.STUDY,
     needs=("classifier",),
     options=xai.OPTIONS,
     published=True,
-    order=100,
 )
 
 

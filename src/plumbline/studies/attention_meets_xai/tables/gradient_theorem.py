@@ -19,10 +19,8 @@ QUANTITIES = {
 ENTRY = Output(
     id="gradient_theorem",
     label="Closed-form gradient against autograd",
-    study=xai.STUDY,
     needs=("theory_gradient",),
     options=xai.OPTIONS,
-    order=101,
 )
 
 

@@ -22,10 +22,8 @@ QUANTITIES = {
 ENTRY = Output(
     id="lime_growth",
     label="Growth of the limit's error",
-    study=xai.STUDY,
     needs=("theory_lime_mask",),
     options=xai.OPTIONS,
-    order=103,
 )
 
 

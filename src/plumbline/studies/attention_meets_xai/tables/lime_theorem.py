@@ -37,10 +37,8 @@ CAUSES = {
 ENTRY = Output(
     id="lime_theorem",
     label="LIME against its limit",
-    study=xai.STUDY,
     needs=("theory_lime_mask", "theory_lime_delete"),
     options=xai.OPTIONS,
-    order=102,
 )
 
 

@@ -6,8 +6,7 @@ from ..collect import dataset_label, interval_text, over_seeds, seeds_text
 from ..seeds import seed_of
 from . import latex as tex
 
-STUDY = "attention_meets_xai"
-OPTIONS = ("bootstrap", STUDY)
+OPTIONS = ("bootstrap", "attention_meets_xai")
 
 
 def cells(frame, columns):

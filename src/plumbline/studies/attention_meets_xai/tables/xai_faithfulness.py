@@ -21,10 +21,8 @@ KINDS = {"comp": 1, "suff": -1}
 ENTRY = Output(
     id="xai_faithfulness",
     label="Faithfulness of the explanations",
-    study=xai.STUDY,
     needs=("theory_faithfulness",),
     options=xai.OPTIONS,
-    order=104,
 )
 
 

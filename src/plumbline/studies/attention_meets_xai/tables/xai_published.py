@@ -26,11 +26,9 @@ from .published import all_entries, judge_seed
 ENTRY = Output(
     id="xai_published",
     label="Published and reproduced",
-    study=xai.STUDY,
     needs=("classifier", "shown"),
     options=xai.OPTIONS,
     published=True,
-    order=105,
 )
 
 

@@ -10,7 +10,6 @@ from ..datasets.images import array
 from ..errors import PlumblineError
 from .style import SHADES
 
-STUDY = "explainn"
 FORMATS = ("pdf", "png")
 # Families of explanations: colour and marker; a point of the causal graph's own is a diamond.
 _FAMILIES = {

@@ -12,13 +12,11 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="causal_graph",
     label="Causal graph of a class",
-    study=causal.STUDY,
     needs=("causal_graphs",),
     seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,
-    order=140,
 )
 
 

@@ -11,13 +11,11 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="causal_graphs",
     label="Causal graphs of all classes",
-    study=causal.STUDY,
     needs=("causal_graphs",),
     seeds="lowest",
     per="model",
     options=(),
     formats=causal.FORMATS,
-    order=141,
 )
 COLUMNS = 5
 

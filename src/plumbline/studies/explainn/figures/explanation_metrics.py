@@ -14,11 +14,9 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="explanation_metrics",
     label="Robustness against faithfulness",
-    study=causal.STUDY,
     needs=("tables/explanation_metrics",),
     options=(),
     formats=causal.FORMATS,
-    order=147,
 )
 
 

@@ -16,13 +16,11 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="explanations",
     label="Explanations of images",
-    study=causal.STUDY,
     needs=("images", "explanations"),
     seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,
-    order=144,
 )
 CLASSES = 6  # classes shown, the configured one among them
 CLIPPED = 0.005

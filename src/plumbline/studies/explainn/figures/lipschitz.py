@@ -14,11 +14,9 @@ METRIC = "lipschitz"
 ENTRY = Output(
     id="lipschitz",
     label="Local Lipschitz estimates",
-    study=causal.STUDY,
     needs=("explanation_metrics", "tables/explanation_metrics"),
     options=(),
     formats=causal.FORMATS,
-    order=146,
 )
 
 

@@ -15,13 +15,11 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="node_maps",
     label="Maps of causal nodes",
-    study=causal.STUDY,
     needs=("images", "nodes"),
     seeds="lowest",
     per="model",
     options=("explainn",),
     formats=causal.FORMATS,
-    order=145,
 )
 NAMES = {"released": "as released", "forward": "forward"}
 MOST = 12  # nodes shown

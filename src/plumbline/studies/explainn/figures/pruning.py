@@ -14,11 +14,9 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="pruning",
     label="Pruning by causal graphs",
-    study=causal.STUDY,
     needs=("pruning", "tables/causal_pruning"),
     options=(),
     formats=causal.FORMATS,
-    order=148,
 )
 MEASURES = {"recall": "Recall of the class", "auc": "ROC-AUC of its logit"}
 

@@ -19,11 +19,9 @@ from .style import MARKERS, figure, foot, styled
 ENTRY = Output(
     id="stability_curve",
     label="Stability of causal graphs",
-    study=causal.STUDY,
     needs=("stability", "tables/causal_stability"),
     options=("explainn",),
     formats=causal.FORMATS,
-    order=142,
 )
 COLOR = "#0173b2"
 

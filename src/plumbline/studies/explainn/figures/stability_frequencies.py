@@ -14,11 +14,9 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="stability_frequencies",
     label="Appearance frequencies of causal nodes",
-    study=causal.STUDY,
     needs=("stability",),
     options=(),
     formats=causal.FORMATS,
-    order=143,
 )
 PANELS = 5
 

@@ -13,7 +13,6 @@ from ..seeds import seed_of
 from ..stats import complete_mean, mean_interval, paired_differences
 from .published import all_entries
 
-STUDY = "explainn"
 EVERY = "all"  # of layers, classes or seeds
 SETTINGS = ("test", "correction", "intervention")
 SENSES = {"<=": r"\le", ">=": r"\ge"}  # of a band, and how LaTeX writes it

@@ -4,15 +4,12 @@ inputs: image_models (metrics.json of each).
 """
 
 from ..registry import Output
-from . import causal
 from .accuracies import image_latex, image_rows
 
 ENTRY = Output(
     id="causal_accuracy",
     label="Accuracy of the networks with causal graphs",
-    study=causal.STUDY,
     needs=("image_models",),
-    order=154,
 )
 
 rows = image_rows

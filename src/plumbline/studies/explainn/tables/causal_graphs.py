@@ -22,10 +22,8 @@ from .causal import EVERY
 ENTRY = Output(
     id="causal_graphs",
     label="Sizes of the causal graphs",
-    study=causal.STUDY,
     needs=("causal_graphs", "image_models"),
     published=True,
-    order=150,
 )
 MEAN = "mean"
 NOT_REACHED = "not reached"

@@ -19,9 +19,7 @@ from . import latex as tex
 ENTRY = Output(
     id="causal_pruning",
     label="Pruning by causal graphs",
-    study=causal.STUDY,
     needs=("pruning", "causal_graphs", "image_models"),
-    order=152,
 )
 CONDITIONS = {
     "base": "whole network",

@@ -32,10 +32,8 @@ from .causal import EVERY
 ENTRY = Output(
     id="causal_stability",
     label="Stability of the causal graphs",
-    study=causal.STUDY,
     needs=("stability", "causal_graphs", "image_models"),
     published=True,
-    order=151,
 )
 MEASURES = {
     "appearance_rate": "appearance rate (%)",

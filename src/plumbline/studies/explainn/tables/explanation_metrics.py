@@ -26,10 +26,8 @@ from .standing import alike
 ENTRY = Output(
     id="explanation_metrics",
     label="Metrics of the explanations",
-    study=causal.STUDY,
     needs=("explanation_metrics", "image_models"),
     published=True,
-    order=153,
 )
 AGAINST = "random"
 # Those of the model's gradients that the causal maps are claimed to be more stable than.

@@ -20,13 +20,11 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="diffusion_gallery",
     label="Maps over images",
-    study=maps.STUDY,
     needs=("images", "maps", "image_architectures"),
     seeds="lowest",
     per="model",
     options=(),
     formats=maps.FORMATS,
-    order=133,
 )
 SHOWN = ("raw", "rollout", "rollout_diffused", "attribution")
 

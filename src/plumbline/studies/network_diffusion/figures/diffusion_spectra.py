@@ -15,11 +15,9 @@ from .style import DASHES, figure, foot, styled
 ENTRY = Output(
     id="diffusion_spectra",
     label="Singular values before and after diffusion",
-    study=maps.STUDY,
     needs=("spectra",),
     options=(),
     formats=maps.FORMATS,
-    order=132,
 )
 LOOKS = {
     "before": ("before", "0.2", "-"),

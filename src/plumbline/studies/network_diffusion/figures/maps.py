@@ -5,7 +5,6 @@ from .style import DASHES, SHADES
 
 FORMATS = ("pdf", "png")
 CELLS = {"patches": "patches", "chefer": "pixels"}  # what goes, by protocol
-STUDY = "network_diffusion"
 NOTE = f"Diffused: {RECONSTRUCTION}."
 _COLORS = {"raw": "#029e73", "rollout": "#0173b2", "attribution": "#cc78bc"}
 

@@ -14,10 +14,8 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="network_diffusion",
     label="Maps before and after network diffusion",
-    study=maps.STUDY,
     needs=("tables/network_diffusion",),
     formats=maps.FORMATS,
-    order=130,
 )
 
 

@@ -19,10 +19,8 @@ from .style import figure, foot, styled
 ENTRY = Output(
     id="perturbation_curves",
     label="Perturbation curves of image models",
-    study=maps.STUDY,
     needs=("patch_faithfulness",),
     formats=maps.FORMATS,
-    order=131,
 )
 SHOWN = ("raw", "rollout_published", "rollout", "rollout_normalised", "rollout_diffused", "attribution", "attribution_diffused",
          "gradient_x_input", "random", "centre")  # fmt: skip

@@ -11,9 +11,7 @@ from .accuracies import image_latex, image_rows
 ENTRY = Output(
     id="image_accuracy",
     label="Accuracy of the image models",
-    study="network_diffusion",
     needs=("image_models",),
-    order=131,
 )
 
 

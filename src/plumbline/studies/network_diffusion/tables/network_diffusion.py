@@ -23,10 +23,8 @@ from .standing import alike
 ENTRY = Output(
     id="network_diffusion",
     label="Maps of image models, before and after network diffusion",
-    study="network_diffusion",
     needs=("patch_faithfulness", "image_models"),
     published=True,
-    order=130,
 )
 # Metric -> (heading, direction).
 METRICS = {

@@ -13,11 +13,9 @@ from .style import styled
 ENTRY = Output(
     id="rollout_layers",
     label="Rollouts and the input gradient by layer",
-    study="selective_rollout",
     needs=("tables/selective_rollout",),
     methods=("selective",),
     formats=("pdf", "png"),
-    order=110,
 )
 
 TITLES = {"published": "as published", "corrected": "corrected"}

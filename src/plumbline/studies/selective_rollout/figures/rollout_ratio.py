@@ -13,11 +13,9 @@ from .style import styled
 ENTRY = Output(
     id="rollout_ratio",
     label="Selective against ordinary rollout: ratio and absolute values",
-    study="selective_rollout",
     needs=("tables/selective_rollout",),
     methods=("selective",),
     formats=("pdf", "png"),
-    order=112,
 )
 
 LOOKS = {

@@ -14,12 +14,10 @@ from .style import styled
 ENTRY = Output(
     id="rollout_thresholds",
     label="Selective rollout by threshold",
-    study="selective_rollout",
     needs=("tables/selective_rollout",),
     options=("bootstrap", "selective_rollout"),
     methods=("selective",),
     formats=("pdf", "png"),
-    order=111,
 )
 
 PANELS = {

@@ -39,11 +39,8 @@ from .gaps import remark
 ENTRY = Output(
     id="gradient_vs_comprehensiveness",
     label="Agreement with the input gradient, and faithfulness",
-    study="selective_rollout",
     needs=("attributions", "faithfulness", "gaps"),
     methods=("selective", "input_gradient"),
-    compared=True,
-    order=111,
 )
 
 REFERENCE = "input_gradient"

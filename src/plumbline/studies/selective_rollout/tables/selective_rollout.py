@@ -41,12 +41,10 @@ from .published import beside, in_print
 ENTRY = Output(
     id="selective_rollout",
     label="Selective rollout and the input gradient",
-    study="selective_rollout",
     needs=("rollouts", "models"),
     options=("bootstrap", "selective_rollout", "datasets"),
     methods=("selective",),
     published=True,
-    order=110,
 )
 
 DEFINITIONS = ("corrected", "published")
