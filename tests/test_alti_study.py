@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from plumbline import plan
 from plumbline.artefacts import check_file, read_rows
 from plumbline.studies.alti import study as alti
+from plumbline.workflow import outputs
 from plumbline.workflow.config import validate
+from plumbline.workflow.targets import targets
 from tests import workflow
 from tests.synthetic import make
 
@@ -37,8 +38,8 @@ def test_seeds_of_several_runs_are_compared_by_what_they_share():
     assert found["readouts"]["alti"] == ["alti", "alti_l2"]
     assert set(found["readouts"]) == {"alti", "random", "position", "uniform", "oracle"}
     assert len(found["attributions"]) == 3 * 5
-    assert file in plan.targets(config)
-    assert plan.output_inputs(config, "tables", "seed_consistency") == {
+    assert file in targets(config)
+    assert outputs.output_inputs(config, "tables", "seed_consistency") == {
         "seed_consistency": [file], "released": ["results/small/released/multiberts_sst2.parquet"], "gaps": [],
     }  # fmt: skip
 
@@ -62,7 +63,7 @@ def test_gaps_are_read_of_the_models_that_a_table_shows(table):
     }
     wanted = {f"results/small/attributions/sentiment/{model}/seed{seed}/ig.parquet"
               for model, seed in shown.get(table, every[:3])}  # fmt: skip
-    assert set(plan.output_inputs(config, "tables", table)["gaps"]) == wanted
+    assert set(outputs.output_inputs(config, "tables", table)["gaps"]) == wanted
 
 
 def test_a_bert_is_compared_with_a_distilbert_of_the_same_data_and_seed():
@@ -76,7 +77,7 @@ def test_a_bert_is_compared_with_a_distilbert_of_the_same_data_and_seed():
     (file,), (found,) = comparisons(alti.MODEL_CONSISTENCY, config)
     assert file == "results/small/consistency/sentiment/bert-distilbert.parquet"
     assert found["groups"] == [{"seed": seed, "names": ["bert", "distilbert"]} for seed in (1, 2)]
-    assert plan.output_inputs(config, "figures", "seed_consistency_extended") == {"released": []}
+    assert outputs.output_inputs(config, "figures", "seed_consistency_extended") == {"released": []}
 
 
 @pytest.mark.slow

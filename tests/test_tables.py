@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 # Those of the study explainn: tests/test_causal_outputs.py.
 @pytest.mark.parametrize(
-    "table", [name for name, entry in tables.TABLES.items() if entry.study != "explainn"]
+    "table", [name for name, study in tables.TABLES.studies.items() if study != "explainn"]
 )
 def test_every_table_states_scale_count_seeds_and_interval(table_inputs, table, tmp_path):
     paths = [tmp_path / f"t.{kind}" for kind in tables.TABLES[table].formats]

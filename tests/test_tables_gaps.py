@@ -21,7 +21,11 @@ WITHOUT_TEXTS = {"network_diffusion", "explainn", "attention_meets_xai"}
 
 @pytest.mark.parametrize(
     "table",
-    [name for name, e in tables.TABLES.items() if e.study not in WITHOUT_TEXTS and name != "ig_gaps"],
+    [
+        name
+        for name, study in tables.TABLES.studies.items()
+        if study not in WITHOUT_TEXTS and name != "ig_gaps"
+    ],
 )
 def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(table_inputs, table, tmp_path):
     tables.write(table, table_inputs, OPTIONS, *(tmp_path / f"t.{e}" for e in tables.TABLES[table].formats))
