@@ -23,7 +23,7 @@ rule attributions:
         **model_job(),
     params:
         code=lambda wc: code_of("attributions", f"attribution.{wc.method}"),
-        parameters=lambda wc: method_config(config, wc.method),
+        parameters=lambda wc: config["methods"][wc.method],
         choice=lambda wc: choice_of(config, run_at(wc)),
     script:
         "../scripts/attributions.py"
@@ -40,7 +40,7 @@ use rule attributions as attributions_shard with:
         shard="[0-9]+",
     params:
         code=lambda wc: code_of("attributions", f"attribution.{wc.method}"),
-        parameters=lambda wc: method_config(config, wc.method),
+        parameters=lambda wc: config["methods"][wc.method],
         choice=lambda wc: choice_of(config, run_at(wc)),
         shard=lambda wc: [int(wc.shard), run_at(wc)["shards"]],
 

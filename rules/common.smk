@@ -19,13 +19,11 @@ from plumbline.config import (
     choice_of,
     dataset_config,
     layered_methods,
-    method_config,
     methods_of,
     model_config,
     protocols_of,
     readouts_of,
     registries,
-    run_of,
     scored_split,
 )
 from plumbline.workflow.code_digest import code_of, download_code, metrics_code, output_code
@@ -41,7 +39,7 @@ from plumbline.workflow.run import (
     stop_at_unknown_targets,
     validated,
 )
-from plumbline.workflow.stages import ATTRIBUTIONS, FAITHFULNESS, text_models
+from plumbline.workflow.stages import ATTRIBUTIONS, FAITHFULNESS, MODELS, text_models
 from plumbline.workflow.study import rules_of, studies
 from plumbline.workflow.targets import final_output
 
@@ -58,7 +56,7 @@ def shard_files(stage, name):
 
 def run_at(wc):
     """The run of a text model."""
-    return run_of(config, wc.dataset, wc.model, wc.seed)
+    return run_in(MODELS, wc)
 
 
 def run_data(wc):

@@ -317,13 +317,13 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
     assert (small["layers"], small["training"]["learning_rate"]) == (3, 1e-3)
 
 
-def test_method_config_lays_the_block_over_the_registry():
-    config = validate({"methods": {"ig": {"steps": 7}}})
-    assert configuration.method_config(config, "ig")["steps"] == 7
-    assert (
-        configuration.method_config(config, "alti")
-        == configuration.registries()["methods"]["alti"].parameters
-    )
+def test_a_methods_block_lies_over_its_defaults():
+    methods = configuration.registries()["methods"]
+    found = validate({"methods": {"ig": {"steps": 7}}})["methods"]
+    assert found["ig"] == {**methods["ig"].parameters, "steps": 7}
+    assert {name: found[name] for name in found if name != "ig"} == {
+        name: entry.parameters for name, entry in methods.items() if name != "ig"
+    }
 
 
 def test_targets_are_made_of_the_paths(small):

@@ -5,8 +5,6 @@ No torch here: every `snakemake` call imports this module.
 
 import functools
 
-from .errors import PlumblineError
-
 
 @functools.cache
 def registries():
@@ -37,11 +35,6 @@ def dataset_config(config, dataset):
     return settings(dataset, {key: value for key, value in block.items() if (key, value) != ("source", None)})
 
 
-def method_config(config, method):
-    """A method's parameters: the registry's defaults and the configuration's block over them."""
-    return {**registries()["methods"][method].parameters, **config["methods"].get(method, {})}
-
-
 def model_config(config, dataset, model, seed=0):
     """A model's block as it applies to one data set and training seed: what its source reads, `training` (None: as it
     is), no more. `{seed}` in the name of a hub repository becomes the seed."""
@@ -64,14 +57,6 @@ def scored_split(config, run):
     source = dataset_config(config, run["dataset"])["source"]
     hidden = registries()["datasets"][run["dataset"]].hidden.get(source, ())
     return "validation" if run["split"] in hidden else run["split"]
-
-
-def run_of(config, dataset, model, seed):
-    """The run that computes (dataset, model, seed)."""
-    for run in config["runs"]:
-        if (run["dataset"], run["model"]) == (dataset, model) and int(seed) in run["seeds"]:
-            return run
-    raise PlumblineError(f"no run of the configuration has dataset '{dataset}', model '{model}', seed {seed}")
 
 
 def methods_of(run):
@@ -112,7 +97,7 @@ def layered_methods(config, run):
             if item.layered and not item.published and item.id in wanted
         ]
         if readouts:
-            found[method] = {"readouts": readouts, "parameters": method_config(config, method)}
+            found[method] = {"readouts": readouts, "parameters": config["methods"][method]}
     return found
 
 

@@ -436,13 +436,15 @@ def _hint(given, wanted):
 
 
 def _check_parameters(config):
-    """Parameters of data sets and methods are those of their registry entries."""
+    """Parameters of data sets and methods are those of their registry entries; every method's are filled in."""
     for name in config["datasets"]:
         dataset_config(config, name)
     for name, block in config["methods"].items():
         for parameter, value in block.items():
             check_known(f"methods.{name}", "parameter", parameter, METHODS[name].parameters)
             METHODS[name].check(parameter, value, f"methods.{name}.{parameter}")
+    blocks = config["methods"]
+    config["methods"] = {name: entry.parameters | blocks.get(name, {}) for name, entry in METHODS.items()}
 
 
 def _check_runs(config):

@@ -3,9 +3,9 @@
 No torch here: every `snakemake` call imports this module.
 """
 
-from ..config import model_config, registries, run_of, scored_split
+from ..config import model_config, registries, scored_split
 from ..models.labels import TRAINED
-from .stages import DATA
+from .stages import DATA, MODELS
 
 
 def data_of(config, dataset, split):
@@ -21,7 +21,9 @@ def training_data(config, dataset, model, seed):
     dict
         evaluation, and train where there is one -> file.
     """
-    splits = {"evaluation": scored_split(config, run_of(config, dataset, model, seed))}
+    splits = {
+        "evaluation": scored_split(config, MODELS.run(config, dataset=dataset, model=model, seed=int(seed)))
+    }
     if model_config(config, dataset, model, seed)["training"]:
         splits["train"] = "train"
     return {name: data_of(config, dataset, split) for name, split in splits.items()}

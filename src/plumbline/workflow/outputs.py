@@ -8,8 +8,7 @@ from .stage import once
 from .stages import ATTRIBUTIONS, all_stages
 from .study import studies
 
-TABLES = "results/{scale}/tables/{study}/{name}.{format}"
-FIGURES = "results/{scale}/figures/{study}/{name}.{format}"
+PATHS = "results/{scale}/{kind}/{study}/{name}.{format}"
 # Tables of times lie among the benchmarks, outside the promise of equal bytes.
 COST = "results/{scale}/benchmarks/{name}.{format}"
 PAPER_COMMAND = "snakemake --cores all --configfile config.paper.yaml"
@@ -35,12 +34,14 @@ def is_cost(entry):
 def output_paths(config, kind, name):
     """The files of one name of a table or figure."""
     entry, _ = _named(config, kind)[name]
-    study = registries()[kind].studies[entry.id]
-    pattern = COST if is_cost(entry) else {"tables": TABLES, "figures": FIGURES}[kind]
-    return [
-        pattern.format(scale=config["scale"], study=study, name=name, format=ending)
-        for ending in entry.formats
-    ]
+    fields = {
+        "scale": config["scale"],
+        "kind": kind,
+        "study": registries()[kind].studies[entry.id],
+        "name": name,
+    }
+    pattern = COST if is_cost(entry) else PATHS
+    return [pattern.format(**fields, format=ending) for ending in entry.formats]
 
 
 def output_inputs(config, kind, name):

@@ -35,19 +35,18 @@ def targets(config):
 
 def _output_files(config, kind, output):
     """Every file of one table or figure."""
-    names = output_names(config, kind, output)
-    return [file for name in names for file in output_paths(config, kind, name)]
+    return [file for name in output_names(config, kind, output) for file in output_paths(config, kind, name)]
 
 
 # Options of Snakemake that take no value, and those that take one; what others take is left to Snakemake.
-_FLAGS = """
-    -n --dry-run --dryrun -k --keep-going -F --forceall -f --force -p --printshellcmds -t --touch --nolock --nocolor
-    --rerun-incomplete --ri
-"""
-_WITH_ONE_VALUE = """
-    -c --cores -j --jobs -d --directory -s --snakefile --profile --workflow-profile --executor -e
-"""
-FLAGS, WITH_ONE_VALUE = frozenset(_FLAGS.split()), frozenset(_WITH_ONE_VALUE.split())
+FLAGS, WITH_ONE_VALUE = (
+    frozenset(options.split())
+    for options in (
+        "-n --dry-run --dryrun -k --keep-going -F --forceall -f --force -p --printshellcmds -t --touch --nolock --nocolor "
+        "--rerun-incomplete --ri",
+        "-c --cores -j --jobs -d --directory -s --snakefile --profile --workflow-profile --executor -e",
+    )
+)
 
 
 def targets_asked(words):
