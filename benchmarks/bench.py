@@ -140,8 +140,8 @@ def curve_speed(model, repeats):
     def one_at_a_time():
         with torch.inference_mode():
             for request in requests:
-                for count in request.counts:
-                    model(input_ids=torch.from_numpy(request.perturbed(request.orders[0], count)[0])[None])
+                for given, _, _ in request.perturbed(request.orders[0]):
+                    model(input_ids=torch.from_numpy(given)[None])
 
     _, found = ratios(engine, {"one at a time": one_at_a_time}, repeats)
     return found["one at a time"]
@@ -173,9 +173,8 @@ def perturbed(model, texts, scores, token_budget=None):
             request = Request(ids, found, "standard", kind, position=0, agreement=False, mask_id=4)
             requests.append((full, request.add_to(passes)))
     logits = passes.run(model, TOKENIZER_IDS["pad"], token_budget)
-    for full, request in requests:
-        curve = request.curve(probabilities(logits[request.numbers], 1))
-        aopc([curve], probabilities(logits[[full]], 1), "standard")
+    found = [request.curve(probabilities(logits[request.numbers], 1)) for _, request in requests]
+    aopc(found, probabilities(logits[[full for full, _ in requests]], 1), "standard")
     return passes
 
 

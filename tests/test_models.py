@@ -10,6 +10,7 @@ from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution.artefact import run_examples, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
+from plumbline.models import packed as packed_layers
 from plumbline.models import training as training_module
 from plumbline.models.encoders import layers_of, load, undisturbed
 from plumbline.models.packed import available, packed_linears
@@ -284,8 +285,9 @@ def test_choice_of_examples(tokenizer):
     assert explained(max_tokens=20, examples=4, longer=None) == [(0, 0), (1, cut), (2, 0), (3, cut)]
 
 
-@pytest.mark.skipif(not available(torch.zeros(1)), reason="no oneDNN operators on this machine")
-def test_packed_layers_compute_the_same():
+@pytest.mark.skipif(not available(torch.zeros(256, 256)), reason="no oneDNN operators on this machine")
+def test_packed_layers_compute_the_same(monkeypatch):
+    monkeypatch.setattr(packed_layers, "NARROW", 0)
     model = small_model("bert")
     ids, mask, _ = small_batch("bert")
     words = model.get_input_embeddings()(ids).detach()
@@ -302,6 +304,12 @@ def test_packed_layers_compute_the_same():
         packed = run()
     torch.testing.assert_close(plain, packed, rtol=1e-4, atol=1e-5)
     assert not any("forward" in module.__dict__ for module in model.modules())
+
+
+def test_narrow_layers_are_not_packed():
+    layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(256, 256)).requires_grad_(False)
+    with packed_linears(layers):
+        assert ["forward" in layer.__dict__ for layer in layers] == [False, available(layers[1].weight)]
 
 
 def test_packed_layers_are_left_alone_where_weights_learn():

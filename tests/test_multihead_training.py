@@ -34,7 +34,7 @@ def test_a_loss_that_is_not_finite_is_an_error():
     model = MultiHeadClassifier(9, 8, 4, 4, 2, 8)
     data = torch.ones(16, 8, dtype=torch.long), torch.zeros(16, dtype=torch.long)
     training = {"epochs": 1, "batch_size": 8, "learning_rate": float("inf"), "weight_decay": 0.0}
-    with pytest.raises(PlumblineError, match="not finite in epoch 1: lower the learning rate"):
+    with pytest.raises(PlumblineError, match="not finite at step [12]: lower the learning rate"):
         fit(model, data, data, training, seed=0)
 
 

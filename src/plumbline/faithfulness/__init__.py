@@ -170,7 +170,7 @@ def aopc(curves: Sequence[Numbers], full_probability: Numbers, protocol: str) ->
         raise PlumblineError(
             f"curves must be a list of them, as `curves` returns, not a {type(curves).__name__}"
         )
-    curves = [_chances(curve, f"curve {row}") for row, curve in enumerate(curves)]
+    curves = _checked(curves)
     full = _chances(full_probability, "full_probability")
     if len(full) != len(curves) or not len(curves):
         raise PlumblineError(
@@ -178,6 +178,20 @@ def aopc(curves: Sequence[Numbers], full_probability: Numbers, protocol: str) ->
         )
     found = torch.stack([module.score(p - curve[1:]) for curve, p in zip(curves, full, strict=True)])
     return floating(found, f"the score by protocol '{protocol}' of a curve of one point")
+
+
+def _checked(curves):
+    """Curves as float32 tensors (n,); all at once where they are what `curves` returns, since a block has thousands."""
+    import torch
+
+    if all(
+        type(curve) is torch.Tensor and curve.dtype is torch.float32 and curve.dim() == 1 and len(curve)
+        for curve in curves
+    ):
+        together = torch.cat([torch.empty(0), *curves])
+        if ((together >= 0) & (together <= 1 + 1e-6)).all():  # false of NaN too
+            return [curve.detach() for curve in curves]
+    return [_chances(curve, f"curve {row}") for row, curve in enumerate(curves)]
 
 
 def _chances(values, name):

@@ -4,17 +4,18 @@ import math
 from dataclasses import asdict
 
 import numpy as np
+import torch
 
 from ..artefacts import open_rows, rows_writer, stream_records, write_json
 from ..errors import PlumblineError
-from ..models.encoders import is_agreement, is_multi_label, load
+from ..models.encoders import explained_probability, is_agreement, is_multi_label, load
 from ..models.inference import Passes
 from ..models.runtime import prepare
 from ..models.tokenisation import block_range, blocks, special_ids
 from ..seeds import seed_of
 from ..work import Work
 from . import KINDS, PROTOCOLS, aopc, ranking
-from .perturbation import Request, orders, probabilities
+from .perturbation import Request, orders
 
 
 def write_faithfulness(
@@ -77,12 +78,13 @@ def write_faithfulness(
                 full = {
                     precision: passes[precision].add(ids, row["position"], types) for precision in precisions
                 }
+                ranked = {}
                 requests += [
                     (row, full, readout, entry["protocol"], tied, request.add_to(passes[_precision(entry)]))
                     for entry in protocols
                     if entry["examples"] is None or number < entry["examples"]
                     for readout, tied, request in _requests(
-                        row, ids, types, entry, is_agreement(network), special, (dataset, name)
+                        row, ids, types, entry, is_agreement(network), special, (dataset, name), ranked
                     )
                 ]
             logits = {
@@ -101,43 +103,46 @@ def _precision(entry):
 
 def _curves(requests, logits, multi_label):
     """Column -> values of the curves of a block, a row a request. logits: by the precision of the passes."""
-
-    def chances(found, target):
-        return probabilities(found, target, multi_label=multi_label)
-
     names = ("id", "cut", "readout", "protocol", "kind", "removed", "probability", "score", "tied")
-    columns = {name: [] for name in names}
-    for row, full, readout, protocol, tied, request in requests:
-        precision = PROTOCOLS[protocol].precision
-        found = logits[precision]
-        curve = request.curve(chances(found[request.numbers], row["target"]))
-        score = None
-        if PROTOCOLS[protocol].scored:
-            score = aopc([curve], chances(found[[full[precision]]], row["target"]), protocol)[0].item()
-        values = (
-            row["id"],
-            row["cut"],
-            readout,
-            protocol,
-            request.kind,
-            request.removed,
-            curve.numpy(),
-            score,
-            tied,
-        )
-        for name, value in zip(columns, values, strict=True):
-            columns[name].append(value)
-    return columns
+    rows = [None] * len(requests)
+    for protocol in dict.fromkeys(protocol for _, _, _, protocol, _, _ in requests):
+        chosen = [place for place, request in enumerate(requests) if request[3] == protocol]
+        curves, full = _chances([requests[place] for place in chosen], logits, multi_label)
+        scores = aopc(curves, full, protocol).tolist() if PROTOCOLS[protocol].scored else [None] * len(curves)
+        for place, curve, score in zip(chosen, curves, scores, strict=True):
+            row, _, readout, _, tied, request = requests[place]
+            about = (row["id"], row["cut"], readout, protocol)
+            rows[place] = (*about, request.kind, request.removed, curve.numpy(), score, tied)
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _requests(row, ids, types, entry, agreement, special, names):
-    """(readout, tied share, request) of one example and protocol entry; comp and suff share the ranking."""
+def _chances(requests, logits, multi_label):
+    """The curves of the requests of one protocol, and the probabilities of their full texts (requests,)."""
+    precision = PROTOCOLS[requests[0][3]].precision
+    sizes = [len(request.numbers) for *_, request in requests]
+    numbers = [number for *_, request in requests for number in request.numbers]
+    numbers += [full[precision] for _, full, *_ in requests]
+    targets = torch.tensor([row["target"] for row, *_ in requests])
+    targets = torch.cat([targets.repeat_interleave(torch.tensor(sizes)), targets])
+    found = explained_probability(logits[precision][numbers], targets, multi_label=multi_label)
+    *points, full = found.split([*sizes, len(requests)])
+    return [request.curve(values) for (*_, request), values in zip(requests, points, strict=True)], full
+
+
+def _requests(row, ids, types, entry, agreement, special, names, ranked):
+    """(readout, tied share, request) of one example and protocol entry.
+
+    Comp, suff and all protocols share the ranking: `ranked`, of the example, readout -> (orders, tied share).
+    """
     about = {"position": row["position"], "agreement": agreement}
     known = {special[name] for name in ("cls", "sep")} - {None}
     fixed = ranking.special(ids, known)
     for readout in entry["readouts"]:
-        scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
-        found, tied = orders(scores, **about, fixed=fixed, seed=seed_of("ties", *names, row["id"], readout))
+        if readout not in ranked:
+            scores = np.array(row[f"scores_{readout}"], dtype=np.float32)
+            seed = seed_of("ties", *names, row["id"], readout)
+            ranked[readout] = orders(scores, **about, fixed=fixed, seed=seed)
+        found, tied = ranked[readout]
         for kind in KINDS:
             request = Request(
                 ids,

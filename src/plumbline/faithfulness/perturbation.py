@@ -59,25 +59,31 @@ class Request:
 
     def add_to(self, passes):
         """Register the inputs with a `Passes`; returns self, with their numbers, a draw's points after the other's."""
-        self.numbers = [
-            passes.add(*self.perturbed(order, count)) for order in self.orders for count in self.counts
-        ]
+        self.numbers = [passes.add(*given) for order in self.orders for given in self.perturbed(order)]
         return self
 
-    def perturbed(self, order, count):
-        """With the first `count` of an order gone (suff: with them alone left): token ids, what is read there, token types."""
-        gone = order[:count] if self.kind == "comp" else order[count:]
+    def perturbed(self, order):
+        """What each point of the curve gives the model: a list of (token ids, what is read there, token types).
+
+        The first `counts` of the order are gone (suff: they alone are left).
+        """
+        # Tokens that are no candidates have the last place for comp and the first one for suff: they always stay.
+        places = np.full(len(self.ids), len(self.ids) if self.kind == "comp" else -1)
+        places[order] = np.arange(len(order))
+        counts = np.array(self.counts)[:, None]
+        keep = places >= counts if self.kind == "comp" else places < counts
         if self.entry.removal == "mask":
-            ids = self.ids.copy()
-            ids[gone] = self.mask_id
-            return ids, self.position, self.types
-        keep = np.ones(len(self.ids), dtype=bool)
-        keep[gone] = False
+            return [(ids, self.position, self.types) for ids in np.where(keep, self.ids, self.mask_id)]
         # Positions shift: what is read moves with the tokens deleted before it.
-        types = None if self.types is None else self.types[keep]
-        return self.ids[keep], int(keep[: self.position].sum()), types
+        positions = keep[:, : self.position].sum(1).tolist()
+        return [
+            (self.ids[kept], position, None if self.types is None else self.types[kept])
+            for kept, position in zip(keep, positions, strict=True)
+        ]
 
     def curve(self, values):
         """The recorded curve, 1-D float32, mean over the draws, from the probabilities of the inputs, as numbered."""
+        if len(self.orders) == 1:
+            return self.module.record(values, self.kind)
         draws = values.reshape(len(self.orders), len(self.counts))
         return torch.stack([self.module.record(draw, self.kind) for draw in draws]).mean(0)

@@ -7,6 +7,7 @@ names of the classes, empty where they have none}) and metrics.json.
 import argparse
 import math
 import pickle
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from .lenet import LeNet
 from .published import reach_published
 from .resnet import ResNet
 from .runtime import prepare
+from .training_loop import curve, steps
 from .vim import VisionMamba
 from .vit import RELEASED, VisionTransformer, released_weights
 
@@ -96,7 +98,7 @@ def train_job(
     torch.manual_seed(seed_of("initial weights", dataset, model, seed))
     training = block["training"] if block["source"] == "scratch" else None
     preparation = {"resize": block.get("resize"), "interpolation": block.get("interpolation", "bilinear")}
-    curve, count = [], 0
+    loss_curve, count = [], 0
     if training:
         images, classes = arrays(read_rows(files["train"]))
         facts = {
@@ -107,7 +109,7 @@ def train_job(
         }
         network, count = build(facts).to(device), len(images)
         draw = np.random.default_rng(seed_of("training", dataset, model, seed))
-        curve = fit(network, images, torch.from_numpy(classes), facts, training, draw)
+        loss_curve = fit(network, images, torch.from_numpy(classes), facts, training, draw)
     else:
         network, facts = taken(block, checkpoint)
         facts |= preparation
@@ -131,7 +133,7 @@ def train_job(
             "source": block["source"], "repo": block["repo"], "split": "test", "examples": total,
             "accuracy": correct / total if labels else None, "accuracy_lower": lower, "accuracy_upper": upper,
             "published_accuracy": published,
-            "loss_curve": curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
+            "loss_curve": loss_curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
             "parameters": sum(weight.numel() for weight in network.parameters()),
             "versions": {"plumbline": __release__, "torch": torch.__version__},
         },
@@ -203,42 +205,30 @@ def published_weights(path):
 
 
 def fit(network, images, labels, facts, training, draw):
-    """Train in place with AdamW and one cycle of the learning rate (see `cycle`); returns the loss curve [{step, loss}]."""
+    """Train in place, with one cycle of the learning rate (`cycle`); returns the loss curve (`training_loop.curve`)."""
     device = next(network.parameters()).device
-    size = training["batch_size"]
-    per_epoch = max(1, len(images) // size)
-    steps = max(1, round(training["epochs"] * per_epoch))
-    optimiser = torch.optim.AdamW(
-        network.parameters(),
-        lr=training["learning_rate"],
-        weight_decay=training["weight_decay"],
-        fused=True,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: cycle((step + 1) / (steps + 1), training["warmup"])
-    )
-    every, curve, losses = max(1, steps // 20), [], []
-    network.train()
-    order = np.array([], dtype=np.int64)
-    for step in range(1, steps + 1):
-        if len(order) < min(size, len(images)):  # the last, smaller batch of an epoch is left out
+    size = min(training["batch_size"], len(images))
+    # The last, smaller batch of an epoch is left out.
+    per_epoch = len(images) // size
+    count = max(1, round(training["epochs"] * per_epoch))
+
+    def batches():
+        while True:
             order = draw.permutation(len(images))
-        chosen, order = order[:size], order[size:]
+            yield from (order[start : start + size] for start in range(0, per_epoch * size, size))
+
+    def losses(chosen):
         batch = prepared(images[chosen], facts).to(device)
-        loss = torch.nn.functional.cross_entropy(network(batch), labels[chosen].to(device))
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
-        if step % every == 0 or step == steps:
-            curve.append({"step": step, "loss": float(np.mean(losses))})
-            losses = []
-    network.eval()
-    return curve
+        yield torch.nn.functional.cross_entropy(network(batch), labels[chosen].to(device))
+
+    def schedule(optimiser):
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: cycle((step + 1) / (count + 1), training["warmup"])
+        )
+
+    return curve(
+        list(steps(network, islice(batches(), count), losses, training, schedule=schedule, clip=1.0))
+    )
 
 
 def cycle(progress, warmup):

@@ -2,7 +2,7 @@
 the epoch with the best validation accuracy is kept.
 """
 
-import math
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from ..seeds import seed_of
 from ..stats import wilson_interval
 from .multihead import MultiHeadClassifier
 from .runtime import prepare
+from .training_loop import steps
 from .vocabulary import Vocabulary, tokens_of
 
 
@@ -60,23 +61,25 @@ def fit(model, train, validation, training, seed):
 
     train, validation: (ids, labels). Returns a list of {epoch, loss, validation_accuracy}.
     """
-    draw = np.random.default_rng(seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
-    )
-    size, found, best = training["batch_size"], [], None
+    draw, size = np.random.default_rng(seed), training["batch_size"]
+    # The last, smaller batch of an epoch is left out, as published.
+    count = len(train[1]) // size
+    if not count:
+        raise PlumblineError(
+            f"{len(train[1])} training texts do not fill a batch of {size}: lower batch_size"
+        )
+
+    def batches():
+        for _ in range(training["epochs"]):
+            order = torch.from_numpy(draw.permutation(len(train[1])))
+            yield from order[: count * size].split(size)
+
+    def losses(batch):
+        yield torch.nn.functional.cross_entropy(model(train[0][batch]), train[1][batch])
+
+    done, found, best = steps(model, batches(), losses, training), [], None
     for epoch in range(1, training["epochs"] + 1):
-        order, losses = torch.from_numpy(draw.permutation(len(train[1]))), []
-        # The last, smaller batch is left out, as published.
-        for batch in order[: len(order) // size * size].split(size):
-            loss = torch.nn.functional.cross_entropy(model(train[0][batch]), train[1][batch])
-            optimiser.zero_grad(set_to_none=False)
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.detach())
-        mean = torch.stack(losses).mean().item()
-        if not math.isfinite(mean):
-            raise PlumblineError(f"the loss is not finite in epoch {epoch}: lower the learning rate")
+        mean = float(np.mean(list(islice(done, count))))
         accuracy = correct_of(model, *validation) / len(validation[1])
         found.append({"epoch": epoch, "loss": mean, "validation_accuracy": accuracy})
         if best is None or accuracy > best[0]:

@@ -76,8 +76,8 @@ def train_tokenizer(architecture, texts, vocabulary):
 def _continuing(tokenizer, texts):
     """Sorted `##x` for every letter x that stands inside a word."""
     found = set()
-    for text in texts:
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
+    for written in {word for text in texts for word in text.split()}:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(written)):
             found.update(word[1:])
     return [f"##{letter}" for letter in sorted(found)]
 
@@ -189,10 +189,11 @@ def texts_of(row):
 def _check_known(encoded, tokenizer, where):
     """PlumblineError where most of the tokens of all texts are the one for unknown words."""
     unknown = tokens = 0
+    unknown_id = tokenizer.unk_token_id  # looked up anew at every access
     for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True):
         words = [token for token, (start, end) in zip(ids, offsets, strict=True) if end > start]
         tokens += len(words)
-        unknown += sum(token == tokenizer.unk_token_id for token in words)
+        unknown += words.count(unknown_id)
     if 2 * unknown > tokens:
         raise PlumblineError(
             f"{where}: the model's tokeniser knows none of {unknown} of {tokens} tokens ({tokenizer.unk_token}): take the "

@@ -3,6 +3,7 @@
 import math
 import os
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from .inference import Passes
 from .published import reach_published
 from .runtime import prepare, release_memory
 from .tokenisation import padded, texts_of, tokenise, train_tokenizer
+from .training_loop import curve, steps
 
 
 def train_job(
@@ -59,12 +61,12 @@ def train_job(
     torch.manual_seed(seed_of("initial weights", dataset, model, seed))
     network, tokenizer = initial(block, task, label_names, rows, checkpoint)
     network.to(device)
-    curve = []
+    loss_curve = []
     if train:
         if task == "classification":
             name_labels(network, label_names)
         examples = _tokenised(rows, tokenizer, network, block["training"]["max_tokens"], train)
-        curve = fit(
+        loss_curve = fit(
             network, examples, tokenizer, block["training"], seed_of("training", dataset, model, seed)
         )
     correct, count = accuracy(network, _tokenised(held_out, tokenizer, network, None, evaluation), tokenizer)
@@ -94,7 +96,7 @@ def train_job(
         "accuracy_lower": lower,
         "accuracy_upper": upper,
         "published_accuracy": published,
-        "loss_curve": curve,
+        "loss_curve": loss_curve,
         "train_examples": 0 if rows is None else len(rows),
         "epochs": block["training"]["epochs"] if train else 0,
         "parameters": sum(weight.numel() for weight in network.parameters()),
@@ -119,7 +121,8 @@ def _version(package):
 
 def _tokenised(rows, tokenizer, network, most, where):
     return tokenise(
-        rows,
+        # Neither training nor accuracy looks at a rationale, which costs more than the tokens to bring to them.
+        [{name: value for name, value in row.items() if name != "rationale"} for row in rows],
         tokenizer,
         limit=max_tokens(network),
         segments=segments(network),
@@ -231,45 +234,27 @@ def name_labels(network, names):
 
 
 def fit(network, examples, tokenizer, training, seed):
-    """Train in place; returns the loss curve [{step, loss}], about twenty points, each the mean since the last."""
+    """Train in place; returns the loss curve (`training_loop.curve`)."""
     from transformers import get_linear_schedule_with_warmup
 
     device = next(network.parameters()).device
     torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
     size = training["batch_size"]
-    per_epoch = math.ceil(len(examples) / size)
-    steps = max(1, math.ceil(training["epochs"] * per_epoch))
-    optimiser = torch.optim.AdamW(
-        network.parameters(),
-        lr=training["learning_rate"],
-        weight_decay=training["weight_decay"],
-        fused=True,
-    )
-    schedule = get_linear_schedule_with_warmup(optimiser, round(training["warmup"] * steps), steps)
-    every, curve, losses = max(1, steps // 20), [], []
-    network.train()
-    plan = (batch for _ in range(math.ceil(training["epochs"])) for batch in epoch(examples, size, draw))
-    for step, batch in zip(range(1, steps + 1), plan, strict=False):
-        optimiser.zero_grad()
-        losses.append(0.0)
+    count = max(1, math.ceil(training["epochs"] * math.ceil(len(examples) / size)))
+    batches = (batch for _ in range(math.ceil(training["epochs"])) for batch in epoch(examples, size, draw))
+
+    def losses(batch):
         pieces = parts(batch)
         for part in pieces:
-            loss = batch_loss(network, part, tokenizer.pad_token_id, device) * (len(part) / len(batch))
-            loss.backward()
-            losses[-1] += loss.item()
-        if not math.isfinite(losses[-1]):
-            raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+            yield batch_loss(network, part, tokenizer.pad_token_id, device) * (len(part) / len(batch))
         if len(pieces) > 1:  # long texts
             release_memory()
-        if step % every == 0 or step == steps:
-            curve.append({"step": step, "loss": float(np.mean(losses))})
-            losses = []
-    network.eval()
-    return curve
+
+    def schedule(optimiser):
+        return get_linear_schedule_with_warmup(optimiser, round(training["warmup"] * count), count)
+
+    return curve(list(steps(network, islice(batches, count), losses, training, schedule=schedule, clip=1.0)))
 
 
 def epoch(examples, size, draw):
