@@ -51,7 +51,14 @@ STAGES = (
     "faithfulness_cost",
     "work",
 )
-CONTROLS = ("random", "position", "uniform")
+# Of every run; the oracle is of known-truth data alone.
+CONTROLS = tuple(
+    readout.id
+    for method in METHODS.values()
+    if method.control
+    for readout in method.readouts
+    if not readout.known_truth
+)
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
 STUDY = {
@@ -82,7 +89,7 @@ OPTIONS = {
 def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=(0,), examples=12, methods=EXPLAINING,
          readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True, cut=(), layers=3):  # fmt: skip
     """Write one run's artefacts below `root`; returns the `inputs` of tables and figures. cut: ids of cut texts."""
-    methods = (*methods, *CONTROLS, *(("oracle",) if oracle else ()))
+    methods = (*methods, *(method for method in METHODS if METHODS[method].control))
     inputs = {stage: [] for stage in STAGES}
     for seed in seeds:
         about = {"dataset": dataset, "model": model, "seed": seed}
@@ -104,7 +111,8 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
             kept = [
                 r.id
                 for r in METHODS[method].readouts
-                if r.id in (readouts or READOUTS) or METHODS[method].control
+                if (r.id in (readouts or READOUTS) or METHODS[method].control)
+                and (oracle or not r.known_truth)
             ]
             used |= {readout: vectors[readout] for readout in kept}
             path = root / "attributions" / place / f"{method}.parquet"

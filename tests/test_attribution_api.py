@@ -15,9 +15,9 @@ def settings(readout, mask, special):
     found = {"tokenizer_ids": special}
     if "steps" in method_of(readout).parameters:
         found["steps"] = 5
-    if method_of(readout).stochastic:
+    if READOUTS[readout].stochastic:
         found["seed"] = torch.arange(len(mask)) + 5
-    if method_of(readout).known_truth:
+    if READOUTS[readout].known_truth:
         found["rationale"] = (torch.arange(mask.shape[1]) % 3 == 1).float().expand(mask.shape)
     return found
 
@@ -134,9 +134,13 @@ def test_target_and_position():
 def test_registry():
     assert set(READOUTS) == {readout.id for method in METHODS.values() for readout in method.readouts}
     assert sum(len(method.readouts) for method in METHODS.values()) == len(READOUTS)
-    assert {"random", "position", "uniform", "oracle"} == {
-        name for name, method in METHODS.items() if method.control
-    }
+    assert [readout.id for readout in METHODS["controls"].readouts] == [
+        "random",
+        "position",
+        "uniform",
+        "oracle",
+    ]
+    assert [name for name, method in METHODS.items() if method.control] == ["controls"]
     assert len({readout.label for readout in READOUTS.values()}) == len(READOUTS)
 
 

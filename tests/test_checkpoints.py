@@ -280,9 +280,9 @@ def test_curves_that_mask_need_a_mask(finished, copy, tmp_path):
     facts = json.loads((copy / "tokenizer_config.json").read_text())
     del facts["mask_token"]
     (copy / "tokenizer_config.json").write_text(json.dumps(facts))
-    file = tmp_path / "random.parquet"
+    file = tmp_path / "controls.parquet"
     write_attributions(
-        dataset="toy", model=copy, method="random", parameters={}, data=finished[1], output=file, examples=3
+        dataset="toy", model=copy, method="controls", parameters={}, data=finished[1], output=file, examples=3
     )
     entry = {"readouts": ["random"], "examples": None, "cap": 30}
     standard, masked = ([entry | {"protocol": name}] for name in ("standard", "mask"))

@@ -57,7 +57,7 @@ def test_five_classes_from_training_to_tables(source, tmp_path):
     about = {"dataset": "sst5", "model": "small", "seed": 0}
     inputs = {"models": [{**about, "path": outputs["metrics"]}], "attributions": [], "faithfulness": []}
     entry = {"protocol": "standard", "examples": None, "cap": 30}
-    for method, readouts in (("attention", ["raw_attention"]), ("gradient", ["grad_l2"]), ("blankout", ["blankout"]), ("random", ["random"])):  # fmt: skip
+    for method, readouts in (("attention", ["raw_attention"]), ("gradient", ["grad_l2"]), ("blankout", ["blankout"]), ("controls", ["random"])):  # fmt: skip
         files = {kind: tmp_path / kind / f"{method}.parquet" for kind in ("attributions", "faithfulness")}
         write_attributions(dataset="sst5", model=tmp_path / "model", method=method, parameters={}, data=test,
                            output=files["attributions"], examples=10)  # fmt: skip
@@ -80,7 +80,7 @@ def test_five_classes_from_training_to_tables(source, tmp_path):
         assert row.probability == pytest.approx(float((odds / odds.sum())[row.target]), abs=1e-5)
     curves = read_rows(inputs["faithfulness"][-1]["path"])
     assert all(np.all((curve >= 0) & (curve <= 1)) for curve in curves["probability"])
-    vectors = {"random": list(rows_of(inputs, "random")), "blankout": list(rows_of(inputs, "blankout"))}
+    vectors = {"random": list(rows_of(inputs, "controls")), "blankout": list(rows_of(inputs, "blankout"))}
     assert len(agreement_rows(vectors, resamples=20, level=0.95, seed=0))
     for name in ("comp_suff", "accuracy"):
         paths = [tmp_path / f"{name}.{ending}" for ending in ("csv", "tex")]

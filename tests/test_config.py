@@ -268,28 +268,33 @@ def test_hub_model_without_a_checkpoint_for_the_dataset(small):
 
 
 def test_oracle_needs_known_truth(small):
-    said = fault(small, datasets={"sst2": {}}, runs=[{**RUN, "dataset": "sst2", "methods": ["oracle"]}])
-    assert "needs a known-truth dataset" in said
+    said = fault(
+        small, datasets={"sst2": {}}, runs=[{**RUN, "dataset": "sst2", "readouts": ["alti", "oracle"]}]
+    )
+    assert "runs[0]: unknown readout of its methods 'oracle'" in said
 
 
 def test_controls_always_run_and_the_oracle_on_known_truth_alone():
     config = validate(merged("config.local.yaml"))
     generated = {**config["runs"][0], "dataset": "sentiment", "methods": ["alti"]}
-    assert set(configuration.methods_of(generated)) == {"alti", "random", "position", "uniform", "oracle"}
+    assert configuration.methods_of(generated) == ["alti", "controls"]
+    assert configuration.readouts_of(generated, "controls") == ["random", "position", "uniform", "oracle"]
     real = {**generated, "dataset": "sst2"}
-    assert set(configuration.methods_of(real)) == {"alti", "random", "position", "uniform"}
+    assert configuration.methods_of(real) == ["alti", "controls"]
+    assert configuration.readouts_of(real, "controls") == ["random", "position", "uniform"]
 
 
 def test_readouts_of_controls_are_never_left_out():
     config = validate(merged())
     run = config["runs"][2]
     assert configuration.readouts_of(run, "alti") == ["alti", "alti_l2"]
-    assert configuration.readouts_of(run, "random") == ["random"]
+    controls = [readout.id for readout in configuration.registries()["methods"]["controls"].readouts]
+    assert configuration.readouts_of(run, "controls") == controls
     masked = [
-        entry for entry in configuration.protocols_of(config, run, "random") if entry["protocol"] == "mask"
+        entry for entry in configuration.protocols_of(config, run, "controls") if entry["protocol"] == "mask"
     ]
     examples = next(entry["examples"] for entry in config["faithfulness"] if entry["protocol"] == "mask")
-    assert masked == [{"protocol": "mask", "examples": examples, "cap": 30, "readouts": ["random"]}]
+    assert masked == [{"protocol": "mask", "examples": examples, "cap": 30, "readouts": controls}]
 
 
 def test_caps_of_the_paper():
@@ -348,7 +353,7 @@ def test_compared_methods_are_those_that_the_table_reads(small):
     small["selective_rollout"]["compared"] = ["flow"]
     found = outputs.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")
     read = {Path(file).stem for file in found["attributions"]}
-    assert read == {"selective", "input_gradient", "flow", "random", "position", "uniform", "oracle"}
+    assert read == {"selective", "input_gradient", "flow", "controls"}
     assert {Path(file).stem for file in found["faithfulness"]} == read
     small["selective_rollout"]["compared"] = None
     found = outputs.output_inputs(validate(small), "tables", "gradient_vs_comprehensiveness")

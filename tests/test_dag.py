@@ -16,13 +16,10 @@ METHODS = [
     "alti",
     "attention",
     "blankout",
+    "controls",
     "gradient",
     "input_gradient",
-    "oracle",
-    "position",
-    "random",
     "selective",
-    "uniform",
 ]
 # Of the attributions, or of what is made of them; each table of a study, figures of a model, figures of a study.
 TABLES = [
@@ -150,7 +147,7 @@ def chain(method):
     """
     shown = tables(*TABLES) + RANKS + COMPARED
     shown += SALIENCY if method in ("alti", "attention", "gradient") else []
-    drawn = ("alti", "attention", "gradient", "blankout", "oracle")
+    drawn = ("alti", "attention", "gradient", "blankout", "controls")
     shown += figures(*(name for name in FIGURES if name != "token_heatmap" or method in drawn))
     if method in ("alti", "attention"):
         shown += CONTRIBUTIONS + figures(*MATRICES)
@@ -177,27 +174,26 @@ def causal_jobs(models, graphs):
 
 def test_small_plan(plain):
     """4 corpora of 2 splits, and one's third for the classifier; 2 models with 8 methods (one has 4 more, for selective
-    rollout) and 9 with 5, with 4 controls each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 11
+    rollout) and 9 with 5, and the controls of each, of 9 on a data set: 5 figures and 2 tables for each of these, 6 figures and 11
     tables a study of text encoders; 3 figures and 2 tables of selective rollout, 4 and 2 of network diffusion; 10 causal graphs,
     with 9 figures and 5 tables."""
     assert workflow.counts(plain) == {
-        "data": 7 + 2 + 2, "model": 11, "attributions": 2 * 12 + 4 + 9 * 9, "faithfulness": 2 * 12 + 4 + 9 * 9, "agreement": 11,
+        "data": 7 + 2 + 2, "model": 11, "attributions": 2 * 9 + 4 + 9 * 6, "faithfulness": 2 * 9 + 4 + 9 * 6, "agreement": 11,
         "isotropy": 11, "contributions": 9, "seed_consistency": 1, "model_consistency": 3, "released_seeds": 1, "rollouts": 1,
         "table": 9 + 11 + 6 + 2 + 2 + 5, "html_table": 9, "cost": 1, "figure": 5 * 9 + 6 + 8 + 3 + 4 + 9, "all": 1,
         "multihead": 3, "theory": 3 * 4, "shown": 3, "image_model": 2, "maps": 1, "patch_faithfulness": 1, **causal_jobs(1, 10),
-        "total": 434,
+        "total": 368,
     }  # fmt: skip
 
 
 def test_local_plan_without_a_mirror(plain):
-    """A dry run needs no mirror: 8 methods and 3 controls (real data has no oracle) for 6 models, 3 of them seeds with 4
-    methods more."""
+    """A dry run needs no mirror: 8 methods and the controls for 6 models, 3 of them seeds with 4 methods more."""
     assert workflow.counts(plain, "--configfile", "config.local.yaml") == {
-        "data": 8 + 3 + 3 + 2, "model": 6, "attributions": 6 * 11 + 3 * 4, "faithfulness": 6 * 11 + 3 * 4, "agreement": 6,
+        "data": 8 + 3 + 3 + 2, "model": 6, "attributions": 6 * 9 + 3 * 4, "faithfulness": 6 * 9 + 3 * 4, "agreement": 6,
         "isotropy": 6, "contributions": 4, "seed_consistency": 1, "released_seeds": 1, "rollouts": 3,
         "table": 4 + 9 + 6 + 2 + 2 + 5, "html_table": 4, "cost": 1, "figure": 5 * 4 + 5 + 8 + 3 + 6 + 5 + 2 * 4, "all": 1,
         "multihead": 3, "theory": 3 * (10 + 2 + 2 + 2), "shown": 3, "image_model": 3 + 6, "maps": 3, "patch_faithfulness": 2,
-        **causal_jobs(6, 60), "total": 440,
+        **causal_jobs(6, 60), "total": 416,
     }  # fmt: skip
 
 
@@ -209,7 +205,7 @@ def test_paper_plan(plain):
     assert downloads >= 4
     assert found.pop("total") == sum(found.values()) + downloads
     # Of BERT-base on SST-2 four more, of BERT-large six and the controls, on the drawn sentences five and the controls.
-    methods = 22 * 11 + 4 + 9 + 3 * 8
+    methods = 22 * 9 + 4 + 7 + 3 * 6
     assert found == {
         "download_model": 21, "data": found["data"], "model": 26, "attributions": methods, "faithfulness": methods,
         "agreement": 26, "isotropy": 26, "contributions": 17, "download_released": 11, "released_seeds": 1, "rollouts": 2,
@@ -222,7 +218,12 @@ def test_paper_plan(plain):
 
 def test_tiny_plan(plain):
     found = workflow.counts(plain, "--configfile", workflow.TINY)
-    assert (found["attributions"], found["faithfulness"], found["model"], found["rollouts"]) == (10, 10, 1, 1)
+    assert (found["attributions"], found["faithfulness"], found["model"], found["rollouts"]) == (
+        len(METHODS),
+        len(METHODS),
+        1,
+        1,
+    )
 
 
 def test_lint(plain):
@@ -294,7 +295,7 @@ def test_results_travel_with_what_snakemake_remembers(finished, tmp_path):
 def test_an_edit_of_what_draws_reruns_what_is_drawn(fresh):
     append(fresh / "src/plumbline/seeds.py", "\n# A remark.\n")
     found = workflow.planned(fresh, "--configfile", workflow.TINY)
-    assert set(at("attributions", "random")) | set(AGREEMENT) <= set(found)
+    assert set(at("attributions", "controls")) | set(AGREEMENT) <= set(found)
     assert "results/tiny/models/sentiment/tiny/seed0/model.safetensors" in found
 
 
@@ -318,9 +319,9 @@ def test_an_edit_of_an_artefacts_schema_reruns_what_writes_it(fresh):
 
 def test_a_new_method_remakes_what_shows_methods_and_computes_nothing(fresh):
     """Colours and rows go by the registry's order."""
-    entry = fresh / "src/plumbline/attribution/uniform.py"
+    entry = fresh / "src/plumbline/attribution/blankout.py"
     (fresh / "src/plumbline/attribution/aaa.py").write_text(
-        entry.read_text().replace('id="uniform"', 'id="aaa"').replace("control=True", "control=False")
+        entry.read_text().replace('id="blankout"', 'id="aaa"')
     )
     found = workflow.planned(fresh, "--configfile", workflow.TINY)
     assert set(figures("deletion_curves", "token_heatmap")) <= set(found)
@@ -333,7 +334,7 @@ def test_an_edit_of_an_error_reruns_nothing(fresh):
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == []
 
 
-@pytest.mark.parametrize("method", ["alti", "uniform"])
+@pytest.mark.parametrize("method", ["alti", "controls"])
 def test_comment_in_a_method_reruns_its_chain_alone(fresh, method):
     append(fresh / f"src/plumbline/attribution/{method}.py", "\n# A remark.\n")
     assert workflow.planned(fresh, "--configfile", workflow.TINY) == chain(method)

@@ -101,7 +101,7 @@ def test_first_and_last_lines_name_the_scale(fresh):
 
 def test_the_end_of_a_run_says_what_its_stages_took(fresh):
     """Of this run alone: one job is made again."""
-    file = results(fresh) / "attributions/sentiment/tiny/seed0/random.parquet"
+    file = results(fresh) / "attributions/sentiment/tiny/seed0/controls.parquet"
     file.unlink()
     done = workflow.snakemake(
         fresh, "--cores", "1", "--configfile", workflow.TINY, "--", str(file.relative_to(fresh))

@@ -115,7 +115,7 @@ def test_artefacts_of_a_trained_model(trained, tmp_path):
     folder, data, _, task = trained
     file, curves = tmp_path / "oracle.parquet", tmp_path / "curves.parquet"
     write_attributions(
-        dataset="toy", model=folder, method="oracle", parameters={}, data=data, output=file, examples=6
+        dataset="toy", model=folder, method="controls", parameters={}, data=data, output=file, examples=6
     )
     rows = read_rows(file)
     assert len(rows) == 6

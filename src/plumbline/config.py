@@ -60,14 +60,9 @@ def scored_split(config, run):
 
 
 def methods_of(run):
-    """A run's methods in the registry's order, controls included; the oracle on known-truth data alone."""
-    entries = registries()
-    truth = entries["datasets"][run["dataset"]].known_truth
-    return [
-        method.id
-        for method in entries["methods"].values()
-        if method.id in run["methods"] or (method.control and (truth or not method.known_truth))
-    ]
+    """A run's methods in the registry's order, controls included."""
+    methods = registries()["methods"]
+    return [name for name, method in methods.items() if name in run["methods"] or method.control]
 
 
 def choice_of(config, run):
@@ -77,10 +72,15 @@ def choice_of(config, run):
 
 
 def readouts_of(run, method):
-    """The readouts of a method that a run takes up, in the registry's order; all of a control's."""
-    entry = registries()["methods"][method]
-    wanted = run["readouts"]
-    return [item.id for item in entry.readouts if wanted is None or entry.control or item.id in wanted]
+    """The readouts of a method that a run takes up, in the registry's order; all controls, the oracle on known-truth data alone."""
+    entries = registries()
+    entry, wanted = entries["methods"][method], run["readouts"]
+    truth = entries["datasets"][run["dataset"]].known_truth
+    return [
+        item.id
+        for item in entry.readouts
+        if (truth or not item.known_truth) and (wanted is None or entry.control or item.id in wanted)
+    ]
 
 
 def layered_methods(config, run):

@@ -108,6 +108,8 @@ class Readout:
     published whether this is the definition behind published numbers where it differs from the correct one.
     reference the key of the same vector in the reference's files, None where it has none.
     noise     whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
+    stochastic whether it is drawn; its seeds bear its name.
+    known_truth whether it needs a rationale mask, so exists on known-truth data alone.
     """
 
     id: str
@@ -118,6 +120,8 @@ class Readout:
     published: bool = False
     reference: str | None = None
     noise: bool = False
+    stochastic: bool = False
+    known_truth: bool = False
 
     @property
     def column(self) -> str:
@@ -158,7 +162,7 @@ class Method:
     needs       what it takes from the model: attention, gradient, forward; nothing for controls.
     parameters  name -> default; what the config block of the method may set.
     legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
-    known_truth whether it needs a rationale mask, so runs on known-truth data alone.
+    control     whether it runs beside the methods of every run, and every run takes up all of its readouts.
     integral    whether it sums an integral, so that its files say of each example how inexact that is: completeness_gap, steps.
     principal   the readout that the method's name means in the Python API where no readout bears it; None where none stands for it.
     """
@@ -169,9 +173,7 @@ class Method:
     readouts: tuple[Readout, ...]
     citation: str
     needs: tuple[str, ...] = ()
-    stochastic: bool = False
     control: bool = False
-    known_truth: bool = False
     integral: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     legal: dict[str, Legal] = field(default_factory=dict)

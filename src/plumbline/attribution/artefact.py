@@ -47,8 +47,8 @@ def write_attributions(
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
-    if METHODS[method].known_truth and "rationale" not in open_rows(data).schema_arrow.names:
-        raise PlumblineError(f"method '{method}' needs a rationale, which {data} has not")
+    truth = "rationale" in open_rows(data).schema_arrow.names
+    readouts = [readout for readout in METHODS[method].readouts if truth or not readout.known_truth]
     budget = batch_tokens or BATCH_TOKENS[device.type]
     with rows_writer(output, kind="attributions") as write:
         for block in blocks(_shard_examples(data, network, tokenizer, shard, choice)):
@@ -57,7 +57,9 @@ def write_attributions(
                 found = {}
                 with undisturbed(network):  # once a block, not once a batch
                     for batch in like_lengths(block, fitting(budget)):
-                        found |= _explained(network, tokenizer, batch, (dataset, name), method, parameters)
+                        found |= _explained(
+                            network, tokenizer, batch, (dataset, name), method, readouts, parameters
+                        )
                 return found
 
             results = in_memory(explained, f"{method} on {dataset}")
@@ -118,14 +120,15 @@ def like_lengths(block, budget):
         yield [block[index] for index in chosen]
 
 
-def _explained(network, tokenizer, examples, names, method, parameters):
-    """id -> column -> value for one batch."""
+def _explained(network, tokenizer, examples, names, method, readouts, parameters):
+    """id -> column -> value for one batch. readouts: those of the method that are computed."""
     import torch
 
     inputs = padded(examples, tokenizer.pad_token_id)
-    seeds = [seed_of(*names, example.id, method, 0) for example in examples]
+    drawn = next((readout.id for readout in readouts if readout.stochastic), method)
+    seeds = [seed_of(*names, example.id, drawn, 0) for example in examples]
     parameters = dict(parameters)
-    if METHODS[method].known_truth:
+    if any(readout.known_truth for readout in readouts):
         parameters["rationale"] = torch.zeros(inputs["input_ids"].shape)
         for row, example in enumerate(examples):
             parameters["rationale"][row, : len(example.ids)] = torch.from_numpy(example.rationale)
@@ -137,7 +140,7 @@ def _explained(network, tokenizer, examples, names, method, parameters):
             tokenizer_ids=special_ids(tokenizer),
             seed=torch.tensor(seeds),
         )
-        found = explain(method, batch, **parameters)
+        found = explain(method, batch, [readout.id for readout in readouts], **parameters)
         target, probability = batch.target.tolist(), batch.probability.tolist()
     except PlumblineError as fault:
         numbers = ", ".join(str(example.id) for example in examples)

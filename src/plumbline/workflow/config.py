@@ -289,7 +289,7 @@ class Core(Block):
     methods: dict[known("method", METHODS), dict[str, Any]] = {}
     """Parameters of attribution methods, by registry id; what is not named keeps the registry's default."""
     runs: list[Run] = []
-    """What is computed, a (dataset, model, seed) at most once. Control methods are added to every run."""
+    """What is computed, a (dataset, model, seed) at most once. Method `controls` is added to every run."""
     faithfulness: list[Protocol] = []
     """Perturbation protocols."""
     bootstrap: Bootstrap = Bootstrap()
@@ -486,13 +486,13 @@ def _check_run(config, run, place):
             f"{place}: model '{run['model']}' has no checkpoint for dataset '{dataset.id}' (it has: {have})"
         )
     for method in run["methods"]:
-        if METHODS[method].known_truth and not dataset.known_truth:
+        if not dataset.known_truth and all(readout.known_truth for readout in METHODS[method].readouts):
             raise PlumblineError(
                 f"{place}: method '{method}' needs a known-truth dataset, and '{dataset.id}' is none"
             )
     if run["readouts"] is None:
         return
-    legal = [readout.id for method in methods_of(run) for readout in METHODS[method].readouts]
+    legal = [name for method in methods_of(run) for name in readouts_of({**run, "readouts": None}, method)]
     for readout in run["readouts"]:
         check_known(place, "readout of its methods", readout, legal)
     for method in run["methods"]:

@@ -1,6 +1,6 @@
 """Known truth: how well each readout finds the tokens that decide the label.
 
-inputs: attributions (all methods, seeds, the oracle's among them: its scores above 0 are the rationale).
+inputs: attributions (all methods, seeds, the oracle's scores above 0 are the rationale).
 R-precision: the share of rationale tokens among the top k candidates, k the example's number of rationale
 tokens; its expectation over random orders of tied tokens. Average precision: as scikit-learn's average_precision_score,
 which takes tied tokens together. Candidates are all tokens but the first, the last and the one that is read out (the
@@ -11,6 +11,8 @@ plumbline.stats.mean_interval's. What is told apart from the best is said within
 
 import numpy as np
 
+from ..artefacts import open_rows
+from ..attribution import READOUTS, method_of
 from ..collect import (
     by_model,
     dataset_label,
@@ -58,7 +60,7 @@ def average_precision(scores, truth):
 def rows(inputs, options):
     """One row a data set, model, measure and readout. options: scale, bootstrap.
 
-    `examples` counts those that have a rationale token. Models without an oracle file (no known truth) are left
+    `examples` counts those that have a rationale token. Models without oracle scores (no known truth) are left
     out; PlumblineError where none has one.
     """
     import pandas as pd
@@ -68,7 +70,8 @@ def rows(inputs, options):
         seeds = {}
         for item in items:
             seeds.setdefault(item["seed"], {})[item["method"]] = item["path"]
-        found = [_measure(files).assign(seed=seed) for seed, files in seeds.items() if "oracle" in files]
+        measured = [(seed, _measure(files)) for seed, files in seeds.items()]
+        found = [part.assign(seed=seed) for seed, part in measured if part is not None]
         if not found:
             continue
         scores = pd.concat(found, ignore_index=True)
@@ -98,16 +101,17 @@ def rows(inputs, options):
 
 
 def _measure(files):
-    """One row an example and readout, with both measures. files: method -> path, of one trained model."""
+    """One row an example and readout, with both measures; None without oracle scores. files: method -> path, of one trained model."""
     import pandas as pd
 
+    known = method_of("oracle").id
+    if known not in files or READOUTS["oracle"].column not in open_rows(files[known]).schema_arrow.names:
+        return None
     frames = {method: whole_texts(path).set_index("id") for method, path in sorted(files.items())}
-    oracle = frames["oracle"]
+    oracle = frames[known]
     for method, frame in frames.items():
         if not frame.index.equals(oracle.index):
-            raise PlumblineError(
-                f"{files[method]} has other examples than {files['oracle']}: make both again"
-            )
+            raise PlumblineError(f"{files[method]} has other examples than {files[known]}: make both again")
     columns = {
         column.removeprefix("scores_"): frame[column].to_numpy()
         for frame in frames.values()
@@ -128,7 +132,7 @@ def _measure(files):
         }
         found.append(pd.DataFrame({"id": example, "readout": list(columns), **measures}))
     if not found:
-        raise PlumblineError(f"{files['oracle']} has no rationale token at all: make the data again")
+        raise PlumblineError(f"{files[known]} has no rationale token at all: make the data again")
     return pd.concat(found, ignore_index=True)
 
 
