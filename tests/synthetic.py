@@ -7,9 +7,8 @@ import numpy as np
 from plumbline import artefacts, tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
-from plumbline.attribution import METHODS, READOUTS
+from plumbline.attribution import METHODS, READOUTS, method_of, shown_in
 from plumbline.attribution.input_gradient import CORRELATIONS
-from plumbline.collect import PRINCIPAL
 from plumbline.datasets import DATASETS
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
@@ -59,6 +58,8 @@ CONTROLS = tuple(
     for readout in method.readouts
     if not readout.known_truth
 )
+# What figures of curves show beside the controls.
+PRINCIPAL = tuple(readout for readout in shown_in("curves") if not method_of(readout).control)
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
 STUDY = {
@@ -192,12 +193,13 @@ def merge(*many):
     return {stage: list(itertools.chain(*(inputs[stage] for inputs in many))) for stage in many[0]}
 
 
-def with_tables(root, inputs, options=OPTIONS, causal=False):
+def with_tables(root, inputs, options=OPTIONS, studies=None):
     """The inputs with the tables of one file a study that figures read, made of them and written below `root`.
 
-    causal: of the study explainn alone; else of all others.
+    studies: whose figures; None: of all but explainn.
     """
-    figures = [figure for figure in FIGURES.values() if (FIGURES.studies[figure.id] == "explainn") == causal]
+    wanted = studies or {study for study in FIGURES.studies.values() if study != "explainn"}
+    figures = [figure for figure in FIGURES.values() if FIGURES.studies[figure.id] in wanted]
     needs = {need.removeprefix("tables/") for figure in figures for need in figure.needs if "/" in need}
     found = {}
     for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
@@ -497,4 +499,4 @@ def causal(results):
             {**about, "method": None, "class": label, "path": files["json"]}
             for label, files in graphs.items()
         ]
-    return with_tables(results, inputs, causal=True)
+    return with_tables(results, inputs, studies=("explainn",))

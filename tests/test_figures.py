@@ -10,9 +10,9 @@ import pytest
 
 from plumbline import figures
 from plumbline.artefacts import read_json, read_rows, write_rows
-from plumbline.attribution import READOUTS
+from plumbline.attribution import READOUTS, shown_in
 from plumbline.attribution.image_maps import MAPS
-from plumbline.collect import PRINCIPAL, table_rows
+from plumbline.collect import table_rows
 from plumbline.errors import PlumblineError
 from plumbline.figures import (
     attention_heads,
@@ -34,6 +34,7 @@ from tests.synthetic import (
     CONTROLS,
     IMAGE_RUN,
     OPTIONS,
+    PRINCIPAL,
     TEN,
     compare,
     make,
@@ -214,8 +215,8 @@ def test_isotropy_shows_the_corrected_means_of_every_model(inputs):
 def test_special_tokens_show_principal_readouts_then_controls(inputs):
     drawn = special_tokens.draw(inputs, OPTIONS)
     names = [label.get_text() for label in drawn.axes[-1].get_xticklabels()]
+    assert names == [READOUTS[readout].label for readout in shown_in("ranks")]
     assert names[-4:] == ["Random", "Position", "Uniform", "Oracle"]
-    assert len(names) == 1 + len(PRINCIPAL) + 4
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["bert", "roberta"]
     heights = [bar.get_height() for bar in drawn.axes[0].containers[1]]
     means = table_rows(inputs, "special_tokens")

@@ -1,5 +1,6 @@
 """`python -m plumbline new`: what it writes works as it is, in its place and nowhere else."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 import yaml
 
 from plumbline.__main__ import KINDS
+from plumbline.attribution import READOUTS, method_of
+from plumbline.collect import short_label
+from plumbline.figures import FIGURES, style
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -90,6 +94,60 @@ def test_new_entries_run_from_data_to_figure(made):
             lengths.setdefault(token, []).append(score)
     assert len(lengths) > 8
     assert all(np.ptp(values) < 1e-6 for values in lengths.values())
+
+
+# Draws each figure of several methods from made artefacts, and prints each one's texts and each readout's look.
+DRAW = """
+import importlib, json, sys
+from pathlib import Path
+from matplotlib.text import Text
+from plumbline.attribution import READOUTS
+from plumbline.figures import FIGURES, style
+from tests.synthetic import OPTIONS, compare, make, merge, with_tables
+
+root = Path(sys.argv[1])
+bert = make(root, seeds=(0, 1), examples=4)
+other = make(root, model="distilbert", architecture="distilbert", examples=4)
+inputs = merge(bert, other) | compare(root, merge(bert, other), ("sentiment", "bert", "distilbert"))
+inputs = with_tables(root, inputs, studies=("alti",))
+texts = {}
+for name, entry in FIGURES.items():
+    if entry.study != "alti":
+        continue
+    drawn = importlib.import_module(f"plumbline.figures.{name}").draw(inputs, OPTIONS | {"dataset": "sentiment", "model": "bert"})
+    # Titles of seed_matrices say a mean behind the label.
+    texts[name] = [text.get_text().split(": ")[0] for text in drawn.findobj(Text)]
+print(json.dumps({"texts": texts, "looks": {name: style.mark(name) for name in READOUTS}}))
+"""
+
+
+def test_a_new_method_is_in_every_figure_of_methods_and_changes_no_look(made, tmp_path):
+    """A figure of methods names two of them at least. Matrices alone need a method that is a product of layers."""
+    folder, _ = made
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW, str(tmp_path)], cwd=workflow.ROOT, text=True, capture_output=True,
+        env=workflow.environment(PYTHONPATH=f"{folder / 'src'}:{workflow.ROOT}"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    labels = {short_label(readout): method_of(readout).id for readout in READOUTS}
+    named = {
+        name: {labels[text] for text in texts if text in labels} for name, texts in found["texts"].items()
+    }
+    comparing = {name for name, methods in named.items() if len(methods) > 1} - {"contributions"}
+    # Released files have no other methods than theirs.
+    comparing = {name for name in comparing if FIGURES[name].needs != ("released",)}
+    assert {
+        "token_heatmap",
+        "deletion_curves",
+        "special_tokens",
+        "seed_matrices",
+        "seed_consistency",
+    } < comparing
+    assert [name for name in comparing if "My method" not in found["texts"][name]] == []
+    looks = json.loads(json.dumps({readout: style.mark(readout) for readout in READOUTS}))
+    assert {readout: found["looks"][readout] for readout in READOUTS} == looks
+    assert found["looks"]["my_method"] not in looks.values()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,6 @@ from pathlib import Path
 from .artefacts import read_about, read_json, read_rows
 from .errors import PlumblineError
 
-# The ten readouts of the published evaluation, in their correct definitions.
-PRINCIPAL = (
-    "alti", "alti_l2", "norm_rollout", "globenc", "rollout",
-    "grad_l2", "gxi_l2", "gxi_mean_abs", "ig_l2", "ig_mean_abs",
-)  # fmt: skip
-
 
 def read_inputs(entry, files):
     """The inputs of a table or figure.

@@ -31,6 +31,7 @@ REGISTRIES = {
     "METHODS": "attribution",
     "READOUTS": "attribution",
     "method_of": "attribution",  # a readout's entry in METHODS
+    "shown_in": "attribution",  # readouts of METHODS
     "PROTOCOLS": "faithfulness",
     "METRICS": "agreement",
     "DATASETS": "datasets",

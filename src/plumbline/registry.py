@@ -93,6 +93,20 @@ def _entries(package: str, folder: str) -> dict[str, Any]:
     return entries
 
 
+@dataclass(frozen=True)
+class Look:
+    """How figures draw a readout: colour, as '#rrggbb'; marker, as matplotlib names it; dash, a key of `figures.style.DASHES`."""
+
+    color: str
+    marker: str
+    dash: str = "solid"
+
+
+# Where a readout can be shown: lines and points of means over examples; ranks of special tokens; heat maps of single texts or
+# images; coloured words, by the data set's task; matrices of all layers. Tables of means show every readout.
+SHOWN = ("curves", "ranks", "examples", "words_classification", "words_agreement", "matrices")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readout:
     """One way to reduce a method's computation to one score a token.
@@ -110,6 +124,8 @@ class Readout:
     noise     whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
     stochastic whether it is drawn; its seeds bear its name.
     known_truth whether it needs a rationale mask, so exists on known-truth data alone.
+    look      how figures draw it; None: as its corrected definition, `<id>` of `<id>_published`, or by its id.
+    shown     the places of `SHOWN` where it stands by default; a published definition stands in none.
     """
 
     id: str
@@ -122,6 +138,8 @@ class Readout:
     noise: bool = False
     stochastic: bool = False
     known_truth: bool = False
+    look: Look | None = None
+    shown: tuple[str, ...] = SHOWN
 
     @property
     def column(self) -> str:

@@ -25,6 +25,11 @@ READOUTS: dict[str, Readout] = {
 _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout in method.readouts}
 
 
+def shown_in(place: str) -> tuple[str, ...]:
+    """The readouts that stand in a place of `registry.SHOWN` by default, in the registry's order."""
+    return tuple(name for name, entry in READOUTS.items() if place in entry.shown and not entry.published)
+
+
 def method_of(readout: str) -> Method:
     """The registry entry of the method that a readout belongs to; PlumblineError for an unknown readout."""
     return METHODS[_METHOD_OF[readout_of(readout)]]

@@ -1,6 +1,6 @@
 """ALTI: how much closer a source token's transformed vector brings the layer's result (Ferrando et al. 2022)."""
 
-from ..registry import DDOF, Method, Readout
+from ..registry import DDOF, Look, Method, Readout
 
 ENTRY = Method(
     id="alti",
@@ -12,9 +12,23 @@ ENTRY = Method(
     legal={"ddof": DDOF},
     citation="Ferrando, Gallego, Costa-jussà 2022, arXiv 2203.04212",
     readouts=(
-        Readout(id="alti", label="ALTI", layered=True, reference="ours"),
-        Readout(id="alti_l2", label="ALTI (L2)", layered=True, reference="ours_l2"),
-        Readout(id="alti_ln2", label="ALTI (+LN2)", layered=True, reference="ours2"),
+        Readout(id="alti", label="ALTI", layered=True, reference="ours", look=Look("#0173b2", "o")),
+        Readout(
+            id="alti_l2",
+            label="ALTI (L2)",
+            layered=True,
+            reference="ours_l2",
+            look=Look("#0173b2", "s", "dashed"),
+            shown=("curves", "ranks", "examples"),
+        ),
+        Readout(
+            id="alti_ln2",
+            label="ALTI (+LN2)",
+            layered=True,
+            reference="ours2",
+            look=Look("#0173b2", "p", "dotted"),
+            shown=(),
+        ),
         Readout(
             id="alti_published",
             label="ALTI, as published (ddof 1)",

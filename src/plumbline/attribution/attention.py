@@ -1,6 +1,6 @@
 """Attention weights as they are, and attention rollout (Abnar & Zuidema 2020)."""
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="attention",
@@ -10,8 +10,20 @@ ENTRY = Method(
     needs=("attention",),
     citation="Abnar & Zuidema 2020, arXiv 2005.00928",
     readouts=(
-        Readout(id="raw_attention", label="Raw attention", reference="raw"),
-        Readout(id="rollout", label="Rollout", layered=True, reference="rollout"),
+        Readout(
+            id="raw_attention",
+            label="Raw attention",
+            reference="raw",
+            look=Look("#029e73", "p"),
+            shown=("ranks", "examples"),
+        ),
+        Readout(
+            id="rollout",
+            label="Rollout",
+            layered=True,
+            reference="rollout",
+            look=Look("#029e73", "v", "dashed"),
+        ),
     ),
 )
 

@@ -1,6 +1,6 @@
 """Blank-out (occlusion): how much the explained probability changes when one token becomes [MASK]."""
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="blankout",
@@ -10,7 +10,9 @@ ENTRY = Method(
     needs=("forward",),
     citation="De Cao et al. 2020; Zeiler & Fergus 2014, arXiv 1311.2901 (occlusion)",
     readouts=(
-        Readout(id="blankout", label="Blank-out"),
+        Readout(
+            id="blankout", label="Blank-out", look=Look("#cc78bc", "v"), shown=("examples", "words_agreement")
+        ),
         Readout(
             id="blankout_published",
             label="Blank-out, as published (softmax minus sigmoid)",

@@ -4,7 +4,7 @@ Random numbers, the place in the text, and one number for all tokens; of generat
 end of what a ranking can do.
 """
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="controls",
@@ -15,10 +15,22 @@ ENTRY = Method(
     parameters={"rationale": None},
     citation="random scores: DeYoung et al. 2020, arXiv 1911.03429",
     readouts=(
-        Readout(id="random", label="Random", stochastic=True),
-        Readout(id="position", label="Position"),
-        Readout(id="uniform", label="Uniform"),
-        Readout(id="oracle", label="Oracle", known_truth=True),
+        Readout(
+            id="random", label="Random", stochastic=True, look=Look("#949494", "x"), shown=("curves", "ranks")
+        ),
+        Readout(
+            id="position", label="Position", look=Look("#949494", "+", "dashed"), shown=("curves", "ranks")
+        ),
+        Readout(
+            id="uniform", label="Uniform", look=Look("#949494", "1", "dotted"), shown=("curves", "ranks")
+        ),
+        Readout(
+            id="oracle",
+            label="Oracle",
+            known_truth=True,
+            look=Look("#949494", "2", "dashdotted"),
+            shown=("curves", "ranks", "examples"),
+        ),
     ),
 )
 

@@ -13,7 +13,7 @@ rounding is 2^-41 an edge. What keeps the solver's work small (docs/performance.
 import itertools
 
 from ..errors import PlumblineError
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="flow",
@@ -23,8 +23,8 @@ ENTRY = Method(
     needs=("attention",),
     citation="Abnar & Zuidema 2020, arXiv 2005.00928",
     readouts=(
-        Readout(id="flow", label="Attention flow"),
-        Readout(id="flow_max", label="Attention flow (max)"),
+        Readout(id="flow", label="Attention flow", look=Look("#00664b", "*"), shown=()),
+        Readout(id="flow_max", label="Attention flow (max)", look=Look("#00664b", ">", "dashed"), shown=()),
     ),
 )
 

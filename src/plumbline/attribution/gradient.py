@@ -1,6 +1,6 @@
 """Gradient and gradient x input of the explained probability with respect to word embeddings."""
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="gradient",
@@ -11,12 +11,31 @@ ENTRY = Method(
     needs=("gradient",),
     citation="Simonyan et al. 2014, arXiv 1312.6034; Denil et al. 2015, arXiv 1412.6815",
     readouts=(
-        Readout(id="grad_l2", label="Gradient (L2)"),
-        Readout(id="gxi_l2", label="G×I (L2)"),
-        Readout(id="gxi_mean", label="G×I (mean)", signed=True),
-        Readout(id="gxi_mean_abs", label="G×I (mean |·|)"),
-        Readout(id="gxi_abs", label="G×I (|sum|)", absolute_of=("gxi_mean", "gxi_clip")),
-        Readout(id="gxi_clip", label="G×I (clipped)", signed=True),
+        Readout(id="grad_l2", label="Gradient (L2)", look=Look("#d55e00", "P")),
+        Readout(id="gxi_l2", label="G×I (L2)", look=Look("#d55e00", "X", "dashed")),
+        Readout(
+            id="gxi_mean",
+            label="G×I (mean)",
+            signed=True,
+            look=Look("#d55e00", "h", "dotted"),
+            shown=("examples",),
+        ),
+        Readout(
+            id="gxi_mean_abs",
+            label="G×I (mean |·|)",
+            look=Look("#d55e00", "<", "dashdotted"),
+            shown=("curves", "ranks", "examples"),
+        ),
+        Readout(
+            id="gxi_abs",
+            label="G×I (|sum|)",
+            absolute_of=("gxi_mean", "gxi_clip"),
+            look=Look("#d55e00", "d", "broken"),
+            shown=(),
+        ),
+        Readout(
+            id="gxi_clip", label="G×I (clipped)", signed=True, look=Look("#d55e00", "o", "sparse"), shown=()
+        ),
     ),
 )
 

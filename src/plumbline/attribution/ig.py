@@ -1,6 +1,6 @@
 """Integrated gradients from the baseline [CLS] [MASK] ... [SEP], with respect to word embeddings."""
 
-from ..registry import Legal, Method, Readout, whole
+from ..registry import Legal, Look, Method, Readout, whole
 
 ENTRY = Method(
     id="ig",
@@ -21,11 +21,30 @@ ENTRY = Method(
     },
     citation="Sundararajan et al. 2017, arXiv 1703.01365",
     readouts=(
-        Readout(id="ig_l2", label="IG (L2)"),
-        Readout(id="ig_mean", label="IG (mean)", signed=True),
-        Readout(id="ig_mean_abs", label="IG (mean |·|)"),
-        Readout(id="ig_abs", label="IG (|sum|)", absolute_of=("ig_mean", "ig_clip")),
-        Readout(id="ig_clip", label="IG (clipped)", signed=True),
+        Readout(id="ig_l2", label="IG (L2)", look=Look("#de8f05", "*")),
+        Readout(
+            id="ig_mean",
+            label="IG (mean)",
+            signed=True,
+            look=Look("#de8f05", "s", "dashed"),
+            shown=("examples",),
+        ),
+        Readout(
+            id="ig_mean_abs",
+            label="IG (mean |·|)",
+            look=Look("#de8f05", ">", "dotted"),
+            shown=("curves", "ranks", "examples"),
+        ),
+        Readout(
+            id="ig_abs",
+            label="IG (|sum|)",
+            absolute_of=("ig_mean", "ig_clip"),
+            look=Look("#de8f05", "^", "dashdotted"),
+            shown=(),
+        ),
+        Readout(
+            id="ig_clip", label="IG (clipped)", signed=True, look=Look("#de8f05", "D", "broken"), shown=()
+        ),
     ),
 )
 

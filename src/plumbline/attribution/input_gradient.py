@@ -17,7 +17,7 @@ is rounding noise (docs/definitions.md). The corrected variable enters no LayerN
 sum, whose part of the gradient sums to zero too: what is left has come through the first layer's attention.
 """
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="input_gradient",
@@ -27,9 +27,16 @@ ENTRY = Method(
     needs=("gradient",),
     citation="Abnar & Zuidema 2020, arXiv 2005.00928, code",
     readouts=(
-        Readout(id="input_gradient", label="Input gradient (|sum|)"),
-        Readout(id="input_gradient_l2", label="Input gradient (L2)"),
-        Readout(id="input_gradient_dot", label="Input gradient · input (|g·x|)"),
+        Readout(id="input_gradient", label="Input gradient (|sum|)", look=Look("#a5512a", "P"), shown=()),
+        Readout(
+            id="input_gradient_l2", label="Input gradient (L2)", look=Look("#a5512a", "X", "dashed"), shown=()
+        ),
+        Readout(
+            id="input_gradient_dot",
+            label="Input gradient · input (|g·x|)",
+            look=Look("#a5512a", "<", "dotted"),
+            shown=(),
+        ),
         Readout(
             id="input_gradient_published",
             label="Input gradient (|sum|), as published",

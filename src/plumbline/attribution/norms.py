@@ -1,6 +1,6 @@
 """Norms of transformed vectors: Norm Rollout (Kobayashi et al. 2021) and GlobEnc (Modarressi et al. 2022)."""
 
-from ..registry import DDOF, Method, Readout
+from ..registry import DDOF, Look, Method, Readout
 
 ENTRY = Method(
     id="norms",
@@ -12,8 +12,16 @@ ENTRY = Method(
     legal={"ddof": DDOF},
     citation="Kobayashi et al. 2021 (Attn-Res-LN norms); Modarressi et al. 2022, arXiv 2205.03286",
     readouts=(
-        Readout(id="norm_rollout", label="Norm Rollout", layered=True, reference="norm"),
-        Readout(id="globenc", label="GlobEnc", layered=True),
+        Readout(
+            id="norm_rollout", label="Norm Rollout", layered=True, reference="norm", look=Look("#56b4e9", "^")
+        ),
+        Readout(
+            id="globenc",
+            label="GlobEnc",
+            layered=True,
+            look=Look("#56b4e9", "D", "dashed"),
+            shown=("curves", "ranks", "examples"),
+        ),
         Readout(
             id="globenc_published",
             label="GlobEnc, as published (rows not normalised)",

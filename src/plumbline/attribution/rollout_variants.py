@@ -4,7 +4,7 @@ The reference's relevance is the maximum over rows, not the class token's row. A
 `attention`, whose files stay as they are; one module, since all of them come of one forward pass.
 """
 
-from ..registry import Method, Readout
+from ..registry import Look, Method, Readout
 
 ENTRY = Method(
     id="rollout_variants",
@@ -14,10 +14,20 @@ ENTRY = Method(
     needs=("attention",),
     citation="Abnar & Zuidema 2020, arXiv 2005.00928, code",
     readouts=(
-        Readout(id="raw_attention_max", label="Raw attention (max)"),
-        Readout(id="rollout_max", label="Rollout (max)"),
-        Readout(id="rollout_no_residual", label="Rollout without residual"),
-        Readout(id="rollout_no_residual_max", label="Rollout without residual (max)"),
+        Readout(id="raw_attention_max", label="Raw attention (max)", look=Look("#7a8f2e", "v"), shown=()),
+        Readout(id="rollout_max", label="Rollout (max)", look=Look("#7a8f2e", "P", "dashed"), shown=()),
+        Readout(
+            id="rollout_no_residual",
+            label="Rollout without residual",
+            look=Look("#7a8f2e", "X", "dotted"),
+            shown=(),
+        ),
+        Readout(
+            id="rollout_no_residual_max",
+            label="Rollout without residual (max)",
+            look=Look("#7a8f2e", "<", "dashdotted"),
+            shown=(),
+        ),
     ),
 )
 

@@ -8,7 +8,7 @@ that all of them come of one forward pass.
 from ..arrays import attention as weights
 from ..arrays import is_number, is_whole
 from ..errors import PlumblineError
-from ..registry import Legal, Method, Readout, between
+from ..registry import Legal, Look, Method, Readout, between
 
 ENTRY = Method(
     id="selective",
@@ -25,12 +25,32 @@ ENTRY = Method(
     },
     citation="Improving Explainability of Transformer Models, 4_01_experiments.py",
     readouts=(
-        Readout(id="selective_rollout", label="Selective rollout"),
-        Readout(id="selective_rollout_max", label="Selective rollout (max)"),
-        Readout(id="selective_rollout_scaled", label="Selective rollout (scaled)"),
-        Readout(id="selective_rollout_scaled_max", label="Selective rollout (scaled, max)"),
-        Readout(id="first_layer", label="First layer alone"),
-        Readout(id="first_layer_max", label="First layer alone (max)"),
+        Readout(id="selective_rollout", label="Selective rollout", look=Look("#5cc9a7", "h"), shown=()),
+        Readout(
+            id="selective_rollout_max",
+            label="Selective rollout (max)",
+            look=Look("#5cc9a7", "d", "dashed"),
+            shown=(),
+        ),
+        Readout(
+            id="selective_rollout_scaled",
+            label="Selective rollout (scaled)",
+            look=Look("#5cc9a7", "o", "dotted"),
+            shown=(),
+        ),
+        Readout(
+            id="selective_rollout_scaled_max",
+            label="Selective rollout (scaled, max)",
+            look=Look("#5cc9a7", "s", "dashdotted"),
+            shown=(),
+        ),
+        Readout(id="first_layer", label="First layer alone", look=Look("#5cc9a7", "^", "broken"), shown=()),
+        Readout(
+            id="first_layer_max",
+            label="First layer alone (max)",
+            look=Look("#5cc9a7", "D", "sparse"),
+            shown=(),
+        ),
     ),
 )
 

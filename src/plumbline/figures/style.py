@@ -1,7 +1,8 @@
 """The look of all figures: seaborn's colour-blind palette, a mark for every readout, files with equal bytes.
 
-A family has its colours and a method one of them; in grey print these look alike, so every principal readout has
-a marker of its own, and the readouts of a method differ in their dashes too. Published definitions are hollow.
+A readout's look stands in its entry. A family has its colours and a method one of them; in grey print these look alike, so
+readouts that are shown together have markers of their own, and those of a method differ in their dashes too. Published
+definitions are hollow.
 """
 
 import functools
@@ -9,8 +10,9 @@ import textwrap
 from pathlib import Path
 
 from ..artefacts import atomic
-from ..collect import PRINCIPAL
 from ..errors import unknown
+from ..registry import Look
+from ..seeds import seed_of
 
 # Shades of a family, one a method, from seaborn's colour-blind palette: sky and blue, vermilion and orange, ...
 SHADES = {
@@ -20,15 +22,22 @@ SHADES = {
     "occlusion": ("#cc78bc",),
     "control": ("#949494",),
 }
-OTHER = ("#ca9161",)
+# Of readouts without a look of their own: none of these is another's.
+OTHER = ("#ca9161", "#fbafe4", "#8c564b", "#4b4b8f")
 # Models: the published colours of the three architectures, then seaborn's; in grey print fill and hatch tell them apart.
 ARCHITECTURES = {"distilbert": "#82B366", "bert": "#6C8EBF", "roberta": "#D79B00"}
 MORE = ("#cc78bc", "#d55e00", "#029e73", "#949494", "#ca9161", "#fbafe4", "#0173b2")
 FILLS = ("full", "none", "left", "top")
 HATCHES = ("", "////", "....", "xx")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">", "p", "h", "d")
-CONTROL_MARKERS = ("x", "+", "1", "2", "3")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (1, 2.5)))
+DASHES = {
+    "solid": "-",
+    "dashed": (0, (5, 1.5)),
+    "dotted": (0, (1.5, 1.2)),
+    "dashdotted": (0, (6, 1.5, 1.5, 1.5)),
+    "broken": (0, (3, 3)),
+    "sparse": (0, (1, 2.5)),
+}
 # Metadata that would differ from run to run or from version to version.
 FORMATS = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
 
@@ -92,30 +101,22 @@ def save(drawn, path):
 
 
 def mark(readout):
-    """color, linestyle, marker and markerfacecolor of a readout, fixed by its place in the registry."""
-    from ..attribution import METHODS, READOUTS, method_of
+    """color, linestyle, marker and markerfacecolor of a readout: the look of its entry."""
+    from ..attribution import READOUTS
 
-    method, published = method_of(readout), READOUTS[readout].published
-    siblings = [
-        m.id for m in METHODS.values() if m.family == method.family and not m.id.endswith("_published")
-    ]
-    shades = SHADES.get(method.family, OTHER)
-    place = siblings.index(method.id.removesuffix("_published"))
-    color = shades[place % len(shades)]
-    if method.control:
-        marker = CONTROL_MARKERS[place % len(CONTROL_MARKERS)]
-        return {"color": color, "linestyle": DASHES[place % len(DASHES)], "marker": marker}
-    # A published definition is marked as the corrected one is, but hollow.
-    twin = readout.removesuffix("_published")
-    others = [other for other in READOUTS if not READOUTS[other].published and other not in PRINCIPAL]
-    marker = [*PRINCIPAL, *others].index(twin)
-    dashes = [entry.id for entry in method_of(twin).readouts].index(twin)
-    return {
-        "color": color,
-        "linestyle": DASHES[dashes % len(DASHES)],
-        "marker": MARKERS[marker % len(MARKERS)],
-        "markerfacecolor": "white" if published else color,
-    }
+    entry = READOUTS[readout]
+    twin = READOUTS.get(readout.removesuffix("_published"), entry)
+    look = entry.look or twin.look or _look_by_id(twin.id)
+    found = {"color": look.color, "linestyle": DASHES[look.dash], "marker": look.marker}
+    return found | {"markerfacecolor": "white" if entry.published else look.color}
+
+
+def _look_by_id(name):
+    """A look for an entry without one: by its id and not by its place, so that a new entry changes no other's look."""
+    number = seed_of("look", name)
+    number, color = divmod(number, len(OTHER))
+    number, marker = divmod(number, len(MARKERS))
+    return Look(OTHER[color], MARKERS[marker], list(DASHES)[number % len(DASHES)])
 
 
 def model_marks(models):

@@ -1,4 +1,4 @@
-"""What each token adds to each other over all layers, by three methods, for one chosen sentence of a model.
+"""What each token adds to each other over all layers, by several methods, for one chosen sentence of a model.
 
 inputs: contributions (the lowest seed's). options: dataset, model, scale, heatmap_examples (the first is shown). A
 panel is R of the last layer, C^L ... C^1, as in Ferrando et al. 2022: rows are targets, columns sources, rows sum to
@@ -8,6 +8,7 @@ to the panel's largest value, so they compare within a panel and not between pan
 
 import numpy as np
 
+from ..attribution import READOUTS, method_of, shown_in
 from ..collect import dataset_label, short_label
 from ..errors import PlumblineError
 from ..registry import Output
@@ -24,7 +25,8 @@ ENTRY = Output(
     formats=("pdf", "png"),
 )
 
-SHOWN = ("rollout", "norm_rollout", "alti")
+# Layered ones alone have matrices.
+SHOWN = tuple(readout for readout in shown_in("matrices") if READOUTS[readout].layered)
 # Inches: a panel's side by token, its bounds; room above the panels and for a colour bar.
 TOKEN, SIDE, TOP, BAR = 0.19, (2.1, 3.8), 0.68, 0.62
 
@@ -36,8 +38,9 @@ def draw(inputs, options):
     shown = [readout for readout in SHOWN if readout in found["matrices"]]
     if not shown:
         raise PlumblineError(
-            f"{found['dataset']}/{found['model']} has none of {', '.join(SHOWN)}: add method attention, norms or alti "
-            "to its run, or take contributions out of `figures`"
+            f"{found['dataset']}/{found['model']} has none of {', '.join(SHOWN)}: add one of the methods "
+            f"{', '.join(dict.fromkeys(method_of(readout).id for readout in SHOWN))} to its run, or take contributions out of "
+            "`figures`"
         )
     count = len(found["tokens"])
     side = float(np.clip(TOKEN * count, *SIDE))

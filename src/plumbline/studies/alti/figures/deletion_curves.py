@@ -2,11 +2,12 @@
 
 inputs: tables (deletion_curves.csv of the model, whose module says how it is averaged and what the band is). Two
 panels: comp (the top tokens go) and suff (the top tokens alone stay). Shown is the probability, of which the tables' comp and
-suff are falls: where comp is high, the curve is low. Shown: the ten readouts of the published
-evaluation where they are there (else all), controls in grey.
+suff are falls: where comp is high, the curve is low. Shown: the readouts whose entries
+say so where some are there (else all), controls in grey.
 """
 
-from ..collect import PRINCIPAL, dataset_label, provenance, short_label, table_rows
+from ..attribution import shown_in
+from ..collect import dataset_label, provenance, short_label, table_rows
 from ..registry import Output
 from .style import figure, foot, mark, styled
 
@@ -58,9 +59,9 @@ def draw(inputs, options):
 
 
 def _shown(frame):
-    """Controls and the published evaluation's ten readouts; every readout where none of these is there."""
-    principal = set(frame["readout"]) & set(PRINCIPAL)
-    return set(frame.loc[frame["control"], "readout"]) | (principal or set(frame["readout"]))
+    """The readouts that stand in figures of curves; every readout where none but controls is there."""
+    shown = frame["readout"].isin(shown_in("curves"))
+    return set(frame["readout"] if frame.loc[shown, "control"].all() else frame.loc[shown, "readout"])
 
 
 def _panel(panel, frame):

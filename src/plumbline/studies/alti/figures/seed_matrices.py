@@ -2,13 +2,14 @@
 
 inputs: seed_consistency, released (the published MultiBERTs seeds, 0 to 9). options: scale, released_seeds. A cell is
 the mean dense-rank Spearman correlation over the sentences that both seeds predict alike. Of the released seeds every
-readout is shown, those that the published figure leaves out among them; of trained models the ten readouts of the
-published evaluation where they are there (else all).
+readout is shown, those that the published figure leaves out among them; of trained models those whose entries
+say so where some are there (else all).
 """
 
 import numpy as np
 
-from ..collect import DAGGER, PRINCIPAL, dataset_label, facts, ordered, short_label
+from ..attribution import shown_in
+from ..collect import DAGGER, dataset_label, facts, ordered, short_label
 from ..registry import Output
 from ..seed_pairs import TRAINED, published, sources, square
 from .seed_consistency import sample
@@ -62,7 +63,7 @@ def _block(block):
     rows = block["rows"].query("metric == @METRIC")
     readouts = [readout for readout in ordered(rows["readout"].unique()) if not facts(readout)["control"]]
     if block["source"] == TRAINED:
-        readouts = [readout for readout in readouts if readout in PRINCIPAL] or readouts
+        readouts = [readout for readout in readouts if readout in shown_in("curves")] or readouts
     title = f"{dataset_label(block['dataset'])}, {block['model']}"
     down = -(-len(readouts) // ACROSS)
     return {

@@ -2,13 +2,13 @@
 
 inputs: tables (special_tokens.csv, which says what a rank is and how means and intervals are made). options: scale,
 bootstrap. A panel a data set, a group of bars a readout, a bar a model: the corrected definition (average ranks), all
-special tokens of an example together. Shown: the ten readouts of the published evaluation, raw attention, controls
-(right of the line). A high share means that special tokens are scored high.
+special tokens of an example together. Shown: the readouts whose entries say so, controls right of the line. A high share means that special tokens are scored high.
 """
 
 import numpy as np
 
-from ..collect import PRINCIPAL, dataset_label, ordered, provenance, seeds_of, short_label, table_rows
+from ..attribution import shown_in
+from ..collect import dataset_label, ordered, provenance, seeds_of, short_label, table_rows
 from ..registry import Output
 from .style import figure, foot, model_marks, plain, styled
 
@@ -25,7 +25,7 @@ def draw(inputs, options):
     """The figure."""
     rows = table_rows(inputs, "special_tokens")
     rows = rows[(rows["definition"] == "corrected") & (rows["token"] == "all")]
-    shown = rows["control"] | rows["readout"].isin(("raw_attention", *PRINCIPAL))
+    shown = rows["readout"].isin(shown_in("ranks"))
     # A run may take up other readouts alone.
     rows = rows[shown] if (shown & ~rows["control"]).any() else rows
     marks = model_marks(dict(zip(rows["model"], rows["architecture"], strict=True)))

@@ -10,12 +10,13 @@ import math
 
 import numpy as np
 
+from ..attribution import shown_in
 from ..chosen import chosen, instead
-from ..collect import PRINCIPAL, by_model, dataset_label, ordered, short_label, whole_texts
+from ..collect import by_model, dataset_label, ordered, short_label, whole_texts
 from ..registry import Output
 from .style import figure, foot, plain, styled
 
-SHOWN = ("oracle", "raw_attention", *PRINCIPAL, "gxi_mean", "ig_mean", "blankout")
+SHOWN = shown_in("examples")
 
 ENTRY = Output(
     id="token_heatmap",

@@ -17,6 +17,7 @@ import re
 import numpy as np
 
 from ..artefacts import read_rows
+from ..attribution import READOUTS, method_of, shown_in
 from ..chosen import chosen, instead
 from ..collect import by_model, dataset_label, facts, short_label
 from ..errors import PlumblineError
@@ -24,9 +25,11 @@ from ..registry import Output
 from ..words import words
 from . import latex as tex
 
-_SHOWN = ("grad_l2", "gxi_l2", "ig_l2", "rollout", "norm_rollout", "alti")
-# By the data set's task.
-SHOWN = {"classification": _SHOWN, "agreement": (*_SHOWN, "blankout")}
+# By the data set's task. Signed scores do not go into these bins.
+SHOWN = {
+    task: tuple(readout for readout in shown_in(f"words_{task}") if not READOUTS[readout].signed)
+    for task in ("classification", "agreement")
+}
 
 ENTRY = Output(
     id="saliency",
@@ -70,7 +73,6 @@ def rows(inputs, options):
 
 def _examples(items, dataset, model, wanted):
     """One dict an example: id, asked, predicted, probability, tokens, position, scores (readout -> array)."""
-    from ..attribution import method_of
     from ..datasets import DATASETS
 
     shown = SHOWN[DATASETS[dataset].task]
@@ -83,8 +85,9 @@ def _examples(items, dataset, model, wanted):
     }
     if not vectors:
         raise PlumblineError(
-            f"{dataset}/{model} has none of {', '.join(shown)}: add method gradient, ig, attention, norms or alti to "
-            "its run, or take saliency out of `tables`"
+            f"{dataset}/{model} has none of {', '.join(shown)}: add one of the methods "
+            f"{', '.join(dict.fromkeys(method_of(readout).id for readout in shown))} to its run, or take saliency out of "
+            "`tables`"
         )
     first = next(iter(frames.values()))
     return [

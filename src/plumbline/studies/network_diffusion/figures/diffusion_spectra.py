@@ -21,9 +21,9 @@ ENTRY = Output(
 )
 LOOKS = {
     "before": ("before", "0.2", "-"),
-    "network_enhancement": ("Network Enhancement", "#0173b2", DASHES[1]),
-    "heat": ("heat kernel", "#d55e00", DASHES[3]),
-    "pagerank": ("personalised PageRank", "#029e73", DASHES[2]),
+    "network_enhancement": ("Network Enhancement", "#0173b2", DASHES["dashed"]),
+    "heat": ("heat kernel", "#d55e00", DASHES["dashdotted"]),
+    "pagerank": ("personalised PageRank", "#029e73", DASHES["dotted"]),
 }
 
 

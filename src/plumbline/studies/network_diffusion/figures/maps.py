@@ -13,13 +13,17 @@ def look(name):
     """color, linestyle and whether filled, of a map: colour by what it comes from, dashes by what is done to it."""
     entry = MAPS[name]
     if entry.control:
-        return {"color": SHADES["control"][0], "linestyle": DASHES[1 + (name == "centre")], "filled": True}
+        return {
+            "color": SHADES["control"][0],
+            "linestyle": DASHES["dotted" if name == "centre" else "dashed"],
+            "filled": True,
+        }
     if entry.post_hoc:
         return {"color": SHADES["gradient"][0], "linestyle": "-", "filled": True}
-    dash = DASHES[1] if entry.diffused else DASHES[3] if "_normalised" in name else DASHES[0]
+    dash = "dashed" if entry.diffused else "dashdotted" if "_normalised" in name else "solid"
     return {
         "color": _COLORS[name.split("_")[0]],
-        "linestyle": DASHES[2] if entry.published else dash,
+        "linestyle": DASHES["dotted" if entry.published else dash],
         "filled": not entry.published,
     }
 
