@@ -7,6 +7,12 @@ import sys
 import pytest
 
 from plumbline import registry
+from plumbline.agreement import METRICS
+from plumbline.attribution import ALL_METHODS, shown_in
+from plumbline.attribution.image_maps import MAPS
+from plumbline.causal.registry import METRICS as METRICS_OF_MAPS
+from plumbline.collect import BLOCKS
+from plumbline.figures import style
 
 METHOD = "Method(id={name!r}, label='', family='', readouts=(), citation='')"
 
@@ -62,3 +68,35 @@ def test_public_functions_say_the_type_of_every_argument_and_of_their_result(mod
         untyped = [part.name for part in signature.parameters.values() if part.annotation is part.empty]
         assert not untyped, f"{name}: {untyped}"
         assert signature.return_annotation is not signature.empty, name
+
+
+def test_explanations_of_texts_and_of_images_are_entries_of_one_registry():
+    """Of each kind of model an id is one readout; a look and its places are legal; what computes them has every one."""
+    assert {method.models for method in ALL_METHODS.values()} == set(registry.MODELS)
+    for models in registry.MODELS:
+        readouts = [
+            readout
+            for method in ALL_METHODS.values()
+            if method.models == models
+            for readout in method.readouts
+        ]
+        assert len({readout.id for readout in readouts}) == len(readouts)
+        assert len({readout.label for readout in readouts}) == len(readouts)
+        for readout in readouts:
+            assert isinstance(readout, registry.Readout)
+            assert set(readout.shown or ()) <= set(registry.SHOWN), readout.id
+            assert readout.look is None or readout.look.dash in style.DASHES, readout.id
+            assert readout.block in BLOCKS
+            assert not (readout.published and readout.shown is None and readout.stands_in("curves"))
+    assert all(
+        isinstance(metric, registry.Metric) for metric in (*METRICS.values(), *METRICS_OF_MAPS.values())
+    )
+    assert not set(METRICS) & set(METRICS_OF_MAPS)
+
+
+def test_readouts_of_one_figure_differ_without_colour():
+    """Of text encoders by their markers, of image models by colour and dash."""
+    curves = [style.mark(readout) for readout in shown_in("curves")]
+    assert len({look["marker"] for look in curves}) == len(curves)
+    maps = [style.mark(name, MAPS) for name, entry in MAPS.items() if entry.stands_in("curves")]
+    assert len({(look["color"], str(look["linestyle"])) for look in maps}) == len(maps)

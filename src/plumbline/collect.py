@@ -149,8 +149,8 @@ def facts(readout):
     return {
         "label": entry.label,
         # A control shares a job with the others alone.
-        "method": readout if method.control else method.id,
-        "control": method.control,
+        "method": readout if entry.control else method.id,
+        "control": entry.control,
         "published_definition": entry.published,
     }
 
@@ -169,16 +169,9 @@ COMPETING = ("signed", "unsigned")
 
 def block_of(readout):
     """The block of `BLOCKS` in which a faithfulness table shows a readout."""
-    from .attribution import READOUTS, method_of
+    from .attribution import READOUTS
 
-    entry = READOUTS[readout]
-    if method_of(readout).control:
-        return "control"
-    if entry.noise:
-        return "noise"
-    if entry.published:
-        return "published"
-    return "signed" if entry.signed else "unsigned"
+    return READOUTS[readout].block
 
 
 def short_label(readout):

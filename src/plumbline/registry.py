@@ -124,8 +124,11 @@ class Readout:
     noise     whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
     stochastic whether it is drawn; its seeds bear its name.
     known_truth whether it needs a rationale mask, so exists on known-truth data alone.
+    control   whether it knows nothing of the model, so makes no claim.
+    family    what it is computed from, which tables and figures group by; empty: its method's.
+    citation  empty: its method's.
     look      how figures draw it; None: as its corrected definition, `<id>` of `<id>_published`, or by its id.
-    shown     the places of `SHOWN` where it stands by default; a published definition stands in none.
+    shown     the places of `SHOWN` where it stands by default; None: all, of a published definition none.
     """
 
     id: str
@@ -138,12 +141,30 @@ class Readout:
     noise: bool = False
     stochastic: bool = False
     known_truth: bool = False
+    control: bool = False
+    family: str = ""
+    citation: str = ""
     look: Look | None = None
-    shown: tuple[str, ...] = SHOWN
+    shown: tuple[str, ...] | None = None
 
     @property
     def column(self) -> str:
         return f"scores_{self.id}"
+
+    @property
+    def block(self) -> str:
+        """The block of `collect.BLOCKS` in which tables show it: only what is in one block is compared."""
+        if self.control:
+            return "control"
+        if self.noise:
+            return "noise"
+        if self.published:
+            return "published"
+        return "signed" if self.signed else "unsigned"
+
+    def stands_in(self, place: str) -> bool:
+        """Whether it stands in a place of `SHOWN` by default."""
+        return not self.published if self.shown is None else place in self.shown
 
 
 @dataclass(frozen=True)
@@ -173,14 +194,23 @@ def between(low: float, high: float) -> Callable[[Any], bool]:
 DDOF = Legal("int, 0 or 1", lambda value: type(value) is int and value in (0, 1))
 
 
+# What methods explain, and where they are computed; a method's explanations are of one kind of model.
+MODELS = {
+    "text encoders": "the method's own module",
+    "patch models": "attribution.image_maps",
+    "convolutional networks": "causal.explanations",
+    "multi-head classifier": "theory.explanations",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One computation: one module, one job, one file; its readouts are that file's columns.
+    """One computation: one job, one file; its readouts are that file's columns.
 
+    models      what it explains, a key of `MODELS`. Of text encoders its module has `compute(batch, readouts, **parameters)`.
     needs       what it takes from the model: attention, gradient, forward; nothing for controls.
     parameters  name -> default; what the config block of the method may set.
     legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
-    control     whether it runs beside the methods of every run, and every run takes up all of its readouts.
     integral    whether it sums an integral, so that its files say of each example how inexact that is: completeness_gap, steps.
     principal   the readout that the method's name means in the Python API where no readout bears it; None where none stands for it.
     """
@@ -190,13 +220,23 @@ class Method:
     family: str
     readouts: tuple[Readout, ...]
     citation: str
+    models: str = "text encoders"
     needs: tuple[str, ...] = ()
-    control: bool = False
     integral: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     legal: dict[str, Legal] = field(default_factory=dict)
     principal: str | None = None
     order: int = 50
+
+    @property
+    def control(self) -> bool:
+        """Whether all of its readouts are controls: it runs beside the methods of every run, which takes up all of them."""
+        return all(readout.control for readout in self.readouts)
+
+    @property
+    def by_id(self) -> dict[str, Readout]:
+        """Its readouts by their ids, in order."""
+        return {readout.id: readout for readout in self.readouts}
 
     def check(self, name: str, value: object, place: str) -> None:
         """PlumblineError where a value is not legal for a parameter; place: what to call it."""
@@ -224,12 +264,16 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A number with its direction: +1 higher is better, -1 lower is better, 0 neither."""
+    """A number of explanations with its direction: +1 higher is better, -1 lower is better, 0 neither.
+
+    axis  what it measures of one explanation: robustness, faithfulness, complexity, randomisation; empty: how two agree.
+    """
 
     id: str
     label: str
     direction: int
     citation: str
+    axis: str = ""
     order: int = 50
 
 

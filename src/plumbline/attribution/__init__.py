@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from ..arrays import Array, Numbers
     from .batch import Batch
 
-METHODS: Registry[Method] = discover("plumbline.attribution", "method")
+# Every method, of whatever models; then those of text encoders, which this package's functions compute.
+ALL_METHODS: Registry[Method] = discover("plumbline.attribution", "method")
+METHODS: Registry[Method] = Registry(
+    "method", {name: method for name, method in ALL_METHODS.items() if method.models == "text encoders"}
+)
 READOUTS: dict[str, Readout] = {
     readout.id: readout for method in METHODS.values() for readout in method.readouts
 }
@@ -27,7 +31,7 @@ _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout i
 
 def shown_in(place: str) -> tuple[str, ...]:
     """The readouts that stand in a place of `registry.SHOWN` by default, in the registry's order."""
-    return tuple(name for name, entry in READOUTS.items() if place in entry.shown and not entry.published)
+    return tuple(name for name, entry in READOUTS.items() if entry.stands_in(place))
 
 
 def method_of(readout: str) -> Method:

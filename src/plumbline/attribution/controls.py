@@ -11,22 +11,35 @@ ENTRY = Method(
     label="Controls",
     family="control",
     order=90,
-    control=True,
     parameters={"rationale": None},
     citation="random scores: DeYoung et al. 2020, arXiv 1911.03429",
     readouts=(
         Readout(
-            id="random", label="Random", stochastic=True, look=Look("#949494", "x"), shown=("curves", "ranks")
+            id="random",
+            label="Random",
+            control=True,
+            stochastic=True,
+            look=Look("#949494", "x"),
+            shown=("curves", "ranks"),
         ),
         Readout(
-            id="position", label="Position", look=Look("#949494", "+", "dashed"), shown=("curves", "ranks")
+            id="position",
+            label="Position",
+            control=True,
+            look=Look("#949494", "+", "dashed"),
+            shown=("curves", "ranks"),
         ),
         Readout(
-            id="uniform", label="Uniform", look=Look("#949494", "1", "dotted"), shown=("curves", "ranks")
+            id="uniform",
+            label="Uniform",
+            control=True,
+            look=Look("#949494", "1", "dotted"),
+            shown=("curves", "ranks"),
         ),
         Readout(
             id="oracle",
             label="Oracle",
+            control=True,
             known_truth=True,
             look=Look("#949494", "2", "dashdotted"),
             shown=("curves", "ranks", "examples"),

@@ -6,8 +6,7 @@ no torch is imported for it.
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ..registry import Look, Method, Readout
 from ..seeds import seed_of
 
 # Images of a block: batches never cross one, so that sharding by whole blocks changes no byte.
@@ -15,17 +14,16 @@ BLOCK = 8
 RECONSTRUCTION = "reconstruction: the thesis's diffusion was never released"
 
 
-@dataclass(frozen=True)
-class Map:
-    """One map: label; architectures that have it; whether it is a control, or as published where the correct one differs.
+@dataclass(frozen=True, kw_only=True)
+class Map(Readout):
+    """A readout of an image's patches.
 
-    diffused: whether it goes through network diffusion, a reconstruction. post_hoc: not from attention at all.
+    architectures  those that have it.
+    diffused       whether it goes through network diffusion, a reconstruction.
+    post_hoc       whether it is not from attention at all.
     """
 
-    label: str
-    architectures: tuple = ("vim", "vit")
-    control: bool = False
-    published: bool = False
+    architectures: tuple[str, ...] = ("vim", "vit")
     diffused: bool = False
     post_hoc: bool = False
 
@@ -35,28 +33,83 @@ class Map:
         return not self.control and not self.published
 
 
-_VIM = ("vim",)
-MAPS = {
-    "raw": Map("Raw attention"),
-    "raw_published": Map("Raw attention, as published", _VIM, published=True),
-    "rollout": Map("Rollout"),
-    "rollout_published": Map("Rollout, as published", _VIM, published=True),
-    "attribution": Map("Attribution"),
-    "attribution_published": Map("Attribution, as published", published=True),
-    "rollout_normalised": Map("Rollout, normalised alone"),
-    "rollout_normalised_published": Map("Rollout, normalised alone, as published", _VIM, published=True),
-    "attribution_normalised": Map("Attribution, normalised alone"),
-    "rollout_diffused": Map("Rollout, diffused", diffused=True),
-    "rollout_diffused_published": Map("Rollout, diffused, as published", _VIM, published=True, diffused=True),
-    "attribution_diffused": Map("Attribution, diffused", diffused=True),
-    "rollout_pagerank": Map("Rollout, PageRank", diffused=True),
-    "rollout_heat": Map("Rollout, heat kernel", diffused=True),
-    "rollout_enhanced": Map("Rollout, full Network Enhancement", diffused=True),
-    "gradient_x_input": Map("|Gradient × input|", post_hoc=True),
-    "gradient_x_input_signed": Map("Gradient × input, signed", post_hoc=True),
-    "random": Map("Random", control=True),
-    "centre": Map("Nearness to the centre", control=True),
-}
+def _map(name, label, color, marker="o", dash="solid", **more):
+    return Map(id=name, label=label, look=Look(color, marker, dash), **more)
+
+
+# Colour: what a map comes from. Dash: normalised, diffused, as published.
+_RAW, _ROLLOUT, _ATTRIBUTION, _GRADIENT, _GREY = "#029e73", "#0173b2", "#cc78bc", "#d55e00", "#949494"
+_NORMALISED, _PUBLISHED = {"dash": "dashdotted"}, {"dash": "dotted", "published": True}
+_DIFFUSED = {"marker": "D", "diffused": True}
+_VIM = {"architectures": ("vim",)}
+_CURVES, _BOTH = {"shown": ("curves",)}, {"shown": ("curves", "examples")}
+_NOWHERE = {"shown": ()}
+ENTRY = Method(
+    id="image_maps",
+    label="Maps of attention, rolled out and diffused",
+    family="attention",
+    models="patch models",
+    order=102,
+    citation="Abnar & Zuidema 2020, arXiv 2005.00928; Chefer et al. 2021, arXiv 2012.09838; Ali et al. 2024, arXiv 2403.01590",
+    readouts=(
+        _map("raw", "Raw attention", _RAW, **_BOTH),
+        _map("raw_published", "Raw attention, as published", _RAW, **_PUBLISHED, **_VIM),
+        _map("rollout", "Rollout", _ROLLOUT, **_BOTH),
+        _map("rollout_published", "Rollout, as published", _ROLLOUT, **_PUBLISHED, **_VIM, **_CURVES),
+        _map("attribution", "Attribution", _ATTRIBUTION, **_BOTH),
+        _map("attribution_published", "Attribution, as published", _ATTRIBUTION, **_PUBLISHED),
+        _map("rollout_normalised", "Rollout, normalised alone", _ROLLOUT, **_NORMALISED, **_CURVES),
+        _map(
+            "rollout_normalised_published",
+            "Rollout, normalised alone, as published",
+            _ROLLOUT,
+            **_PUBLISHED,
+            **_VIM,
+        ),
+        _map(
+            "attribution_normalised", "Attribution, normalised alone", _ATTRIBUTION, **_NORMALISED, **_NOWHERE
+        ),
+        _map("rollout_diffused", "Rollout, diffused", _ROLLOUT, dash="dashed", **_DIFFUSED, **_BOTH),
+        _map(
+            "rollout_diffused_published",
+            "Rollout, diffused, as published",
+            _ROLLOUT,
+            **_DIFFUSED,
+            **_PUBLISHED,
+            **_VIM,
+        ),
+        _map(
+            "attribution_diffused",
+            "Attribution, diffused",
+            _ATTRIBUTION,
+            dash="dashed",
+            **_DIFFUSED,
+            **_CURVES,
+        ),
+        _map("rollout_pagerank", "Rollout, PageRank", _ROLLOUT, dash="dashed", **_DIFFUSED, **_NOWHERE),
+        _map("rollout_heat", "Rollout, heat kernel", _ROLLOUT, dash="dashed", **_DIFFUSED, **_NOWHERE),
+        _map(
+            "rollout_enhanced",
+            "Rollout, full Network Enhancement",
+            _ROLLOUT,
+            dash="dashed",
+            **_DIFFUSED,
+            **_NOWHERE,
+        ),
+        _map("gradient_x_input", "|Gradient × input|", _GRADIENT, post_hoc=True, **_CURVES),
+        _map(
+            "gradient_x_input_signed",
+            "Gradient × input, signed",
+            _GRADIENT,
+            post_hoc=True,
+            signed=True,
+            **_NOWHERE,
+        ),
+        _map("random", "Random", _GREY, dash="dashed", control=True, stochastic=True, **_CURVES),
+        _map("centre", "Nearness to the centre", _GREY, dash="dotted", control=True, **_CURVES),
+    ),
+)
+MAPS = ENTRY.by_id
 
 
 def maps_of(architecture):
@@ -75,6 +128,7 @@ def compute(model, images, *, start_layer, alpha, seeds):
     facts: target (batch,) the predicted class, probability (batch,). maps: id -> float32 (batch, patches), row by row.
     spectra: name -> (batch, layers, tokens): singular values of each layer's matrix, before and diffused.
     """
+    import numpy as np
     import torch
 
     from . import diffusion
@@ -250,6 +304,8 @@ def write_maps(
 
 def _columns(part, grid, about, found):
     """Columns of the maps of a batch."""
+    import numpy as np
+
     block = {"id": part["id"], "label": part["label"], "height": grid, "width": grid}
     block = {key: np.broadcast_to(value, len(part)) for key, value in block.items()}
     block |= {key: value.cpu().numpy() for key, value in about.items()}

@@ -1,8 +1,8 @@
-"""The look of all figures: seaborn's colour-blind palette, a mark for every readout, files with equal bytes.
+"""The look of all figures: settings, a mark for every readout, files with equal bytes.
 
-A readout's look stands in its entry. A family has its colours and a method one of them; in grey print these look alike, so
-readouts that are shown together have markers of their own, and those of a method differ in their dashes too. Published
-definitions are hollow.
+A readout's look stands in its entry. A family has its colours from seaborn's colour-blind palette (sky and blue, vermilion and
+orange, ...) and a method one of them; in grey print these look alike, so readouts that are shown together have markers of their
+own, and those of a method differ in their dashes too. Published definitions are hollow.
 """
 
 import functools
@@ -14,14 +14,6 @@ from ..errors import unknown
 from ..registry import Look
 from ..seeds import seed_of
 
-# Shades of a family, one a method, from seaborn's colour-blind palette: sky and blue, vermilion and orange, ...
-SHADES = {
-    "vector": ("#56b4e9", "#0173b2"),
-    "gradient": ("#d55e00", "#de8f05", "#a5512a"),
-    "attention": ("#029e73", "#5cc9a7", "#7a8f2e", "#00664b"),
-    "occlusion": ("#cc78bc",),
-    "control": ("#949494",),
-}
 # Of readouts without a look of their own: none of these is another's.
 OTHER = ("#ca9161", "#fbafe4", "#8c564b", "#4b4b8f")
 # Models: the published colours of the three architectures, then seaborn's; in grey print fill and hatch tell them apart.
@@ -100,12 +92,16 @@ def save(drawn, path):
         drawn.savefig(temporary, format=kind, metadata=FORMATS[kind], bbox_inches="tight", pad_inches=0.05)
 
 
-def mark(readout):
-    """color, linestyle, marker and markerfacecolor of a readout: the look of its entry."""
+def mark(readout, entries=None):
+    """color, linestyle, marker and markerfacecolor of a readout: the look of its entry.
+
+    entries  id -> `registry.Readout`; None: those of text encoders.
+    """
     from ..attribution import READOUTS
 
-    entry = READOUTS[readout]
-    twin = READOUTS.get(readout.removesuffix("_published"), entry)
+    entries = READOUTS if entries is None else entries
+    entry = entries[readout]
+    twin = entries.get(readout.removesuffix("_published"), entry)
     look = entry.look or twin.look or _look_by_id(twin.id)
     found = {"color": look.color, "linestyle": DASHES[look.dash], "marker": look.marker}
     return found | {"markerfacecolor": "white" if entry.published else look.color}

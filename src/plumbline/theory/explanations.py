@@ -1,61 +1,17 @@
 """The seven explanations of Lopardo et al. 2024, others beside them, and controls, for documents of the multi-head
-classifier.
+classifier. What there is: plumbline.attribution.multihead.
 
 Every score belongs to one token; higher speaks for the positive class or, where a score has no sign, for importance.
 Where a word occurs again each occurrence has its own score (the reference keeps the last one).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from ..attribution.multihead import ABSOLUTE, ENTRY
 from ..seeds import seed_of
 
-ABSOLUTE = "_abs"  # ends the id of a signed explanation's twin, its absolute values
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """id, label, the family whose colour it bears, whether scores have a sign, whether it is a control; fitted: the
-    perturbation, 'delete' or 'mask', that the explanation was fitted to and that faithfulness is measured by as well."""
-
-    id: str
-    label: str
-    family: str
-    signed: bool = False
-    control: bool = False
-    fitted: str = ""
-
-    @property
-    def block(self):
-        """The block of `collect.BLOCKS` that it stands in: only what is in one block is compared."""
-        return "control" if self.control else "signed" if self.signed else "unsigned"
-
-
-SIGNED = (
-    Explanation("lime", "LIME", "occlusion", signed=True, fitted="delete"),
-    Explanation("lime_mask", "LIME, masking", "occlusion", signed=True, fitted="mask"),
-    Explanation("g_avg", "G-avg", "gradient", signed=True),
-    Explanation("gxi", "G×I", "gradient", signed=True),
-    Explanation("attention_value", "α × value", "attention", signed=True),
-)
-EXPLANATIONS = {
-    entry.id: entry
-    for entry in (
-        *SIGNED,
-        Explanation("alpha_avg", "α-avg", "attention"),
-        Explanation("alpha_max", "α-max", "attention"),
-        Explanation("g_l1", "G-l1", "gradient"),
-        Explanation("g_l2", "G-l2", "gradient"),
-        *(
-            Explanation(entry.id + ABSOLUTE, f"|{entry.label}|", entry.family, fitted=entry.fitted)
-            for entry in SIGNED
-        ),
-        Explanation("random", "random", "control", control=True),
-        Explanation("position", "position", "control", control=True),
-        Explanation("uniform", "uniform", "control", control=True),
-    )
-}
+EXPLANATIONS = ENTRY.by_id
+SIGNED = [entry for entry in EXPLANATIONS.values() if entry.signed]
 # The paper's seven, in the order of its Figure 1; the figures' LIME deletes words, as the package does by default.
 SEVEN = ("alpha_avg", "alpha_max", "lime", "g_avg", "g_l1", "g_l2", "gxi")
 

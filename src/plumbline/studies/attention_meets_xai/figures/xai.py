@@ -2,7 +2,8 @@
 
 from ..artefacts import read_json
 from ..collect import dataset_label, seeds_text
-from .style import SHADES
+from ..theory.explanations import EXPLANATIONS
+from .style import mark
 
 FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
@@ -33,8 +34,8 @@ def foot_text(options, dataset, seeds, sample, interval, *more):
 
 
 def color(explanation):
-    """The colour of an explanation's family."""
-    return SHADES[explanation.family][0]
+    """The colour of an explanation."""
+    return mark(explanation.id, EXPLANATIONS)["color"]
 
 
 def diverging():

@@ -4,30 +4,14 @@ import numpy as np
 
 from ..artefacts import read_rows
 from ..causal.graph import THRESHOLD, read_graph
-from ..causal.registry import CAUSAL, EXPLANATIONS
+from ..causal.registry import EXPLANATIONS
 from ..collect import by_model, title
 from ..datasets.images import array
 from ..errors import PlumblineError
-from .style import SHADES
+from .style import mark
 
 FORMATS = ("pdf", "png")
-# Families of explanations: colour and marker; a point of the causal graph's own is a diamond.
-_FAMILIES = {
-    "causal": "#0173b2",
-    "gradient": SHADES["gradient"][0],
-    "propagation": "#029e73",
-    "perturbation": SHADES["occlusion"][0],
-    "control": SHADES["control"][0],
-}
-_FAMILY = {
-    "guided_backprop": "propagation",
-    "deconvolution": "propagation",
-    "deep_lift": "propagation",
-    "lrp": "propagation",
-    "occlusion": "perturbation",
-    "rise": "perturbation",
-}
-# Families in words, for keys.
+# Families of explanations in words, for keys.
 FAMILIES = {
     "causal": "causal graph",
     "gradient": "gradients",
@@ -38,22 +22,10 @@ FAMILIES = {
 DAGGER = "† as released."
 
 
-def family(name):
-    """The family of an explanation, a key of FAMILIES."""
-    if name in CAUSAL:
-        return "causal"
-    return "control" if EXPLANATIONS[name].control else _FAMILY.get(name, "gradient")
-
-
 def look(name):
     """color, marker and markerfacecolor of an explanation."""
-    color = _FAMILIES[family(name)]
-    marker = {"causal": "D", "control": "x"}.get(family(name), "o")
-    return {
-        "color": color,
-        "marker": marker,
-        "markerfacecolor": "white" if EXPLANATIONS[name].published else color,
-    }
+    found = mark(name, EXPLANATIONS)
+    return {key: found[key] for key in ("color", "marker", "markerfacecolor")}
 
 
 def short(name):
@@ -65,13 +37,16 @@ def key(drawn, names, **where):
     """A legend of the families of some explanations."""
     from matplotlib.lines import Line2D
 
-    present = [name for name in FAMILIES if name in {family(other) for other in names}]
-    marks = {"causal": "D", "control": "x"}
-    handles = [
-        Line2D([], [], linestyle="", color=_FAMILIES[name], marker=marks.get(name, "o"), markersize=4)
-        for name in present
-    ]
-    drawn.legend(handles, [FAMILIES[name] for name in present], fontsize=7, handletextpad=0.2, **where)
+    # A family's readouts have its colour and marker.
+    members = {EXPLANATIONS[name].family: name for name in names}
+    present = [family for family in FAMILIES if family in members]
+    handles = []
+    for family in present:
+        shape = look(members[family])
+        handles.append(
+            Line2D([], [], linestyle="", color=shape["color"], marker=shape["marker"], markersize=4)
+        )
+    drawn.legend(handles, [FAMILIES[family] for family in present], fontsize=7, handletextpad=0.2, **where)
 
 
 def graphs_of(items):

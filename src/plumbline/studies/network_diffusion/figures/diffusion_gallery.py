@@ -26,7 +26,7 @@ ENTRY = Output(
     options=(),
     formats=maps.FORMATS,
 )
-SHOWN = ("raw", "rollout", "rollout_diffused", "attribution")
+SHOWN = [name for name, entry in MAPS.items() if entry.stands_in("examples")]
 
 
 @styled
@@ -36,7 +36,7 @@ def draw(inputs, options):
     explained = read_rows(lowest["path"]).head(options["runs"][0]["gallery"])
     pictures = read_rows(inputs["images"][0]["path"]).head(len(explained))
     facts = read_json(min(inputs["image_architectures"], key=lambda item: item["seed"])["path"])
-    columns = [f"{name}_published" for name in SHOWN if f"scores_{name}_published" in explained] + list(SHOWN)
+    columns = [f"{name}_published" for name in SHOWN if f"scores_{name}_published" in explained] + SHOWN
     drawn = figure(0.72 * (len(columns) + 1) + 1.0, 0.74 * len(explained) + 0.42)
     panels = drawn.subplots(len(explained), len(columns) + 1, squeeze=False)
     for line, row, picture in zip(panels, explained.itertuples(), pictures.itertuples(), strict=True):

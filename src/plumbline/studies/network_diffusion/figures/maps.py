@@ -1,31 +1,16 @@
 """What the figures of image models share."""
 
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
-from .style import DASHES, SHADES
+from .style import mark
 
 FORMATS = ("pdf", "png")
 CELLS = {"patches": "patches", "chefer": "pixels"}  # what goes, by protocol
 NOTE = f"Diffused: {RECONSTRUCTION}."
-_COLORS = {"raw": "#029e73", "rollout": "#0173b2", "attribution": "#cc78bc"}
 
 
 def look(name):
-    """color, linestyle and whether filled, of a map: colour by what it comes from, dashes by what is done to it."""
-    entry = MAPS[name]
-    if entry.control:
-        return {
-            "color": SHADES["control"][0],
-            "linestyle": DASHES["dotted" if name == "centre" else "dashed"],
-            "filled": True,
-        }
-    if entry.post_hoc:
-        return {"color": SHADES["gradient"][0], "linestyle": "-", "filled": True}
-    dash = "dashed" if entry.diffused else "dashdotted" if "_normalised" in name else "solid"
-    return {
-        "color": _COLORS[name.split("_")[0]],
-        "linestyle": DASHES["dotted" if entry.published else dash],
-        "filled": not entry.published,
-    }
+    """color, linestyle, marker and markerfacecolor of a map: colour by what it comes from, dashes by what is done to it."""
+    return mark(name, MAPS)
 
 
 def short(label):

@@ -60,8 +60,7 @@ def _panel(axes, part, names):
             continue
         row, mark = cells.loc[name], maps.look(name)
         axes.plot([row["lower"], row["upper"]], [place, place], color=mark["color"], linewidth=1.4)
-        axes.plot(row["mean"], place, "D" if MAPS[name].diffused else "o", color=mark["color"], markersize=4,
-                  markerfacecolor=mark["color"] if mark["filled"] else "white")  # fmt: skip
+        axes.plot(row["mean"], place, markersize=4, **mark | {"linestyle": ""})
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks([])
     axes.tick_params(labelsize=7)

@@ -22,8 +22,6 @@ ENTRY = Output(
     needs=("patch_faithfulness",),
     formats=maps.FORMATS,
 )
-SHOWN = ("raw", "rollout_published", "rollout", "rollout_normalised", "rollout_diffused", "attribution", "attribution_diffused",
-         "gradient_x_input", "random", "centre")  # fmt: skip
 BANDS = ("rollout_diffused", "random")
 
 
@@ -64,7 +62,7 @@ def draw(inputs, options):
 
 def _panel(axes, part, kind, options, names):
     present = set(part["map"])
-    for name in (name for name in SHOWN if name in present):
+    for name in (name for name, entry in MAPS.items() if entry.stands_in("curves") and name in present):
         own = part[part["map"] == name]
         curves = np.stack(
             [np.stack(rows[f"{kind}_correct"]) for _, rows in own.sort_values("id").groupby("seed")]
