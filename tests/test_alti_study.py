@@ -36,8 +36,8 @@ def test_seeds_of_several_runs_are_compared_by_what_they_share():
     assert file == "results/small/consistency/sentiment/bert.parquet"
     assert found["groups"] == [{"seed": None, "names": ["seed0", "seed1", "seed2"]}]
     assert found["readouts"]["alti"] == ["alti", "alti_l2"]
-    assert set(found["readouts"]) == {"alti", "random", "position", "uniform", "oracle"}
-    assert len(found["attributions"]) == 3 * 5
+    assert set(found["readouts"]) == {"alti", "controls"}
+    assert len(found["attributions"]) == 3 * 2
     assert file in targets(config)
     assert outputs.output_inputs(config, "tables", "seed_consistency") == {
         "seed_consistency": [file], "released": ["results/small/released/multiberts_sst2.parquet"], "gaps": [],

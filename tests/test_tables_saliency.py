@@ -92,7 +92,7 @@ def test_saliency_of_agreement_has_blankout(tmp_path):
     classification = saliency.rows(sentences(tmp_path, tokens, scores), ONE)
     assert set(classification["readout"]) == {"rollout"}
     with pytest.raises(PlumblineError, match="take saliency out of `tables`"):
-        saliency.rows(sentences(tmp_path, tokens, {"random": {"random": [0.0] * 5}}), ONE)
+        saliency.rows(sentences(tmp_path, tokens, {"controls": {"random": [0.0] * 5}}), ONE)
 
 
 class Page(html.parser.HTMLParser):
