@@ -112,7 +112,7 @@ inputs = merge(bert, other) | compare(root, merge(bert, other), ("sentiment", "b
 inputs = with_tables(root, inputs, studies=("alti",))
 texts = {}
 for name, entry in FIGURES.items():
-    if entry.study != "alti":
+    if FIGURES.studies[name] != "alti":
         continue
     drawn = importlib.import_module(f"plumbline.figures.{name}").draw(inputs, OPTIONS | {"dataset": "sentiment", "model": "bert"})
     # Titles of seed_matrices say a mean behind the label.
