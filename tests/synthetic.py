@@ -7,7 +7,7 @@ import numpy as np
 from plumbline import artefacts, tables
 from plumbline.agreement import consistency, released, rollouts, table
 from plumbline.artefacts import read_rows, write_json, write_rows
-from plumbline.attribution import METHODS, READOUTS, method_of, shown_in
+from plumbline.attribution import METHODS, READOUTS, shown_in
 from plumbline.attribution.input_gradient import CORRELATIONS
 from plumbline.datasets import DATASETS
 from plumbline.faithfulness import PROTOCOLS
@@ -51,15 +51,9 @@ STAGES = (
     "work",
 )
 # Of every run; the oracle is of known-truth data alone.
-CONTROLS = tuple(
-    readout.id
-    for method in METHODS.values()
-    if method.control
-    for readout in method.readouts
-    if not readout.known_truth
-)
+CONTROLS = tuple(name for name, entry in READOUTS.items() if entry.control and not entry.known_truth)
 # What figures of curves show beside the controls.
-PRINCIPAL = tuple(readout for readout in shown_in("curves") if not method_of(readout).control)
+PRINCIPAL = tuple(readout for readout in shown_in("curves") if not READOUTS[readout].control)
 TEN = ("attention", "norms", "alti", "gradient", "ig")
 EXPLAINING = tuple(method for method in METHODS if not METHODS[method].control)
 STUDY = {

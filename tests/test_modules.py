@@ -124,7 +124,7 @@ def test_artefacts_hand_values_through(tmp_path, monkeypatch, kind):
     ("name", "dynamic", "holds", "lacks"),
     [
         # The origin of every draw; how many digits a table has; the types of an artefact's columns.
-        ("attributions", ("attribution.random",), {"seeds.py", "schemas/artefacts/attributions.yaml"}, {"attribution/alti.py"}),
+        ("attributions", ("attribution.controls",), {"seeds.py", "schemas/artefacts/attributions.yaml"}, {"attribution/alti.py"}),
         ("table", ("tables.comp_suff",), {"tables/__init__.py", "stats.py", "seeds.py"}, {"models/encoders.py", "studies/alti/tables/agreement.py"}),
         ("figure", ("figures.token_heatmap",), {"figures/__init__.py", "figures/style.py"}, {"attribution/__init__.py"}),
         ("agreement", (), {"collect.py", "seeds.py", "schemas/artefacts/agreement.yaml"}, {"attribution/__init__.py"}),

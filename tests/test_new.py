@@ -136,7 +136,7 @@ def test_a_new_method_is_in_every_figure_of_methods_and_changes_no_look(made, tm
     }
     comparing = {name for name, methods in named.items() if len(methods) > 1} - {"contributions"}
     # Released files have no other methods than theirs.
-    comparing = {name for name in comparing if FIGURES[name].needs != ("released",)}
+    comparing = {name for name in comparing & FIGURES.keys() if FIGURES[name].needs != ("released",)}
     assert {
         "token_heatmap",
         "deletion_curves",

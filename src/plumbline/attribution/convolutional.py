@@ -77,3 +77,4 @@ ENTRY = Method(
         Readout(id="input", label="|Input|", **_CONTROL),
     ),
 )
+EXPLANATIONS = ENTRY.by_id

@@ -61,3 +61,4 @@ ENTRY = Method(
         Explanation(id="uniform", label="uniform", **_CONTROL),
     ),
 )
+EXPLANATIONS = ENTRY.by_id

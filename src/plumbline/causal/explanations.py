@@ -1,13 +1,14 @@
 """Explanations of image classifiers, one score a pixel: those of the causal graph, baselines and controls.
 
-What there is: causal.registry.EXPLANATIONS.
+What there is: attribution.convolutional.
 """
 
 import warnings
 
+from ..attribution.convolutional import EXPLANATIONS
 from ..errors import PlumblineError, unknown
 from ..seeds import seed_of
-from .registry import CAUSAL, EXPLANATIONS
+from .registry import CAUSAL
 
 
 def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=None):

@@ -4,10 +4,9 @@ The explanations' entries: plumbline.attribution.convolutional. How they are com
 causal.baselines; causal.metrics.
 """
 
-from ..attribution.convolutional import ENTRY
+from ..attribution.convolutional import EXPLANATIONS
 from ..registry import Metric
 
-EXPLANATIONS = ENTRY.by_id
 CAUSAL = {"causal": "released", "causal_forward": "forward"}  # id -> mode of causal.attributions
 # What a configuration may leave out: those that are neither of the causal graph nor controls.
 BASELINES = tuple(name for name, entry in EXPLANATIONS.items() if name not in CAUSAL and not entry.control)

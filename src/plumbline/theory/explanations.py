@@ -7,10 +7,9 @@ Where a word occurs again each occurrence has its own score (the reference keeps
 
 import numpy as np
 
-from ..attribution.multihead import ABSOLUTE, ENTRY
+from ..attribution.multihead import ABSOLUTE, EXPLANATIONS
 from ..seeds import seed_of
 
-EXPLANATIONS = ENTRY.by_id
 SIGNED = [entry for entry in EXPLANATIONS.values() if entry.signed]
 # The paper's seven, in the order of its Figure 1; the figures' LIME deletes words, as the package does by default.
 SEVEN = ("alpha_avg", "alpha_max", "lime", "g_avg", "g_l1", "g_l2", "gxi")

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from ..attribution.multihead import EXPLANATIONS
 from ..faithfulness.perturbation import bin_counts
 from ..faithfulness.ranking import DRAWS, ranked, tied_share
 from ..seeds import seed_of
 from .documents import deleted_logits, masked_logits
 from .experiments import BATCH
-from .explanations import EXPLANATIONS, explain
+from .explanations import explain
 
 
 def rows(model, documents, experiment, *, samples, names, **options):

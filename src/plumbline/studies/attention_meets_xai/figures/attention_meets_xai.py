@@ -4,8 +4,9 @@ inputs: shown. A word's box is green where its weight is not negative, red where
 over the row's largest. LIME deletes words (the package's default), the first of its runs.
 """
 
+from ..attribution.multihead import EXPLANATIONS
 from ..registry import Output
-from ..theory.explanations import EXPLANATIONS, SEVEN
+from ..theory.explanations import SEVEN
 from . import xai
 from .style import figure, foot, plain, styled
 

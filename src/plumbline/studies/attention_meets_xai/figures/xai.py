@@ -1,8 +1,8 @@
 """What the figures of the multi-head classifier's study share."""
 
 from ..artefacts import read_json
+from ..attribution.multihead import EXPLANATIONS
 from ..collect import dataset_label, seeds_text
-from ..theory.explanations import EXPLANATIONS
 from .style import mark
 
 FORMATS = ("pdf", "png")

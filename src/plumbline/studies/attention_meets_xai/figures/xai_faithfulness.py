@@ -4,11 +4,11 @@ inputs: table xai_faithfulness. A point is the mean over texts and training seed
 sign and scores without stand in blocks of their own.
 """
 
+from ..attribution.multihead import EXPLANATIONS
 from ..collect import BLOCKS, table_rows
 from ..registry import Output
 from ..tables.lime_theorem import MODES
 from ..tables.xai_faithfulness import KINDS
-from ..theory.explanations import EXPLANATIONS
 from . import xai
 from .style import figure, foot, styled
 

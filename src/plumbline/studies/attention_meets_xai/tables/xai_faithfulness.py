@@ -9,9 +9,9 @@ explanation was fitted to: where it is the one that the row measures by, the exp
 mean share of the tokens that share their score with another one.
 """
 
+from ..attribution.multihead import EXPLANATIONS
 from ..collect import experiment_rows, interval_text
 from ..registry import Output
-from ..theory.explanations import EXPLANATIONS
 from . import latex as tex
 from . import standing, xai
 from .lime_theorem import MODES

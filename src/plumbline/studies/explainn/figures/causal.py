@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..artefacts import read_rows
+from ..attribution.convolutional import EXPLANATIONS
 from ..causal.graph import THRESHOLD, read_graph
-from ..causal.registry import EXPLANATIONS
 from ..collect import by_model, title
 from ..datasets.images import array
 from ..errors import PlumblineError

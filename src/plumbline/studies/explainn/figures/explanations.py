@@ -7,7 +7,7 @@ largest absolute score, after the share of the pixels named in CLIPPED was cut o
 import numpy as np
 
 from ..artefacts import read_rows
-from ..causal.registry import EXPLANATIONS
+from ..attribution.convolutional import EXPLANATIONS
 from ..collect import title
 from ..registry import Output
 from . import causal

@@ -13,7 +13,8 @@ and directions: plumbline.causal.metrics. Released numbers of the local Lipschit
 (`published_why`).
 """
 
-from ..causal.registry import CAUSAL, EXPLANATIONS, METRICS
+from ..attribution.convolutional import EXPLANATIONS
+from ..causal.registry import CAUSAL, METRICS
 from ..collect import by_model, cells_of, interval_text, metrics_of, seed_rows, seeds_of, title
 from ..errors import PlumblineError
 from ..registry import Output
