@@ -6,21 +6,16 @@ import shutil
 import pytest
 import yaml
 
-from plumbline import modules
+from plumbline import attribution, modules
 from plumbline.theory import landed
 from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
-METHODS = [
-    "alti",
-    "attention",
-    "blankout",
-    "controls",
-    "gradient",
-    "input_gradient",
-    "selective",
-]
+(RUN,) = yaml.safe_load((workflow.ROOT / workflow.TINY).read_text(encoding="utf-8"))["runs"]
+METHODS = sorted(
+    name for name, entry in attribution.METHODS.items() if entry.control or name in RUN["methods"]
+)
 # Of the attributions, or of what is made of them; each table of a study, figures of a model, figures of a study.
 TABLES = [
     "ablation",
@@ -146,10 +141,12 @@ def chain(method):
     An output that shows chosen readouts reads the methods of these alone.
     """
     shown = tables(*TABLES) + RANKS + COMPARED
-    shown += SALIENCY if method in ("alti", "attention", "gradient") else []
-    drawn = ("alti", "attention", "gradient", "blankout", "controls")
-    shown += figures(*(name for name in FIGURES if name != "token_heatmap" or method in drawn))
-    if method in ("alti", "attention"):
+    readouts = attribution.METHODS[method].readouts
+    if any(readout.stands_in("words_classification") and not readout.signed for readout in readouts):
+        shown += SALIENCY
+    drawn = any(readout.stands_in("examples") for readout in readouts)
+    shown += figures(*(name for name in FIGURES if name != "token_heatmap" or drawn))
+    if any(readout.layered for readout in readouts):
         shown += CONTRIBUTIONS + figures(*MATRICES)
     return sorted(at("attributions", method) + at("faithfulness", method) + AGREEMENT + COST + shown)
 
