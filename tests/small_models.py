@@ -59,3 +59,26 @@ def small_batch(architecture, lengths=(5, 9, 3, 12), seed=0):
         ids[row, positions[-1]] = special["mask"]
     mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
     return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), torch.tensor(positions)
+
+
+def of_method(
+    model,
+    input_ids,
+    attention_mask,
+    method,
+    *,
+    tokenizer_ids,
+    target=None,
+    position=None,
+    seed=None,
+    **parameters,
+):
+    """All readouts of a method, computed once: readout -> (batch, n), as `attribute` gives each."""
+    from plumbline.attribution import METHODS, explain
+    from plumbline.attribution.batch import Batch
+
+    batch = Batch(
+        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
+    )  # fmt: skip
+    found = explain(method, batch, **parameters)
+    return {readout.id: found[readout.id] for readout in METHODS[method].readouts}

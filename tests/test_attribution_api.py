@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from plumbline.attribution import METHODS, READOUTS, attribute, method_of
+from plumbline.attribution import METHODS, READOUTS, attribute
 from plumbline.errors import PlumblineError
-from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of
+from tests.small_models import ARCHITECTURES, of_method, small_batch, small_model, special_ids_of
 
 pytestmark = pytest.mark.slow
 
 
-def settings(readout, mask, special):
-    """The arguments that a readout needs for a batch of this mask."""
+def settings(method, mask, special):
+    """The arguments that a method needs for a batch of this mask."""
     found = {"tokenizer_ids": special}
-    if "steps" in method_of(readout).parameters:
+    if "steps" in METHODS[method].parameters:
         found["steps"] = 5
-    if READOUTS[readout].stochastic:
+    if any(readout.stochastic for readout in METHODS[method].readouts):
         found["seed"] = torch.arange(len(mask)) + 5
-    if READOUTS[readout].known_truth:
+    if any(readout.known_truth for readout in METHODS[method].readouts):
         found["rationale"] = (torch.arange(mask.shape[1]) % 3 == 1).float().expand(mask.shape)
     return found
 
@@ -36,24 +36,39 @@ def alone(given, row, length):
 def test_padded_batch_equals_single_sentences(architecture, task):
     model, special = small_model(architecture, task), special_ids_of(architecture)
     ids, mask, positions = small_batch(architecture)
-    # What is rounding noise by definition is alike under no two paddings.
-    for readout in (entry.id for entry in READOUTS.values() if not entry.noise):
-        given = settings(readout, mask, special)
-        position = positions if task == "agreement" else None
-        together = attribute(model, ids, mask, readout, position=position, **given)
-        assert together.shape == ids.shape
-        assert together.dtype == torch.float32
-        assert not together.requires_grad
-        assert not together[mask == 0].any()
+    position = positions if task == "agreement" else None
+    for name, method in METHODS.items():
+        given = settings(name, mask, special)
+        together = of_method(model, ids, mask, name, position=position, **given)
+        for readout in together.values():
+            assert readout.shape == ids.shape
+            assert readout.dtype == torch.float32
+            assert not readout.requires_grad
+            assert not readout[mask == 0].any()
         for row, length in enumerate(mask.sum(-1).tolist()):
             place = positions[row : row + 1] if task == "agreement" else None
-            one = attribute(
-                model, ids[row : row + 1, :length], None, readout, position=place, **alone(given, row, length)
-            )[0]
-            scale = one.abs().max().clamp(min=1e-12)
-            tolerance = 5e-4 if method_of(readout).family == "vector" else 1e-4
-            # Of differences of probabilities (blank-out) the last bit of float32 may be more than that.
-            assert (together[row, :length] - one).abs().max() < tolerance * scale + 5e-7, readout
+            one = of_method(
+                model, ids[row : row + 1, :length], None, name, position=place, **alone(given, row, length)
+            )
+            for entry in method.readouts:
+                # What is rounding noise by definition is alike under no two paddings.
+                if entry.noise:
+                    continue
+                scores, whole = one[entry.id][0], together[entry.id][row, :length]
+                scale = scores.abs().max().clamp(min=1e-12)
+                tolerance = 5e-4 if method.family == "vector" else 1e-4
+                # Of differences of probabilities (blank-out) the last bit of float32 may be more than that.
+                assert (whole - scores).abs().max() < tolerance * scale + 5e-7, entry.id
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_readout_alone_is_what_its_method_gives_of_all(method):
+    """The public function computes one readout, the pipeline all of a method at once."""
+    model, special = small_model("bert"), special_ids_of("bert")
+    ids, mask, _ = small_batch("bert", lengths=(5, 3))
+    given = settings(method, mask, special)
+    for readout, scores in of_method(model, ids, mask, method, **given).items():
+        assert torch.equal(attribute(model, ids, mask, readout, **given), scores), readout
 
 
 @pytest.mark.parametrize("readout", ["alti", "rollout", "grad_l2", "ig_l2", "blankout"])
@@ -88,8 +103,9 @@ def test_model_is_left_as_it_was():
         name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
     }
     training = {name: module.training for name, module in model.named_modules()}
-    for readout in READOUTS:
-        attribute(model, ids, mask, readout, **settings(readout, mask, special_ids_of("bert")))
+    for method in METHODS.values():
+        readout = method.readouts[0].id
+        attribute(model, ids, mask, readout, **settings(method.id, mask, special_ids_of("bert")))
     with pytest.raises(PlumblineError):
         attribute(model, ids, mask, "ig_l2")
     assert {name: module.training for name, module in model.named_modules()} == training

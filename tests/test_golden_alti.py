@@ -7,11 +7,12 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from plumbline.attribution import READOUTS, attribute
+from plumbline.attribution import READOUTS, attribute, method_of
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
 from plumbline.faithfulness import aopc, curves
 from plumbline.models.encoders import undisturbed
 from tests.conftest import GOLDEN
+from tests.small_models import of_method
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +46,7 @@ def case(request):
         "mask": (ids != 0).long(),
         "special": special,
         "rows": rows,
+        "computed": {},
     }
 
 
@@ -54,19 +56,24 @@ def reference(name, key, ddof1=False):
     return [row for length in LENGTHS for row in found[f"{key}__len{length}"]]
 
 
+def computed(case, method, **parameters):
+    """(all readouts of a method for the padded batch, the same for each sentence alone); computed once a case."""
+    key = (method, *parameters.items())
+    if key not in case["computed"]:
+        given = {"tokenizer_ids": case["special"], **parameters}
+        together = of_method(case["model"], case["ids"], case["mask"], method, **given)
+        alone = [
+            of_method(case["model"], torch.from_numpy(ids)[None], None, method, **given)
+            for ids in case["rows"]
+        ]
+        case["computed"][key] = together, alone
+    return case["computed"][key]
+
+
 def check(case, readout, golden, tolerance, **parameters):
-    together = attribute(
-        case["model"], case["ids"], case["mask"], readout, tokenizer_ids=case["special"], **parameters
-    )
-    for row, ids, want in zip(together, case["rows"], golden, strict=True):
-        alone = attribute(
-            case["model"],
-            torch.from_numpy(ids)[None],
-            None,
-            readout,
-            tokenizer_ids=case["special"],
-            **parameters,
-        )[0]
+    together, singles = computed(case, method_of(readout).id, **parameters)
+    for row, ids, single, want in zip(together[readout], case["rows"], singles, golden, strict=True):
+        alone = single[readout][0]
         scale = np.abs(want).max()
         assert np.abs(alone.numpy() - want).max() / scale < tolerance
         assert np.abs(row[: len(ids)].numpy() - want).max() / scale < tolerance
