@@ -433,17 +433,15 @@ def children(process):
 
 
 def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
-    """kill -9 of the whole run in mid-job; then the same command again: the bytes of an undisturbed run.
+    """kill -9 of a whole run in mid-job; then the same command again: the bytes of an undisturbed run.
 
-    As both runs start from nothing in different folders, this also shows that two runs give equal bytes.
+    One table and all that it hangs on. That all files of two runs are equal is for the tests of Slurm (tests/slurm).
     """
-    folder = workflow.copy(finished, tmp_path / "checkout")
-    shutil.rmtree(folder / "results/tiny")
-    shutil.rmtree(folder / ".snakemake")
-    call = workflow.command("--cores", "2", "--configfile", workflow.TINY)
+    folder = workflow.checkout(tmp_path / "checkout")
+    call = ("--cores", "2", "--configfile", workflow.TINY, "--", "results/tiny/tables/alti/comp_suff.csv")
     process = subprocess.Popen(
-        call, cwd=folder, env=workflow.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        workflow.command(*call), cwd=folder, env=workflow.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )  # fmt: skip
     attributions = folder / "results/tiny/attributions/sentiment/tiny/seed0"
     until = time.monotonic() + 600
     # In the middle: some attributions are there, and a script is at work on the next.
@@ -461,12 +459,15 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
     left.parent.mkdir(parents=True, exist_ok=True)
     left.touch()
     assert workflow.snakemake(folder, "--unlock", "--configfile", workflow.TINY).returncode == 0
-    done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY)
+    done = workflow.snakemake(folder, *call)
     assert done.returncode == 0, done.stdout
     assert not [path for path in (folder / "results").rglob(".*") if path.name != ".gitkeep"], (
         "temporary files are left"
     )
     undisturbed = workflow.files(finished / "results/tiny")
     again = workflow.files(folder / "results/tiny")
-    assert again.keys() == undisturbed.keys()
+    assert {"tables", "faithfulness", "attributions", "models", "data"} <= {
+        name.split("/")[0] for name in again
+    }
+    assert {name for name in undisturbed if name.startswith("faithfulness/sentiment/")} <= again.keys()
     assert [name for name in again if again[name] != undisturbed[name]] == []
