@@ -7,6 +7,25 @@ import pytest
 from tests import synthetic, workflow
 
 GOLDEN = Path(__file__).parent / "golden"
+# What takes longest comes first: the default reproduction on one worker, the other runs of Snakemake on another.
+FIRST = ("default", "workflow")
+# Fixtures that take seconds: all tests of one run on one worker, so that it is made once.
+COSTLY = ("table_inputs", "explained_lenet", "trained_lenet", "trained_vim", "xai_study")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """Put tests into xdist groups by what they share, and the longest groups first (`--no-loadscope-reorder`)."""
+    for item in items:
+        costly = [name for name in COSTLY if name in item.fixturenames]
+        if costly and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(costly[0]))
+
+    def place(item):
+        groups = [mark.args[0] for mark in item.iter_markers("xdist_group")]
+        return min((FIRST.index(group) for group in groups if group in FIRST), default=len(FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +141,17 @@ def xai_study(tmp_path_factory):
     from tests import small_xai
 
     return small_xai.xai_study(tmp_path_factory.mktemp("study") / "small")
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """A function that returns the list of what a figure's module, by its name, draws from then on."""
+    import importlib
+
+    def note(name):
+        module, drawn = importlib.import_module(f"plumbline.figures.{name}"), []
+        draw = module.draw
+        monkeypatch.setattr(module, "draw", lambda *arguments: drawn.append(draw(*arguments)) or drawn[-1])
+        return drawn
+
+    return note

@@ -50,7 +50,8 @@ def graph_of(inputs, label, seed=0):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_states_its_source_and_gives_equal_bytes(causal_inputs, name, tmp_path):
+def test_every_figure_states_its_source_and_gives_equal_bytes(causal_inputs, name, tmp_path, noted):
+    drawn = noted(name)
     paths = [tmp_path / f"a.{kind}" for kind in figures.FIGURES[name].formats]
     figures.write(name, causal_inputs, HERE, paths)
     first = [path.read_bytes() for path in paths]
@@ -58,7 +59,7 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(causal_inputs, nam
     assert first[1].startswith(b"\x89PNG")
     figures.write(name, causal_inputs, HERE, paths)
     assert [path.read_bytes() for path in paths] == first
-    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(causal_inputs, HERE))
+    said = texts(drawn[0])
     for phrase in ("Digits (half), lenet", "cale: small", "N = ", "seed", "interval"):
         assert phrase in said
 

@@ -1,6 +1,5 @@
 """Figures: they draw what the artefacts hold, state where it comes from, and give equal bytes."""
 
-import importlib
 import subprocess
 import sys
 
@@ -44,7 +43,7 @@ from tests.synthetic import (
     with_tables,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("figures")]
 
 HERE = {**OPTIONS, "dataset": "sentiment", "model": "bert"}
 
@@ -71,7 +70,8 @@ def texts(drawn):
 @pytest.mark.parametrize(
     "name", [name for name, study in figures.FIGURES.studies.items() if study != "explainn"]
 )
-def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_path):
+def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_path, noted):
+    drawn = noted(name)
     paths = [tmp_path / f"a.{kind}" for kind in figures.FIGURES[name].formats]
     images = figures.FIGURES.studies[name] == "network_diffusion"
     here = HERE | {"dataset": "digits", "model": "vim", "runs": [IMAGE_RUN]} if images else HERE
@@ -82,7 +82,7 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
     assert first[1].startswith(b"\x89PNG")
     figures.write(name, inputs, here, paths)
     assert [path.read_bytes() for path in paths] == first
-    said = texts(importlib.import_module(f"plumbline.figures.{name}").draw(inputs, here))
+    said = texts(drawn[0])
     about = "Sentiment (generated), bert" if figures.FIGURES[name].per == "model" else "Sentiment (generated)"
     if name == "seed_consistency_extended":
         about = "SST-2, multiberts"

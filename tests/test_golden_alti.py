@@ -14,7 +14,7 @@ from plumbline.models.encoders import undisturbed
 from tests.conftest import GOLDEN
 from tests.small_models import of_method
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("golden_alti")]  # what is computed once is kept
 
 LENGTHS = (7, 12, 30)
 # Our readout -> the reference's key, for the plain ids that are the published definition already.
