@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -29,9 +30,12 @@ SLURM = (
 TINY = ("--configfile", workflow.TINY)
 STUDIES = ("attention_meets_xai", "explainn")
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
+    ),
+    pytest.mark.timeout(1800),  # the whole tiny run, twice, with an interpreter of its own for every job
+]
 
 
 class Cluster:
@@ -248,18 +252,23 @@ def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
 
 def test_killed_and_cancelled_jobs_are_submitted_again(cluster, tiny, tmp_path):
     """Two runs side by side: one's job is killed on its node, the other's is cancelled in Slurm."""
-    runs = {}
-    for state in ("FAILED", "CANCELLED"):
+
+    def lose(state):
         folder = workflow.copy(tiny, tmp_path / state)
         (folder / MODEL).unlink()
-        runs[state] = Run(cluster, folder, *TINY, "--", MODEL)
-    jobs = {state: run.script("model.py") for state, run in runs.items()}
-    jobs["FAILED"].kill()
-    cluster.ask("scancel", runs["CANCELLED"].submitted()[0])
-    for state, run in runs.items():
-        run.finish()
-        assert cluster.ended()[run.submitted()[0]] == [state]
-        equal(run.folder, tiny)
+        run = Run(cluster, folder, *TINY, "--", MODEL)
+        job = run.script("model.py")
+        if state == "FAILED":
+            job.kill()
+        else:
+            cluster.ask("scancel", run.submitted()[0])
+        return run.finish()
+
+    states = ("FAILED", "CANCELLED")
+    with ThreadPoolExecutor(len(states)) as side_by_side:
+        for state, run in zip(states, side_by_side.map(lose, states), strict=True):
+            assert cluster.ended()[run.submitted()[0]] == [state]
+            equal(run.folder, tiny)
 
 
 @pytest.mark.parametrize("state", ["drain", "down"])
