@@ -72,6 +72,7 @@ def _reached(*starts):
     return files, registries
 
 
+@functools.cache
 def _path(name):
     if name.startswith("schemas/"):
         return SCHEMAS / f"{name.removeprefix('schemas/')}.yaml"
