@@ -11,7 +11,9 @@ rule table:
     input:
         unpack(lambda wc: output_inputs(config, "tables", wc.name)),
         published=lambda wc: (
-            [of_checkout(PUBLISHED)] if output_entry(config, "tables", wc.name).published else []
+            [of_checkout(file) for file in PUBLISHED]
+            if output_entry(config, "tables", wc.name).published
+            else []
         ),
     output:
         csv=report(

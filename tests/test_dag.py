@@ -387,7 +387,7 @@ def test_restored_shards_are_not_computed_again(fresh):
 
 
 def test_published_numbers_remake_tables_and_the_figures_that_read_them(fresh):
-    append(fresh / "src/plumbline/published/published.yaml", "\n# A remark.\n")
+    append(fresh / "src/plumbline/published/measurements.yaml", "\n# A remark.\n")
     shown = (
         tables("comp_suff", "special_tokens", "published_vs_reproduced", "isotropy", "seed_consistency")
         + RANKS

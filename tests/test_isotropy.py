@@ -15,6 +15,7 @@ from plumbline.attribution import isotropy
 from plumbline.attribution.decomposition import examples, trace
 from plumbline.models.encoders import undisturbed
 from plumbline.tables import isotropy as table
+from plumbline.tables.published import numbers_of
 from tests.conftest import GOLDEN
 from tests.small_models import ARCHITECTURES, small_batch, small_model
 from tests.synthetic import OPTIONS, make, merge
@@ -206,14 +207,9 @@ def test_latex_has_every_number_in_its_own_column(tmp_path):
 
 
 def test_published_numbers_are_complete():
-    import yaml
-
-    from plumbline.tables.published import PUBLISHED
-
     layers = {"bert": 12, "distilbert": 6, "roberta": 12}
-    for entry in yaml.safe_load(PUBLISHED.read_text())["isotropy"]:
-        counts = {vectors: len(values) for vectors, values in entry["values"].items()}
-        assert counts == {
-            "transformed": layers[entry["architecture"]],
-            "embeddings": layers[entry["architecture"]] + 1,
-        }
+    for measurement, numbers in numbers_of("isotropy").groupby("measurement"):
+        depth = layers[numbers["about"].iloc[0]["architecture"]]
+        for vectors, count in (("transformed", depth), ("embeddings", depth + 1)):
+            found = numbers[numbers["vectors"] == vectors]["layer"]
+            assert found.tolist() == [str(layer) for layer in range(count)], measurement

@@ -16,7 +16,7 @@ from plumbline.attribution import READOUTS
 from plumbline.datasets import multiberts, restricted_npy, sources
 from plumbline.errors import PlumblineError
 from plumbline.tables import seed_consistency
-from plumbline.tables.published import all_entries
+from plumbline.tables.published import numbers_of
 from tests.synthetic import OPTIONS
 from tests.test_restricted_npy import npy
 
@@ -94,9 +94,9 @@ def test_means_of_the_released_seeds(compared):
     }  # fmt: skip
     assert means["spearman_dense"][list(expected)].round(4).to_dict() == expected
     # Both metrics and all thirteen readouts, those that the figure leaves out as well.
-    for entry in all_entries("seed_consistency"):
-        for readout, numbers in entry["values"].items():
-            assert means[entry["metric"], readout] == pytest.approx(numbers["mean"], abs=3e-6)
+    for number in numbers_of("seed_consistency").query("column == 'mean'").itertuples():
+        wanted = means[number.about["where"]["metric"], number.readout]
+        assert wanted == pytest.approx(number.value, abs=3e-6)
     assert means["spearman_dense", "random"] == pytest.approx(0, abs=0.01)
     assert means["spearman_dense", "position"] == 1
     assert set(compared["first"]) | set(compared["second"]) == {f"seed{seed}" for seed in range(11)}

@@ -69,7 +69,7 @@ def test_each_planned_input_is_read_and_no_other(finished, traced, tmp_path, mon
                     package.write(output, *about, paths)
                 results = {os.path.relpath(file) for file in traced if f"{finished}/results" in file}
                 planned = {file for files in inputs.values() for file in files}
-                published = any(file.endswith("published.yaml") for file in traced)
+                published = any(file.endswith("published/numbers.csv") for file in traced)
                 count += 1
                 if results != planned or (kind == "tables" and published != entry.published):
                     faults.append((name, sorted(planned - results), sorted(results - planned), published))

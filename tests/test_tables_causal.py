@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plumbline.tables import (
-    causal,
-)
+from plumbline.tables import causal, published
+from tests.printed import printed, together
 
 nan = float("nan")
 
@@ -85,30 +84,33 @@ def test_a_released_number_of_other_settings_is_not_comparable():
     entry = {"dataset": "mnist", "verdict": "magnitude only", "why": "no seed", "test": "welch", "correction": "none",
              "intervention": "hard"}  # fmt: skip
     same = {"dataset": "mnist", "test": "welch", "correction": "none", "intervention": "hard"}
-    assert causal._verdict(entry, same) == {"verdict": "magnitude only", "why": "no seed"}
-    assert causal._verdict(entry, {"dataset": "mnist"}) == {"verdict": "magnitude only", "why": "no seed"}
+    assert causal.verdict_on(entry, same) == ("magnitude only", "no seed")
+    assert causal.verdict_on(entry, {"dataset": "mnist"}) == ("magnitude only", "no seed")
     for name, value, why in (
         ("dataset", "digits", "MNIST there, Digits here; no seed"), ("test", "paired", "no seed; test: welch there, paired here"),
         ("correction", "bh", "no seed; correction: none there, bh here"),
         ("intervention", "soft", "no seed; intervention: hard there, soft here"),
     ):  # fmt: skip
-        assert causal._verdict(entry, same | {name: value}) == {"verdict": "not comparable", "why": why}
+        assert causal.verdict_on(entry, same | {name: value}) == ("not comparable", why)
 
 
 def test_released_entries_are_those_of_the_data_set_else_of_mnist(monkeypatch):
     settings = {"test": "welch", "correction": "none", "intervention": "soft"}
 
-    def entry(dataset, architecture="lenet"):
-        return {"dataset": dataset, "architecture": architecture, "verdict": "v", "why": "w", **settings}
-
-    entries = [entry("mnist"), entry("mnist", "resnet"), entry("digits"), entry("cifar10")]
-    monkeypatch.setattr(causal, "all_entries", lambda key: entries)
+    numbers = together(
+        *(
+            printed("key", {"value": 1.0}, dataset=dataset, architecture=architecture, verdict="v", why="w", **settings)
+            for dataset, architecture in (("mnist", "lenet"), ("mnist", "resnet"), ("digits", "lenet"), ("cifar10", "lenet"))
+        )
+    )  # fmt: skip
+    monkeypatch.setattr(published, "read", lambda: numbers)
     here = {"architecture": "lenet", **settings}
     for dataset, there, verdict in (
         ("digits", "digits", "v"),
         ("mnist", "mnist", "v"),
         ("digits_half", "mnist", "not comparable"),
     ):
-        (found,) = causal.released("key", {"dataset": dataset, **here})
-        assert (found["dataset"], found["verdict"]) == (there, verdict)
-    assert causal.released("key", {"dataset": "digits", **here, "architecture": "vit"}) == []
+        (about,) = causal.released("key", {"dataset": dataset, **here})["about"]
+        said, _ = causal.verdict_on(about, {"dataset": dataset, **here})
+        assert (about["dataset"], said) == (there, verdict)
+    assert causal.released("key", {"dataset": "digits", **here, "architecture": "vit"}).empty

@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 
 from plumbline.artefacts import write_rows
-from plumbline.tables import (
-    network_diffusion,
-    published,
-)
+from plumbline.tables import network_diffusion, published
+from tests.printed import printed
 
 nan = float("nan")
 
@@ -195,11 +193,12 @@ BOOTSTRAP = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resampl
 def test_numbers_in_print_of_maps_stand_beside_their_protocol_and_order(
     monkeypatch, read_as, protocol, checkpoint, why
 ):
-    entry = {
-        "dataset": "imagenet", "architecture": "vim", "checkpoint": "hustvl/Vim-tiny-midclstok", "sample": {}, "source": "s",
-        "protocol": "chefer", "unknown": "unknown settings", "values": {"raw": [17.0, 40.0]},
-    }  # fmt: skip
-    monkeypatch.setattr(published, "all_entries", lambda key: [entry])
+    numbers = printed(
+        "network_diffusion", {"map": "raw", "metric": "positive_auc", "value": 0.17},
+        {"map": "raw", "metric": "negative_auc", "value": 0.4}, dataset="imagenet", architecture="vim",
+        checkpoint="hustvl/Vim-tiny-midclstok", where={"protocol": "chefer"}, verdict="not comparable", why="unknown settings",
+    )  # fmt: skip
+    monkeypatch.setattr(published, "read", lambda: numbers)
     metrics = ("positive_auc", "negative_auc", "positive_probability_auc", "ink_mass")
     rows = [{"seed": 0, "id": image, "map": name, "protocol": protocol, "fill": "black", "tied": 0.25, "ink_mass": nan,
              **dict.fromkeys(metrics[:3], 0.5 + image / 100 + (name == "raw") / 10)} for image in range(9) for name in ("raw", "random")]  # fmt: skip
@@ -210,8 +209,8 @@ def test_numbers_in_print_of_maps_stand_beside_their_protocol_and_order(
         [metric, name] for metric in metrics[:3] for name in ("raw", "random")
     ]
     cells = found.set_index(["metric", "map"])
-    printed = cells["published_value"].dropna()
-    assert printed.to_dict() == ({("positive_auc", "raw"): 0.17, ("negative_auc", "raw"): 0.4} if why else {})
+    shown = cells["published_value"].dropna()
+    assert shown.to_dict() == ({("positive_auc", "raw"): 0.17, ("negative_auc", "raw"): 0.4} if why else {})
     assert set(cells["published_why"].dropna()) == ({why} if why else set())
     assert set(cells["published_checkpoint"].dropna()) == (
         {"other" if "another" in why else "same"} if why else set()

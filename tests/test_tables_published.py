@@ -1,15 +1,12 @@
-"""How a published number is judged and which row of ours stands beside it (`tables/published.py`), word by word."""
+"""How a published number is judged (`tables/published.py`), by hand, by simulation and word by word."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from plumbline.attribution import READOUTS
-from plumbline.tables import (
-    published,
-    published_vs_reproduced,
-)
+from plumbline.datasets import settings
+from plumbline.tables import published
+from plumbline.tables.published import Ours, judge, judge_seed, numbers_of, same_sample
 
 nan = float("nan")
 ENTRY = {"digits": 3, "tolerance": 0.0005, "margin": 0.02, "sample": {"texts": "t", "size": 400, "block": {}}}
@@ -112,89 +109,15 @@ def test_which_readouts_are_the_corrected_ones():
     )
 
 
-TARGETS = {  # table -> (entry, [(readout, quantity, where, value, standard deviation)])
-    "comp_suff": (
-        {"protocol": "published_bins", "values": {"a": [0.1, 0.2]}},
-        [("a", "comp, published_bins", {"readout": "a", "texts": "whole", "protocol": "published_bins", "kind": "comp"}, 0.1, None),
-         ("a", "suff, published_bins", {"readout": "a", "texts": "whole", "protocol": "published_bins", "kind": "suff"}, 0.2, None)],
-    ),
-    "agreement": (
-        {"reference": "r", "metric": "kendall", "values": {"a": [0.1, 0.2]}},
-        [("a", "kendall with r", {"readout": "a", "reference": "r", "metric": "kendall"}, 0.1, 0.2)],
-    ),
-    "special_tokens": (
-        {"values": {"a": [0.1, 0.2]}},
-        [("a", "dense rank / n, all tokens", {"readout": "a", "token": "all", "definition": "published"}, 0.1, 0.2)],
-    ),
-    "isotropy": (
-        {"values": {"embeddings": [0.1, 0.2]}},
-        [("", "embeddings, layer 0", {"vectors": "embeddings", "layer": 0, "definition": "published"}, 0.1, None),
-         ("", "embeddings, layer 1", {"vectors": "embeddings", "layer": 1, "definition": "published"}, 0.2, None)],
-    ),
-    "seed_consistency": (
-        {"metric": "kendall", "values": {"a": {"mean": 0.1, "median": 0.2}}},
-        [("a", "kendall, mean over pairs", {"readout": "a", "metric": "kendall"}, 0.1, None),
-         ("a", "kendall, median over pairs", {"readout": "a", "metric": "kendall"}, 0.2, None)],
-    ),
-    "model_consistency": (
-        {"metric": "kendall", "other_architecture": "bert", "values": {"a": [0.1, 0.2]}},
-        [("a", "kendall with bert", {"readout": "a", "metric": "kendall"}, 0.1, 0.2)],
-    ),
-    "selective_rollout": (
-        {"metric": "spearman_dense", "statistic": "ratio", "layers": [3, 4], "depth": 6, "threshold": 1.0, "values": {"a": [[0.1, None], [0.2, 0.3]]}},
-        [("a", f"spearman_dense with input_gradient_published, ratio, layer {layer} of 6",
-          {"readout": "a", "depth": 6, "layer": layer, "definition": "published", "metric": "spearman_dense", "threshold": 1.0}, value, sd)
-         for layer, value, sd in ((3, 0.1, None), (4, 0.2, 0.3))],
-    ),
-    "deletion_curves": (
-        {"kind": "suff", "values": {"a": [0.1, 0.2]}},
-        [("a", f"suff, step {step}", {"readout": "a", "kind": "suff", "step": step}, value, None) for step, value in ((0, 0.1), (1, 0.2))],
-    ),
-    "network_diffusion": (
-        {"protocol": "chefer", "values": {"raw": [17.0, 40.0]}},
-        [("raw", "positive_auc", {"map": "raw", "metric": "positive_auc", "protocol": "chefer"}, 0.17, None),
-         ("raw", "negative_auc", {"map": "raw", "metric": "negative_auc", "protocol": "chefer"}, 0.4, None)],
-    ),
-    "causal_graphs": (
-        {"class": 3, "values": {"fc": 7}},
-        [("", "causes at fc, class 3", {"layer": "fc", "class": "3"}, 7, None)],
-    ),
-    "causal_stability": (
-        {"class": 3, "values": {"set_size": {0.1: 7.5}}},
-        [("", "set_size, strength 0.1, class 3", {"kind": "strength", "class": "3", "measure": "set_size", "strength": 0.1}, 7.5, None)],
-    ),
-    "explanation_metrics": (
-        {"metric": "lipschitz", "values": {"causal": [0.1, 0.2]}},
-        [("", "lipschitz, causal", {"metric": "lipschitz", "method": "causal"}, 0.1, 0.2)],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("table", TARGETS)
-def test_why_a_published_number_stands_beside_which_row_of_ours(table):
-    """Which row of the table has the same definition: as published, and comp, suff, layer, class and direction its own."""
-    entry, wanted = TARGETS[table]
-    found = published.targets(table, entry)
-    assert {target["table"] for target in found} == {table}
-    names = ("readout", "quantity", "where", "published", "published_sd")
-    assert [tuple(target[name] for name in names) for target in found] == wanted
-    statistics = {"seed_consistency": ["mean", "median"], "selective_rollout": ["ratio"] * 2}
-    assert [target["statistic"] for target in found] == statistics.get(table, ["mean"] * len(wanted))
-    assert set(TARGETS) == set(published_vs_reproduced.TABLES)
-    if table == "selective_rollout":
-        free = published.targets(table, entry | {"threshold": None})
-        assert all("threshold" not in target["where"] for target in free)
-
-
 def test_why_a_number_is_read_from_its_column():
     row = next(pd.DataFrame([{"mean": 1.0, "lower": 2.0, "upper": 3.0, "ratio": 4.0, "ratio_lower": 5.0, "ratio_upper": 6.0,
                               "median": 7.0, "examples": 8}]).itertuples())  # fmt: skip
     options, number = {"bootstrap": {"level": 0.9}}, published._number
-    assert number(row, {"statistic": "mean"}, options) == (1.0, 2.0, 3.0, 0.9, 8)
-    assert number(row, {"statistic": "ratio"}, options) == (4.0, 5.0, 6.0, 0.9, 8)
-    value, *ends, level, examples = number(row, {"statistic": "median"}, options)
+    assert number(row, "mean", options) == (1.0, 2.0, 3.0, 0.9, 8)
+    assert number(row, "ratio", options) == (4.0, 5.0, 6.0, 0.9, 8)
+    value, *ends, level, examples = number(row, "median", options)
     assert (value, level, examples) == (7.0, 0.9, 8) and np.isnan(ends).all()
-    assert number(row._replace(examples=nan), {"statistic": "mean"}, options).examples is None
+    assert number(row._replace(examples=nan), "mean", options).examples is None
 
 
 def test_why_a_number_is_not_compared_word_by_word():
@@ -202,16 +125,16 @@ def test_why_a_number_is_not_compared_word_by_word():
     hub = {"source": "hub", "repo": "x/one", "epochs": 0}
     said = published._reasons
     run = {"split": "test"}
-    assert said({"readout": "alti_published"}, entry, [hub], [run]) == []
+    assert said("alti_published", entry, [hub], [run]) == []
     other = {**hub, "repo": "x/two"}
-    assert said({"readout": "rollout"}, entry, [other], [run]) == ["another checkpoint (x/two)"]
+    assert said("rollout", entry, [other], [run]) == ["another checkpoint (x/two)"]
     own = {"source": "package", "repo": None, "epochs": 2}
-    assert said({"readout": "alti"}, entry, [own, own], [{"split": "validation"}, run]) == [
+    assert said("alti", entry, [own, own], [{"split": "validation"}, run]) == [
         "another checkpoint (source package, trained here for 2 epochs)", "other examples (validation split)",
         "the corrected definition, in print another",
     ]  # fmt: skip
-    assert said({"readout": "rollout"}, entry, [], []) == []
-    assert said({"readout": "rollout"}, entry, [hub], [{}]) == ["of which texts ours is was not told"]
+    assert said("rollout", entry, [], []) == []
+    assert said("rollout", entry, [hub], [{}]) == ["of which texts ours is was not told"]
 
 
 def test_of_what_sample_ours_is():
@@ -222,14 +145,111 @@ def test_of_what_sample_ours_is():
     assert text(row, [{"examples": 9, "split": "validation"}]) == "SST-2: first 9 of the validation split"
 
 
-def test_published_numbers_name_known_readouts():
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.269, "same"), (0.26999, "same"), (0.26801, "same"), (0.27001, "differs"), (0.26799, "differs"), (0.3, "differs")],
+)  # fmt: skip
+def test_of_the_same_texts_rounding_and_tolerance_decide_and_no_interval(value, verdict):
+    for lower, upper in ((0.0, 1.0), (value, value), (np.nan, np.nan)):
+        ours = Ours(value, lower, upper, 0.95, 400)
+        assert judge(ours, 0.269, ENTRY, determined=True)[0] == verdict
+    assert judge(ours, 0.269, ENTRY, determined=True, reasons=["r"]) == ("not comparable", "r")
 
-    entries = yaml.safe_load(published.PUBLISHED.read_text())["comp_suff"]
-    assert {(entry["dataset"], entry["architecture"]) for entry in entries} == {
-        ("sst2", "roberta"), ("imdb", "roberta"), ("yelp", "roberta"), ("sva", "roberta"), ("sst2", "distilbert"),
-    }  # fmt: skip
-    for entry in entries:
-        assert set(entry["values"]) <= set(READOUTS)
-        assert entry["source"]
-        assert entry["measured"]
-        assert len(entry["values"]) == (8 if entry["architecture"] == "distilbert" else 10)
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "shown"),
+    # 100 texts with a standard error of .005, so .0025 for 400: the difference has .00559, its 95% interval +- .01096, to which
+    # the rounding adds .0005; the two one-sided tests pass up to .02 - .0005 - 1.645 * .00559 = .0103.
+    [
+        (0.1, "within sampling error", "equivalent"),
+        (0.1102, "within sampling error", "equivalent"),
+        (0.1104, "within sampling error", "not shown"),
+        (0.1114, "within sampling error", "not shown"),
+        (0.0886, "within sampling error", "not shown"),
+        (0.1116, "differs", "not shown"),
+        (0.0884, "differs", "not shown"),
+    ],
+)
+def test_of_other_texts_the_difference_of_two_samples_decides(value, verdict, shown):
+    half = 1.959964 * 0.005
+    ours = Ours(value, value - half, value + half, 0.95, 100)
+    found, why = judge(ours, 0.1, ENTRY, determined=False)
+    assert found == verdict
+    assert f", {shown}" in why and "within 0.02" in why
+    # The spread in print takes the place of ours: .05 / sqrt(400) is the same .0025.
+    assert judge(ours, 0.1, ENTRY, determined=False, sd=0.05)[0] == verdict
+    assert judge(ours, 0.1, ENTRY, determined=False, sd=5.0)[0] == "within sampling error"
+
+
+def test_what_cannot_be_compared():
+    nothing = Ours(0.1, np.nan, np.nan, 0.95, 100)
+    assert judge(nothing, 0.1, ENTRY, determined=False)[0] == "not comparable"
+    undefined = Ours(np.nan, np.nan, np.nan, 0.95, 100)
+    assert judge(undefined, 0.1, ENTRY, determined=True) == ("not comparable", "ours is not defined")
+    unknown = {**ENTRY, "sample": {"size": None}}
+    assert judge(Ours(0.1, 0, 0.2, 0.95, 100), 0.1, unknown, determined=False)[0] == "not comparable"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("printed_sd", [True, False])
+@pytest.mark.parametrize(("ours", "theirs"), [(1000, 500), (200, 1000)])
+def test_two_samples_of_one_population_seldom_differ(ours, theirs, printed_sd):
+    """2,000 simulations of skewed scores: 'differs' in about 5%; a difference of six standard errors is nearly always found."""
+    draw = np.random.default_rng(7)
+    entry = {**ENTRY, "digits": 6, "sample": {"size": theirs}}
+    counts = {0: 0, 6: 0}
+    for _ in range(2000):
+        first, second = draw.gamma(2, 0.1, ours), draw.gamma(2, 0.1, theirs)
+        error = first.std(ddof=1) / ours**0.5
+        for shift in counts:
+            mean = first.mean() + shift * 0.1414 * (1 / ours + 1 / theirs) ** 0.5
+            number = Ours(mean, mean - 1.96 * error, mean + 1.96 * error, 0.95, ours)
+            sd = second.std() if printed_sd else None
+            counts[shift] += judge(number, second.mean(), entry, determined=False, sd=sd)[0] == "differs"
+    assert 0.035 < counts[0] / 2000 < 0.065
+    assert counts[6] / 2000 > 0.99
+
+
+def test_one_more_training_seed():
+    # sd .01, t(2) = 4.3027: +- 4.3027 * .01 * sqrt(4 / 3) = .04968.
+    seeds = [0.79, 0.80, 0.81]
+    assert judge_seed(seeds, 0.8496, {"digits": 5}, level=0.95)[0] == "within sampling error"
+    assert judge_seed(seeds, 0.8498, {"digits": 5}, level=0.95)[0] == "differs"
+    assert judge_seed(seeds, 0.7502, {"digits": 5}, level=0.95)[0] == "differs"
+    assert judge_seed(seeds[:1], 0.79, {"digits": 5}, level=0.95)[0] == "not comparable"
+    # A number in print of three digits may be .0005 off, which widens the interval to either side.
+    for published_one, word in ((0.8500, "within sampling error"), (0.7500, "within sampling error"), (0.8503, "differs"), (0.7497, "differs")):  # fmt: skip
+        assert judge_seed(seeds, published_one, {"digits": 3}, level=0.95)[0] == word
+
+
+def test_one_more_training_seed_seldom_differs():
+    values = np.random.default_rng(3).normal(size=(4000, 4))
+    found = [judge_seed(row[:3], row[3], {"digits": 9}, level=0.95)[0] == "differs" for row in values]
+    assert 0.04 < np.mean(found) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("changes", "run", "same"),
+    [
+        ({}, {}, True),
+        ({"source": "mirror"}, {}, False),
+        ({"order": "shuffled"}, {}, False),
+        ({"test": 1000}, {"examples": None}, True),
+        ({"test": 600}, {}, False),
+        ({}, {"examples": None}, False),
+        ({}, {"examples": 999}, False),
+        ({}, {"split": "validation"}, False),
+        ({}, {"within": 1000}, False),
+    ],
+)
+def test_which_runs_take_the_published_sample(changes, run, same):
+    entry, drawn = (numbers_of(table)["about"].iloc[0] for table in ("comp_suff", "agreement"))
+    block = settings("sst2", {"source": "hub", **changes})
+    run = {"split": "test", "examples": 1000, "within": None, **run}
+    assert same_sample(entry, "sst2", block, run) is same
+    # The 500 drawn sentences are a data set of their own.
+    assert not same_sample(drawn, "sst2", block, run | {"examples": 500})
+    own = settings("sst2_drawn", {"source": "hub"})
+    assert same_sample(drawn, "sst2_drawn", own, {"split": "test", "examples": None, "within": None})
+    mirrored = settings("sst2_drawn", {"source": "mirror"})
+    assert not same_sample(drawn, "sst2_drawn", mirrored, {"split": "test", "examples": None, "within": None})

@@ -1,11 +1,12 @@
-"""The table `published_vs_reproduced` by hand: what was not run, verdicts taken over from the studies, the summary."""
+"""The table `published_vs_reproduced`: by hand what was not run, verdicts taken over, the summary; its verdicts on made-up models."""
 
 import pandas as pd
 import pytest
 
-from plumbline.tables import (
-    published_vs_reproduced,
-)
+from plumbline.artefacts import write_json
+from plumbline.tables import published_vs_reproduced
+from tests.printed import SAMPLE, printed, together
+from tests.synthetic import OPTIONS
 
 nan = float("nan")
 
@@ -18,7 +19,7 @@ def test_why_a_number_was_not_run_word_by_word():
 
     def said(table, frame=shown, metrics=facts, **changed):
         return published_vs_reproduced._missing(
-            {"table": table}, entry | changed, frame, metrics, {"tables": tables}
+            entry | {"table": table} | changed, frame, metrics, {"tables": tables}
         )
 
     assert said("comp_suff") == "not computed for a in this configuration"
@@ -50,43 +51,26 @@ def test_the_verdict_of_a_study_is_taken_over():
          "lower": 7.0, "upper": 9.0, "model": "m", "examples": 5, "seeds": "0", "interval": "i", "dataset": "mnist"}
         for value, verdict in ((6.0, "magnitude only"), (6.0, "differs"), (nan, "same"))
     ])  # fmt: skip
-    target = {"table": "causal_graphs", "where": {"layer": "fc", "class": "3"}, "published": 6.0}
-    first, second = published_vs_reproduced._taken(target, {"source": "s"}, rows)
+    numbers = printed("causal_graphs", {"layer": "fc", "value": 6.0, "column": "nodes"}, where={"class": 3})
+    taken = published_vs_reproduced._taken
+    (_, first), (_, second) = taken(numbers, rows)
     assert (first["verdict"], first["why"]) == ("not comparable", "magnitude only: w")
     assert (second["verdict"], second["why"]) == ("differs", "w")
     assert (first["ours"], first["difference"], first["lower"], first["upper"]) == (8.0, 2.0, 7.0, 9.0)
     assert (first["our_sample"], first["published_checkpoint"]) == ("MNIST", "other")
-    assert not published_vs_reproduced._taken(target, {"source": "t"}, rows)
-    assert not published_vs_reproduced._taken(
-        target | {"where": {"layer": "fc", "class": "4"}}, {"source": "s"}, rows
-    )
-    assert not published_vs_reproduced._taken(target, {"source": "s"}, pd.DataFrame())
+    assert not list(taken(numbers, rows.assign(published_source="t")))
+    assert not list(taken(numbers, rows.assign(**{"class": "4"})))
+    assert not list(taken(numbers, pd.DataFrame()))
 
 
-@pytest.mark.slow
 def test_the_classifiers_numbers_are_taken_over():
-    ours = pd.DataFrame([{"quantity": "test accuracy", "model": "m", "ours": 0.8, "lower": 0.7, "upper": 0.9, "difference": -0.05,
-                          "examples": 9, "seeds": "0", "interval": "i", "verdict": "differs", "why": "w", "published_checkpoint": "other",
-                          "dataset": "imdb"}])  # fmt: skip
-    first, second, *_ = published_vs_reproduced._classifier(ours, {})
-    names = (
-        "model",
-        "ours",
-        "lower",
-        "upper",
-        "difference",
-        "examples",
-        "seeds",
-        "interval",
-        "verdict",
-        "why",
-        "our_sample",
-    )
-    assert [first[name] for name in names] == ["m", 0.8, 0.7, 0.9, -0.05, 9, "0", "i", "differs", "w", "IMDb"]
-    assert (second["verdict"], second["why"]) == (
-        "not run",
-        "table xai_published is not in `tables` of this configuration",
-    )
+    columns = {"model": "m", "ours": 0.8, "lower": 0.7, "upper": 0.9, "examples": 9, "seeds": "0", "interval": "i", "verdict": "differs", "why": "w"}  # fmt: skip
+    # The table's own difference: it was made of numbers that were not yet rounded.
+    ours = pd.DataFrame([{"quantity": "test accuracy", "published": 0.85, "published_source": "s", "published_checkpoint": "other",
+                          "difference": -0.0512, "dataset": "imdb", **columns}])  # fmt: skip
+    numbers = printed("xai_published", {"quantity": "other", "value": 0.1}, {"quantity": "test accuracy", "value": 0.85, "column": "ours"})  # fmt: skip
+    ((place, found),) = published_vs_reproduced._taken(numbers, ours)
+    assert place == 1 and found.items() >= (columns | {"difference": -0.0512, "our_sample": "IMDb"}).items()
 
 
 def test_the_summary_of_published_numbers():
@@ -115,3 +99,66 @@ def test_the_summary_of_published_numbers():
         "Published and reproduced: numbers of each published table by verdict.",
     ):  # fmt: skip
         assert sentence in text
+
+
+def _ours(mean=0.1, dataset="sst2", model="one", **more):
+    """A row of a table."""
+    return {"dataset": dataset, "model": model, "mean": mean, "lower": mean - 0.0196, "upper": mean + 0.0196, "examples": 400,
+            "seeds": "0", "interval": "i", **more}  # fmt: skip
+
+
+@pytest.fixture
+def side_by_side(monkeypatch, tmp_path):
+    """published_vs_reproduced of one entry of three tables: judged here, judged by its own table, not in this configuration."""
+    sample = SAMPLE | {"dataset": "sst2_drawn"}
+    numbers = together(
+        printed("network_diffusion", {"map": "raw", "metric": "positive_auc", "value": 0.17, "quantity": "positive_auc"},
+                {"map": "raw", "metric": "negative_auc", "value": 0.4, "quantity": "negative_auc"},
+                dataset="imagenet", architecture="vim", where={"protocol": "chefer"}),
+        printed("comp_suff", {"readout": "rollout", "kind": "comp", "value": 0.1008}, {"readout": "rollout", "kind": "suff", "value": 0.3},
+                where={"protocol": "published_bins"}, sample=sample),
+        printed("isotropy", {"vectors": "embeddings", "layer": "0", "value": 0.5}),
+    )  # fmt: skip
+    monkeypatch.setattr(published_vs_reproduced, "read", lambda: numbers)
+    common = {"dataset": "sst2_drawn", "readout": "rollout", "texts": "whole", "protocol": "published_bins"}
+    frames = {
+        "comp_suff": [_ours(kind=kind, **common) for kind in ("comp", "suff")],
+        "network_diffusion": [
+            _ours(0.2, "imagenet", "vim", map="raw", metric="positive_auc", protocol="chefer", published_value=0.17,
+                           published_source="s", published_verdict="differs", published_why="w", published_checkpoint="same"),
+            _ours(0.3, "imagenet", "vim", map="raw", metric="negative_auc", protocol="chefer", published_value=nan),
+        ],
+    }  # fmt: skip
+    found = {"models": [], "tables": []}
+    for name, rows in frames.items():
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
+        found["tables"].append({"dataset": None, "model": None, "path": tmp_path / f"{name}.csv"})
+    facts = {"architecture": "roberta", "source": "hub", "repo": "x/one", "epochs": 0}
+    for dataset, model in (("sst2", "one"), ("sst2_drawn", "one")):
+        write_json(tmp_path / dataset / model / "metrics.json", facts)
+        path = tmp_path / dataset / model / "model.safetensors"
+        found["models"].append({"dataset": dataset, "model": model, "path": path})
+    run = {"dataset": "sst2_drawn", "model": "one", "split": "test", "examples": 400, "within": None}
+    options = {**OPTIONS, "tables": list(frames), "faithfulness": [], "datasets": {"sst2_drawn": {"source": "hub"}}, "runs": [run]}  # fmt: skip
+    return published_vs_reproduced.rows(found, options)
+
+
+def test_numbers_stand_beside_ours_with_their_verdicts(side_by_side):
+    first = side_by_side
+    names = ["table", "quantity", "readout", "published", "ours", "verdict", "model", "examples"]
+    assert first[names].astype(object).where(first[names].notna(), None).to_numpy().tolist() == [
+        ["comp_suff", "number 0", "rollout", 0.1008, 0.1, "same", "one", 400],
+        ["comp_suff", "number 1", "rollout", 0.3, 0.1, "differs", "one", 400],
+        ["isotropy", "number 0", "", 0.5, None, "not run", "", None],
+        ["network_diffusion", "positive_auc", "raw", 0.17, 0.2, "differs", "vim", 400],
+        ["network_diffusion", "negative_auc", "raw", 0.4, None, "not run", "", None],
+    ]  # fmt: skip
+    assert first["difference"].tolist() == pytest.approx([-0.0008, -0.2, nan, 0.03, nan], nan_ok=True)
+    for end, shift in (("lower", -0.0196), ("upper", 0.0196)):
+        assert (first[end] - first["ours"]).tolist() == pytest.approx(
+            [shift, shift, nan, shift, nan], nan_ok=True
+        )
+    assert first["why"].tolist()[2:] == [
+        "table isotropy is not in `tables` of this configuration", "w", "this scale has no such vim on ImageNet, or not this number of it",
+    ]  # fmt: skip
+    assert set(side_by_side["scale"]) == {"small"}

@@ -33,7 +33,7 @@ for info in pkgutil.walk_packages(plumbline.__path__, "plumbline."):
 from plumbline.artefacts import schema
 from plumbline.attribution import attribute
 from plumbline.datasets.multiberts import matrices
-from plumbline.tables.published import all_entries
+from plumbline.tables.published import numbers_of
 from plumbline.workflow.config import validate
 
 torch.manual_seed(0)
@@ -49,7 +49,7 @@ print(json.dumps({
     "scores": np.asarray(scores).tolist(),
     "scale": validate(given)["scale"],
     "columns": list(schema("attributions")["columns"]),
-    "published": len(all_entries("comp_suff")),
+    "published": len(numbers_of("comp_suff")),
     "matrices": {name: list(found.shape) for name, found in matrices().items()},
 }))
 """

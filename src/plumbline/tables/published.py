@@ -1,7 +1,10 @@
-"""What published/published.yaml holds for one model, which numbers of ours may stand beside it, and the one rule that judges them.
+"""The published numbers, which numbers of ours may stand beside them, and the one rule that judges them.
+
+published/numbers.csv has a number a row; published/measurements.yaml says of each group of them how they were measured. A number
+stands beside those rows of ours that have the values of its own key columns (`KEYS`) and of its measurement's `where`.
 
 same                   of the same checkpoint, texts and definition: the number is determined, and ours is off by no more
-                       than the rounding in print and the entry's `tolerance`
+                       than the rounding in print and the measurement's `tolerance`
 within sampling error  of the same checkpoint and definition, but of other texts (or positions, or training seeds): the
                        interval of the difference of two samples holds 0
 differs                neither
@@ -12,48 +15,198 @@ not run                there is no number of ours
 from importlib import resources
 from typing import NamedTuple
 
+from ..errors import PlumblineError, unknown
 from . import latex as tex
 
-PUBLISHED = resources.files("plumbline") / "published" / "published.yaml"
+NUMBERS, MEASUREMENTS = PUBLISHED = tuple(
+    resources.files("plumbline") / "published" / name for name in ("numbers.csv", "measurements.yaml")
+)
+# Columns of numbers.csv that name columns of our tables: a filled cell is a value there.
+KEYS = ("readout", "kind", "step", "layer", "vectors", "map", "metric", "method", "measure", "strength")
+COLUMNS = ("measurement", "readout", "quantity", "column", *KEYS[1:], "value", "sd")
+NEEDED = (
+    "table",
+    "work",
+    "dataset",
+    "architecture",
+    "checkpoint",
+    "sample",
+    "digits",
+    "tolerance",
+    "source",
+    "measured",
+)
+FIELDS = (
+    *NEEDED, "where", "margin", "other_architecture", "corrected", "verdict", "why", "test", "correction", "intervention",
+    "explained", "distinct_words", "logits", "head_logits",
+)  # fmt: skip
 VERDICTS = ("same", "within sampling error", "differs", "not comparable", "not run")
-# Of the key selective_rollout: the readout that the correlations in print are with.
-REFERENCE = "input_gradient_published"
 # Prefix of `source` in table seed_consistency for the MultiBERTs seeds.
 RELEASED = "released"
 
 
-def all_entries(key):
-    """Every entry of one key (a table's id), in the file's order."""
+def read(numbers=NUMBERS, measurements=MEASUREMENTS):
+    """Every published number, a row each, in the file's order.
+
+    Parameters
+    ----------
+    numbers, measurements : path, optional
+        Files of the form of numbers.csv and measurements.yaml.
+
+    Returns
+    -------
+    DataFrame
+        The columns of numbers.csv, `value` and `sd` as float64 (an empty sd is NaN), the others as text; `about`, the
+        measurement's dict, its `sample` looked up, its `where` {} where it has none; and its `table`.
+
+    Raises
+    ------
+    PlumblineError
+        One line: an unknown column, field, measurement or sample; a value that is no number; a number that stands twice.
+    """
+    import pandas as pd
     import yaml
 
-    return yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))[key]
+    texts = yaml.safe_load(measurements.read_text(encoding="utf-8"))
+    about = {
+        name: _measurement(name, fields, texts["samples"]) for name, fields in texts["measurements"].items()
+    }
+    with numbers.open(encoding="utf-8") as file:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    for column in (*frame.columns, *COLUMNS):
+        if column not in COLUMNS:
+            raise unknown(f"column of {numbers.name}", column, COLUMNS)
+        if column not in frame:
+            raise PlumblineError(f"{numbers.name}: column {column!r} is missing")
+    for line, row in enumerate(frame.itertuples(), 2):
+        if row.measurement not in about:
+            raise unknown(f"measurement in {numbers.name}, line {line},", row.measurement, about)
+        for name, text in (("value", row.value), ("sd", row.sd or "0")):
+            if not _is_number(text):
+                raise PlumblineError(f"{numbers.name}, line {line}: {name} {text!r} is no number")
+    twice = frame.duplicated(["measurement", "quantity", *KEYS])
+    if twice.any():
+        place = int(twice.idxmax())
+        what = ", ".join(filter(None, frame.loc[place, ["measurement", *KEYS, "quantity"]]))
+        raise PlumblineError(f"{numbers.name}, line {place + 2}: {what} stands twice")
+    floats = {name: pd.to_numeric(frame[name]).astype(float) for name in ("value", "sd")}
+    frame = frame.assign(**floats, about=frame["measurement"].map(about))
+    return frame.assign(table=[fields["table"] for fields in frame["about"]])
 
 
-def entries_of(key, dataset, metrics):
-    """The entries of one key (a table's id) for a data set and a model's architecture, in the file's order.
+def _measurement(name, fields, samples):
+    """A measurement as `read` returns it."""
+    for field in fields:
+        if field not in FIELDS:
+            raise unknown(f"field of measurement {name}", field, FIELDS)
+    missing = [field for field in NEEDED if field not in fields]
+    if missing:
+        raise PlumblineError(f"{MEASUREMENTS.name}: measurement {name} has no {missing[0]!r}")
+    if fields["sample"] not in samples:
+        raise unknown(f"sample of measurement {name}", fields["sample"], samples)
+    return {"where": {}, **fields, "sample": samples[fields["sample"]]}
 
-    metrics: the model's metrics.json. `checkpoint` of each says whether the model is the published one: 'same' or
-    'other'.
+
+def _is_number(text):
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False
+
+
+def numbers_of(table):
+    """The published numbers of one of our tables, rows of `read`."""
+    numbers = read()
+    return numbers[numbers["table"] == table]
+
+
+def matched(numbers, frame):
+    """Published numbers with the rows of ours that have the same quantity.
+
+    Parameters
+    ----------
+    numbers : DataFrame
+        Rows of `read`.
+    frame : DataFrame
+        Rows of our table. Where it has a column `quantity`, this alone is compared.
+
+    Returns
+    -------
+    DataFrame
+        A row a pair: a published number's columns, `number` and `row`, the places in the index of both. In the order of
+        `numbers`, and below that of `frame`. A number without a row of ours is not there.
     """
-    return [
-        {**entry, "checkpoint": checkpoint(entry, metrics)}
-        for entry in all_entries(key)
-        if dataset in datasets_of(entry) and entry["architecture"] == metrics["architecture"]
-    ]
+    import pandas as pd
+
+    if frame.empty or numbers.empty:
+        return numbers.iloc[:0].assign(number=[], row=[])
+    wanted = [
+        {"quantity": number["quantity"]} if "quantity" in frame
+        else {key: number[key] for key in KEYS if number[key]} | number["about"]["where"]
+        for number in numbers.to_dict("records")
+    ]  # fmt: skip
+    found = []
+    # Numbers with the same keys are merged at once.
+    for keys in dict.fromkeys(map(tuple, wanted)):
+        chosen = [tuple(values) == keys for values in wanted]
+        values = pd.DataFrame([one for one, here in zip(wanted, chosen, strict=True) if here])
+        pairs = _alike(values.assign(number=numbers.index[chosen]), frame, list(keys))
+        found.append(pairs.merge(numbers, left_on="number", right_index=True))
+    return pd.concat(found).sort_values("number", kind="stable", ignore_index=True)
 
 
-def datasets_of(entry):
-    """Our data sets whose numbers may stand beside an entry: its own, and one that is its very sample."""
-    return {entry["dataset"], entry["sample"].get("dataset", entry["dataset"])}
+def _alike(values, frame, keys):
+    """The merge: `number` of `values` and place in the index (`row`) of `frame` where all keys are equal."""
+    import pandas as pd
+
+    own = frame[keys].assign(row=frame.index)
+    for key in keys:
+        # Numbers as numbers, whatever their text; all else as text, as it is read back from a CSV.
+        kind = float if pd.api.types.is_numeric_dtype(own[key]) else str
+        own[key] = own[key].astype(kind)
+        values[key] = (
+            pd.to_numeric(values[key], errors="coerce") if kind is float else values[key].astype(str)
+        )
+    return values.dropna().merge(own.dropna(), on=keys)[["number", "row"]]
 
 
-def checkpoint(entry, *metrics):
-    """'same' where our models are the entry's checkpoints, fetched and not trained further; else 'other'.
+def joined(rows, numbers, columns):
+    """Rows of ours with the first published number that each has.
 
-    metrics: the metrics.json of one model, or of as many as the entry compares.
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of our table.
+    numbers : DataFrame
+        Rows of `read`.
+    columns : callable
+        A published number, a namedtuple of `matched`'s columns -> the columns of it in our row, a dict.
+
+    Returns
+    -------
+    list of dict
+    """
+    import pandas as pd
+
+    rows = list(rows)
+    first = matched(numbers, pd.DataFrame(rows)).drop_duplicates("row")
+    for number in first.itertuples():
+        rows[number.row] = rows[number.row] | columns(number)
+    return rows
+
+
+def datasets_of(about):
+    """Our data sets whose numbers may stand beside a measurement's: its own, and one that is its very sample."""
+    return {about["dataset"], about["sample"].get("dataset", about["dataset"])}
+
+
+def checkpoint(about, *metrics):
+    """'same' where our models are the measurement's checkpoints, fetched and not trained further; else 'other'.
+
+    metrics: the metrics.json of one model, or of as many as the measurement compares.
     """
     # The hub has moved repositories between owners, so the names alone are compared.
-    wanted = [name.strip().split("/")[-1] for name in entry["checkpoint"].split(";")]
+    wanted = [name.strip().split("/")[-1] for name in about["checkpoint"].split(";")]
     found = [str(facts.get("repo")).split("/")[-1] for facts in metrics]
     fetched = all(facts["source"] == "hub" and not facts.get("epochs") for facts in metrics)
     return "same" if fetched and wanted == found else "other"
@@ -93,20 +246,20 @@ class Ours(NamedTuple):
     examples: int | None
 
 
-def is_corrected(readout, entry):
-    """Whether a readout is the corrected definition of one that was published otherwise; the entry may say that it was not."""
+def is_corrected(readout, about):
+    """Whether a readout is the corrected definition of one that was published otherwise; the measurement may say that it was not."""
     from ..attribution import READOUTS
 
-    return f"{readout}_published" in READOUTS and readout not in entry.get("corrected", ())
+    return f"{readout}_published" in READOUTS and readout not in (about.get("corrected") or ())
 
 
-def same_sample(entry, dataset, block, run):
-    """Whether a run of ours takes the entry's very texts.
+def same_sample(about, dataset, block, run):
+    """Whether a run of ours takes the measurement's very texts.
 
     dataset, block: the data set's id and its completed block (`plumbline.datasets.settings`); run: with split, examples, within.
     """
-    sample = entry["sample"]
-    if sample["block"] is None or dataset != sample.get("dataset", entry["dataset"]):
+    sample = about["sample"]
+    if sample["block"] is None or dataset != sample.get("dataset", about["dataset"]):
         return False
     if any(block[key] != value for key, value in sample["block"].items()):
         return False
@@ -114,11 +267,11 @@ def same_sample(entry, dataset, block, run):
     return run["split"] == "test" and run["within"] is None and min(limits, default=None) == sample["size"]
 
 
-def judge(ours, published, entry, *, determined, reasons=(), sd=None):
+def judge(ours, published, about, *, determined, reasons=(), sd=None):
     """(verdict, why) of a number of ours, see the module.
 
     ours        `Ours`; published: the number in print, in the same unit; sd: its standard deviation over texts, None: ours.
-    entry       of published/published.yaml, with digits, tolerance, sample and, for samples that differ, margin.
+    about       a measurement, with digits, tolerance, sample and, for samples that differ, margin.
     determined  whether both are of the same texts (`same_sample`).
     reasons     why they are not comparable at all.
     """
@@ -128,9 +281,9 @@ def judge(ours, published, entry, *, determined, reasons=(), sd=None):
         reasons = [*reasons, "ours is not defined"]
     if reasons:
         return "not comparable", "; ".join(reasons)
-    apart, rounding = abs(ours.value - published), 0.5 * 10.0 ** -entry["digits"]
+    apart, rounding = abs(ours.value - published), 0.5 * 10.0 ** -about["digits"]
     if determined:
-        allowed = rounding + entry["tolerance"]
+        allowed = rounding + about["tolerance"]
         # A sum of decimals is no exact number.
         if apart <= allowed * (1 + 1e-9):
             return "same", f"the same texts; off by no more than {allowed:.2g} (rounding and tolerance)"
@@ -138,22 +291,22 @@ def judge(ours, published, entry, *, determined, reasons=(), sd=None):
             "differs",
             f"the same texts; off by {apart:.2g}, more than {allowed:.2g} (rounding and tolerance)",
         )
-    return _of_two_samples(ours, published, entry, rounding, sd)
+    return _of_two_samples(ours, published, about, rounding, sd)
 
 
-def _of_two_samples(ours, published, entry, rounding, sd):
+def _of_two_samples(ours, published, about, rounding, sd):
     import numpy as np
     from scipy.special import ndtri
 
     from ..stats import equivalence_of_samples
 
-    size = entry["sample"]["size"]
+    size = about["sample"]["size"]
     if np.isnan(ours.lower) or not size or not ours.examples:
         return "not comparable", "other texts, and no interval of the difference can be made"
     error = (ours.upper - ours.lower) / (2 * ndtri((1 + ours.level) / 2))
     # Where no spread is in print, that of the published texts is taken to be that of ours.
     theirs = error * (ours.examples / size) ** 0.5 if sd is None else sd / size**0.5
-    margin = entry.get("margin")
+    margin = about.get("margin")
     found = equivalence_of_samples(
         ours.value, error, published, theirs, margin, level=ours.level, rounding=rounding
     )
@@ -165,7 +318,7 @@ def _of_two_samples(ours, published, entry, rounding, sd):
     return ("differs" if apart else "within sampling error"), text
 
 
-def judge_seed(values, published, entry, *, level):
+def judge_seed(values, published, about, *, level):
     """(verdict, why) of a published number that is one training seed's, beside those of ours, float (seeds,).
 
     The interval of the difference between one more seed and the mean of ours, Student's t: it holds a seed of the same kind in
@@ -178,7 +331,7 @@ def judge_seed(values, published, entry, *, level):
     if len(values) < 2:
         return "not comparable", "one training seed each: no interval of the difference can be made"
     half = stdtrit(len(values) - 1, (1 + level) / 2) * values.std(ddof=1) * (1 + 1 / len(values)) ** 0.5
-    difference, rounding = values.mean() - published, 0.5 * 10.0 ** -entry["digits"]
+    difference, rounding = values.mean() - published, 0.5 * 10.0 ** -about["digits"]
     text = f"another training seed; difference {difference:+.2g} [{difference - half:+.2g}, {difference + half:+.2g}]"
     return ("differs" if abs(difference) > half + rounding else "within sampling error"), text
 
@@ -186,136 +339,69 @@ def judge_seed(values, published, entry, *, level):
 # ------------------------------------------------------------------------------- which of our numbers is judged
 
 
-def targets(table, entry):
-    """The numbers of an entry: a list of {table, readout, quantity, where, statistic, published, published_sd}.
+def judged(numbers, frame, metrics, options):
+    """Published numbers beside each number of ours in `frame`, the rows of our table: [(number, place in its index, columns)].
 
-    where: column -> value of the row of our table that has the same number; statistic: the column that has it there.
-    """
-    found = []
-
-    def add(readout, quantity, where, value, sd=None, statistic="mean"):
-        found.append({"table": table, "readout": readout, "quantity": quantity, "published": value,
-                      "published_sd": sd, "where": where, "statistic": statistic})  # fmt: skip
-
-    for name, values in entry["values"].items():
-        own = {"readout": name}
-        if table == "comp_suff":
-            for kind, value in zip(("comp", "suff"), values, strict=True):
-                where = own | {"texts": "whole", "protocol": entry["protocol"], "kind": kind}
-                add(name, f"{kind}, {entry['protocol']}", where, value)
-        elif table == "agreement":
-            where = own | {"reference": entry["reference"], "metric": entry["metric"]}
-            add(name, f"{entry['metric']} with {entry['reference']}", where, *values)
-        elif table == "special_tokens":
-            where = own | {"token": "all", "definition": "published"}
-            add(name, "dense rank / n, all tokens", where, *values)
-        elif table == "isotropy":
-            for layer, value in enumerate(values):
-                where = {"vectors": name, "layer": layer, "definition": "published"}
-                add("", f"{name}, layer {layer}", where, value)
-        elif table == "seed_consistency":
-            for statistic, value in values.items():
-                where = own | {"metric": entry["metric"]}
-                add(name, f"{entry['metric']}, {statistic} over pairs", where, value, statistic=statistic)
-        elif table == "model_consistency":
-            quantity = f"{entry['metric']} with {entry['other_architecture']}"
-            add(name, quantity, own | {"metric": entry["metric"]}, *values)
-        elif table == "selective_rollout":
-            for layer, pair in zip(entry["layers"], values, strict=True):
-                where = own | {
-                    "depth": entry["depth"],
-                    "layer": layer,
-                    "definition": "published",
-                    "metric": entry["metric"],
-                }
-                where |= {} if entry["threshold"] is None else {"threshold": entry["threshold"]}
-                add(name, f"{entry['metric']} with {REFERENCE}, {entry['statistic']}, layer {layer} of {entry['depth']}",
-                    where, *pair, statistic=entry["statistic"])  # fmt: skip
-        elif table == "deletion_curves":
-            for step, value in enumerate(values):
-                add(name, f"{entry['kind']}, step {step}", own | {"kind": entry["kind"], "step": step}, value)
-        elif table == "network_diffusion":
-            for metric, value in zip(("positive_auc", "negative_auc"), values, strict=True):
-                add(name, metric, {"map": name, "metric": metric, "protocol": entry["protocol"]}, value / 100)
-        elif table == "causal_graphs":
-            where = {"layer": name, "class": str(entry["class"])}
-            add("", f"causes at {name}, class {entry['class']}", where, values)
-        elif table == "causal_stability":
-            for strength, value in values.items():
-                where = {"kind": "strength", "class": str(entry["class"]), "measure": name, "strength": strength}  # fmt: skip
-                add("", f"{name}, strength {strength:g}, class {entry['class']}", where, value)
-        else:
-            where = {"metric": entry["metric"], "method": name}
-            add("", f"{entry['metric']}, {name}", where, *values)
-    return found
-
-
-def judged(target, entry, frame, metrics, options):
-    """A published number (of `targets`) beside each number of ours in `frame`, the rows of our table: [(place in its index, columns)].
-
-    metrics: (dataset, model) -> metrics.json. options: bootstrap, runs, and datasets and faithfulness, which say of which texts
-    ours are.
+    numbers: rows of `read`, of one table; number: a namedtuple of `matched`'s columns. metrics: (dataset, model) -> metrics.json.
+    options: bootstrap, runs, and datasets and faithfulness, which say of which texts ours are.
     """
     import numpy as np
 
     found = []
-    for row, facts, runs in _ours(target, entry, frame, metrics, options):
-        number = _number(row, target, options)
-        reasons = _reasons(target, entry, facts, runs)
-        sd = (
-            None if target["table"] == "special_tokens" else target["published_sd"]
-        )  # there of values, not of texts
+    runs_of = {(run["dataset"], run["model"]): run for run in options["runs"]}
+    pairs = matched(numbers, frame)
+    rows = {row.Index: row for row in frame.loc[pairs["row"].unique()].itertuples()}
+    for number in pairs.itertuples():
+        row, about = rows[number.row], number.about
+        models = _models(about, row)
+        facts = [metrics[row.dataset, model] for model in models]
+        if not _same_kind(about, numbers, frame, row, facts):
+            continue
+        runs = [runs_of.get((row.dataset, model), {}) for model in models]
+        ours = _number(row, number.column, options)
+        reasons = _reasons(number.readout, about, facts, runs)
+        # The spread of ranks in print is that of values, not of texts.
+        sd = None if about["table"] == "special_tokens" or np.isnan(number.sd) else number.sd
         determined = not reasons and all(
-            same_sample(entry, row.dataset, *_sample_of(run, target, options)) for run in runs
+            same_sample(about, row.dataset, *_sample_of(run, about, options)) for run in runs
         )
-        verdict, why = judge(
-            number, target["published"], entry, determined=determined, reasons=reasons, sd=sd
-        )
-        found.append((row.Index, {
-            "model": row.model, "ours": number.value, "lower": number.lower, "upper": number.upper,
-            "difference": number.value - target["published"], "examples": number.examples, "seeds": row.seeds,
-            "interval": "none" if np.isnan(number.lower) else row.interval, "verdict": verdict, "why": why,
-            "our_sample": _sample_text(row, runs), "published_checkpoint": checkpoint(entry, *facts) if runs else "same",
+        verdict, why = judge(ours, number.value, about, determined=determined, reasons=reasons, sd=sd)
+        found.append((number, number.row, {
+            "model": row.model, "ours": ours.value, "lower": ours.lower, "upper": ours.upper,
+            "difference": ours.value - number.value, "examples": ours.examples, "seeds": row.seeds,
+            "interval": "none" if np.isnan(ours.lower) else row.interval, "verdict": verdict, "why": why,
+            "our_sample": _sample_text(row, runs), "published_checkpoint": checkpoint(about, *facts) if runs else "same",
         }))  # fmt: skip
     return found
 
 
-def _ours(target, entry, frame, metrics, options):
-    """[(row of our table, metrics.json of its models, runs of its models)] for a published number.
-
-    The released seeds are no models of ours: both lists are empty, and the number is determined. A run that the options do not
-    tell is {}.
-    """
-    if frame.empty:
+def _models(about, row):
+    """The models that our row is of; none where it is of the released seeds, which are no models of ours."""
+    if about["table"] == "seed_consistency":
         return []
-    kept = frame
-    for column, value in target["where"].items():
-        kept = kept[kept[column] == value]
-    if target["table"] == "seed_consistency":
-        return [(row, [], []) for row in kept[kept["source"].str.startswith(RELEASED)].itertuples()]
-    runs = {(run["dataset"], run["model"]): run for run in options["runs"]}
-    found = []
-    for row in kept[kept["dataset"].isin(datasets_of(entry))].itertuples():
-        models = [row.model, row.other] if target["table"] == "model_consistency" else [row.model]
-        facts = [metrics[row.dataset, model] for model in models]
-        kinds = [entry[key] for key in ("architecture", "other_architecture") if key in entry]
-        if [fact["architecture"] for fact in facts] == kinds and _same_depth(target, entry, frame, row):
-            found.append((row, facts, [runs.get((row.dataset, model), {}) for model in models]))
-    return found
+    return [row.model, row.other] if about["table"] == "model_consistency" else [row.model]
 
 
-def _same_depth(target, entry, frame, row):
-    """Layers are compared between models of equal depth."""
-    if target["table"] != "isotropy":
+def _same_kind(about, numbers, frame, row, facts):
+    """Whether our row is of the measurement's data set and architectures, or the released seeds; layers: of a model of equal depth."""
+    if about["table"] == "seed_consistency":
+        return row.source.startswith(RELEASED)
+    kinds = [about[key] for key in ("architecture", "other_architecture") if about.get(key)]
+    if row.dataset not in datasets_of(about) or [fact["architecture"] for fact in facts] != kinds:
+        return False
+    if about["table"] != "isotropy":
         return True
     own = frame[(frame["dataset"] == row.dataset) & (frame["model"] == row.model)]
-    return own[own["vectors"] == "transformed"]["layer"].nunique() == len(entry["values"]["transformed"])
+    printed = numbers[[other is about for other in numbers["about"]]]
+    return (
+        own[own["vectors"] == "transformed"]["layer"].nunique() == (printed["vectors"] == "transformed").sum()
+    )
 
 
-def _reasons(target, entry, models, runs):
-    """Why numbers of `models` (metrics.json of each), explained as `runs` say, are not those of the entry."""
+def _reasons(readout, about, models, runs):
+    """Why numbers of `models` (metrics.json of each), explained as `runs` say, are not those of the measurement."""
     reasons = []
-    if runs and checkpoint(entry, *models) == "other":
+    if runs and checkpoint(about, *models) == "other":
         for facts in models:
             ours = facts.get("repo") or f"source {facts['source']}"
             trained = f", trained here for {facts['epochs']:g} epochs" if facts["epochs"] else ""
@@ -323,19 +409,18 @@ def _reasons(target, entry, models, runs):
     if not all(runs):
         reasons.append("of which texts ours is was not told")
     reasons += [f"other examples ({run['split']} split)" for run in runs if run and run["split"] != "test"]
-    if is_corrected(target["readout"], entry):
+    if is_corrected(readout, about):
         reasons.append("the corrected definition, in print another")
     return list(dict.fromkeys(reasons))
 
 
-def _sample_of(run, target, options):
-    """(completed block of the run's data set or None, the run as far as the number's protocol takes it)."""
+def _sample_of(run, about, options):
+    """(completed block of the run's data set or None, the run as far as the measurement's protocol takes it)."""
     from ..datasets import settings
 
     run = {"within": None, "examples": None, **run}
-    protocol = {"comp_suff": target["where"].get("protocol"), "deletion_curves": "published_steps"}.get(
-        target["table"]
-    )
+    protocols = {"comp_suff": about["where"].get("protocol"), "deletion_curves": "published_steps"}
+    protocol = protocols.get(about["table"])
     for entry in options.get("faithfulness", ()):
         if (
             entry["protocol"] == protocol
@@ -359,13 +444,13 @@ def _sample_text(row, runs):
     return f"{dataset_label(row.dataset)}: {first} of the {run['split']} split"
 
 
-def _number(row, target, options):
+def _number(row, column, options):
+    """`Ours` of a row of our table, read from its column `column`."""
     import numpy as np
 
-    statistic = target["statistic"]
     names = {"mean": ("mean", "lower", "upper"), "ratio": ("ratio", "ratio_lower", "ratio_upper")}
     # As the CSV has it, so that a verdict is the same before and after it is written.
-    value, *ends = (float(f"{getattr(row, name):.6g}") for name in names.get(statistic, (statistic,)))
+    value, *ends = (float(f"{getattr(row, name):.6g}") for name in names.get(column, (column,)))
     examples = getattr(row, "examples", None)
     examples = None if examples is None or np.isnan(examples) else int(examples)
     return Ours(value, *(ends or (np.nan, np.nan)), options["bootstrap"]["level"], examples)
@@ -375,7 +460,7 @@ def beside(frame, table, options, *, models=(), statistics=(("mean", "value"),))
     """The rows of a table with the published numbers that may stand beside them, and how ours compare: new columns.
 
     published_<name>  the number in print, published_sd its standard deviation over texts, NaN where there is none; of several
-                      entries the first, final one counts.
+                      the first, final one counts.
     published_checkpoint, published_verdict, published_why, published_source
                       `checkpoint`, `judge` and where the number stands, None where there is none.
 
@@ -398,18 +483,15 @@ def beside(frame, table, options, *, models=(), statistics=(("mean", "value"),))
         "source",
     ]
     frame = frame.assign(**numbers, **{f"published_{name}": None for name in texts})
-    for entry in all_entries(table):
-        for target in targets(table, entry):
-            if target["statistic"] not in statistics:
-                continue
-            first = names[target["statistic"]]
-            for index, found in judged(target, entry, frame, metrics, options):
-                column = f"published_{statistics[target['statistic']]}"
-                if np.isnan(frame.at[index, column]):
-                    frame.at[index, column] = target["published"]
-                    frame.at[index, "published_sd"] = target["published_sd"]
-                    for key in ("verdict", "why"):
-                        frame.at[index, f"published_{first}{key}"] = found[key]
-                    frame.at[index, "published_checkpoint"] = found["published_checkpoint"]
-                    frame.at[index, "published_source"] = entry["source"]
+    numbers = numbers_of(table)
+    numbers = numbers[numbers["column"].isin(statistics)]
+    for number, index, found in judged(numbers, frame, metrics, options):
+        column = f"published_{statistics[number.column]}"
+        if np.isnan(frame.at[index, column]):
+            frame.at[index, column] = number.value
+            frame.at[index, "published_sd"] = number.sd
+            for key in ("verdict", "why"):
+                frame.at[index, f"published_{names[number.column]}{key}"] = found[key]
+            frame.at[index, "published_checkpoint"] = found["published_checkpoint"]
+            frame.at[index, "published_source"] = number.about["source"]
     return frame

@@ -1,7 +1,7 @@
 """Every published number beside ours, with a verdict and why.
 
 inputs: models (any file of each model's folder) and the tables that hold our numbers, as far as the configuration makes them.
-One row a number of published/published.yaml and number of ours that may stand beside it: same data set (or the very
+One row a number of published/numbers.csv and number of ours that may stand beside it: same data set (or the very
 sample, as a data set of its own) and architecture. What the five verdicts mean, and the rule, stands in
 plumbline.tables.published; sample and our_sample say what the two numbers are of, published_checkpoint whether the model is the
 published one.
@@ -18,34 +18,27 @@ from ..collect import by_model, dataset_label, metrics_of, table_rows
 from ..registry import Output
 from . import latex as tex
 from .gaps import BESIDE
-from .published import (
-    RELEASED,
-    VERDICTS,
-    all_entries,
-    datasets_of,
-    judged,
-    targets,
-)
+from .published import RELEASED, VERDICTS, datasets_of, judged, matched, read
 
 JUDGED = (
     "comp_suff", "agreement", "special_tokens", "isotropy", "seed_consistency", "model_consistency", "deletion_curves",
     "selective_rollout",
 )  # fmt: skip
-# Tables that judge their own numbers -> the columns of number and verdict.
+# Tables that judge their own numbers -> the columns of verdict and reason, and of ours less the number in print where they have it.
 TAKEN = {
-    "network_diffusion": ("mean", "published_verdict", "published_why"),
-    "causal_graphs": ("nodes", "verdict", "why"),
-    "causal_stability": ("mean", "verdict", "why"),
-    "explanation_metrics": ("mean", "published_verdict", "published_why"),
+    "network_diffusion": ("published_verdict", "published_why", None),
+    "causal_graphs": ("verdict", "why", None),
+    "causal_stability": ("verdict", "why", None),
+    "explanation_metrics": ("published_verdict", "published_why", None),
+    "xai_published": ("verdict", "why", "difference"),
 }
-XAI = "xai_published"  # the table of the multi-head classifier, whose rows are rows here
 TABLES = (*JUDGED, *TAKEN)
 
 ENTRY = Output(
     id="published_vs_reproduced",
     label="Published and reproduced",
     # With a question mark: read where the configuration makes it.
-    needs=("models", *(f"tables/{table}?" for table in (*TABLES, XAI))),
+    needs=("models", *(f"tables/{table}?" for table in TABLES)),
     options=("bootstrap", "datasets", "faithfulness", "tables"),
     published=True,
 )
@@ -65,20 +58,21 @@ def rows(inputs, options):
     import pandas as pd
 
     metrics = {key: metrics_of(items[0]) for key, items in by_model(inputs["models"]).items()}
+    every = read()
     found = []
     for table in TABLES:
-        frame = table_rows(inputs, table)
-        for entry in all_entries(table):
-            for target in targets(table, entry):
-                if table in TAKEN:
-                    beside = _taken(target, entry, frame)
-                else:
-                    numbers = judged(target, entry, frame, metrics, options)
-                    beside = [columns | _gaps(frame, place) for place, columns in numbers]
-                about = _about(target, entry)
-                why = None if beside else _missing(target, entry, frame, metrics, options)
-                found += [about | numbers for numbers in beside or [NOTHING | {"why": why}]]
-    found += _classifier(table_rows(inputs, XAI), options)
+        frame, numbers = table_rows(inputs, table), every[every["table"] == table]
+        beside = {}
+        if table in TAKEN:
+            for number, columns in _taken(numbers, frame):
+                beside.setdefault(number, []).append(columns)
+        else:
+            for number, place, columns in judged(numbers, frame, metrics, options):
+                beside.setdefault(number.number, []).append(columns | _gaps(frame, place))
+        for number in numbers.itertuples():
+            why = None if number.Index in beside else _missing(number.about, frame, metrics, options)
+            for columns in beside.get(number.Index, [NOTHING | {"why": why}]):
+                found.append(_about(number) | columns)
     frame = pd.DataFrame(found).reindex(columns=COLUMNS)
     frame.insert(0, "scale", options["scale"])
     numbers = ["published", "published_sd", "ours", "lower", "upper", "difference"]
@@ -100,74 +94,48 @@ NOTHING = {
 }
 
 
-def _about(target, entry):
+def _about(number):
     """The columns of a published number."""
+    about = number.about
     return {
-        "table": target["table"], "dataset": entry["dataset"], "architecture": entry["architecture"],
-        "readout": target["readout"], "quantity": target["quantity"], "published": target["published"],
-        "published_sd": target["published_sd"], "sample": entry["sample"]["texts"], "published_model": entry["checkpoint"],
-        "published_source": entry["source"], "measured": entry["measured"],
+        "table": about["table"], "dataset": about["dataset"], "architecture": about["architecture"],
+        "readout": number.readout or number.map, "quantity": number.quantity, "published": number.value,
+        "published_sd": number.sd, "sample": about["sample"]["texts"], "published_model": about["checkpoint"],
+        "published_source": about["source"], "measured": about["measured"],
     }  # fmt: skip
 
 
 # --------------------------------------------------------------------------- numbers judged by the study's table
 
 
-def _taken(target, entry, frame):
-    """Rows of a published number that the study's own table sets beside ours, with its verdict."""
-    number, verdict, why = TAKEN[target["table"]]
+def _taken(numbers, frame):
+    """Published numbers that the study's own table sets beside ours, with its verdict: (place in the index of `numbers`, columns)."""
     if frame.empty:
-        return []
-    kept = frame[frame["published_value"].notna() & (frame["published_source"] == entry["source"])]
-    for column, value in target["where"].items():
-        kept = kept[kept[column].astype(type(value)) == value]
-    found = []
-    for row in kept.to_dict("records"):
+        return
+    printed = "published" if "published" in frame else "published_value"
+    frame = frame[frame[printed].notna()]
+    for number in matched(numbers, frame).itertuples():
+        row = frame.loc[number.row]
+        if row["published_source"] != number.about["source"]:
+            continue
+        verdict, why, difference = TAKEN[number.about["table"]]
         given = row[verdict] if row[verdict] in VERDICTS else "not comparable"
-        reason = row[why] if given == row[verdict] else f"{row[verdict]}: {row[why]}"
-        found.append({
-            "model": row["model"], "ours": row[number], "lower": row["lower"], "upper": row["upper"],
-            "difference": row[number] - target["published"], "examples": row["examples"], "seeds": row["seeds"],
-            "interval": row["interval"], "verdict": given, "why": reason, "our_sample": dataset_label(row["dataset"]),
-            "published_checkpoint": row.get("published_checkpoint", "other"),
-        })  # fmt: skip
-    return found
-
-
-def _classifier(frame, options):
-    """Rows of the study of the multi-head classifier: those of its own table, else one that says why there are none."""
-    try:
-        from .xai_published import published_numbers
-    except ImportError:  # the study was removed
-        return []
-
-    found = []
-    ours = {row["quantity"]: row for row in frame.to_dict("records")}
-    for quantity, value, entry in published_numbers():
-        target = {
-            "table": XAI,
-            "readout": "",
-            "quantity": quantity,
-            "published": value,
-            "published_sd": None,
-        }
-        row = ours.get(quantity)
-        if row is None:
-            numbers = NOTHING | {"why": f"table {XAI} is not in `tables` of this configuration"}
-        else:
-            kept = ("model", "ours", "lower", "upper", "difference", "examples", "seeds", "interval", "verdict", "why",
-                    "published_checkpoint")  # fmt: skip
-            numbers = {key: row[key] for key in kept} | {"our_sample": dataset_label(row["dataset"])}
-        found.append(_about(target, entry) | numbers)
-    return found
+        ours = row[number.column]
+        yield number.number, {
+            "model": row["model"], "ours": ours, "lower": row["lower"], "upper": row["upper"],
+            "difference": row[difference] if difference else ours - number.value, "examples": row["examples"],
+            "seeds": row["seeds"], "interval": row["interval"], "verdict": given,
+            "why": row[why] if given == row[verdict] else f"{row[verdict]}: {row[why]}",
+            "our_sample": dataset_label(row["dataset"]), "published_checkpoint": row.get("published_checkpoint", "other"),
+        }  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- numbers not run
 
 
-def _missing(target, entry, frame, metrics, options):
+def _missing(about, frame, metrics, options):
     """Why there is no number of ours."""
-    table = target["table"]
+    table = about["table"]
     if table not in options["tables"]:
         return f"table {table} is not in `tables` of this configuration"
     if table == "seed_consistency":
@@ -175,14 +143,14 @@ def _missing(target, entry, frame, metrics, options):
             return "released_seeds is not set in this configuration"
         return "not among the released matrices; released_seeds: mirror or url has all readouts"
     if table in TAKEN:
-        return f"this scale has no such {entry['architecture']} on {dataset_label(entry['dataset'])}, or not this number of it"
+        return f"this scale has no such {about['architecture']} on {dataset_label(about['dataset'])}, or not this number of it"
     datasets = {dataset for dataset, _ in metrics}
-    if not datasets_of(entry) & datasets:
-        return f"this scale has no {dataset_label(entry['dataset'])} (it has: {', '.join(sorted(datasets))})"
+    if not datasets_of(about) & datasets:
+        return f"this scale has no {dataset_label(about['dataset'])} (it has: {', '.join(sorted(datasets))})"
     here = [model for (dataset, model), facts in metrics.items()
-            if dataset in datasets_of(entry) and facts["architecture"] == entry["architecture"]]  # fmt: skip
+            if dataset in datasets_of(about) and facts["architecture"] == about["architecture"]]  # fmt: skip
     if not here:
-        return f"this scale has no {entry['architecture']} on {dataset_label(entry['dataset'])}"
+        return f"this scale has no {about['architecture']} on {dataset_label(about['dataset'])}"
     here = ", ".join(dict.fromkeys(here))
     if table == "isotropy":
         return f"{here} has another number of layers than the published model"

@@ -12,7 +12,7 @@ from ..registry import Output
 from . import latex as tex
 from . import xai
 from .accuracies import accuracies
-from .published import all_entries
+from .published import numbers_of
 
 ENTRY = Output(
     id="classifier_accuracy",
@@ -40,10 +40,10 @@ def rows(inputs, options):
         mean = float(np.mean([entry["validation_accuracy"] for entry in best]))
         found[-1] |= {"validation_accuracy": mean, "best_epoch": None}
     frame = pd.DataFrame(found).astype({"best_epoch": "Int64"})
-    (entry,) = all_entries("classifier_accuracy")
-    same = entry["dataset"] == facts[0]["dataset"]
-    frame["published_value"] = [entry["values"]["accuracy"] if same else None] * len(frame)
-    frame["published_source"] = entry["source"] if same else ""
+    (printed,) = numbers_of("xai_published").query("quantity == 'test accuracy'").itertuples()
+    same = printed.about["dataset"] == facts[0]["dataset"]
+    frame["published_value"] = [printed.value if same else None] * len(frame)
+    frame["published_source"] = printed.about["source"] if same else ""
     # Never released; table xai_published has the verdict.
     frame["published_checkpoint"] = "other" if same else ""
     return frame.astype({"published_value": float})

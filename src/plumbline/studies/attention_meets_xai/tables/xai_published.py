@@ -21,7 +21,7 @@ from ..theory.comparison import compared
 from . import latex as tex
 from . import xai
 from .accuracies import accuracies
-from .published import all_entries, judge_seed
+from .published import judge_seed, numbers_of
 
 ENTRY = Output(
     id="xai_published",
@@ -38,11 +38,18 @@ def rows(inputs, options):
 
     facts = [read_json(item["path"]) for item in inputs["classifier"]]
     shown = [read_json(item["path"]) for item in inputs["shown"]]
-    accuracy, sentence, document = _entries()
-    found = [
-        _over_seeds(row, shown, options) for row in (*_sentence(sentence, shown), *_document(document, shown))
-    ]
-    found = [_accuracy(accuracy, facts, options), *found]
+    ours = _sentence(shown) | _document(shown)
+    numbers = numbers_of(ENTRY.id)
+    found = []
+    for number in numbers.itertuples():
+        row = {"quantity": number.quantity, "published": number.value, "published_source": number.about["source"],
+               "measured": number.about["measured"]}  # fmt: skip
+        if number.quantity == "test accuracy":
+            found.append(row | _accuracy(number, facts, options))
+        else:
+            says = _verdict(number, shown[0])
+            values = ours[number.quantity] if says["verdict"] != "not run" else None
+            found.append(row | says | _over_seeds(values, shown, options))
     about = {"scale": options["scale"], "dataset": facts[0]["dataset"], "model": "multihead"}
     order = ["quantity", "published", "ours", "lower", "upper", "difference", "examples", "seeds", "interval", "verdict",
              "why", "published_checkpoint", "published_source", "measured"]  # fmt: skip
@@ -53,49 +60,21 @@ def rows(inputs, options):
     return frame[[*about, *order]]
 
 
-def published_numbers():
-    """[(quantity, published number, entry of published/published.yaml)], in the order of the table's rows."""
-    accuracy, sentence, document = _entries()
-    found = [("test accuracy", accuracy["values"]["accuracy"], accuracy)]
-    found += [(f"sentence, {name} logit", value, sentence)
-              for name, value in zip(("negative", "positive"), sentence["logits"], strict=True)]  # fmt: skip
-    found += [(f"sentence, {name}, {word}", value, sentence)
-              for name, values in sentence["values"].items()
-              for word, value in zip(sentence["words"], values, strict=True)]  # fmt: skip
-    found += [(f"document, LIME against the 3/2 formula, {name}", value, document)
-              for name, value in document["statistics"].items()]  # fmt: skip
-    found += [(f"document, {name}, {word}", value, document)
-              for word, values in document["values"].items()
-              for name, value in zip(("LIME", "3/2 formula"), values, strict=True)]  # fmt: skip
-    return found
-
-
-def _entries():
-    """The entries of accuracy, sentence and document."""
-    return [entry for key in ("classifier_accuracy", "sentence", "document") for entry in all_entries(key)]
-
-
-def _source(entry):
-    return {"published_source": entry["source"], "measured": entry["measured"]}
-
-
-def _accuracy(entry, facts, options):
-    published = entry["values"]["accuracy"]
-    mean = accuracies(facts, options["bootstrap"]["level"])[-1]
-    kept = ("lower", "upper", "examples", "seeds", "interval")
-    row = {"quantity": "test accuracy", "published": published, "ours": mean["accuracy"], **_source(entry)}
-    row |= {key: mean[key] for key in kept}
-    if facts[0]["dataset"] != entry["dataset"]:
+def _accuracy(number, facts, options):
+    about, level = number.about, options["bootstrap"]["level"]
+    mean = accuracies(facts, level)[-1]
+    row = {"ours": mean["accuracy"]}
+    row |= {key: mean[key] for key in ("lower", "upper", "examples", "seeds", "interval")}
+    if facts[0]["dataset"] != about["dataset"]:
         return row | {"verdict": "not comparable", "why": f"another data set ({facts[0]['dataset']})"}
-    seeds = [fact["accuracy"] for fact in facts]
-    verdict, why = judge_seed(seeds, published, entry, level=options["bootstrap"]["level"])
+    verdict, why = judge_seed([fact["accuracy"] for fact in facts], number.value, about, level=level)
     return row | {"verdict": verdict, "why": why}
 
 
-def _over_seeds(row, shown, options):
-    """A row whose `ours` has a number a seed, or is None, with their mean and its interval."""
-    values, level = row["ours"], options["bootstrap"]["level"]
-    row = row | {"seeds": seeds_of(shown), "examples": 1, "interval": "none", "ours": None}
+def _over_seeds(values, shown, options):
+    """The columns of the mean of a number a seed and its interval; None: there is no number."""
+    level = options["bootstrap"]["level"]
+    row = {"seeds": seeds_of(shown), "examples": 1, "interval": "none", "ours": None}
     if values is None:
         return row
     if len(values) > 1:
@@ -104,50 +83,50 @@ def _over_seeds(row, shown, options):
     return row | {"ours": float(np.mean(values))}
 
 
-def _verdict(here, other, entry):
-    """What is said of a number of a sentence or document that is, or is not, the published one."""
-    if here["dataset"] != entry["dataset"]:
+def _verdict(number, here):
+    """What is said of a number of a sentence or document that is, or is not, the published one; here: one seed's `shown`."""
+    about, kind = number.about, number.quantity.split(",")[0]
+    if here["dataset"] != about["dataset"]:
         return {"verdict": "not run", "why": f"this scale has another data set ({here['dataset']})"}
-    if other:
-        return {"verdict": "not run", "why": f"this configuration shows another {other}"}
+    if kind == "sentence":
+        same = here["sentence"]["tokens"] == about["explained"]
+    else:
+        words = here["document"]["words"]
+        same = set(about["explained"]) <= set(words) and len(words) == about["distinct_words"]
+    if not same:
+        return {"verdict": "not run", "why": f"this configuration shows another {kind}"}
     return {"verdict": "not comparable", "why": "another checkpoint: the published one was not released"}
 
 
-def _sentence(entry, shown):
+def _sentence(shown):
+    """{quantity: a number of ours a seed} of the sentence."""
     ours = [facts["sentence"] for facts in shown]
-    same = ours[0]["tokens"] == entry["words"]
-    says = _verdict(shown[0], "" if same else "sentence", entry)
-    for place, name in enumerate(("negative", "positive")):
-        value = [facts["logits"][place] for facts in ours] if same else None
-        yield {"quantity": f"sentence, {name} logit", "published": entry["logits"][place], "ours": value, **says, **_source(entry)}  # fmt: skip
-    for name, values in entry["values"].items():
-        for place, (word, value) in enumerate(zip(entry["words"], values, strict=True)):
-            mine = [facts["weights"][name][place] for facts in ours] if same else None
-            yield {
-                "quantity": f"sentence, {name}, {word}",
-                "published": value,
-                "ours": mine,
-                **says,
-                **_source(entry),
-            }
+    found = {
+        f"sentence, {name} logit": [facts["logits"][place] for facts in ours]
+        for place, name in enumerate(("negative", "positive"))
+    }
+    for name in ours[0]["weights"]:
+        for place, word in enumerate(ours[0]["tokens"]):
+            found[f"sentence, {name}, {word}"] = [facts["weights"][name][place] for facts in ours]
+    return found
 
 
-def _document(entry, shown):
+def _document(shown):
+    """{quantity: a number of ours a seed} of the document."""
     ours = [facts["document"] for facts in shown]
-    words = ours[0]["words"]
-    same = set(entry["values"]) <= set(words) and len(words) == 71
-    says = _verdict(shown[0], "" if same else "document", entry)
     runs = np.array([np.mean(facts["lime_delete"], axis=0) for facts in ours])
     formula = np.array([facts["limits"]["published"] for facts in ours])
-    mine = [compared("x", *pair) for pair in zip(formula, runs, strict=True)] if same else None
-    for name, value in entry["statistics"].items():
-        yield {"quantity": f"document, LIME against the 3/2 formula, {name}", "published": value,
-               "ours": [found[f"x_{name}"] for found in mine] if same else None, **says, **_source(entry)}  # fmt: skip
-    for word, values in entry["values"].items():
-        place = words.index(word) if same else None
-        for name, value, numbers in zip(("LIME", "3/2 formula"), values, (runs, formula), strict=True):
-            yield {"quantity": f"document, {name}, {word}", "published": value,
-                   "ours": list(numbers[:, place]) if same else None, **says, **_source(entry)}  # fmt: skip
+    compare = [compared("", *pair) for pair in zip(formula, runs, strict=True)]
+    found = {
+        f"document, LIME against the 3/2 formula, {name.removeprefix('_')}": [
+            facts[name] for facts in compare
+        ]
+        for name in compare[0]
+    }
+    for place, word in enumerate(ours[0]["words"]):
+        found[f"document, LIME, {word}"] = list(runs[:, place])
+        found[f"document, 3/2 formula, {word}"] = list(formula[:, place])
+    return found
 
 
 def latex(frame, options):

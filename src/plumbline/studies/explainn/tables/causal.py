@@ -11,7 +11,7 @@ from ..causal.graph import read_graph
 from ..collect import dataset_label, metrics_of, percent, seeds_of
 from ..seeds import seed_of
 from ..stats import complete_mean, mean_interval, paired_differences
-from .published import all_entries
+from .published import joined, numbers_of
 
 EVERY = "all"  # of layers, classes or seeds
 SETTINGS = ("test", "correction", "intervention")
@@ -132,39 +132,40 @@ def made(row):
     return f"Graphs: {row['test']} test, correction {row['correction']}, {row['intervention']} interventions."
 
 
-def released(key, columns):
-    """The entries of one key of published/published.yaml for a model, those of its own data set, else those of MNIST.
+def released(table, columns):
+    """The released numbers of one of our tables for a model, those of its own data set, else those of MNIST.
 
-    columns: with dataset, architecture and, where they matter, SETTINGS. `verdict` and `why` of each are those of the pair.
+    columns: with dataset, architecture and, where they matter, SETTINGS.
     """
-    mine = [entry for entry in all_entries(key) if entry["architecture"] == columns["architecture"]]
-    own = [entry for entry in mine if entry["dataset"] == columns["dataset"]]
-    return [
-        entry | _verdict(entry, columns)
-        for entry in own or [entry for entry in mine if entry["dataset"] == "mnist"]
-    ]
+    numbers = numbers_of(table)
+    mine = [about["architecture"] == columns["architecture"] for about in numbers["about"]]
+    numbers = numbers[mine]
+    datasets = numbers["about"].map(lambda about: about["dataset"])
+    own = numbers[datasets == columns["dataset"]]
+    return own if len(own) else numbers[datasets == "mnist"]
 
 
-def _verdict(entry, columns):
-    reasons = [entry["why"]]
-    if entry["dataset"] != columns["dataset"]:
+def verdict_on(about, columns):
+    """(verdict, why) of a measurement's numbers beside ours; columns: see `released`."""
+    reasons = [about["why"]]
+    if about["dataset"] != columns["dataset"]:
         reasons.insert(
-            0, f"{dataset_label(entry['dataset'])} there, {dataset_label(columns['dataset'])} here"
+            0, f"{dataset_label(about['dataset'])} there, {dataset_label(columns['dataset'])} here"
         )
     for name in SETTINGS:
-        if columns.get(name, entry[name]) != entry[name]:
-            reasons.append(f"{name}: {entry[name]} there, {columns[name]} here")
-    return {
-        "verdict": entry["verdict"] if len(reasons) == 1 else NOT_COMPARABLE,
-        "why": "; ".join(reasons),
-    }
+        if columns.get(name, about[name]) != about[name]:
+            reasons.append(f"{name}: {about[name]} there, {columns[name]} here")
+    return about["verdict"] if len(reasons) == 1 else NOT_COMPARABLE, "; ".join(reasons)
 
 
-def beside(entry, value):
-    """The columns of a released number."""
-    return {
-        "published_value": value, "verdict": entry["verdict"], "why": entry["why"], "published_source": entry["source"],
-    }  # fmt: skip
+def beside(rows, numbers, columns):
+    """Rows of a model with the released number of each in the columns of NOTHING; columns: see `released`."""
+
+    def said(number):
+        verdict, why = verdict_on(number.about, columns)
+        return {"published_value": number.value, "verdict": verdict, "why": why, "published_source": number.about["source"]}  # fmt: skip
+
+    return joined(rows, numbers, said)
 
 
 def released_note(rows):

@@ -38,10 +38,10 @@ def rows(inputs, options):
     for (dataset, model), items in by_model(inputs["causal_graphs"]).items():
         graphs = causal.graphs_of(items)
         about = causal.about(options, dataset, model, models[dataset, model], graphs, items)
-        published = causal.released(ENTRY.id, about)
         layers = _layers(graphs)
-        single = [_graph(seed, graph, layers, published) for seed, graph in graphs]
-        found += [about | row for part in single for row in part]
+        single = [_graph(seed, graph, layers) for seed, graph in graphs]
+        released = _with_sums(causal.released(ENTRY.id, about))
+        found += causal.beside([about | row for part in single for row in part], released, about)
         found += [about | row for row in _means(single, options, (dataset, model))]
     frame = pd.DataFrame(found)
     return frame.astype(dict.fromkeys(("published_value", "lower", "upper", "u"), float))
@@ -57,13 +57,20 @@ def _layers(graphs):
     return found
 
 
-def _graph(seed, graph, layers, published):
+def _with_sums(numbers):
+    """Released numbers of layers, and their sum over the layers of each measurement."""
+    import pandas as pd
+
+    sums = numbers.groupby("measurement", sort=False)["value"].sum()
+    whole = numbers.drop_duplicates("measurement").assign(layer=EVERY, value=list(sums))
+    return pd.concat([numbers, whole], ignore_index=True)
+
+
+def _graph(seed, graph, layers):
     """The rows of one graph."""
     records = {record.layer: record for record in graph.layers if record.rule != "input"}
     rules = {layer: records[layer].rule if layer in records else NOT_REACHED for layer in layers}
     nodes = {layer: len(records[layer].causes) if layer in records else 0 for layer in layers}
-    entry = next((entry for entry in published if entry["class"] == graph.target), None)
-    sizes = {**entry["values"], EVERY: sum(entry["values"].values())} if entry else {}
     found = []
     for layer in (*layers, EVERY):
         own = list(layers) if layer == EVERY else [layer]
@@ -75,7 +82,7 @@ def _graph(seed, graph, layers, published):
             "interval": "none: one graph", "rule": rules.get(layer), "u": records[layer].u if layer in records else None,
             "graphs": 1, "examples": graph.n_used, "examples_most": graph.n_used, "truncated": int(graph.truncated),
             "fallback": int(any(rules[name] == "fallback" for name in own)), "single": int(any(nodes[name] == 1 for name in own)),
-            **(causal.beside(entry, sizes[layer]) if layer in sizes else causal.NOTHING),
+            **causal.NOTHING,
         })  # fmt: skip
     return found
 

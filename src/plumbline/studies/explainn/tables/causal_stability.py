@@ -60,9 +60,8 @@ def rows(inputs, options):
         frame = seed_rows(items)
         strong, others = frame[frame["kind"] == "strength"], frame[frame["kind"] != "strength"]
         about |= {"repetitions": int(frame["repetition"].max()) + 1}
-        published = causal.released(ENTRY.id, about)
         for part in (
-            _strengths(strong, options, (dataset, model), published),
+            _strengths(strong, options, (dataset, model), about),
             _relearnt(others, options, (dataset, model)),
             _differences(strong, others, options),
             _bands(strong, options, (dataset, model)),
@@ -94,8 +93,11 @@ def _row(layer, kind, strength, label, measure, mean, **more):
     }  # fmt: skip
 
 
-def _strengths(frame, options, names, published):
-    """Rows of intervention strength: over all graphs, and of the classes whose numbers were released."""
+def _strengths(frame, options, names, about):
+    """Rows of intervention strength: over all graphs, and of the classes whose numbers were released, where they were.
+
+    about: the columns of every row of the model.
+    """
     if frame.empty:
         return
     (layer,) = frame["layer"].unique()
@@ -106,8 +108,10 @@ def _strengths(frame, options, names, published):
         "set_size": by_graph.mean().unstack("strength"),
         "nonempty": by_graph.apply(lambda size: 100 * (size > 0).mean()).unstack("strength"),
     }
-    entries = {entry["class"]: entry for entry in published if entry["layer"] == layer}
-    for label in [EVERY, *(label for label in entries if label in set(frame["class"]))]:
+    numbers = causal.released(ENTRY.id, about)
+    classes = [fields["where"]["class"] for fields in numbers["about"]]
+    for label in [EVERY, *(label for label in dict.fromkeys(classes) if label in set(frame["class"]))]:
+        found = []
         for measure, table in tables.items():
             own = table if label == EVERY else table.xs(label, level="class")
             ends = (
@@ -115,15 +119,18 @@ def _strengths(frame, options, names, published):
                 if label == EVERY
                 else _over_seeds(own, options)
             )
-            values = entries[label]["values"].get(measure, {}) if label != EVERY else {}
-            for strength, mean, lower, upper in zip(own.columns, *ends, strict=True):
-                if label != EVERY and strength not in values:
-                    continue
-                yield _row(
+            found += [
+                _row(
                     layer, "strength", strength, str(label), measure, mean, lower=lower, upper=upper, graphs=len(own),
                     examples=int(frame["images"].max()), interval=_interval(own, options, label),
-                    **(causal.beside(entries[label], values[strength]) if strength in values else {}),
-                )  # fmt: skip
+                )
+                for strength, mean, lower, upper in zip(own.columns, *ends, strict=True)
+            ]  # fmt: skip
+        if label == EVERY:
+            yield from found
+        else:
+            beside = causal.beside(found, numbers, about)
+            yield from (row for row in beside if row["published_value"] is not None)
 
 
 def _over_seeds(table, options):

@@ -13,6 +13,8 @@ and directions: plumbline.causal.metrics. Released numbers of the local Lipschit
 (`published_why`).
 """
 
+import functools
+
 from ..attribution.convolutional import EXPLANATIONS
 from ..causal.registry import CAUSAL, METRICS
 from ..collect import by_model, cells_of, interval_text, metrics_of, seed_rows, seeds_of, title
@@ -22,6 +24,7 @@ from ..stats import is_testable, paired_differences
 from . import causal
 from . import latex as tex
 from .causal import verdict_of
+from .published import joined
 from .standing import alike
 
 ENTRY = Output(
@@ -31,6 +34,8 @@ ENTRY = Output(
     published=True,
 )
 AGAINST = "random"
+# Columns of a released number.
+RELEASED = ("published_value", "published_sd", "published_verdict", "published_why", "published_source")
 # Those of the model's gradients that the causal maps are claimed to be more stable than.
 GRADIENTS = ("saliency", "input_x_gradient", "integrated_gradients", "gradient_shap")
 
@@ -42,6 +47,7 @@ def rows(inputs, options):
     models = by_model(inputs["image_models"])
     found = []
     for (dataset, model), items in by_model(inputs["explanation_metrics"]).items():
+        own = []
         facts = metrics_of(models[dataset, model][0])
         frame = seed_rows(items)
         about = {
@@ -51,7 +57,8 @@ def rows(inputs, options):
         for metric in METRICS:
             part = frame[frame["metric"] == metric]
             if len(part):
-                found += [about | row for row in _metric(part, metric, options, about)]
+                own += [about | row for row in _metric(part, metric, options, about)]
+        found += joined(own, causal.released(ENTRY.id, about), functools.partial(_released, about))
     return pd.DataFrame(found)
 
 
@@ -78,10 +85,8 @@ def _metric(part, metric, options, about):
     claims = {name: _claims(cells, order, name, level) for name in CAUSAL if name in order}
     tied = part.groupby("method")["tied"].mean()
     (how,) = part["settings"].unique()
-    released = [entry for entry in causal.released(ENTRY.id, about) if entry["metric"] == metric]
     for place, name in enumerate(order):
         entry = EXPLANATIONS[name]
-        pair = next(((e["values"][name], e) for e in released if name in e["values"]), None)
         ends = sorted((direction * against.lower[place], direction * against.upper[place]))
         yield {
             "metric": metric, "metric_label": METRICS[metric].label, "axis": METRICS[metric].axis, "method": name, "label": entry.label,
@@ -94,10 +99,14 @@ def _metric(part, metric, options, about):
             "adjusted_p": against.adjusted[place],
             "verdict": None if name == AGAINST else verdict_of(against.mean[place], against.adjusted[place], level),
             **{f"{who}_{key}": value for who, claim in claims.items() for key, value in claim.get(name, _NONE).items()},
-            "settings": how, "published_value": pair and pair[0][0], "published_sd": pair and pair[0][1],
-            "published_verdict": pair and pair[1]["verdict"], "published_why": pair and pair[1]["why"],
-            "published_source": pair and pair[1]["source"],
+            "settings": how, **dict.fromkeys(RELEASED),
         }  # fmt: skip
+
+
+def _released(about, number):
+    """The columns RELEASED of a released number; about: the columns of every row of the model."""
+    verdict, why = causal.verdict_on(number.about, about)
+    return dict(zip(RELEASED, (number.value, number.sd, verdict, why, number.about["source"]), strict=True))
 
 
 _NONE = {"adjusted_p": None, "verdict": None}

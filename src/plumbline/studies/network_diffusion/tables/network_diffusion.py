@@ -8,6 +8,8 @@ Unit of all metrics: a share, in [0, 1]; what they are stands in plumbline.faith
 of the shares. The diffusion is a reconstruction.
 """
 
+import functools
+
 import numpy as np
 
 from ..attribution.image_maps import MAPS, RECONSTRUCTION
@@ -17,7 +19,7 @@ from ..registry import Output
 from ..seeds import seed_of
 from ..stats import mean_interval, paired_differences, verdict
 from . import latex as tex
-from .published import entries_of, in_print
+from .published import checkpoint, datasets_of, in_print, joined, numbers_of
 from .standing import alike
 
 ENTRY = Output(
@@ -25,6 +27,14 @@ ENTRY = Output(
     label="Maps of image models, before and after network diffusion",
     needs=("patch_faithfulness", "image_models"),
     published=True,
+)
+# Columns of a published number.
+PUBLISHED = (
+    "published_value",
+    "published_checkpoint",
+    "published_verdict",
+    "published_why",
+    "published_source",
 )
 # Metric -> (heading, direction).
 METRICS = {
@@ -65,17 +75,16 @@ def rows(inputs, options):
             "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
             "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items), "images"),
         }  # fmt: skip
-        published = entries_of(ENTRY.id, dataset, facts)
+        own = []
         for (protocol, fill), part in frame.groupby(["protocol", "fill"], sort=False):
             for metric in METRICS:
                 if metric in part and part[metric].notna().any():
-                    found += [
-                        {
-                            **about, "protocol": protocol, "fill": fill, "metric": metric, **row,
-                            **_published(published, protocol, metric, row["map"]),
-                        }
-                        for row in _metric(part, metric, options, (dataset, model, protocol, fill))
+                    names = (dataset, model, protocol, fill)
+                    own += [
+                        about | {"protocol": protocol, "fill": fill, "metric": metric} | row | dict.fromkeys(PUBLISHED)
+                        for row in _metric(part, metric, options, names)
                     ]  # fmt: skip
+        found += joined(own, _numbers(dataset, facts), functools.partial(_published, facts))
     return pd.DataFrame(found)
 
 
@@ -125,25 +134,22 @@ def _metric(part, metric, options, names):
         }  # fmt: skip
 
 
-def _published(entries, protocol, metric, name):
-    """The published number of a metric and map, a share, and what it is worth beside ours; None where there is none."""
-    nothing = dict.fromkeys(
-        ("published_value", "published_checkpoint", "published_verdict", "published_why", "published_source")
-    )
-    if metric not in ("positive_auc", "negative_auc"):
-        return nothing
-    for entry in entries:
-        if entry["protocol"] != protocol or name not in entry["values"]:
-            continue
-        reasons = ["another checkpoint"] if entry["checkpoint"] == "other" else []
-        return {
-            "published_value": entry["values"][name][metric == "negative_auc"] / 100,
-            "published_checkpoint": entry["checkpoint"],
-            "published_verdict": "not comparable",
-            "published_why": "; ".join([*reasons, entry["unknown"]]),
-            "published_source": entry["source"],
-        }
-    return nothing
+def _numbers(dataset, facts):
+    """The published numbers of a data set and a model's architecture; facts: its metrics.json."""
+    numbers = numbers_of(ENTRY.id)
+    kept = [
+        dataset in datasets_of(about) and about["architecture"] == facts["architecture"]
+        for about in numbers["about"]
+    ]
+    return numbers[kept]
+
+
+def _published(facts, number):
+    """The columns PUBLISHED of a published number, a share, beside a model's; facts: its metrics.json."""
+    about = number.about
+    kind = checkpoint(about, facts)
+    why = f"another checkpoint; {about['why']}" if kind == "other" else about["why"]
+    return dict(zip(PUBLISHED, (number.value, kind, about["verdict"], why, about["source"]), strict=True))
 
 
 def summary(frame):
