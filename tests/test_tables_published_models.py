@@ -55,18 +55,16 @@ def beside(made, tmp_path):
 
     def run(changed=None, examples=1000, dataset="sst2", **model):
         inputs, frames = made(dataset)
-        items = []
+        items = {}
         for table, frame in frames.items():
             path = tmp_path / f"{table}.csv"
             (changed(frame) if changed else frame).to_csv(path, index=False)
-            items.append({"dataset": None, "model": None, "path": path})
+            items[f"tables/{table}"] = [{"path": path}]
         (item,) = inputs["models"]
         facts = read_json(Path(item["path"]).with_name("metrics.json")) | model
         write_json(tmp_path / "metrics.json", facts)
         models = [item | {"path": tmp_path / "model.safetensors"}]
-        return published_vs_reproduced.rows(
-            {"models": models, "tables": items}, options_of(dataset, examples)
-        )
+        return published_vs_reproduced.rows({"models": models} | items, options_of(dataset, examples))
 
     return run
 
@@ -298,11 +296,10 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
     runs = [{"dataset": "sst2", "model": model, "split": "test", "examples": size, "within": None}
             for model, size in (("bert", 1000), ("distilbert", None), ("roberta", 1000))]  # fmt: skip
     options = {**OPTIONS, "bootstrap": {"resamples": 20, "level": 0.95}, "tables": list(PRINTED), "faithfulness": [], "datasets": {"sst2": {"source": "hub"}}, "runs": runs}  # fmt: skip
-    found["tables"] = []
     for table in PRINTED:
         paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
         tables.write(table, found, options, *paths)
-        found["tables"].append({"dataset": None, "model": None, "path": paths[0]})
+        found[f"tables/{table}"] = [{"path": paths[0]}]
     judged = published_vs_reproduced.rows(found, options)
     seen = {}
     for table, names in PRINTED.items():

@@ -129,10 +129,10 @@ def side_by_side(monkeypatch, tmp_path):
             _ours(0.3, "imagenet", "vim", map="raw", metric="negative_auc", protocol="chefer", published_value=nan),
         ],
     }  # fmt: skip
-    found = {"models": [], "tables": []}
+    found = {"models": []}
     for name, rows in frames.items():
         pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
-        found["tables"].append({"dataset": None, "model": None, "path": tmp_path / f"{name}.csv"})
+        found[f"tables/{name}"] = [{"path": tmp_path / f"{name}.csv"}]
     facts = {"architecture": "roberta", "source": "hub", "repo": "x/one", "epochs": 0}
     for dataset, model in (("sst2", "one"), ("sst2_drawn", "one")):
         write_json(tmp_path / dataset / model / "metrics.json", facts)
