@@ -11,7 +11,7 @@ from snakemake.cli import get_argument_parser
 from plumbline.workflow.study import studies
 from tests.workflow import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "Makefile", ROOT / "Snakefile",
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "results/README.md", ROOT / "Makefile", ROOT / "Snakefile",
          *ROOT.glob("config*.yaml"), *ROOT.glob("profiles/*/*.yaml"), *ROOT.glob("rules/*.smk")]  # fmt: skip
 RULES = set(re.findall(r"^(?:use )?rule (\w+)(?: as (\w+))?", "\n".join(path.read_text() for path in (*ROOT.glob("rules/*.smk"),
             ROOT / "Snakefile")), flags=re.MULTILINE))  # fmt: skip

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "results/README.md"])
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "results/README.md"])
 
 COMMENT = re.compile(r"<!--\s*(.*?)\s*-->", re.S)
 # A number with its sign, thousands separators and decimals; not a part of a word, a version or a path.
@@ -420,7 +420,7 @@ def test_every_verdict_of_a_page_turned_round_is_a_fault(path):
 
 
 NAMED = [
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *ROOT.glob("src/plumbline/**/*.py"),

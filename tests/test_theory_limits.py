@@ -140,7 +140,7 @@ def test_first_order_is_limes_limit_where_attention_is_diffuse(seed, width):
 @pytest.mark.parametrize("width", [None, 25.0])
 @pytest.mark.parametrize(("heads", "share"), [("diffuse", 1e-3), ("sharp", 1e-2)])
 def test_what_first_order_leaves_out_of_the_kernel_is_small(heads, share, width):
-    """(S - T) / d of docs/theory.md: zero without a kernel, a small share of the coefficients with the package's."""
+    """(S - T) / d of docs/studies/attention_meets_xai.md: zero without a kernel, a small share of the coefficients with the package's."""
     terms = (
         diffuse([3.0, 30.0, 300.0], 0)
         if heads == "diffuse"

@@ -1,4 +1,4 @@
-"""ExplainNN: causal graphs of a network's own nodes, learnt by interventions on its weights (docs/causal.md).
+"""ExplainNN: causal graphs of a network's own nodes, learnt by interventions on its weights (docs/studies/explainn.md).
 
     learn_graph   the causal graph of one class of a model
     held_out_rows which images `learn_graph` leaves for measuring what is said of the graph

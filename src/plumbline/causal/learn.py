@@ -1,4 +1,4 @@
-"""The causal graph of one class, learnt from the last layer down by path interventions (docs/causal.md)."""
+"""The causal graph of one class, learnt from the last layer down by path interventions (docs/studies/explainn.md)."""
 
 import copy
 import numbers

@@ -1,7 +1,7 @@
 """LeNet-5 in its modern form (LeCun et al. 1998): two convolutions, three linear layers, 61,706 weights on 32 x 32 grey images.
 
 A chain of modules with a ReLU and a pooling module for every use, so that hooks and attribution rules that go by module
-find each of them (docs/causal.md). Output: logits.
+find each of them (docs/studies/explainn.md). Output: logits.
 """
 
 from torch import nn

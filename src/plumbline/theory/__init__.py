@@ -1,4 +1,4 @@
-"""What the single-layer multi-head classifier's explanations are, in closed form (Lopardo et al. 2024); docs/theory.md.
+"""What the single-layer multi-head classifier's explanations are, in closed form (Lopardo et al. 2024); docs/studies/attention_meets_xai.md.
 
     MultiHeadClassifier   the model (plumbline.models.multihead)
     closed_form_gradient  the gradient, as published and corrected

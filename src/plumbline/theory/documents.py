@@ -2,7 +2,7 @@
 
 A score is q . k_t = A(token) + B(position), a value w . v_t = U(token) + V(position), since keys and values are linear in
 e_t = embedding + position and the query of [cls] never changes. So exp(A) exp(B) weighs a token at any position, and the
-logit of any perturbed document is a ratio of sums of such terms (docs/theory.md).
+logit of any perturbed document is a ratio of sums of such terms (docs/studies/attention_meets_xai.md).
 """
 
 from dataclasses import dataclass, replace

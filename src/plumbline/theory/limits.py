@@ -1,4 +1,4 @@
-"""What LIME's coefficients tend to under masking, in four formulas (docs/theory.md derives them)."""
+"""What LIME's coefficients tend to under masking, in four formulas (docs/studies/attention_meets_xai.md derives them)."""
 
 import functools
 

@@ -72,7 +72,7 @@ class AttentionMeetsXai(Block):
 
 class Keys(StudyKeys):
     attention_meets_xai: AttentionMeetsXai | None = None
-    """The study of the multi-head classifier (docs/theory.md); null leaves it out."""
+    """The study of the multi-head classifier (docs/studies/attention_meets_xai.md); null leaves it out."""
 
     @staticmethod
     def check(config):

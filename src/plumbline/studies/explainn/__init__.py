@@ -1,1 +1,1 @@
-"""The study ExplainNN: causal graphs of image classifiers by path interventions (docs/causal.md)."""
+"""The study ExplainNN: causal graphs of image classifiers by path interventions (docs/studies/explainn.md)."""

@@ -100,7 +100,7 @@ class Explainn(Block):
 
 class Keys(StudyKeys):
     explainn: Explainn | None = None
-    """The study ExplainNN, causal graphs of image classifiers by path interventions (docs/causal.md); null leaves it out."""
+    """The study ExplainNN, causal graphs of image classifiers by path interventions (docs/studies/explainn.md); null leaves it out."""
 
     @staticmethod
     def check(config):

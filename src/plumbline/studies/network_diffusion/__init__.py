@@ -1,1 +1,1 @@
-"""The study of Vision Mamba and network diffusion (docs/vision.md)."""
+"""The study of Vision Mamba and network diffusion (docs/studies/network_diffusion.md)."""

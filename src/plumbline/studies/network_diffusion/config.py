@@ -26,7 +26,7 @@ class DiffusionRun(Block):
     shards: Positive = 1
     """Jobs that maps are split into, and their perturbation too, by whole blocks of 8 images; changes no byte of a result."""
     protocols: each_once(Literal["patches", "chefer"], min_length=1) = ["patches", "chefer"]
-    """How images are perturbed: patches, ours, with `fills`; chefer, pixels of the enlarged map set to 0 before normalisation, as the public evaluation code behind such tables does (docs/vision.md)."""
+    """How images are perturbed: patches, ours, with `fills`; chefer, pixels of the enlarged map set to 0 before normalisation, as the public evaluation code behind such tables does (docs/studies/network_diffusion.md)."""
     fills: each_once(Literal["mean", "black"], min_length=1) = ["mean", "black"]
     """What patches are replaced by in protocol patches: mean of the training images, or black."""
     ink: bool = False
@@ -42,7 +42,7 @@ class NetworkDiffusion(Block):
 
 class Keys(StudyKeys):
     network_diffusion: NetworkDiffusion | None = None
-    """The study of Vision Mamba and network diffusion (docs/vision.md); null leaves it out."""
+    """The study of Vision Mamba and network diffusion (docs/studies/network_diffusion.md); null leaves it out."""
 
     @staticmethod
     def check(config):
