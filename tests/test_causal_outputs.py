@@ -105,13 +105,14 @@ def test_on_their_own_data_released_sizes_compare_in_magnitude():
         "correction": "none",
         "intervention": "soft",
     }
-    found = causal_graphs.causal.released("causal_graphs", there)
-    assert {entry["verdict"] for entry in found} == {"magnitude only"}
-    (other,) = {
-        e["verdict"] for e in causal_graphs.causal.released("causal_graphs", there | {"test": "paired"})
-    }
-    assert other == "not comparable"
-    assert causal_graphs.causal.released("causal_graphs", there | {"architecture": "resnet"}) == []
+
+    def verdicts(columns):
+        found = causal_graphs.causal.released("causal_graphs", columns)["about"]
+        return {causal_graphs.causal.verdict_on(about, columns)[0] for about in found}
+
+    assert verdicts(there) == {"magnitude only"}
+    assert verdicts(there | {"test": "paired"}) == {"not comparable"}
+    assert verdicts(there | {"architecture": "resnet"}) == set()
 
 
 def answer(row, sense):

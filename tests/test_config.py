@@ -319,7 +319,7 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
     seeds = [configuration.model_config(config, "sst2", "multiberts", seed)["repo"] for seed in (0, 9)]
     assert seeds == ["google/multiberts-seed_0", "google/multiberts-seed_9"]
     small = configuration.model_config(config, "sentiment", "bert")
-    assert (small["layers"], small["training"]["learning_rate"]) == (3, 1e-3)
+    assert (small["layers"], small["training"]["learning_rate"]) == (3, 2e-3)
 
 
 def test_a_methods_block_lies_over_its_defaults():
@@ -380,7 +380,7 @@ def test_image_runs_are_checked(small):
         ({"dataset": "sentiment"}, "has no images"),
         ({"model": "bert"}, "unknown image model 'bert'"),
         ({"perturbed": 200}, r"`perturbed` and `gallery` are among `images` \(100\)"),
-        ({"shards": 9}, "9 shards of 8 blocks of 8 images: set `shards` to 8 or less"),
+        ({"shards": 9}, "9 shards of 5 blocks of 8 images: set `shards` to 5 or less"),
         ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
     ]:
         assert re.search(said, fault(small, network_diffusion=block | {"runs": [run | changes]}))

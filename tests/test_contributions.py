@@ -155,7 +155,7 @@ def test_layered_methods_of_a_run():
         "methods": ["attention", "alti", "ig"],
         "readouts": ["alti", "rollout", "ig_l2"],
     }
-    config = {"methods": {"alti": {"ddof": 1}}}
+    config = {"methods": {"attention": {}, "alti": {"ddof": 1}, "ig": {}, "controls": {}}}
     assert layered_methods(config, run) == {
         "attention": {"readouts": ["rollout"], "parameters": {}},
         "alti": {"readouts": ["alti"], "parameters": {"ddof": 1}},

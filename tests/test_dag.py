@@ -253,7 +253,7 @@ def test_one_figure_can_be_asked_for(plain):
     """One figure of one model plans that model's chain alone."""
     target = "results/small/figures/alti/readout_correlation-agreement-bert.png"
     found = workflow.counts(plain, target)
-    assert found == {"data": 2, "model": 1, "attributions": 12, "agreement": 1, "figure": 1, "total": 17}
+    assert found == {"data": 2, "model": 1, "attributions": 9, "agreement": 1, "figure": 1, "total": 14}
 
 
 # ------------------------------------------------------------------------------------------------ staleness

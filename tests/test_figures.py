@@ -102,7 +102,7 @@ def test_gallery_lays_each_map_over_its_own_image(inputs):
 
     maps = read_rows(inputs["maps"][0]["path"]).head(IMAGE_RUN["gallery"])
     pictures = read_rows(inputs["images"][0]["path"])
-    columns = [f"{name}_published" for name in ("raw", "rollout", "rollout_diffused", "attribution")]
+    columns = [f"{name}_published" for name in ("raw", "rollout", "attribution", "rollout_diffused")]
     columns += [name.removesuffix("_published") for name in columns]
     panels = np.array(diffusion_gallery.draw(inputs, VISION).axes).reshape(len(maps), 1 + len(columns))
     for line, row in zip(panels, maps.itertuples(), strict=True):

@@ -404,7 +404,7 @@ def test_malformed_calls(call, junk):
 
 # Public names that take no user's values: what they take is an answer of another one, or is made by the workflow.
 OF_ANSWERS = {
-    "method_of", "readout_of", "protocol_module", "resampled_counts", "told_apart", "rank_ranges", "simultaneous_interval",
+    "method_of", "readout_of", "shown_in", "protocol_module", "resampled_counts", "told_apart", "rank_ranges", "simultaneous_interval",
     "resampled_means", "pseudo_value_interval", "resampled_interval", "resampled_medians", "percentiles",
 }  # fmt: skip
 

@@ -4,13 +4,13 @@ Slurm's own record of jobs (jobcomp.log) says what ran and how it ended; nothing
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -30,12 +30,9 @@ SLURM = (
 TINY = ("--configfile", workflow.TINY)
 STUDIES = ("attention_meets_xai", "explainn")
 
-pytestmark = [
-    pytest.mark.skipif(
-        os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
-    ),
-    pytest.mark.timeout(1800),  # the whole tiny run, twice, with an interpreter of its own for every job
-]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
+)
 
 
 class Cluster:
@@ -165,15 +162,15 @@ def outputs_of(text):
     return {name for line in lines for name in line.split(", ")}
 
 
-def equal(folder, reference):
-    """Both folders hold the same results, byte for byte, but for benchmarks and logs."""
-    mine, theirs = (workflow.files(place / "results/tiny") for place in (folder, reference))
+def equal(folder, reference, scale):
+    """Both folders hold the same files of one scale, byte for byte, but for benchmarks and logs."""
+    mine, theirs = (workflow.files(place / "results" / scale) for place in (folder, reference))
     assert mine.keys() == theirs.keys()
     assert [name for name in mine if mine[name] != theirs[name]] == []
 
 
-def checked(cluster, folder, *arguments):
-    """A run through Slurm: every job in a submission that ended well. Returns the numbers of jobs and of submissions."""
+def checked(cluster, folder, scale, *arguments):
+    """A run through Slurm from nothing: every job in a submission, few of those, and the bytes of a local run."""
     planned = workflow.snakemake(folder, "-n", *arguments).stdout
     jobs = int(re.search(r"^total +(\d+)$", planned, flags=re.MULTILINE)[1])
     run = Run(cluster, folder, *arguments).finish()
@@ -185,51 +182,54 @@ def checked(cluster, folder, *arguments):
     logs = (folder / ".snakemake/slurm_logs").rglob("*.log")
     made = set().union(*(outputs_of(path.read_text()) for path in logs if path.stem in run.submitted()))
     assert made == outputs_of(planned)
-    print(f"{' '.join(arguments)}: {jobs} jobs, {len(run.submitted())} submissions")
-    return jobs, len(run.submitted())
+    # At most one submission per five jobs of under 30 seconds; a longer one may have its own.
+    took = [
+        json.loads(path.read_text())["seconds"]
+        for path in folder.glob(f"results/{scale}/benchmarks/**/*.json")
+        if "work" not in path.parts
+    ]
+    long = sum(seconds >= 30 for seconds in took)
+    assert len(run.submitted()) <= (jobs - long) / 5 + long
+    print(f"{scale}: {jobs} jobs, {long} of 30 s or more, {len(run.submitted())} submissions")
+    local = workflow.checkout(folder.parent / "local")
+    done = workflow.snakemake(local, "--cores", "2", *arguments)
+    assert done.returncode == 0, done.stdout
+    equal(folder, local, scale)
 
 
 @pytest.fixture(scope="module")
 def tiny(cluster, tmp_path_factory):
-    """The tiny configuration, made through Slurm in two calls: two studies by name, then all. A local run gives the same bytes.
-
-    The local run goes on meanwhile: what waits for Slurm leaves it the cores.
-    """
-    root = tmp_path_factory.mktemp("tiny")
-    folder, local = (workflow.checkout(root / name) for name in ("checkout", "local"))
-    with open(local / "snakemake.log", "w") as out:
-        beside = subprocess.Popen(
-            workflow.command("--cores", "1", *TINY), cwd=local, stdout=out, stderr=subprocess.STDOUT, env=workflow.environment()
-        )  # fmt: skip
-    try:
-        calls = [checked(cluster, folder, *TINY, *targets) for targets in (("--", *STUDIES), ())]
-        code = beside.wait(900)
-    finally:
-        beside.kill()
-    assert code == 0, (local / "snakemake.log").read_text()
-    # At most one submission per five jobs.
-    jobs, submissions = map(sum, zip(*calls, strict=True))
-    assert submissions <= jobs / 5
-    equal(folder, local)
+    """The tiny configuration, made through Slurm."""
+    folder = workflow.checkout(tmp_path_factory.mktemp("tiny") / "checkout")
+    checked(cluster, folder, "tiny", *TINY)
     return folder
 
 
-MODEL = "results/tiny/models/sentiment/tiny/seed0/model.safetensors"
-SCORES = "results/tiny/attributions/sentiment/tiny/seed0/alti.parquet"
-TARGET = (*TINY, "--", SCORES)
+LOST = [
+    f"results/tiny/{name}"
+    for name in (
+        "models/sentiment/tiny/seed0/model.safetensors",
+        "attributions/sentiment/tiny/seed0/alti.parquet",
+    )
+]
+TARGET = (*TINY, "--", LOST[-1])
 
 
 @pytest.fixture
 def begun(tiny, tmp_path):
     """A copy of the finished tiny run without its model and one method's scores: two jobs are to be done, two submissions."""
     folder = workflow.copy(tiny, tmp_path / "checkout")
-    for name in (MODEL, SCORES):
+    for name in LOST:
         (folder / name).unlink()
     return folder
 
 
 def test_tiny_run(tiny):
     assert (tiny / "results/tiny/tables/alti/comp_suff.csv").is_file()
+
+
+def test_two_studies_of_the_small_scale(cluster, tmp_path):
+    checked(cluster, workflow.checkout(tmp_path / "checkout"), "small", "--", *STUDIES)
 
 
 def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
@@ -250,25 +250,21 @@ def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
 # ------------------------------------------------------------------------------------------- faults
 
 
-def test_killed_and_cancelled_jobs_are_submitted_again(cluster, tiny, tmp_path):
-    """Two runs side by side: one's job is killed on its node, the other's is cancelled in Slurm."""
+def test_killed_job_is_submitted_again(cluster, tiny, begun):
+    run = Run(cluster, begun, *TARGET)
+    run.script("model.py").kill()
+    run.finish()
+    assert cluster.ended()[run.submitted()[0]] == ["FAILED"]
+    equal(begun, tiny, "tiny")
 
-    def lose(state):
-        folder = workflow.copy(tiny, tmp_path / state)
-        (folder / MODEL).unlink()
-        run = Run(cluster, folder, *TINY, "--", MODEL)
-        job = run.script("model.py")
-        if state == "FAILED":
-            job.kill()
-        else:
-            cluster.ask("scancel", run.submitted()[0])
-        return run.finish()
 
-    states = ("FAILED", "CANCELLED")
-    with ThreadPoolExecutor(len(states)) as side_by_side:
-        for state, run in zip(states, side_by_side.map(lose, states), strict=True):
-            assert cluster.ended()[run.submitted()[0]] == [state]
-            equal(run.folder, tiny)
+def test_cancelled_job_is_submitted_again(cluster, tiny, begun):
+    run = Run(cluster, begun, *TARGET)
+    run.script("model.py")
+    cluster.ask("scancel", run.submitted()[0])
+    run.finish()
+    assert cluster.ended()[run.submitted()[0]] == ["CANCELLED"]
+    equal(begun, tiny, "tiny")
 
 
 @pytest.mark.parametrize("state", ["drain", "down"])
@@ -292,7 +288,7 @@ def test_lost_node(cluster, tiny, begun, state):
     assert states[-1] == ["COMPLETED"]
     assert (states[0] == ["COMPLETED"]) == (state == "drain")
     assert re.search(rf"JobId={run.submitted()[-1]} .*NodeList={node} ", record) is None
-    equal(begun, tiny)
+    equal(begun, tiny, "tiny")
 
 
 def test_restarted_controller(cluster, tiny, begun):
@@ -303,24 +299,21 @@ def test_restarted_controller(cluster, tiny, begun):
     time.sleep(8)
     cluster.up()
     run.finish()
-    equal(begun, tiny)
+    equal(begun, tiny, "tiny")
 
 
-def test_killed_snakemake(cluster, tiny, tmp_path):
+def test_killed_snakemake(cluster, tiny, begun):
     """Its lock stays and is named; after --unlock the same command goes on to the same bytes."""
-    folder = workflow.copy(tiny, tmp_path / "checkout")
-    (folder / MODEL).unlink()
-    target = (*TINY, "--", MODEL)
-    run = Run(cluster, folder, *target)
+    run = Run(cluster, begun, *TARGET)
     run.script("model.py")
     run.process.kill()
     run.process.wait()
-    blocked = workflow.snakemake(folder, *SLURM, *target, **cluster.environment)
+    blocked = workflow.snakemake(begun, *SLURM, *TARGET, **cluster.environment)
     assert blocked.returncode != 0
     assert "Directory cannot be locked" in blocked.stdout
     assert "--unlock" in blocked.stdout
     # Jobs that it left in the queue would write beside the new ones (docs/cluster.md).
     cluster.ask("scancel", *run.submitted())
-    assert workflow.snakemake(folder, "--unlock", *TINY).returncode == 0
-    Run(cluster, folder, *target).finish()
-    equal(folder, tiny)
+    assert workflow.snakemake(begun, "--unlock", *TINY).returncode == 0
+    Run(cluster, begun, *TARGET).finish()
+    equal(begun, tiny, "tiny")

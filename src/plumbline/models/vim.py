@@ -14,6 +14,8 @@ from ..errors import PlumblineError
 
 CONVOLUTION = 4  # width of the causal convolution
 EXPAND = 2  # channels of a mixer for each of the model's
+# Numbers of a step's state from which on one step a token is faster than chunks, which compute each step twice.
+AT_ONCE = 2**14
 
 
 @dataclass
@@ -98,6 +100,8 @@ class SelectiveScan(torch.autograd.Function):
     def _steps(x, delta, A, B, C):
         """delta, delta x, B, C by chunks, and A: each broadcasts to (chunk, chunks, batch, N, channels)."""
         chunk = math.isqrt(x.shape[-1] - 1) + 1
+        if len(x) * A.numel() >= AT_ONCE:
+            chunk = x.shape[-1]
         delta, drive = (chunked(item, chunk)[..., None, :] for item in (delta, delta * x))
         B, C = (chunked(item, chunk)[..., None] for item in (B, C))
         return delta, drive, A.mT.contiguous(), B, C
@@ -106,14 +110,16 @@ class SelectiveScan(torch.autograd.Function):
     def forward(ctx, x, delta, A, B, C):
         ctx.save_for_backward(x, delta, A, B, C)
         delta, drive, A, B, C = SelectiveScan._steps(x, delta, A, B, C)
-        # What a chunk adds to the state, from zero; then the state at each chunk's start; then every step from there.
-        state = drive[0] * B[0]
-        for step in range(1, len(drive)):
-            state.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])
-        over = (delta.sum(0) * A).exp_()
-        start = torch.zeros_like(state)
-        for part in range(1, len(state)):
-            torch.addcmul(state[part - 1], over[part - 1], start[part - 1], out=start[part])
+        start = torch.zeros_like(drive[0] * B[0])
+        if len(start) > 1:
+            # What a chunk adds to the state, from zero; then the state at each chunk's start.
+            state = drive[0] * B[0]
+            for step in range(1, len(drive)):
+                state.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])
+            over = (delta.sum(0) * A).exp_()
+            for part in range(1, len(state)):
+                torch.addcmul(state[part - 1], over[part - 1], start[part - 1], out=start[part])
+        # Every step from there.
         y = torch.empty_like(drive)
         for step in range(len(drive)):
             start.mul_((delta[step] * A).exp_()).addcmul_(drive[step], B[step])

@@ -13,7 +13,7 @@ from ..artefacts import read_json, sweep
 from ..config_types import expanded
 from ..errors import PlumblineError
 from ..models.checkpoint import checkpoint_folder
-from . import warm
+from . import progress, warm
 from .config import validate
 from .downloads import mirror_folder
 from .outputs import PAPER_COMMAND
@@ -53,9 +53,10 @@ def at_start(config, workflow):
 
     A local run has a warm process, whose client takes the interpreter's place. Conda and containers bring their own
     interpreter, and a cluster's nodes do not see the process. Snakemake's default limit of job starts is lifted. What killed
-    jobs have left is removed. The scale is named once more in the run's last line, below Snakemake's own.
+    jobs have left is removed. Plain lines tell the progress. The scale is named once more in the run's last line, below Snakemake's own.
     """
     lift_rate_limit(workflow)
+    progress.report(say)
     atexit.register(lambda: say(scale_line(config)))
     if config["warm"] and runs_locally(workflow) and not uses_environments(workflow):
         sys.executable = warm.start()

@@ -1,0 +1,57 @@
+"""How far a run is, in plain lines: jobs done, running and left, and when it ends at this pace.
+
+Snakemake tells its loggers of every job that starts and ends (`snakemake_interface_logger_plugins.common.LogEvent`).
+No torch here: every `snakemake` call imports this module.
+"""
+
+import logging
+import time
+
+EVERY = 20  # seconds between two lines, at least
+
+
+class Progress(logging.Handler):
+    """Counts the jobs that Snakemake's records name, and prints a line now and then.
+
+    Parameters
+    ----------
+    say : callable
+        Takes a line.
+    clock : callable
+        Returns seconds since the epoch.
+    """
+
+    def __init__(self, say, clock=time.time):
+        super().__init__()
+        self.say, self.clock = say, clock
+        self.began = self.last = clock()
+        self.running = set()
+
+    def emit(self, record):
+        """Take up one record; records of other events change nothing."""
+        event = str(getattr(record, "event", ""))
+        if event == "job_started":
+            self.running.update(record.jobs)
+        elif event == "job_finished":
+            self.running.discard(record.job_id)
+        elif event == "job_error":
+            self.running.discard(getattr(record, "jobid", None))
+        elif event == "progress":
+            self._line(record.done, record.total)
+
+    def _line(self, done, total):
+        now = self.clock()
+        if not 0 < done < total or now - self.last < EVERY:
+            return
+        self.last = now
+        left = total - done - len(self.running)
+        end = now + (now - self.began) / done * (total - done)
+        self.say(
+            f"{done} jobs done, {len(self.running)} running, {left} left; at this pace the run ends at "
+            f"{time.strftime('%H:%M', time.localtime(end))}"
+        )
+
+
+def report(say):
+    """Print the progress of the run that begins now."""
+    logging.getLogger("snakemake").addHandler(Progress(say))
