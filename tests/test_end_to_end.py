@@ -84,6 +84,7 @@ def test_passes_are_counted(finished):
     assert len(found) == 7
     for path in found:
         facts = json.loads(path.read_text())
+        assert facts.pop("about")["method"] == path.stem
         assert sorted(facts) == ["padding", "requested", "rows", "seconds", "tokens"]
         assert 12 < facts["rows"] < facts["requested"]
         assert facts["tokens"] > 2 * facts["rows"]

@@ -191,6 +191,7 @@ def test_shards_together_did_the_same_work(split):
     assert works[0] == works[1] and works[0]["rows"] > 500
     for folder in benchmarks:
         cost = json.loads((folder / "faithfulness/sentiment/tiny/seed0/gradient.json").read_text())
+        assert cost.pop("about")["method"] == "gradient"
         assert sorted(cost) == ["cpu_seconds", "max_rss_mb", "seconds"] and min(cost.values()) > 0
 
 

@@ -354,6 +354,8 @@ def judged(numbers, frame, metrics, options):
     for number in pairs.itertuples():
         row, about = rows[number.row], number.about
         models = _models(about, row)
+        if any((row.dataset, model) not in metrics for model in models):
+            continue  # nothing says what kind of model ours is
         facts = [metrics[row.dataset, model] for model in models]
         if not _same_kind(about, numbers, frame, row, facts):
             continue
