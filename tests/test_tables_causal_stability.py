@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plumbline.tables import (
-    causal_stability,
-)
+from plumbline.tables import causal_stability, published
 
 nan = float("nan")
 
@@ -99,13 +97,22 @@ def test_bands_of_appearance_rates_compare_weak_and_strong_ones():
     assert list(causal_stability._bands(frame[:0], BOOTSTRAP, ("d", "m"))) == []
 
 
-def test_rows_of_strengths_are_of_all_graphs_and_of_the_released_classes():
+def test_rows_of_strengths_are_of_all_graphs_and_of_the_released_classes(monkeypatch):
     rows = [row for seed, count in ((0, 4), (1, 2)) for label in (3, 5) for strength in (0.0, 0.5)
             for row in run_of(seed, strength, count - (label == 5), label=label)]  # fmt: skip
-    released = [{"class": 3, "layer": "fc3", "values": {"set_size": {0.5: 7.5}}, "verdict": "v", "why": "w", "source": "p"},
-                {"class": 5, "layer": "fc1", "values": {"set_size": {0.5: 9.5}}, "verdict": "v", "why": "w", "source": "p"},
-                {"class": 9, "layer": "fc3", "values": {"set_size": {0.5: 9.5}}, "verdict": "v", "why": "w", "source": "p"}]  # fmt: skip
-    found = pd.DataFrame(causal_stability._strengths(pd.DataFrame(rows), BOOTSTRAP, ("d", "m"), released))
+    # Of class 5 the layer, and class 9 itself, is not among ours.
+    places = [(3, "fc3", 7.5), (5, "fc1", 9.5), (9, "fc3", 9.5)]
+    (one,) = published.numbers_of("causal_stability").iloc[:1].to_dict("records")
+    released = pd.DataFrame(
+        [
+            one | {"measure": "set_size", "strength": "0.5", "value": value,
+                   "about": one["about"] | {"where": {"kind": "strength", "class": label, "layer": layer}}}
+            for label, layer, value in places
+        ]
+    )  # fmt: skip
+    monkeypatch.setattr(causal_stability.causal, "released", lambda table, columns: released)
+    model = {"dataset": "mnist", "architecture": "lenet"}
+    found = pd.DataFrame(causal_stability._strengths(pd.DataFrame(rows), BOOTSTRAP, ("d", "m"), model))
     every = found[found["class"] == "all"].set_index(["measure", "strength"])
     # Node 1 in 4, 3, 2 and 1 of four runs and node 2 in one: sizes 5/4, 1, 3/4 and 2/4; runs with any 4, 4, 3 and 2 of 4.
     assert every.loc[("set_size", 0.0), "mean"] == (1.25 + 1.0 + 0.75 + 0.5) / 4
@@ -121,9 +128,7 @@ def test_rows_of_strengths_are_of_all_graphs_and_of_the_released_classes():
     assert own["interval"] == "95% Student's t over training seeds"
     one = pd.DataFrame([row for row in rows if row["seed"] == 0])
     (own,) = [
-        row
-        for row in causal_stability._strengths(one, BOOTSTRAP, ("d", "m"), released)
-        if row["class"] == "3"
+        row for row in causal_stability._strengths(one, BOOTSTRAP, ("d", "m"), model) if row["class"] == "3"
     ]
     assert np.isnan([own["lower"], own["upper"]]).all() and own["interval"] == "none: one graph"
 

@@ -354,8 +354,8 @@ def judged(numbers, frame, metrics, options):
     for number in pairs.itertuples():
         row, about = rows[number.row], number.about
         models = _models(about, row)
-        if any((row.dataset, model) not in metrics for model in models):
-            continue  # nothing says what kind of model ours is
+        if models and row.dataset not in datasets_of(about):
+            continue
         facts = [metrics[row.dataset, model] for model in models]
         if not _same_kind(about, numbers, frame, row, facts):
             continue
@@ -385,11 +385,11 @@ def _models(about, row):
 
 
 def _same_kind(about, numbers, frame, row, facts):
-    """Whether our row is of the measurement's data set and architectures, or the released seeds; layers: of a model of equal depth."""
+    """Whether our row is of the measurement's architectures, or the released seeds; layers: of a model of equal depth."""
     if about["table"] == "seed_consistency":
         return row.source.startswith(RELEASED)
     kinds = [about[key] for key in ("architecture", "other_architecture") if about.get(key)]
-    if row.dataset not in datasets_of(about) or [fact["architecture"] for fact in facts] != kinds:
+    if [fact["architecture"] for fact in facts] != kinds:
         return False
     if about["table"] != "isotropy":
         return True
