@@ -380,7 +380,7 @@ def test_image_runs_are_checked(small):
         ({"dataset": "sentiment"}, "has no images"),
         ({"model": "bert"}, "unknown image model 'bert'"),
         ({"perturbed": 200}, r"`perturbed` and `gallery` are among `images` \(100\)"),
-        ({"shards": 9}, "9 shards of 5 blocks of 8 images: set `shards` to 5 or less"),
+        ({"shards": 9}, "9 shards of 8 blocks of 8 images: set `shards` to 8 or less"),
         ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
     ]:
         assert re.search(said, fault(small, network_diffusion=block | {"runs": [run | changes]}))

@@ -2,17 +2,25 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
-from plumbline.attribution.hidden_attention import (
-    hidden_rows,
-)
+from plumbline.attribution.hidden_attention import hidden_rows
+from plumbline.models import vim
 from plumbline.models.vim import SelectiveScan
 from tests.small_images import SHAPES, drawn, scan, small_vim
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.fixture(params=[1, 2**60], ids=["a step a token", "chunks"])
+def at_once(request):
+    """From which size of a step's state on the scan goes token by token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vim, "AT_ONCE", request.param)
+        yield
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SHAPES)
+@pytest.mark.usefixtures("at_once")
 def test_scan_is_the_recurrence(shape):
     direction, x = drawn(*shape)
     state, wanted = 0, []
@@ -25,6 +33,7 @@ def test_scan_is_the_recurrence(shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tokens", [1, 2, 5, 17])
+@pytest.mark.usefixtures("at_once")
 def test_gradient_of_the_scan(tokens):
     direction, x = drawn(2, 3, 4, tokens)
     inputs = [x, direction.delta, direction.A, direction.B, direction.C]

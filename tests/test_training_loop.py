@@ -1,0 +1,79 @@
+"""The one training loop: AdamW's first step by hand, parts of a batch, the loss curve, a loss that is not finite."""
+
+import pytest
+import torch
+
+from plumbline.errors import PlumblineError
+from plumbline.models.training_loop import curve, steps
+
+TRAINING = {"learning_rate": 0.01, "weight_decay": 0.1}
+
+
+def trained(batches, losses, **options):
+    """A line of three weights after the steps, and the losses."""
+    network = torch.nn.Linear(3, 1, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
+    found = list(steps(network, batches, lambda batch: losses(network, batch), TRAINING, **options))
+    return network, found
+
+
+def test_the_first_step_is_adamw_s_by_hand():
+    """Loshchilov & Hutter 2019, algorithm 2: the first step goes by the gradient's sign, and weights decay apart from it."""
+    point = torch.tensor([[3.0, -1.0, 2.0]])
+    network, found = trained([point], lambda model, batch: iter([model(batch).sum()]))
+    start = torch.tensor([[1.0, -2.0, 0.5]])
+    by_hand = start * (1 - 0.01 * 0.1) - 0.01 * point.sign()
+    torch.testing.assert_close(network.weight.detach(), by_hand, atol=1e-6, rtol=0)
+    assert found == [3.0 + 2.0 + 1.0]
+    assert not network.training
+
+
+def test_parts_of_a_batch_add_up_to_it():
+    """Whether a batch is computed at once or in parts changes nothing."""
+    draw = torch.Generator().manual_seed(0)
+    batches = [torch.randn(8, 3, generator=draw) for _ in range(4)]
+
+    def whole(model, batch):
+        yield model(batch).square().mean()
+
+    def in_parts(model, batch):
+        for part in batch.split([3, 5]):
+            yield model(part).square().mean() * (len(part) / len(batch))
+
+    (one, losses), (other, same) = trained(batches, whole), trained(batches, in_parts)
+    torch.testing.assert_close(one.weight, other.weight, atol=1e-6, rtol=0)
+    assert losses == pytest.approx(same, rel=1e-6)
+
+
+def test_a_schedule_and_a_clip_are_kept():
+    """A learning rate of zero leaves the weights as they are; a clip scales the gradient, of norm sqrt(14), down."""
+    point = torch.tensor([[3.0, -1.0, 2.0]])
+
+    def nothing(optimiser):
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.0)
+
+    def losses(model, batch):
+        yield model(batch).sum()
+
+    network, _ = trained([point], losses, schedule=nothing)
+    assert network.weight.tolist() == [[1.0, -2.0, 0.5]]
+    network, _ = trained([point], losses, clip=0.5)
+    torch.testing.assert_close(network.weight.grad, point * 0.5 / 14**0.5, atol=1e-5, rtol=0)
+
+
+def test_a_loss_that_is_not_finite_ends_with_its_step():
+    def losses(model, batch):
+        yield model(batch).sum()
+
+    points = [torch.ones(1, 3), torch.full((1, 3), float("nan"))]
+    with pytest.raises(PlumblineError, match="not finite at step 2: lower the learning rate"):
+        trained(points, losses)
+
+
+def test_points_of_the_curve_are_means_since_the_last():
+    assert curve([4.0, 2.0]) == [{"step": 1, "loss": 4.0}, {"step": 2, "loss": 2.0}]
+    # 45 losses: a point each second step, and one at the end for the one that is left.
+    points = curve([float(step) for step in range(1, 46)])
+    assert [point["step"] for point in points] == [*range(2, 45, 2), 45]
+    assert [point["loss"] for point in points] == [*(step - 0.5 for step in range(2, 45, 2)), 45.0]
