@@ -205,6 +205,7 @@ def test_samples_are_those_that_the_specification_names(numbers):
         (("0.190", "0.19O"), "numbers.csv, line 2: value '0.19O' is no number"),
         (("0.190", ""), "numbers.csv, line 2: value '' is no number"),
         (("0.190", "nan"), "numbers.csv, line 2: value 'nan' is no number"),
+        (("0.190", "inf"), "numbers.csv, line 2: value 'inf' is no number"),
         (("comp_suff_sst2_roberta,grad", "comp_suff_sst_roberta,grad"),
          "unknown measurement in numbers.csv, line 2, 'comp_suff_sst_roberta': did you mean 'comp_suff_sst2_roberta'?"),
         (('"suff, published_bins",mean,suff', '"comp, published_bins",mean,comp'), "numbers.csv, line 3: "),

@@ -184,13 +184,13 @@ def _checked(curves):
     """Curves as float32 tensors (n,); all at once where they are what `curves` returns, since a block has thousands."""
     import torch
 
-    if all(
-        type(curve) is torch.Tensor and curve.dtype is torch.float32 and curve.dim() == 1 and len(curve)
-        for curve in curves
-    ):
-        together = torch.cat([torch.empty(0), *curves])
-        if ((together >= 0) & (together <= 1 + 1e-6)).all():  # false of NaN too
-            return [curve.detach() for curve in curves]
+    def returned(curve):
+        return (
+            type(curve) is torch.Tensor and curve.dtype is torch.float32 and curve.dim() == 1 and len(curve)
+        )
+
+    if all(map(returned, curves)) and not _no_chances(torch.cat([torch.empty(0), *curves])).any():
+        return [curve.detach() for curve in curves]
     return [_chances(curve, f"curve {row}") for row, curve in enumerate(curves)]
 
 
@@ -201,11 +201,14 @@ def _chances(values, name):
     found = finite(values, name).float()
     if found.dim() != 1 or not len(found):
         raise PlumblineError(f"{name} must be a row of probabilities, not of shape {tuple(found.shape)}")
-    if (found < 0).any() or (found > 1 + 1e-6).any():
-        raise PlumblineError(
-            f"{name} holds {found[(found < 0) | (found > 1)][0].item():g}: a probability is from 0 to 1"
-        )
+    if (outside := _no_chances(found)).any():
+        raise PlumblineError(f"{name} holds {found[outside][0].item():g}: a probability is from 0 to 1")
     return found
+
+
+def _no_chances(values):
+    """Which numbers are no probabilities, NaN among them; rounding may take one above 1."""
+    return ~((values >= 0) & (values <= 1 + 1e-6))
 
 
 def _no_score(protocol: str) -> PlumblineError:

@@ -12,6 +12,7 @@ not comparable         another checkpoint, split or definition
 not run                there is no number of ours
 """
 
+import math
 from importlib import resources
 from typing import NamedTuple
 
@@ -109,7 +110,7 @@ def _measurement(name, fields, samples):
 
 def _is_number(text):
     try:
-        return float(text) == float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
 
