@@ -26,22 +26,25 @@ class Progress(logging.Handler):
         self.say, self.clock = say, clock
         self.began = self.last = clock()
         self.running = set()
+        self.done, self.total = 0, 0
 
     def emit(self, record):
         """Take up one record; records of other events change nothing."""
         event = str(getattr(record, "event", ""))
         if event == "job_started":
             self.running.update(record.jobs)
+            # Not where a job has ended: the next one has not begun then.
+            self._line()
         elif event == "job_finished":
             self.running.discard(record.job_id)
         elif event == "job_error":
             self.running.discard(getattr(record, "jobid", None))
         elif event == "progress":
-            self._line(record.done, record.total)
+            self.done, self.total = record.done, record.total
 
-    def _line(self, done, total):
-        now = self.clock()
-        if not 0 < done < total or now - self.last < EVERY:
+    def _line(self):
+        now, done, total = self.clock(), self.done, self.total
+        if not done or now - self.last < EVERY:
             return
         self.last = now
         left = total - done - len(self.running)
