@@ -7,6 +7,8 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from plumbline.workflow.study import studies
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src/plumbline"
 # From the bottom. A module belongs to the longest name that it starts with.
@@ -81,3 +83,12 @@ def test_no_import_goes_in_a_circle():
 def test_the_page_names_each_floor(name):
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     assert f"| {name} |" in page
+
+
+def test_each_study_has_its_page_and_no_page_is_left_over():
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs/studies").glob("*.md")}
+    assert set(pages) == set(studies())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for study, text in pages.items():
+        assert f"Study `{study}`: " in text
+        assert f"docs/studies/{study}.md" in readme

@@ -446,10 +446,17 @@ def test_tests_that_pages_and_docstrings_name_exist():
     assert seen > 15
 
 
-@pytest.mark.parametrize("heading", ["Comprehensiveness and sufficiency", "ALTI", "Integrated gradients"])
-def test_equations_stand_beside_the_papers_with_their_tests(heading):
-    """Each part of definitions.md, Equations: source with equation numbers or why it has none, a test, the paper's form, and then ours."""
-    text = (ROOT / "docs/definitions.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("definitions", "Comprehensiveness and sufficiency"),
+        ("definitions", "Integrated gradients"),
+        ("studies/alti", "ALTI"),
+    ],
+)
+def test_equations_stand_beside_the_papers_with_their_tests(page, heading):
+    """A part of a page's Equations: source with equation numbers or why it has none, a test, the paper's form, and then ours."""
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     part = re.search(rf"\*\*{heading}\*\*.*?(?=\n\*\*|\n## )", text, re.S)[0]
     assert re.search(r"arXiv \d{4}\.\d{5},\s+(?:eqs?\. \d|without equation numbers, as)", part) and re.search(
         r"`test_\w+`", part

@@ -13,7 +13,7 @@ applies its LayerNorm a second time, and takes the logit of class 1 for every te
 
 LayerNorm does not change when all D coordinates of its input rise alike, so the gradient of anything with respect to a
 LayerNorm's input sums to zero over d. As published, x enters the block's LayerNorm: the sum is zero, and what is ranked
-is rounding noise (docs/definitions.md). The corrected variable enters no LayerNorm but in the first layer's residual
+is rounding noise (docs/studies/selective_rollout.md). The corrected variable enters no LayerNorm but in the first layer's residual
 sum, whose part of the gradient sums to zero too: what is left has come through the first layer's attention.
 """
 

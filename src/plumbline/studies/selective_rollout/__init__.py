@@ -1,1 +1,1 @@
-"""The study of selective rollout: rollouts against the input gradient, layer by layer."""
+"""The study of selective rollout: rollouts against the input gradient, layer by layer (docs/studies/selective_rollout.md)."""

@@ -21,4 +21,4 @@ class SelectiveRollout(Block):
 
 class Keys(StudyKeys):
     selective_rollout: SelectiveRollout | None = None
-    """The study of selective rollout, of the runs that have the method `selective`; null leaves it out."""
+    """The study of selective rollout, of the runs that have the method `selective` (docs/studies/selective_rollout.md); null leaves it out."""
