@@ -185,7 +185,8 @@ def test_medians_are_set_against_the_rival_of_their_layer_and_readout():
     heights = np.arange(len(OF_LAYERS)) ** 2 / 100 + 0.5
     values = (heights + (noise - np.median(noise))[:, None])[None]
     for rival in ("rollout", "first_layer"):
-        found = selective_rollout._differences(values, OF_LAYERS, rival, ONE_SEED)
+        medians = stats.resampled_medians(values, resamples=200, seed=3)
+        found = selective_rollout._differences(values, OF_LAYERS, rival, medians, ONE_SEED)
         for place, (layer, readout, _) in enumerate(OF_LAYERS):
             twin = (layer, f"{rival}_max" if readout.endswith("_max") else rival, selective_rollout.NONE)
             gap = heights[place] - heights[OF_LAYERS.index(twin)]

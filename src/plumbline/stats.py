@@ -62,18 +62,8 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
     drawn = _counted_sums(draws, shares)
     with np.errstate(invalid="ignore"):
         means = np.where(drawn > 0, totals / np.where(drawn > 0, drawn, 1), np.nan)
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    if values.ndim == 1:
-        means = means[:, None]
-    bounds = np.full((2, means.shape[1]), np.nan)
-    # The two cases apart, because nanquantile is slow.
-    whole = ~np.isnan(means).any(axis=0)
-    bounds[:, whole] = np.quantile(means[:, whole], ends, axis=0)
-    for column in np.flatnonzero(~whole & ~np.isnan(means).all(axis=0)):
-        bounds[:, column] = np.nanquantile(means[:, column], ends)
-    if values.ndim == 1:
-        return float(bounds[0, 0]), float(bounds[1, 0])
-    return bounds[0], bounds[1]
+    lower, upper = percentiles(means.reshape(resamples, -1), level)
+    return (float(lower[0]), float(upper[0])) if values.ndim == 1 else (lower, upper)
 
 
 def wilson_interval(successes, n, level=0.95):
@@ -549,32 +539,62 @@ def resampled_interval(found, *, level):
     return _around(found.value, variance, df, level)
 
 
-def median_differences(values, *, reference, level, resamples, seed):
+def median_differences(values, *, reference, level, resamples, seed, families=None, medians=None):
     """Median of each column less that of a reference column: paired, with ordinary and simultaneous intervals.
 
-    values, resamples, seed  see `resampled_medians`; an example that lacks a column drops out of that column's comparison, on
-               both sides.
-    reference  the reference column's place.
+    values, reference, resamples, seed, medians  see `paired_medians`.
     level      coverage in (0, 1).
+    families   names (columns,): among which columns one may be selected; None: among all.
 
     Returns (difference, lower, upper, lowest, uppermost), float64 arrays (columns,): lower and upper are those of
-    `resampled_interval`, for a column chosen beforehand; lowest and uppermost hold for all columns at once, for one that was
-    selected (`simultaneous_interval`, the width from the resamples of examples).
+    `resampled_interval`, for a column chosen beforehand; lowest and uppermost hold for all columns of a family at once, for
+    one that was selected (`simultaneous_interval`, the width from the resamples of examples).
+    """
+    settings = {"resamples": resamples, "seed": seed}
+    own, other = paired_medians(values, reference=reference, medians=medians, **settings)
+    found = own.beside(other, np.subtract)
+    lower, upper = resampled_interval(found, level=level)
+    variance, df = _variance(found)
+    errors, df = variance**0.5, np.broadcast_to(df, variance.shape)
+    places = {}
+    for place in range(len(variance)):
+        places.setdefault(None if families is None else families[place], []).append(place)
+    ends = np.full((2, len(variance)), np.nan)
+    for part in places.values():
+        ends[:, part] = simultaneous_interval(
+            found.value[part], found.drawn[:, part], level=level, errors=errors[part], df=df[part]
+        )
+    return found.value, lower, upper, *ends
+
+
+def paired_medians(values, *, reference, resamples, seed, medians=None):
+    """Medians of each column and of its reference column, over the examples that both have: two Resampled.
+
+    values, resamples, seed  see `resampled_medians`.
+    reference  the reference column's place, or one for each column.
+    medians    those of all columns, each over its own examples, where they are at hand; None: they are made here.
     """
     values = _cells(values, ndim=3)
-    _checked(level)
-    reference = whole(reference, "reference", high=values.shape[2] - 1)
-    rival = values[:, :, [reference]]
-    own, other = (
-        resampled_medians(part, resamples=resamples, seed=seed)
-        for part in (np.where(np.isnan(rival), np.nan, values), np.where(np.isnan(values), np.nan, rival))
-    )
-    found = own.beside(other, np.subtract)
-    variance, df = _variance(found)
-    lowest, uppermost = simultaneous_interval(
-        found.value, found.drawn, level=level, errors=variance**0.5, df=df
-    )
-    return found.value, *resampled_interval(found, level=level), lowest, uppermost
+    columns = values.shape[2]
+    places = [whole(place, "reference", high=columns - 1) for place in np.atleast_1d(reference)]
+    if len(places) == 1:
+        places *= columns
+    settings = {"resamples": resamples, "seed": seed}
+    if medians is None:
+        medians = resampled_medians(values, **settings)
+    lacks = np.isnan(values).any(axis=0)  # (examples, columns): an example that one seed lacks does not count
+    either = lacks | lacks[:, places]
+    sides = []
+    for of in (list(range(columns)), places):
+        side = Resampled(*(part[..., of] for part in medians))
+        # Columns that lose an example beside the other side.
+        fewer = (either & ~lacks[:, of]).any(axis=0)
+        if fewer.any():
+            kept = np.where(either[:, fewer], np.nan, values[:, :, np.array(of)[fewer]])
+            for part, found in zip(side, resampled_medians(kept, **settings), strict=True):
+                part[..., fewer] = found
+        sides.append(side)
+    return tuple(sides)
 
 
 def resampled_medians(values, *, resamples, seed):
@@ -604,9 +624,13 @@ def percentiles(resampled, level):
     Resamples that are NaN do not count; NaN where a column has no other.
     """
     bounds = np.full((2, resampled.shape[1]), np.nan)
-    some = ~np.isnan(resampled).all(axis=0)
     ends = [(1 - level) / 2, (1 + level) / 2]
-    bounds[:, some] = np.nanquantile(resampled[:, some], ends, axis=0)
+    # The two cases apart, because nanquantile is slow.
+    missing = np.isnan(resampled)
+    complete = ~missing.any(axis=0)
+    bounds[:, complete] = np.quantile(resampled[:, complete], ends, axis=0)
+    for column in np.flatnonzero(~complete & ~missing.all(axis=0)):
+        bounds[:, column] = np.nanquantile(resampled[:, column], ends)
     return bounds[0], bounds[1]
 
 
@@ -744,15 +768,18 @@ def _rounded(values, exponents):
 def _drawn_medians(values, draws):
     """Medians of columns (examples, columns) in resamples, `draws` as `resampled_counts` gives them: (resamples, columns)."""
     medians = np.full((len(draws), values.shape[1]), np.nan)
+    counts = np.ascontiguousarray(
+        draws.T, dtype=np.int32
+    )  # half the memory, and a resample's sums lie side by side
     for place, column in enumerate(values.T):
         order = np.argsort(column, kind="stable")[: np.count_nonzero(~np.isnan(column))]
         if not len(order):
             continue
         # The n-th smallest of a resample is the first value that so many draws have reached.
-        reached = draws[:, order].cumsum(axis=1)
-        total = reached[:, -1]
+        reached = counts[order].cumsum(axis=0, dtype=np.int32)
+        total = reached[-1]
         lower, upper = (
-            column[order][(reached > middle[:, None]).argmax(axis=1)]
+            column[order[np.minimum(np.count_nonzero(reached <= middle, axis=0), len(order) - 1)]]
             for middle in ((total - 1) // 2, total // 2)
         )
         medians[:, place] = np.where(total > 0, (lower + upper) / 2, np.nan)

@@ -34,7 +34,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import Resampled, median_differences, resampled_interval, resampled_medians, verdict
+from ..stats import median_differences, paired_medians, resampled_interval, resampled_medians, verdict
 from . import latex as tex
 from .published import beside, in_print
 
@@ -117,25 +117,28 @@ def _block(own, metric, options, seed):
         block[name] = found.value
         block[f"{name}_lower"], block[f"{name}_upper"] = resampled_interval(found, level=settings["level"])
     for name, rival in RIVALS.items():
-        block[[f"{name}{end}" for end in ENDS]] = _differences(values, columns, rival, settings)
+        block[[f"{name}{end}" for end in ENDS]] = _differences(values, columns, rival, median, settings)
     return block
 
 
-def _differences(values, columns, rival, settings):
+def _differences(values, columns, rival, medians, settings):
     """Each column's median less its rival's, with ENDS: float64 (columns, 5).
 
     A column is compared with the rival of its layer, read out likewise. Ends that hold for one selected column are those of
     the thresholds of one readout and layer together.
     """
-    found = np.full((len(columns), len(ENDS)), np.nan)
-    families = {}
-    for place, (layer, readout, _) in enumerate(columns):
-        families.setdefault((layer, readout), []).append(place)
-    for (layer, readout), places in families.items():
-        twin = columns.index((layer, rival + "_max" * readout.endswith("_max"), NONE))
-        pair = median_differences(values[:, :, [twin, *places]], reference=0, **settings)
-        found[places] = np.stack(pair, axis=1)[1:]
-    return found
+    families = [(layer, readout) for layer, readout, _ in columns]
+    twins = _twins(columns, rival)
+    found = median_differences(values, reference=twins, families=families, medians=medians, **settings)
+    return np.stack(found, axis=1)
+
+
+def _twins(columns, rival):
+    """Of each column the place of the rival of its layer that is read out likewise."""
+    return [
+        columns.index((layer, rival + "_max" * readout.endswith("_max"), NONE))
+        for layer, readout, _ in columns
+    ]
 
 
 def _ratios(values, columns, medians, settings):
@@ -143,16 +146,8 @@ def _ratios(values, columns, medians, settings):
 
     The rollout of a column that fewer examples have is that of these examples. NaN where it is not surely positive.
     """
-    twins = [
-        columns.index((layer, "rollout" + "_max" * name.endswith("_max"), NONE)) for layer, name, _ in columns
-    ]
-    others = np.where(np.isnan(values), np.nan, values[:, :, twins])
-    rollout = Resampled(*(part[..., twins] for part in medians))
-    fewer = np.isnan(others).sum(axis=(0, 1)) > np.isnan(values[:, :, twins]).sum(axis=(0, 1))
-    if fewer.any():
-        own = resampled_medians(others[:, :, fewer], resamples=settings["resamples"], seed=settings["seed"])
-        for part, found in zip(rollout, own, strict=True):
-            part[..., fewer] = found
+    draws = {name: settings[name] for name in ("resamples", "seed")}
+    _, rollout = paired_medians(values, reference=_twins(columns, "rollout"), medians=medians, **draws)
     lower, _ = resampled_interval(rollout, level=settings["level"])
     sure = (lower > 0) & (rollout.without > 0).all(axis=0)
     # A resample without a positive rollout is left out of the few that remain.
