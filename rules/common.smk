@@ -29,7 +29,7 @@ from plumbline.config import (
 from plumbline.workflow.code_digest import code_of, download_code, metrics_code, output_code
 from plumbline.workflow.job import fields_of
 from plumbline.workflow.model_data import data_of
-from plumbline.workflow.outputs import is_cost, output_entry, output_inputs, output_names, output_options
+from plumbline.workflow.outputs import is_cost, output_about, output_entry, output_inputs, output_names
 from plumbline.workflow.run import (
     at_start,
     at_success,

@@ -24,6 +24,9 @@ rule figure:
     params:
         id=lambda wc: output_entry(config, "figures", wc.name).id,
         code=lambda wc: output_code("figure", f"figures.{output_entry(config, 'figures', wc.name).id}"),
-        options=lambda wc: output_options(config, "figures", wc.name),
+        options=lambda wc: (
+            output_about(config, "figures", wc.name)
+            | {key: config[key] for key in output_entry(config, "figures", wc.name).options}
+        ),
     script:
         "../scripts/figure.py"

@@ -33,7 +33,10 @@ rule table:
     params:
         id=lambda wc: output_entry(config, "tables", wc.name).id,
         code=lambda wc: output_code("table", f"tables.{output_entry(config, 'tables', wc.name).id}"),
-        options=lambda wc: output_options(config, "tables", wc.name),
+        options=lambda wc: (
+            output_about(config, "tables", wc.name)
+            | {key: config[key] for key in output_entry(config, "tables", wc.name).options}
+        ),
     script:
         "../scripts/table.py"
 

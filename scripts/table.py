@@ -4,13 +4,15 @@ from plumbline.workflow.job import job
 
 with job(snakemake):
     from plumbline.collect import read_inputs
-    from plumbline.tables import TABLES, write
+    from plumbline.tables import TABLES, module_of, write
 
-    table = snakemake.params.id
+    table, options = snakemake.params.id, snakemake.params.options
+    inputs = read_inputs(TABLES[table], snakemake.input)
     write(
         table,
-        read_inputs(TABLES[table], snakemake.input),
-        snakemake.params.options,
+        module_of(table).rows(inputs, options),
+        inputs,
+        options,
         snakemake.output.csv,
         snakemake.output.tex,
         snakemake.output.get("html"),

@@ -81,6 +81,11 @@ OPTIONS = {
 }
 
 
+def write_table(name, inputs, options, *paths):
+    """Make a table and write its files, as scripts/table.py does."""
+    tables.write(name, tables.module_of(name).rows(inputs, options), inputs, options, *paths)
+
+
 def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=(0,), examples=12, methods=EXPLAINING,
          readouts=None, source="scratch", repo=None, epochs=3, oracle=True, long=False, steps=True, cut=(), layers=3):  # fmt: skip
     """Write one run's artefacts below `root`; returns the `inputs` of tables and figures. cut: ids of cut texts."""
@@ -147,7 +152,7 @@ def make(root, *, dataset="sentiment", model="bert", architecture="bert", seeds=
     if steps:
         path = root / f"tables/deletion_curves-{dataset}-{model}.csv"
         options = {**OPTIONS, "dataset": dataset, "model": model}
-        tables.write("deletion_curves", inputs, options, path, path.with_suffix(".tex"))
+        write_table("deletion_curves", inputs, options, path, path.with_suffix(".tex"))
         inputs["tables/deletion_curves"] = [{"path": path}]
     return inputs
 
@@ -198,7 +203,7 @@ def with_tables(root, inputs, options=OPTIONS, studies=None):
     found = {}
     for name in sorted(name for name in needs if tables.TABLES[name].per == "study"):
         paths = [root / "tables" / f"{name}.{ending}" for ending in ("csv", "tex")]
-        tables.write(name, inputs, options, *paths)
+        write_table(name, inputs, options, *paths)
         found[f"tables/{name}"] = [{"path": paths[0]}]
     return inputs | found
 
@@ -362,7 +367,7 @@ def study(results, dataset="sentiment"):
         write_shown(sentence=None, document_text=None, output=path, **common)
         inputs.setdefault("shown", []).append({**about, "path": path})
     table = results / "tables/attention_meets_xai/xai_faithfulness.csv"
-    tables.write("xai_faithfulness", inputs, OPTIONS, table, table.with_suffix(".tex"))
+    write_table("xai_faithfulness", inputs, OPTIONS, table, table.with_suffix(".tex"))
     return inputs
 
 

@@ -16,7 +16,7 @@ from plumbline.tables import (
     causal_stability,
     explanation_metrics,
 )
-from tests.synthetic import CAUSAL_RUN, OPTIONS
+from tests.synthetic import CAUSAL_RUN, OPTIONS, write_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {**OPTIONS, "runs": [CAUSAL_RUN]}
@@ -49,9 +49,9 @@ def joined(inputs, stage):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_table_states_its_source_and_gives_equal_bytes(causal_inputs, name, tmp_path):
     paths = [tmp_path / f"{name}.{kind}" for kind in ("csv", "tex")]
-    tables.write(name, causal_inputs, HERE, *paths)
+    write_table(name, causal_inputs, HERE, *paths)
     first = [path.read_bytes() for path in paths]
-    tables.write(name, causal_inputs, HERE, *paths)
+    write_table(name, causal_inputs, HERE, *paths)
     assert [path.read_bytes() for path in paths] == first
     frame = pd.read_csv(paths[0])
     for column in ("scale", "dataset", "model", "seeds", "examples", "interval"):

@@ -14,7 +14,7 @@ from plumbline.datasets import DATASETS, load
 from plumbline.faithfulness.artefact import write_faithfulness
 from plumbline.models import encoders
 from plumbline.models.training import train_job
-from tests.synthetic import OPTIONS, compare, make, merge
+from tests.synthetic import OPTIONS, compare, make, merge, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ def test_five_classes_from_training_to_tables(source, tmp_path):
     assert len(agreement_rows(vectors, resamples=20, level=0.95, seed=0))
     for name in ("comp_suff", "accuracy"):
         paths = [tmp_path / f"{name}.{ending}" for ending in ("csv", "tex")]
-        tables.write(name, inputs, OPTIONS, *paths)
+        write_table(name, inputs, OPTIONS, *paths)
         assert "SST-5" in paths[1].read_text() or "sst5" in paths[0].read_text()
 
 
@@ -112,7 +112,7 @@ def artefacts(tmp_path_factory):
         name for name in needed & set(OF_TEXTS["tables"]) if tables.TABLES[name].per == "study"
     ):
         paths = [root / "tables" / f"{name}.{ending}" for ending in tables.TABLES[name].formats]
-        tables.write(name, found, OPTIONS, *paths)
+        write_table(name, found, OPTIONS, *paths)
         shown_tables[f"tables/{name}"] = [{"path": paths[0]}]
     return found | shown_tables
 
@@ -149,7 +149,7 @@ def shown(inputs, entry):
 def test_tables_of_five_classes(artefacts, tmp_path, name):
     entry = tables.TABLES[name]
     paths = [tmp_path / f"{name}.{ending}" for ending in entry.formats]
-    tables.write(name, shown(artefacts, entry), options_of(entry), *paths)
+    write_table(name, shown(artefacts, entry), options_of(entry), *paths)
     assert paths[0].read_text().count("\n") > 1
     if name == "saliency":
         assert all(label in paths[0].read_text() for label in FIVE[:1])

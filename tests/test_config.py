@@ -339,13 +339,10 @@ def test_targets_are_made_of_the_paths(small):
     assert all(re.fullmatch(r"results/small/[\w/.-]+", file) for file in found)
 
 
-def test_options_hold_what_the_output_reads(small):
-    config = validate(small)
-    options = outputs.output_options(config, "figures", "token_heatmap-agreement-bert")
-    assert options["heatmap_examples"] == [0, 1, 2]
-    assert (options["dataset"], options["model"]) == ("agreement", "bert")
-    assert len(options["runs"]) == 1
-    assert "heatmap_examples" not in outputs.output_options(config, "tables", "comp_suff")
+def test_outputs_are_told_of_their_own_run(small):
+    about = outputs.output_about(validate(small), "figures", "token_heatmap-agreement-bert")
+    assert (about["dataset"], about["model"]) == ("agreement", "bert")
+    assert len(about["runs"]) == 1
 
 
 def test_compared_methods_are_those_that_the_table_reads(small):

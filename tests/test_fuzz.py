@@ -338,6 +338,7 @@ FUNCTIONS = {
     }),
     "t_interval": (stats("t_interval"), {"values": ([0.1, 0.4, 0.3], numbers_of(1, 2, 3, 4)), **LEVEL}),
     "mean_interval": (stats("mean_interval"), {"values": (VALUES, numbers_of(2, 3)), **DRAWS, **LEVEL}),
+    "over_seeds": (stats("over_seeds"), {"values": (VALUES, numbers_of(3)), **DRAWS, **LEVEL}),
     "pair_interval": (stats("pair_interval"), {"values": (VALUES[0, :3, :3] + VALUES[0, :3, :3].T, numbers_of(2)), **LEVEL}),
     "paired_differences": (stats("paired_differences"), {
         "values": (VALUES, numbers_of(3)), "reference": (0, lambda value: whole(value, 0, 2)), **LEVEL,

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 from plumbline import config as configuration
-from plumbline import figures, tables
+from plumbline import figures
 from plumbline.collect import read_inputs
 from plumbline.workflow import outputs
 from tests import workflow
+from tests.synthetic import write_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -55,18 +56,19 @@ def test_each_planned_input_is_read_and_no_other(finished, traced, tmp_path, mon
     # All is read by then, and writing the files takes longer than drawing.
     monkeypatch.setattr("plumbline.figures.style.save", lambda figure, path: None)
     faults, count = [], 0
-    for kind, package in (("tables", tables), ("figures", figures)):
+    for kind in ("tables", "figures"):
         for output in config[kind]:
             entry = configuration.registries()[kind][output]
             for name in outputs.output_names(config, kind, output):
                 inputs = outputs.output_inputs(config, kind, name)
-                about = read_inputs(entry, inputs), outputs.output_options(config, kind, name)
+                keys = {key: config[key] for key in entry.options}
+                about = read_inputs(entry, inputs), outputs.output_about(config, kind, name) | keys
                 paths = [str(tmp_path / f"{name}.{ending}") for ending in entry.formats]
                 traced.clear()
                 if kind == "tables":
-                    package.write(output, *about, *paths)
+                    write_table(output, *about, *paths)
                 else:
-                    package.write(output, *about, paths)
+                    figures.write(output, *about, paths)
                 results = {os.path.relpath(file) for file in traced if f"{finished}/results" in file}
                 planned = {file for files in inputs.values() for file in files}
                 published = any(file.endswith("published/numbers.csv") for file in traced)

@@ -15,6 +15,7 @@ from plumbline.stats import (
     equivalence,
     is_testable,
     mean_interval,
+    over_seeds,
     pair_interval,
     paired_differences,
     resampled_counts,
@@ -173,6 +174,19 @@ def test_other_intervals_of_a_mean_do_not_cover():
     assert covers(nested) < 0.87
     seeds_only = np.array([t_interval(run) for run in runs.mean(axis=1).T]).T
     assert covers(seeds_only) < 0.87
+
+
+def test_columns_over_seeds_count_the_seeds_that_they_have():
+    values = np.random.default_rng(6).normal(size=(3, 20, 3))
+    values[2, :, 1], values[:, :, 2] = np.nan, np.nan
+    found = over_seeds(values, **SETTINGS, seed=4)
+    for column, seeds in ((0, 3), (1, 2)):
+        own = values[:seeds, :, column]
+        assert found["mean"][column] == pytest.approx(own.mean())
+        lower, upper = mean_interval(own, **SETTINGS, seed=4)
+        assert (found["lower"][column], found["upper"][column]) == pytest.approx((lower, upper))
+    assert found["examples"].tolist() == [20, 20, 0]
+    assert np.isnan([found[name][2] for name in ("mean", "lower", "upper")]).all()
 
 
 def test_mean_interval_of_one_seed_is_the_bootstrap_of_its_examples():

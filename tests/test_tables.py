@@ -14,7 +14,7 @@ from plumbline.tables import (
     cost,
     precision,
 )
-from tests.synthetic import OPTIONS
+from tests.synthetic import OPTIONS, write_table
 from tests.table_rows import pick, scores_of
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def test_every_table_states_scale_count_seeds_and_interval(table_inputs, table, tmp_path):
     paths = [tmp_path / f"t.{kind}" for kind in tables.TABLES[table].formats]
     csv, tex = paths[:2]
-    tables.write(table, table_inputs, OPTIONS, *paths)
+    write_table(table, table_inputs, OPTIONS, *paths)
     frame = pd.read_csv(csv)
     assert set(frame["scale"]) == {"small"}
     for column in ("examples", "seeds", "interval", "dataset", "model"):
@@ -50,7 +50,7 @@ def test_every_table_states_scale_count_seeds_and_interval(table_inputs, table, 
         heads = [line for line in lines if r"\multicolumn" not in line]
         assert {line.replace(r"\&", "").count("&") + 1 for line in heads} == {width}
     first = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    tables.write(table, table_inputs, OPTIONS, *paths)
+    write_table(table, table_inputs, OPTIONS, *paths)
     assert first == [hashlib.sha256(path.read_bytes()).digest() for path in paths]
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
@@ -60,7 +60,7 @@ def test_csv_files_name_seeds_so_that_they_are_no_count(table_inputs, tmp_path):
     from plumbline.collect import table_rows
 
     path = tmp_path / "comp_suff.csv"
-    tables.write("comp_suff", table_inputs, OPTIONS, path, tmp_path / "t.tex")
+    write_table("comp_suff", table_inputs, OPTIONS, path, tmp_path / "t.tex")
     assert set(pd.read_csv(path)["seeds"]) == {"seed 0", "seeds 0 1"}
     assert set(table_rows({"tables/comp_suff": [{"path": path}]}, "comp_suff")["seeds"]) == {"0", "0 1"}
 
@@ -112,10 +112,10 @@ def test_cost_is_a_mean_over_seeds(table_inputs):
 
 def test_unknown_table_is_named(tmp_path):
     with pytest.raises(PlumblineError, match="did you mean 'comp_suff'"):
-        tables.write("compsuff", {}, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
+        write_table("compsuff", {}, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
 
 
 def test_csv_has_six_significant_digits(table_inputs, tmp_path):
-    tables.write("comp_suff", table_inputs, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
+    write_table("comp_suff", table_inputs, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
     frame = pd.read_csv(io.StringIO((tmp_path / "a.csv").read_text()), dtype=str)
     assert max(len(value.lstrip("-0.").replace(".", "")) for value in frame["mean"]) <= 6

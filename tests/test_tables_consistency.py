@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from plumbline import figures, tables
+from plumbline import figures
 from plumbline.agreement import consistency, released
 from plumbline.artefacts import read_rows, write_rows
 from plumbline.attribution import METHODS, READOUTS
 from plumbline.errors import PlumblineError
 from plumbline.tables import model_consistency, seed_consistency
-from tests.synthetic import OPTIONS, TEN, compare, make, merge
+from tests.synthetic import OPTIONS, TEN, compare, make, merge, write_table
 
 SETTINGS = {"resamples": 100, "level": 0.95, "seed": 1}
 
@@ -145,9 +145,9 @@ def test_published_consistency_of_models_is_the_final_figure_s(tmp_path):
 def test_nothing_to_compare_says_so(tmp_path):
     options = {**OPTIONS, "released_seeds": None}
     with pytest.raises(PlumblineError, match="give a run two `seeds`, or set `released_seeds`"):
-        tables.write("seed_consistency", {}, options, tmp_path / "a.csv", tmp_path / "a.tex")
+        write_table("seed_consistency", {}, options, tmp_path / "a.csv", tmp_path / "a.tex")
     with pytest.raises(PlumblineError, match="no runs have both"):
-        tables.write("model_consistency", {}, options, tmp_path / "a.csv", tmp_path / "a.tex")
+        write_table("model_consistency", {}, options, tmp_path / "a.csv", tmp_path / "a.tex")
     for figure, said in (
         ("seed_consistency", "give a run two"),
         ("seed_matrices", "give a run two"),

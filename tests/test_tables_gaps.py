@@ -10,7 +10,7 @@ from plumbline.tables import (
     gaps,
     ig_gaps,
 )
-from tests.synthetic import OPTIONS, make
+from tests.synthetic import OPTIONS, make, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ WITHOUT_TEXTS = {"network_diffusion", "explainn", "attention_meets_xai"}
     ],
 )
 def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(table_inputs, table, tmp_path):
-    tables.write(table, table_inputs, OPTIONS, *(tmp_path / f"t.{e}" for e in tables.TABLES[table].formats))
+    write_table(table, table_inputs, OPTIONS, *(tmp_path / f"t.{e}" for e in tables.TABLES[table].formats))
     frame = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, na_values=[""])
     if "readout" not in frame or table in ("published_vs_reproduced", "saliency"):
         return

@@ -10,13 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline import tables
 from plumbline.artefacts import read_json, rows_writer, write_json
 from plumbline.attribution import METHODS
 from plumbline.tables import published, published_vs_reproduced
 from plumbline.tables.published import numbers_of, read
 from tests.printed import printed
-from tests.synthetic import OPTIONS, compare, make, merge
+from tests.synthetic import OPTIONS, compare, make, merge, write_table
 
 HUB = {"source": "hub", "repo": "textattack/roberta-base-SST-2", "epochs": 0}
 TABLES = ("comp_suff", "special_tokens", "agreement")
@@ -35,7 +34,7 @@ def made(tmp_path_factory):
             frames = {}
             for table in TABLES:
                 paths = [root / f"{table}.{ending}" for ending in ("csv", "tex")]
-                tables.write(table, inputs, options_of(dataset, 1000), *paths)
+                write_table(table, inputs, options_of(dataset, 1000), *paths)
                 frames[table] = pd.read_csv(paths[0], dtype={"seeds": str})
             found[dataset] = inputs, frames
         return found[dataset]
@@ -298,7 +297,7 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
     options = {**OPTIONS, "bootstrap": {"resamples": 20, "level": 0.95}, "tables": list(PRINTED), "faithfulness": [], "datasets": {"sst2": {"source": "hub"}}, "runs": runs}  # fmt: skip
     for table in PRINTED:
         paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
-        tables.write(table, found, options, *paths)
+        write_table(table, found, options, *paths)
         found[f"tables/{table}"] = [{"path": paths[0]}]
     judged = published_vs_reproduced.rows(found, options)
     seen = {}

@@ -201,33 +201,10 @@ def cells_of(units):
     return whole.to_numpy(dtype=np.float64).reshape(len(seeds), len(crossed), units.shape[1])
 
 
-def over_seeds(cells, options, seed, weights=None):
-    """Columns mean, lower, upper, examples of cells (seeds, examples, columns): dict of arrays (columns,).
-
-    The statistic is plumbline.stats.mean_interval's, over the seeds that a column has at all; see `interval_text`.
-    """
-    import numpy as np
-
-    from .stats import complete_mean, mean_interval
-
-    found = {name: np.full(cells.shape[2], np.nan) for name in ("mean", "lower", "upper")}
-    found["examples"] = np.zeros(cells.shape[2], dtype=np.int64)
-    there = ~np.isnan(cells).all(axis=1)  # (seeds, columns)
-    for pattern in np.unique(there, axis=1).T:
-        places = np.flatnonzero((there == pattern[:, None]).all(axis=0))
-        if not pattern.any():
-            continue
-        own = cells[pattern][:, :, places]
-        found["mean"][places], found["examples"][places] = complete_mean(own, weights)
-        ends = mean_interval(own, **options["bootstrap"], seed=seed, weights=weights)
-        found["lower"][places], found["upper"][places] = ends
-    return found
-
-
 def interval_text(options, seeds=None, unit="examples"):
     """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'.
 
-    seeds: the text of `seeds_of`, where the interval is that of `over_seeds`; None: over examples alone. unit: what crosses
+    seeds: the text of `seeds_of`, where the interval is that of `stats.over_seeds`; None: over examples alone. unit: what crosses
     the seeds.
     """
     settings = options["bootstrap"]

@@ -137,6 +137,42 @@ def complete_mean(values, weights=None):
     return error.mean, error.examples
 
 
+def over_seeds(values, *, level, resamples, seed, weights=None):
+    """Means of columns over training seeds and examples, with their intervals. A column may lack a seed as a whole.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, columns)
+        In any unit. NaN: a missing cell. A column's numbers are over the seeds that it has at all.
+    level, resamples, seed, weights
+        See `mean_interval`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (columns,)
+        mean, lower, upper: float64, those of `complete_mean` and `mean_interval`; NaN for a column without any number.
+        examples: int64, the number of complete examples.
+
+    Raises
+    ------
+    PlumblineError
+        As `mean_interval` does.
+    """
+    cells = _cells(values, ndim=3)
+    settings = {"level": _checked(level), "resamples": resamples, "seed": seed, "weights": weights}
+    found = {name: np.full(cells.shape[2], np.nan) for name in ("mean", "lower", "upper")}
+    found["examples"] = np.zeros(cells.shape[2], dtype=np.int64)
+    there = ~np.isnan(cells).all(axis=1)  # (seeds, columns)
+    for pattern in np.unique(there, axis=1).T:
+        places = np.flatnonzero((there == pattern[:, None]).all(axis=0))
+        if not pattern.any():
+            continue
+        own = cells[pattern][:, :, places]
+        found["mean"][places], found["examples"][places] = complete_mean(own, weights)
+        found["lower"][places], found["upper"][places] = mean_interval(own, **settings)
+    return found
+
+
 def summary_interval(means, deviations, examples, *, level):
     """`mean_interval` where each seed's numbers over its examples are at hand, and the examples' values are not.
 

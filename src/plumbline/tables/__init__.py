@@ -16,14 +16,28 @@ TABLES = Registry("table", {})
 discover_in_rooms(TABLES, "tables")
 
 
-def write(table, inputs, options, csv_path, tex_path, html_path=None):
-    """Make a table and write it as CSV (six significant digits), as LaTeX and, where it has that format, as HTML;
-    equal inputs give equal bytes.
+def module_of(table):
+    """The module of a table, with `rows` and `latex`; PlumblineError for an unknown table."""
+    return importlib.import_module(f"{__name__}.{TABLES[table].id}")
 
-    inputs, options: see plumbline.collect; what a table needs of them is in its module.
+
+def write(table, frame, inputs, options, csv_path, tex_path, html_path=None):
+    """Write a table as CSV (six significant digits), as LaTeX and, where it has that format, as HTML.
+
+    Equal rows give equal bytes.
+
+    Parameters
+    ----------
+    table : str
+        Id of the table.
+    frame : pandas.DataFrame
+        What `rows(inputs, options)` of its module returns.
+    inputs, options : dict
+        See plumbline.collect. What a table needs of them is in its module.
+    csv_path, tex_path, html_path : path_like
+        The files.
     """
-    module = importlib.import_module(f"{__name__}.{TABLES[table].id}")
-    frame = module.rows(inputs, options)
+    module = module_of(table)
     if "gaps" in TABLES[table].needs and "readout" in frame:
         frame = beside(frame, inputs.get("gaps") or [])
     named = frame.assign(seeds=frame["seeds"].map(seeds_text)) if "seeds" in frame else frame

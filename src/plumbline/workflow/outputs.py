@@ -65,8 +65,8 @@ def output_inputs(config, kind, name):
     return files
 
 
-def output_options(config, kind, name):
-    """What a table or figure is told beside its inputs. A change in it makes the output again."""
+def output_about(config, kind, name):
+    """What a table or figure is told of its runs. With the keys that its entry names (`options`), these are its options."""
     entry, rows = _named(config, kind)[name]
     options = {"scale": config["scale"], "command": PAPER_COMMAND}
     if runs := {id(row.run): row.run for row in rows if "model" in row.fields}:
@@ -76,7 +76,7 @@ def output_options(config, kind, name):
         options |= {key: rows[0].fields[key] for key in ("dataset", "model")}
     if entry.per == "seed":
         options["seed"] = rows[0].fields["seed"]
-    return options | {key: config[key] for key in entry.options}
+    return options
 
 
 def _named(config, kind):

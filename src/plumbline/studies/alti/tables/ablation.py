@@ -33,7 +33,6 @@ from ..collect import (
     dataset_label,
     facts,
     interval_text,
-    over_seeds,
     provenance_of,
     seed_cells,
     seeds_of,
@@ -43,7 +42,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import all_pairs, complete_mean, told_apart
+from ..stats import all_pairs, complete_mean, over_seeds, told_apart
 from . import latex as tex
 from .gaps import remark
 from .standing import ranks, sections
@@ -211,7 +210,7 @@ def _of_defect(defect, moved, start, options, seed):
 
     end = _Compared({**start.scores, **moved}, start.kind, options)
     differences = np.stack([values - start.scores[readout] for readout, values in moved.items()], axis=2)
-    numbers = over_seeds(differences, options, seed)
+    numbers = over_seeds(differences, **options["bootstrap"], seed=seed)
     places = [start.readouts.index(readout) for readout in moved]
     return pd.DataFrame({
         "defect": defect, "readout": list(moved), "label": [facts(readout)["label"] for readout in moved],

@@ -16,7 +16,6 @@ from ..collect import (
     dataset_label,
     facts,
     interval_text,
-    over_seeds,
     provenance_of,
     seed_cells,
     seed_rows,
@@ -25,6 +24,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .gaps import remark
 from .published import MARKED, beside, in_print, printed
@@ -125,7 +125,7 @@ def _block(cells, readouts, direction, options, seed):
 
     about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
     compared = standing(cells, readouts, direction, options["bootstrap"]["level"])
-    return about.assign(**over_seeds(cells, options, seed), **compared)
+    return about.assign(**over_seeds(cells, **options["bootstrap"], seed=seed), **compared)
 
 
 def latex(frame, options):

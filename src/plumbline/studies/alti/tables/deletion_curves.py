@@ -18,7 +18,6 @@ from ..collect import (
     facts,
     interval_text,
     ordered,
-    over_seeds,
     provenance,
     seeds_of,
     short_label,
@@ -27,6 +26,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .gaps import remark
 
@@ -122,7 +122,7 @@ def summary(curves, options, seed):
     counts = there.sum(axis=1)  # (seeds, points)
     with np.errstate(invalid="ignore"):
         published = np.where(there, curves, 0.0).sum(axis=1) / counts
-    found = over_seeds(carried_on(curves), options, seed)
+    found = over_seeds(carried_on(curves), **options["bootstrap"], seed=seed)
     return {
         **found,
         "mean_published": _over(published, np.mean),

@@ -11,13 +11,13 @@ from ..collect import (
     dataset_label,
     interval_text,
     metrics_of,
-    over_seeds,
     provenance_of,
     seed_rows,
     seeds_of,
 )
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .published import MARKED, beside, in_print, printed
 
@@ -83,7 +83,7 @@ def _block(own, options, seed):
             {
                 "layer": wide.columns.astype(int),
                 "definition": definition,
-                **over_seeds(cells, options, seed, weights),
+                **over_seeds(cells, **options["bootstrap"], seed=seed, weights=weights),
             }
         )
         for definition, weights in zip(DEFINITIONS, (None, sizes), strict=True)

@@ -15,7 +15,6 @@ from ..collect import (
     dataset_label,
     facts,
     interval_text,
-    over_seeds,
     provenance_of,
     seed_cells,
     seeds_of,
@@ -25,6 +24,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .gaps import remark
 from .standing import ranks, sections
@@ -101,8 +101,8 @@ def _block(pairs, kind, options, seed):
         for full, low in zip(pairs["probability"], pairs["probability_low"], strict=True)
     ]
     largest = pd.Series(changes).groupby(pairs["readout"].to_numpy()).max()
-    means, means_low = (over_seeds(cells, options, seed)["mean"] for cells in (full, low))
-    difference = over_seeds(low - full, options, seed)
+    means, means_low = (over_seeds(cells, **options["bootstrap"], seed=seed)["mean"] for cells in (full, low))
+    difference = over_seeds(low - full, **options["bootstrap"], seed=seed)
     return pd.DataFrame({
         "readout": chosen, **{key: [facts(name)[key] for name in chosen] for key in ("label", "control")},
         "block": [block_of(name) for name in chosen], "float32": means, "bfloat16": means_low,

@@ -19,7 +19,6 @@ from ..collect import (
     facts,
     interval_text,
     ordered,
-    over_seeds,
     provenance,
     seed_cells,
     seeds_of,
@@ -30,6 +29,7 @@ from ..errors import PlumblineError
 from ..faithfulness.ranking import candidates, special, top_chances
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .gaps import remark
 from .standing import note, sections, standing
@@ -141,7 +141,7 @@ def _block(cells, readouts, options, seed):
 
     about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
     compared = standing(cells, readouts, 1, options["bootstrap"]["level"])
-    return about.assign(**over_seeds(cells, options, seed), **compared)
+    return about.assign(**over_seeds(cells, **options["bootstrap"], seed=seed), **compared)
 
 
 def latex(frame, options):

@@ -27,7 +27,6 @@ from ..collect import (
     interval_text,
     metrics_of,
     ordered,
-    over_seeds,
     provenance_of,
     seeds_of,
     short_label,
@@ -36,6 +35,7 @@ from ..collect import (
 from ..errors import PlumblineError
 from ..registry import Output
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 from .gaps import remark
 from .published import MARKED, beside, in_print, printed
@@ -125,7 +125,7 @@ def _block(readouts, values, spread, weights, count, options, seed):
     import pandas as pd
 
     about = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
-    numbers = over_seeds(values, options, seed, weights)
+    numbers = over_seeds(values, **options["bootstrap"], seed=seed, weights=weights)
     return about.assign(**numbers, sd=_deviation(spread), count=int(count))
 
 

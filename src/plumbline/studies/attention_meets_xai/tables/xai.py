@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..collect import dataset_label, interval_text, over_seeds, seeds_text
+from ..collect import dataset_label, interval_text, seeds_text
 from ..seeds import seed_of
+from ..stats import over_seeds
 from . import latex as tex
 
 OPTIONS = ("bootstrap", "attention_meets_xai")
@@ -25,7 +26,7 @@ def summary(frame, columns, options, *names):
     frame: rows with `seed` and `id`. names: part of the bootstrap's seed, which stands in where there is one seed.
     """
     values = cells(frame, columns)
-    numbers = over_seeds(values, options, seed_of(*names))
+    numbers = over_seeds(values, **options["bootstrap"], seed=seed_of(*names))
     examples = numbers.pop("examples")
     pooled = values.reshape(-1, len(columns))
     numbers |= dict(

@@ -22,7 +22,6 @@ from ..collect import (
     facts,
     interval_text,
     ordered,
-    over_seeds,
     provenance_of,
     seed_cells,
     seed_rows,
@@ -32,7 +31,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import complete_mean, percentiles, resampled_counts, resampled_means, verdict
+from ..stats import complete_mean, over_seeds, percentiles, resampled_counts, resampled_means, verdict
 from . import latex as tex
 from .gaps import remark
 
@@ -129,7 +128,7 @@ def _each(cells, readouts, options, seed):
 
     block = pd.DataFrame([{"readout": readout, **facts(readout)} for readout in readouts])
     for name, own in cells.items():
-        numbers = over_seeds(own, options, seed)
+        numbers = over_seeds(own, **options["bootstrap"], seed=seed)
         block[name], block[f"{name}_lower"], block[f"{name}_upper"] = (
             numbers[key] for key in ("mean", "lower", "upper")
         )

@@ -26,7 +26,6 @@ from ..collect import (
     interval_text,
     metrics_of,
     ordered,
-    over_seeds,
     provenance_of,
     seed_rows,
     seeds_of,
@@ -34,7 +33,7 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import median_differences, paired_medians, resampled_interval, resampled_medians, verdict
+from ..stats import median_differences, over_seeds, paired_medians, resampled_interval, resampled_medians, verdict
 from . import latex as tex
 from .published import beside, in_print
 
@@ -108,7 +107,7 @@ def _block(own, metric, options, seed):
     values, columns = cells_of(units), list(units.columns)
     settings = {**options["bootstrap"], "seed": seed}
     block = pd.DataFrame(columns, columns=KEYS).assign(
-        **over_seeds(values, options, seed), sd=np.nanstd(values.mean(axis=0), axis=0),
+        **over_seeds(values, **options["bootstrap"], seed=seed), sd=np.nanstd(values.mean(axis=0), axis=0),
         used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(units.columns).to_numpy(),
         left_of_sum=float(own.groupby("id")["left_of_sum"].mean().median()),
     )  # fmt: skip
