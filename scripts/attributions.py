@@ -3,21 +3,24 @@
 One example a row, one score a token (specials included); columns: src/plumbline/schemas/artefacts/attributions.yaml.
 """
 
+from functools import partial
 from pathlib import Path
 
 from plumbline.workflow.job import job
 
 with job(snakemake):
+    from plumbline.attribution import explain
     from plumbline.attribution.artefact import write_attributions
     from plumbline.work import measured
 
+    method = snakemake.wildcards.method
     with measured(snakemake.output.cost):
         write_attributions(
             dataset=snakemake.wildcards.dataset,
             model=str(Path(snakemake.input.weights).parent),
             name=f"{snakemake.wildcards.model}/seed{snakemake.wildcards.seed}",
-            method=snakemake.wildcards.method,
-            parameters=snakemake.params.parameters,
+            method=method,
+            explain=partial(explain, method, **snakemake.params.parameters),
             data=snakemake.input.data,
             output=snakemake.output[0],
             device=snakemake.resources.device,

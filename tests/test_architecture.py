@@ -92,3 +92,25 @@ def test_each_study_has_its_page_and_no_page_is_left_over():
     for study, text in pages.items():
         assert f"Study `{study}`: " in text
         assert f"docs/studies/{study}.md" in readme
+
+
+def walks():
+    """(value, its steps) of each walk that the page draws; a step is a file and, of a module, the function."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for value, chain in re.findall(r'subgraph \w+\["([^"]+)"\]\n(.*?)\n  end', page, re.S):
+        yield value, [step.strip('"').split(": ") for step in re.findall(r"\[([^\]]+)\]", chain)]
+
+
+@pytest.mark.parametrize(
+    ("value", "steps"), list(walks()), ids=lambda found: found if isinstance(found, str) else ""
+)
+def test_a_value_passes_at_most_five_files(value, steps):
+    assert 2 <= len(steps) <= 5
+    assert steps[0] == ["config.yaml"]
+    for name, *function in steps:
+        (file,) = [*ROOT.glob(name), *SOURCE.glob(name), *SOURCE.glob(f"studies/*/{name}")]
+        assert all(f"\ndef {known}(" in file.read_text(encoding="utf-8") for known in function)
+
+
+def test_the_three_walks_are_drawn():
+    assert [value for value, _ in walks()] == ["bootstrap.level", "methods.ig.gap", "heatmap_examples"]

@@ -85,7 +85,7 @@ def test_every_method_sees_the_segments(readout):
 
 
 def test_the_baseline_of_a_pair_keeps_its_separators():
-    from plumbline.attribution.gradients import baseline_ids
+    from plumbline.attribution.ig import baseline_ids
 
     pairs = small_pairs()
     batch = Batch(small_model("bert", layers=1), **pairs, tokenizer_ids=TOKENIZER_IDS)

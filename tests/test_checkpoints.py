@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -274,6 +275,7 @@ def test_a_tokeniser_without_mask_or_padding(finished, copy, tmp_path):
 
 
 def test_curves_that_mask_need_a_mask(finished, copy, tmp_path):
+    from plumbline.attribution import explain
     from plumbline.attribution.artefact import write_attributions
     from plumbline.faithfulness.artefact import write_faithfulness
 
@@ -282,7 +284,13 @@ def test_curves_that_mask_need_a_mask(finished, copy, tmp_path):
     (copy / "tokenizer_config.json").write_text(json.dumps(facts))
     file = tmp_path / "controls.parquet"
     write_attributions(
-        dataset="toy", model=copy, method="controls", parameters={}, data=finished[1], output=file, examples=3
+        dataset="toy",
+        model=copy,
+        method="controls",
+        explain=partial(explain, "controls"),
+        data=finished[1],
+        output=file,
+        examples=3,
     )
     entry = {"readouts": ["random"], "examples": None, "cap": 30}
     standard, masked = ([entry | {"protocol": name}] for name in ("standard", "mask"))

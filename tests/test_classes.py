@@ -1,6 +1,7 @@
 """More than two classes, from training to tables and figures: the softmax of all of them, and names of all of them."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from plumbline import figures, tables
 from plumbline.agreement import table as agreement_rows
 from plumbline.artefacts import read_rows, write_rows
+from plumbline.attribution import explain
 from plumbline.attribution.artefact import write_attributions
 from plumbline.datasets import DATASETS, load
 from plumbline.faithfulness.artefact import write_faithfulness
@@ -59,7 +61,7 @@ def test_five_classes_from_training_to_tables(source, tmp_path):
     entry = {"protocol": "standard", "examples": None, "cap": 30}
     for method, readouts in (("attention", ["raw_attention"]), ("gradient", ["grad_l2"]), ("blankout", ["blankout"]), ("controls", ["random"])):  # fmt: skip
         files = {kind: tmp_path / kind / f"{method}.parquet" for kind in ("attributions", "faithfulness")}
-        write_attributions(dataset="sst5", model=tmp_path / "model", method=method, parameters={}, data=test,
+        write_attributions(dataset="sst5", model=tmp_path / "model", method=method, explain=partial(explain, method), data=test,
                            output=files["attributions"], examples=10)  # fmt: skip
         kept = [name for name in read_rows(files["attributions"]) if name.startswith("scores_")]
         readouts = [

@@ -8,7 +8,7 @@ from captum.attr import IntegratedGradients
 from plumbline.attribution import METHODS, READOUTS, attribute, explain, method_of
 from plumbline.attribution.batch import Batch
 from plumbline.attribution.decomposition import examples, normalise_rows, trace
-from plumbline.attribution.gradients import baseline_ids
+from plumbline.attribution.ig import baseline_ids
 from plumbline.errors import PlumblineError
 from plumbline.models.encoders import explained_probability, layers_of, modules_of, undisturbed
 from tests.small_models import ARCHITECTURES, small_batch, small_model, special_ids_of

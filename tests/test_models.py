@@ -1,12 +1,14 @@
 """Models: packed layers, tokenised examples, training on a toy task, and what ends in an error."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from plumbline.artefacts import read_rows, write_rows
+from plumbline.attribution import explain
 from plumbline.attribution.artefact import run_examples, write_attributions
 from plumbline.errors import PlumblineError
 from plumbline.faithfulness.artefact import write_faithfulness
@@ -101,7 +103,13 @@ def test_shared_layers_train_and_load(task, tmp_path):
     assert model.config.num_hidden_layers == 2
     file = tmp_path / "alti.parquet"
     write_attributions(
-        dataset="toy", model=tmp_path, method="alti", parameters={}, data=data, output=file, examples=6
+        dataset="toy",
+        model=tmp_path,
+        method="alti",
+        explain=partial(explain, "alti"),
+        data=data,
+        output=file,
+        examples=6,
     )
     for row in read_rows(file).itertuples():
         text = "".join(row.tokens[1:-1]).replace("##", "").replace("[MASK]", MASK_WORD)
@@ -115,7 +123,13 @@ def test_artefacts_of_a_trained_model(trained, tmp_path):
     folder, data, _, task = trained
     file, curves = tmp_path / "oracle.parquet", tmp_path / "curves.parquet"
     write_attributions(
-        dataset="toy", model=folder, method="controls", parameters={}, data=data, output=file, examples=6
+        dataset="toy",
+        model=folder,
+        method="controls",
+        explain=partial(explain, "controls"),
+        data=data,
+        output=file,
+        examples=6,
     )
     rows = read_rows(file)
     assert len(rows) == 6
@@ -143,7 +157,7 @@ def test_token_budget_of_a_job_changes_rounding_alone(trained, tmp_path):
     folder, data, _, _ = trained
     files = {budget: tmp_path / f"{budget}.parquet" for budget in (30, 4096)}
     for budget, file in files.items():
-        write_attributions(dataset="toy", model=folder, method="gradient", parameters={}, data=data, output=file,
+        write_attributions(dataset="toy", model=folder, method="gradient", explain=partial(explain, "gradient"), data=data, output=file,
                            examples=40, batch_tokens=budget)  # fmt: skip
     few, many = (read_rows(file) for file in files.values())
     for column in [name for name in few if name.startswith("scores_")]:

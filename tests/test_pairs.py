@@ -1,10 +1,13 @@
 """Sentence pairs through the stages: training, attributions, faithfulness; separators and segments by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from plumbline.artefacts import read_rows, write_rows
+from plumbline.attribution import explain
 from plumbline.attribution.artefact import write_attributions
 from plumbline.attribution.contributions import write_contributions
 from plumbline.errors import PlumblineError
@@ -60,7 +63,7 @@ def test_attributions_and_curves_of_pairs(trained, tmp_path):
     model, tokenizer = load(folder)
     file, output = tmp_path / "gradient.parquet", tmp_path / "curves.parquet"
     about = {"dataset": "toy", "model": folder, "data": data, "examples": 5}
-    write_attributions(method="gradient", parameters={}, output=file, **about)
+    write_attributions(method="gradient", explain=partial(explain, "gradient"), output=file, **about)
     protocols = [{"protocol": "standard", "readouts": ["grad_l2"], "examples": None, "cap": 30}]
     write_faithfulness(model=folder, attributions=file, protocols=protocols, output=output)
     rows, texts = read_rows(file), read_rows(data)
@@ -94,7 +97,9 @@ def test_contributions_of_pairs(trained, tmp_path):
     about = {"model": folder, "data": data, "examples": 5}
     methods = {"alti": {"readouts": ["alti"], "parameters": {}}}
     write_contributions(methods=methods, output=tmp_path / "c.parquet", wanted=[1], **about)
-    write_attributions(method="alti", parameters={}, dataset="toy", output=tmp_path / "a.parquet", **about)
+    write_attributions(
+        method="alti", explain=partial(explain, "alti"), dataset="toy", output=tmp_path / "a.parquet", **about
+    )
     matrix = read_rows(tmp_path / "c.parquet")["matrix"].iloc[-1]
     scores = read_rows(tmp_path / "a.parquet")["scores_alti"][1]
     np.testing.assert_allclose(matrix.reshape(len(scores), -1)[0], scores, atol=1e-5)

@@ -10,7 +10,7 @@ from ..models.encoders import max_tokens as most_tokens
 from ..models.runtime import fitting, in_memory, prepare
 from ..models.tokenisation import block_range, blocks, padded, special_ids, tokenise
 from ..seeds import seed_of
-from . import METHODS, explain
+from . import METHODS
 from .batch import Batch
 
 # Tokens of one batch, padding counted: fits the cache of a CPU core, fills a GPU.
@@ -22,7 +22,7 @@ def write_attributions(
     dataset,
     model,
     method,
-    parameters,
+    explain,
     data,
     output,
     name="",
@@ -36,7 +36,8 @@ def write_attributions(
 
     dataset    its id; part of the seed of stochastic methods.
     model      a folder that the model stage wrote.
-    parameters of the method.
+    method     its id.
+    explain    `plumbline.attribution.explain` of this method, with its parameters: a function of batch and readouts.
     name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
                as unlike between two models as it is between two examples.
     data       Parquet file of the split; choice: which of its examples, see `run_examples`.
@@ -58,7 +59,7 @@ def write_attributions(
                 with undisturbed(network):  # once a block, not once a batch
                     for batch in like_lengths(block, fitting(budget)):
                         found |= _explained(
-                            network, tokenizer, batch, (dataset, name), method, readouts, parameters
+                            network, tokenizer, batch, (dataset, name), method, readouts, explain
                         )
                 return found
 
@@ -120,18 +121,18 @@ def like_lengths(block, budget):
         yield [block[index] for index in chosen]
 
 
-def _explained(network, tokenizer, examples, names, method, readouts, parameters):
-    """id -> column -> value for one batch. readouts: those of the method that are computed."""
+def _explained(network, tokenizer, examples, names, method, readouts, explain):
+    """id -> column -> value for one batch. readouts: those of the method that are computed"""
     import torch
 
     inputs = padded(examples, tokenizer.pad_token_id)
     drawn = next((readout.id for readout in readouts if readout.stochastic), method)
     seeds = [seed_of(*names, example.id, drawn, 0) for example in examples]
-    parameters = dict(parameters)
+    truth = {}
     if any(readout.known_truth for readout in readouts):
-        parameters["rationale"] = torch.zeros(inputs["input_ids"].shape)
+        truth["rationale"] = torch.zeros(inputs["input_ids"].shape)
         for row, example in enumerate(examples):
-            parameters["rationale"][row, : len(example.ids)] = torch.from_numpy(example.rationale)
+            truth["rationale"][row, : len(example.ids)] = torch.from_numpy(example.rationale)
     try:
         batch = Batch(
             network,
@@ -140,7 +141,7 @@ def _explained(network, tokenizer, examples, names, method, readouts, parameters
             tokenizer_ids=special_ids(tokenizer),
             seed=torch.tensor(seeds),
         )
-        found = explain(method, batch, [readout.id for readout in readouts], **parameters)
+        found = explain(batch, [readout.id for readout in readouts], **truth)
         target, probability = batch.target.tolist(), batch.probability.tolist()
     except PlumblineError as fault:
         numbers = ", ".join(str(example.id) for example in examples)

@@ -48,6 +48,7 @@ ENTRY = Method(
 
 def compute(batch, readouts, *, steps=100):
     """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,)."""
-    from .gradients import asked, ig_readouts, published
+    from .gradients import asked, published
+    from .ig import ig_readouts
 
     return asked(ig_readouts(published(batch), "_published", steps=steps), readouts)
