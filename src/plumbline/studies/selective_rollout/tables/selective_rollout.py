@@ -33,7 +33,14 @@ from ..collect import (
 )
 from ..registry import Output
 from ..seeds import seed_of
-from ..stats import median_differences, over_seeds, paired_medians, resampled_interval, resampled_medians, verdict
+from ..stats import (
+    median_differences,
+    over_seeds,
+    paired_medians,
+    resampled_interval,
+    resampled_medians,
+    verdict,
+)
 from . import latex as tex
 from .published import beside, in_print
 
