@@ -296,9 +296,11 @@ def main():
     )
     found = numbers["useful"] = useful_work(minilm, max(2, options.repeats // 2), options.threads)
     low, high = found["ratio_range"]
-    print(f"perturbation passes over texts of about 150 tokens: {found['engine_gflops']:.0f} useful GFLOP/s, "
-          f"{found['ratio']:.2f} ({low:.2f} to {high:.2f}) of one unpadded batch of the same lengths, "
-          f"{found['batch_gflops']:.0f} ({found['best_batch']}; plain weights {found['plain_gflops']:.0f})")  # fmt: skip
+    print(
+        f"perturbation passes over texts of about 150 tokens: {found['engine_gflops']:.0f} useful GFLOP/s, "
+        f"{found['ratio']:.2f} ({low:.2f} to {high:.2f}) of one unpadded batch of the same lengths, "
+        f"{found['batch_gflops']:.0f} ({found['best_batch']}; plain weights {found['plain_gflops']:.0f})"
+    )
     print(
         f"  padding {found['padding_share']:.1%} of the positions, duplicates {found['duplicates_share']:.1%}"
     )

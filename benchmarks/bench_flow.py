@@ -85,8 +85,11 @@ def main():
             f"{key} {value:.2f} s a pair, {value * ours.size / whole:.0f} times slower"
             for key, value in seconds.items()
         )
-        print(f"{name}, 64 tokens: {whole:.1f} s for all 4,096 pairs, {1e3 * whole / ours.size:.2f} ms a pair; networkx: {times} "
-              f"(values within {apart:.0e}); 128 tokens: {longer:.1f} s for one source's 128 pairs", flush=True)  # fmt: skip
+        print(
+            f"{name}, 64 tokens: {whole:.1f} s for all 4,096 pairs, {1e3 * whole / ours.size:.2f} ms a pair; networkx: {times} "
+            f"(values within {apart:.0e}); 128 tokens: {longer:.1f} s for one source's 128 pairs",
+            flush=True,
+        )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(numbers, out, indent=2)

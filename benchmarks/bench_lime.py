@@ -57,10 +57,15 @@ def main():
     model = WholeAttention(len(vocabulary), 128, 64, 64, 6, MAX_LEN).requires_grad_(False)
     found = list(documents(20, vocabulary))
     predict = predictor(model, vocabulary, MAX_LEN)
-    numbers = {"tokens": float(np.mean([len(item.tokens) for item in found])),
-               "words": float(np.mean([item.words.max() + 1 for item in found]))}  # fmt: skip
-    print(f"20 documents, {numbers['tokens']:.0f} tokens, {numbers['words']:.0f} distinct words on average, "
-          f"{SAMPLES} samples, {options.threads} thread(s)", flush=True)  # fmt: skip
+    numbers = {
+        "tokens": float(np.mean([len(item.tokens) for item in found])),
+        "words": float(np.mean([item.words.max() + 1 for item in found])),
+    }
+    print(
+        f"20 documents, {numbers['tokens']:.0f} tokens, {numbers['words']:.0f} distinct words on average, "
+        f"{SAMPLES} samples, {options.threads} thread(s)",
+        flush=True,
+    )
     for mode in ("mask", "delete"):
         start = time.perf_counter()
         for item in found:
@@ -73,8 +78,11 @@ def main():
             package_coefficients(predict, item, mode=mode, samples=SAMPLES, seed=item.id)
         package = (time.perf_counter() - start) / options.package_documents
         numbers[mode] = {"ours": ours, "package": package, "ratio": package / ours}
-        print(f"  {mode:<7}{ours:.3f} s, package {package:.1f} s on {options.package_documents} document(s): "
-              f"{package / ours:.0f} times faster", flush=True)  # fmt: skip
+        print(
+            f"  {mode:<7}{ours:.3f} s, package {package:.1f} s on {options.package_documents} document(s): "
+            f"{package / ours:.0f} times faster",
+            flush=True,
+        )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump(numbers, out, indent=2)

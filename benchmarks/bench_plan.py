@@ -24,9 +24,15 @@ from plumbline.attribution import METHODS  # noqa: E402
 
 DATASETS = {"sentiment": "generated", "reviews": "generated", "sst2": "hub", "imdb": "hub", "yelp": "hub"}
 MODEL = {
-    "architecture": "bert", "source": "scratch", "layers": 2, "hidden_size": 32, "heads": 2, "feed_forward": 64,
-    "vocabulary": 400, "training": {"epochs": 1, "batch_size": 32, "learning_rate": 3.0e-3},
-}  # fmt: skip
+    "architecture": "bert",
+    "source": "scratch",
+    "layers": 2,
+    "hidden_size": 32,
+    "heads": 2,
+    "feed_forward": 64,
+    "vocabulary": 400,
+    "training": {"epochs": 1, "batch_size": 32, "learning_rate": 3.0e-3},
+}
 
 
 def grid(seeds):

@@ -6,9 +6,19 @@ from plumbline.tables.published import COLUMNS
 
 SAMPLE = {"texts": "t", "size": 400, "block": {}}
 ABOUT = {
-    "table": "t", "work": "w", "dataset": "sst2", "architecture": "roberta", "checkpoint": "x/one", "sample": SAMPLE, "where": {},
-    "digits": 3, "tolerance": 0.0005, "margin": 0.02, "source": "s", "measured": "m",
-}  # fmt: skip
+    "table": "t",
+    "work": "w",
+    "dataset": "sst2",
+    "architecture": "roberta",
+    "checkpoint": "x/one",
+    "sample": SAMPLE,
+    "where": {},
+    "digits": 3,
+    "tolerance": 0.0005,
+    "margin": 0.02,
+    "source": "s",
+    "measured": "m",
+}
 
 
 def printed(table, *rows, **about):

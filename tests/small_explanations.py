@@ -27,19 +27,32 @@ def write_maps(explained_lenet, folder, **changes):
     """Paths of the explanations and nodes that the writer made."""
     outputs = {"output": folder / "explanations.parquet", "nodes": folder / "nodes.parquet"}
     options = {
-        **explained_lenet, **outputs, "dataset": "digits_half", "name": "lenet/seed0", "methods": list(EXPLANATIONS), "layer": None,
-        "images": 2, "gallery": 1, **changes,
-    }  # fmt: skip
+        **explained_lenet,
+        **outputs,
+        "dataset": "digits_half",
+        "name": "lenet/seed0",
+        "methods": list(EXPLANATIONS),
+        "layer": None,
+        "images": 2,
+        "gallery": 1,
+        **changes,
+    }
     write_explanations(**options)
     return options["output"], options["nodes"]
 
 
 def write_values(explained_lenet, folder, explanations, **changes):
     options = {
-        **explained_lenet, "dataset": "digits_half", "name": "lenet/seed0", "explanations": explanations,
-        "output": folder / "metrics.parquet", "layer": None, "methods": list(EXPLANATIONS), "metrics": list(METRICS),
+        **explained_lenet,
+        "dataset": "digits_half",
+        "name": "lenet/seed0",
+        "explanations": explanations,
+        "output": folder / "metrics.parquet",
+        "layer": None,
+        "methods": list(EXPLANATIONS),
+        "metrics": list(METRICS),
         **changes,
-    }  # fmt: skip
+    }
     write_metrics(**options)
     return options["output"]
 
@@ -78,9 +91,13 @@ def tiny(bias=True):
     torch.manual_seed(3)
     model = nn.Sequential()
     for name, module in (
-        ("conv", nn.Conv2d(1, 2, 3, bias=bias)), ("relu", nn.ReLU()), ("flatten", nn.Flatten()),
-        ("first", nn.Linear(32, 5, bias=bias)), ("relu2", nn.ReLU()), ("last", nn.Linear(5, 3, bias=bias)),
-    ):  # fmt: skip
+        ("conv", nn.Conv2d(1, 2, 3, bias=bias)),
+        ("relu", nn.ReLU()),
+        ("flatten", nn.Flatten()),
+        ("first", nn.Linear(32, 5, bias=bias)),
+        ("relu2", nn.ReLU()),
+        ("last", nn.Linear(5, 3, bias=bias)),
+    ):
         model.add_module(name, module)
     return model.requires_grad_(False), torch.randn(2, 1, 6, 6), torch.tensor([2, 0])
 
@@ -97,9 +114,14 @@ def subjects_of(explained_digits, rows=slice(2, 5)):
     images, labels = images[rows], labels[rows]
     keys = tuple(("digits_half", "lenet/seed0", number) for number in range(len(images)))
     subjects = Subjects(
-        model=model, images=images.numpy(), targets=labels.numpy(), keys=keys, model_key=("digits_half", "lenet/seed0"),
-        black=np.array([0.1], dtype=np.float32), segments=definitions.segments_of(images.numpy()),
-    )  # fmt: skip
+        model=model,
+        images=images.numpy(),
+        targets=labels.numpy(),
+        keys=keys,
+        model_key=("digits_half", "lenet/seed0"),
+        black=np.array([0.1], dtype=np.float32),
+        segments=definitions.segments_of(images.numpy()),
+    )
     maps, again = explained(subjects, graphs, ("causal", "saliency", "input_x_gradient", "random"))
     return subjects, maps, again
 
@@ -136,9 +158,20 @@ def explained_lenet(folder):
     for split, file in files.items():
         write_rows(file, load("digits_half", split, {}), kind="images")
     block = {
-        "architecture": "lenet", "source": "scratch", "repo": None, "image_size": 32, "channels": 1, "classes": 10,
-        "training": {"epochs": 8, "batch_size": 32, "learning_rate": 2e-3, "weight_decay": 0.0, "warmup": 0.1},
-    }  # fmt: skip
+        "architecture": "lenet",
+        "source": "scratch",
+        "repo": None,
+        "image_size": 32,
+        "channels": 1,
+        "classes": 10,
+        "training": {
+            "epochs": 8,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+            "weight_decay": 0.0,
+            "warmup": 0.1,
+        },
+    }
     names = {"weights": "model.safetensors", "architecture": "config.json", "metrics": "metrics.json"}
     outputs = {key: folder / "model" / name for key, name in names.items()}
     train_job(
@@ -148,9 +181,19 @@ def explained_lenet(folder):
         label: {kind: folder / f"class{label}.{kind}" for kind in ("json", "graphml")} for label in CLASSES
     }
     write_graphs(
-        dataset="digits_half", model=folder / "model", seed=0, data=files["test"], outputs=graphs, classes=CLASSES,
-        samples=60, soft=True, test="welch", correction="none", cap=600, held_out=0.5,
-    )  # fmt: skip
+        dataset="digits_half",
+        model=folder / "model",
+        seed=0,
+        data=files["test"],
+        outputs=graphs,
+        classes=CLASSES,
+        samples=60,
+        soft=True,
+        test="welch",
+        correction="none",
+        cap=600,
+        held_out=0.5,
+    )
     return {
         "model": folder / "model",
         "data": files["test"],

@@ -110,33 +110,68 @@ def small_vit(**sizes):
 
 
 VIM = {
-    "architecture": "vim", "source": "scratch", "released": None, "repo": None, "image_size": 16, "patch_size": 4,
-    "channels": 1, "classes": 10, "depth": 2, "embed_dim": 8, "d_state": 2,
+    "architecture": "vim",
+    "source": "scratch",
+    "released": None,
+    "repo": None,
+    "image_size": 16,
+    "patch_size": 4,
+    "channels": 1,
+    "classes": 10,
+    "depth": 2,
+    "embed_dim": 8,
+    "d_state": 2,
     "training": {"epochs": 1, "batch_size": 64, "learning_rate": 1e-2, "weight_decay": 0.0, "warmup": 0.2},
-}  # fmt: skip
+}
 
 
 def vim_on_disk(root, name="a", **changes):
     folder = root / name
-    outputs = {key: folder / file for key, file in
-               (("weights", "model.safetensors"), ("architecture", "config.json"), ("metrics", "metrics.json"))}  # fmt: skip
+    outputs = {
+        key: folder / file
+        for key, file in (
+            ("weights", "model.safetensors"),
+            ("architecture", "config.json"),
+            ("metrics", "metrics.json"),
+        )
+    }
     train_job(
-        dataset="digits", model="vim", seed=0, block=VIM | changes, labels=True,
-        files={"train": root / "train.parquet", "test": root / "test.parquet"}, outputs=outputs,
-    )  # fmt: skip
+        dataset="digits",
+        model="vim",
+        seed=0,
+        block=VIM | changes,
+        labels=True,
+        files={"train": root / "train.parquet", "test": root / "test.parquet"},
+        outputs=outputs,
+    )
     maps_on_disk(folder, root / "test.parquet")
     return folder
 
 
 def maps_on_disk(folder, data, images=20, shard=None, maps=None):
     image_maps.write_maps(
-        dataset="digits", model=folder, data=data, output=folder / "maps.parquet", spectra=folder / "spectra.parquet",
-        images=images, gallery=3, start_layer=None, alpha=0.9, name="vim/seed0", shard=shard,
-    )  # fmt: skip
+        dataset="digits",
+        model=folder,
+        data=data,
+        output=folder / "maps.parquet",
+        spectra=folder / "spectra.parquet",
+        images=images,
+        gallery=3,
+        start_layer=None,
+        alpha=0.9,
+        name="vim/seed0",
+        shard=shard,
+    )
     patches.write_patch_faithfulness(
-        model=folder, maps=maps or folder / "maps.parquet", data=data, output=folder / "patches.parquet", images=images - 2,
-        fills=["black", "mean"], ink=True, shard=shard,
-    )  # fmt: skip
+        model=folder,
+        maps=maps or folder / "maps.parquet",
+        data=data,
+        output=folder / "patches.parquet",
+        images=images - 2,
+        fills=["black", "mean"],
+        ink=True,
+        shard=shard,
+    )
 
 
 def bilinear(scores, size):

@@ -31,8 +31,13 @@ def small_model(architecture, task="classification", width=16, layers=3, spread=
     if architecture == "distilbert":
         names |= {"dim": width, "n_layers": layers, "n_heads": 4, "hidden_dim": 2 * width}
     else:
-        names |= {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 4,
-                  "intermediate_size": 2 * width, "embedding_size": width // 2 if architecture in NARROW else width}  # fmt: skip
+        names |= {
+            "hidden_size": width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 4,
+            "intermediate_size": 2 * width,
+            "embedding_size": width // 2 if architecture in NARROW else width,
+        }
     config = getattr(transformers, made.config_class.__name__)(**names, **more)
     torch.manual_seed(0)
     model = made(config)
@@ -78,7 +83,13 @@ def of_method(
     from plumbline.attribution.batch import Batch
 
     batch = Batch(
-        model, input_ids, attention_mask, target=target, position=position, tokenizer_ids=tokenizer_ids, seed=seed
-    )  # fmt: skip
+        model,
+        input_ids,
+        attention_mask,
+        target=target,
+        position=position,
+        tokenizer_ids=tokenizer_ids,
+        seed=seed,
+    )
     found = explain(method, batch, **parameters)
     return {readout.id: found[readout.id] for readout in METHODS[method].readouts}

@@ -56,9 +56,14 @@ class Branched(nn.Module):
 def plain_chain():
     """An nn.Sequential without `causal_layers`, whose ReLU modules work in place."""
     return nn.Sequential(
-        nn.Conv2d(1, 3, 3, stride=2, bias=False), nn.BatchNorm2d(3), nn.ReLU(inplace=True),
-        nn.Conv2d(3, 5, 2, padding=1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(5 * 5 * 5, 4),
-    )  # fmt: skip
+        nn.Conv2d(1, 3, 3, stride=2, bias=False),
+        nn.BatchNorm2d(3),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(3, 5, 2, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(5 * 5 * 5, 4),
+    )
 
 
 def model_of(kind):
@@ -98,12 +103,24 @@ def digest(model):
 def train_network(folder, train, test=None, *, architecture="lenet", channels=1, classes=10, epochs=8):
     outputs = {"weights": "model.safetensors", "architecture": "config.json", "metrics": "metrics.json"}
     training = {"epochs": epochs, "batch_size": 32, "learning_rate": 1e-3, "weight_decay": 0.0, "warmup": 0.1}
-    block = {"architecture": architecture, "source": "scratch", "repo": None, "image_size": 32, "channels": channels,
-             "classes": classes, "training": training}  # fmt: skip
+    block = {
+        "architecture": architecture,
+        "source": "scratch",
+        "repo": None,
+        "image_size": 32,
+        "channels": channels,
+        "classes": classes,
+        "training": training,
+    }
     train_job(
-        dataset="digits_half", model=architecture, seed=0, block=block, labels=True,
-        files={"train": train, "test": test or train}, outputs={name: folder / file for name, file in outputs.items()},
-    )  # fmt: skip
+        dataset="digits_half",
+        model=architecture,
+        seed=0,
+        block=block,
+        labels=True,
+        files={"train": train, "test": test or train},
+        outputs={name: folder / file for name, file in outputs.items()},
+    )
     return folder
 
 
@@ -116,9 +133,14 @@ def graphs_of(root, name="graphs", classes=(0, 3), **changes):
         for label in classes
     }
     write_graphs(
-        dataset="digits_half", model=root / "model", seed=0, data=root / "test.parquet", outputs=paths,
-        classes=list(classes), **GRAPHS | changes,
-    )  # fmt: skip
+        dataset="digits_half",
+        model=root / "model",
+        seed=0,
+        data=root / "test.parquet",
+        outputs=paths,
+        classes=list(classes),
+        **GRAPHS | changes,
+    )
     return [item["json"] for item in paths.values()]
 
 

@@ -60,17 +60,24 @@ def diffuse(rho, seed, words=60, heads=3, shift=0.0, values=1.0):
     weigh = rng.lognormal(sigma=0.3, size=(words, heads))
     weigh /= weigh.sum(0)
     terms = Terms(
-        token=weigh, unk=1 / (words * np.broadcast_to(rho, heads)), place=np.ones((words + 1, heads)),
-        token_value=values * rng.normal(size=(words, heads, 2)), unk_value=values * rng.normal(size=(heads, 2)),
-        place_value=np.zeros((words + 1, heads, 2)), fixed=np.full(heads, 1e-4), fixed_value=np.zeros((heads, 2)),
+        token=weigh,
+        unk=1 / (words * np.broadcast_to(rho, heads)),
+        place=np.ones((words + 1, heads)),
+        token_value=values * rng.normal(size=(words, heads, 2)),
+        unk_value=values * rng.normal(size=(heads, 2)),
+        place_value=np.zeros((words + 1, heads, 2)),
+        fixed=np.full(heads, 1e-4),
+        fixed_value=np.zeros((heads, 2)),
         words=np.arange(words),
-    )  # fmt: skip
+    )
     return shifted(terms, shift)
 
 
 def shifted(terms, shift):
     """The terms with a constant added to all values, those of UNK and [cls] too: every logit rises by it."""
     return replace(
-        terms, token_value=terms.token_value + shift, unk_value=terms.unk_value + shift,
+        terms,
+        token_value=terms.token_value + shift,
+        unk_value=terms.unk_value + shift,
         fixed_value=terms.fixed_value + shift * terms.fixed[:, None],
-    )  # fmt: skip
+    )

@@ -11,9 +11,17 @@ def files_of(root):
 
 def shard_options(root, **changes):
     return {
-        "files": files_of(root), "data": root / "data/sentiment/test.parquet", "dataset": "sentiment", "seed": 0,
-        "samples": STUDY["samples"], "repeats": STUDY["repeats"], "shard": 0, "size": 256, "reviews": 20, **changes,
-    }  # fmt: skip
+        "files": files_of(root),
+        "data": root / "data/sentiment/test.parquet",
+        "dataset": "sentiment",
+        "seed": 0,
+        "samples": STUDY["samples"],
+        "repeats": STUDY["repeats"],
+        "shard": 0,
+        "size": 256,
+        "reviews": 20,
+        **changes,
+    }
 
 
 def xai_study(root):

@@ -13,29 +13,8 @@ from plumbline.datasets import DATASETS
 from plumbline.faithfulness import PROTOCOLS
 from plumbline.figures import FIGURES
 
-WORDS = [
-    "the",
-    "film",
-    "is",
-    "not",
-    "a",
-    "very",
-    "good",
-    "story",
-    "but",
-    "its",
-    "quiet",
-    "acting",
-    "won",
-    "me",
-    "over",
-    "$5",
-    "and",
-    "50%",
-    "of_the",
-    "crowd",
-    "!",
-]
+SENTENCE = "the film is not a very good story but its quiet acting won me over $5 and 50% of_the crowd !"
+WORDS = SENTENCE.split()
 STAGES = (
     "models",
     "attributions",
@@ -458,15 +437,33 @@ def causal(results):
         }
         shared = {"model": model, "data": files["test"]}
         write_graphs(
-            dataset="digits_half", seed=seed, outputs=graphs, classes=list(graphs), samples=30, soft=True, test="welch",
-            correction="none", cap=600, held_out=0.5, **shared,
-        )  # fmt: skip
+            dataset="digits_half",
+            seed=seed,
+            outputs=graphs,
+            classes=list(graphs),
+            samples=30,
+            soft=True,
+            test="welch",
+            correction="none",
+            cap=600,
+            held_out=0.5,
+            **shared,
+        )
         learnt = [files["json"] for files in graphs.values()]
         paths = {stage: folder / f"{stage}.parquet" for stage in ("stability", "pruning")}
         write_stability(
-            graphs=learnt, output=paths["stability"], layer=None, strengths={"most": 0.5, "step": 0.05}, repetitions=4,
-            resample=True, samples=15, noise=[0.05, 0.1, 0.2], subsample=[10], cap=600, **shared,
-        )  # fmt: skip
+            graphs=learnt,
+            output=paths["stability"],
+            layer=None,
+            strengths={"most": 0.5, "step": 0.05},
+            repetitions=4,
+            resample=True,
+            samples=15,
+            noise=[0.05, 0.1, 0.2],
+            subsample=[10],
+            cap=600,
+            **shared,
+        )
         write_pruning(
             dataset="digits_half", seed=seed, graphs=learnt, output=paths["pruning"], draws=3, **shared
         )

@@ -47,8 +47,16 @@ def table_inputs(root):
     full = make(root, seeds=(0, 1))
     small = make(root, dataset="agreement", model="distilbert", architecture="distilbert", methods=TEN)
     # A real data set, a checkpoint of the hub, no oracle: where published numbers exist.
-    real = make(root, dataset="sst2", model="roberta", architecture="roberta", oracle=False,
-                source="hub", repo="textattack/roberta-base-SST-2", epochs=0)  # fmt: skip
+    real = make(
+        root,
+        dataset="sst2",
+        model="roberta",
+        architecture="roberta",
+        oracle=False,
+        source="hub",
+        repo="textattack/roberta-base-SST-2",
+        epochs=0,
+    )
     pair = make(root, dataset="agreement", methods=TEN)
     found = merge(full, small, pair, real)
     return found | compare(root, found, ("agreement", "bert", "distilbert")) | study(root) | vision(root)

@@ -40,8 +40,10 @@ def test_seeds_of_several_runs_are_compared_by_what_they_share():
     assert len(found["attributions"]) == 3 * 2
     assert file in targets(config)
     assert outputs.output_inputs(config, "tables", "seed_consistency") == {
-        "seed_consistency": [file], "released": ["results/small/released/multiberts_sst2.parquet"], "gaps": [],
-    }  # fmt: skip
+        "seed_consistency": [file],
+        "released": ["results/small/released/multiberts_sst2.parquet"],
+        "gaps": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,10 @@ def test_gaps_are_read_of_the_models_that_a_table_shows(table):
         "model_consistency": [("bert", 0), ("distilbert", 0)],
         "comp_suff": every,
     }
-    wanted = {f"results/small/attributions/sentiment/{model}/seed{seed}/ig.parquet"
-              for model, seed in shown.get(table, every[:3])}  # fmt: skip
+    wanted = {
+        f"results/small/attributions/sentiment/{model}/seed{seed}/ig.parquet"
+        for model, seed in shown.get(table, every[:3])
+    }
     assert set(outputs.output_inputs(config, "tables", table)["gaps"]) == wanted
 
 

@@ -73,10 +73,15 @@ def test_a_byte_changed_inside_is_never_read(tmp_path, good, reader):
 @pytest.mark.parametrize("damage", ["cut", "empty", "footer", "other", "pointer"])
 def test_a_file_that_is_none_is_named(tmp_path, good, reader, damage):
     path = tmp_path / "test.parquet"
-    path.write_bytes({
-        "cut": good[: len(good) // 2], "empty": b"", "footer": good[: pages(good) + 9] + good[-8:], "other": b"PAR1 but no table PAR1",
-        "pointer": b"version https://git-lfs.github.com/spec/v1\n",
-    }[damage])  # fmt: skip
+    path.write_bytes(
+        {
+            "cut": good[: len(good) // 2],
+            "empty": b"",
+            "footer": good[: pages(good) + 9] + good[-8:],
+            "other": b"PAR1 but no table PAR1",
+            "pointer": b"version https://git-lfs.github.com/spec/v1\n",
+        }[damage]
+    )
     with pytest.raises(PlumblineError, match="not a Parquet file, or damaged") as caught:
         READERS[reader](path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
@@ -132,8 +137,15 @@ def test_weights_that_are_none_are_named(tmp_path):
     damaged = json.loads(good[8 : 8 + header])
     damaged["weight"]["data_offsets"][1] += 4
     text = json.dumps(damaged).encode().ljust(header)
-    for content in (b"", good[:20], good[:-4], b"version https://git-lfs.github.com/spec/v1\n", b"PK\3\4", good[:8] + text + good[-32:],
-                    np.uint64(2**60).tobytes() + good[8:]):  # fmt: skip
+    for content in (
+        b"",
+        good[:20],
+        good[:-4],
+        b"version https://git-lfs.github.com/spec/v1\n",
+        b"PK\3\4",
+        good[:8] + text + good[-32:],
+        np.uint64(2**60).tobytes() + good[8:],
+    ):
         path.write_bytes(content)
         with pytest.raises(PlumblineError, match="is not a safetensors file, or damaged") as caught:
             load_weights(torch.nn.Linear(3, 2), path)

@@ -227,9 +227,11 @@ def test_a_methods_name_means_its_principal_readout():
     model, (ids, mask, _) = small_model("bert", layers=2), small_batch("bert")
     for method, readout in (("ig", "ig_mean"), ("gradient", "grad_l2"), ("selective", "selective_rollout")):
         torch.testing.assert_close(
-            scores_of(model, ids, mask, method), attribute(model, ids, mask, readout, tokenizer_ids=TOKENIZER_IDS)
-            if readout != "ig_mean" else attribute(model, ids, mask, readout, tokenizer_ids=TOKENIZER_IDS, steps=8)
-        )  # fmt: skip
+            scores_of(model, ids, mask, method),
+            attribute(model, ids, mask, readout, tokenizer_ids=TOKENIZER_IDS)
+            if readout != "ig_mean"
+            else attribute(model, ids, mask, readout, tokenizer_ids=TOKENIZER_IDS, steps=8),
+        )
     refused(attribute, model, ids, mask, "norms", match="give one of norm_rollout, globenc")
     refused(attribute, model, ids, mask, "no such", match="unknown readout")
     refused(attribute, model, ids, mask, ["alti"], match="unknown readout")

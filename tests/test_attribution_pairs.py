@@ -116,9 +116,14 @@ def test_curves_of_pairs(architecture, kind, known):
         pairs["token_type_ids"] = torch.zeros_like(pairs["token_type_ids"])
     scores = torch.tensor([[9, 1, 5, 3, 9, 4, 2, 9], [9, 2, 9, 3, 1, 9, 0, 0]], dtype=torch.bfloat16)
     found = curves(
-        model, **pairs, scores=scores, protocol="standard", kind=kind, target=[1, 0],
+        model,
+        **pairs,
+        scores=scores,
+        protocol="standard",
+        kind=kind,
+        target=[1, 0],
         tokenizer_ids=special_ids_of(architecture) if known else None,
-    )  # fmt: skip
+    )
     for row, (places, target) in enumerate((([2, 5, 3, 6, 1], 1), ([3, 1, 4], 0))):
         length = int(pairs["attention_mask"][row].sum())
         want = []

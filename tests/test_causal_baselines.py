@@ -49,8 +49,10 @@ def test_order_batches_and_neighbours_change_nothing(explained_digits, kind, mon
 
 
 def test_the_registry_imports_no_torch():
-    code = ("import sys, plumbline.causal.registry; "
-            "sys.exit(any(name in sys.modules for name in ('torch', 'captum', 'quantus', 'scipy')))")  # fmt: skip
+    code = (
+        "import sys, plumbline.causal.registry; "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'captum', 'quantus', 'scipy')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert set(BASELINES) | set(CAUSAL) | {"random", "input"} == set(EXPLANATIONS)
     assert [name for name, entry in EXPLANATIONS.items() if entry.published] == ["causal"]

@@ -40,9 +40,13 @@ def test_explanations_of_the_first_right_images(explained_lenet, written_maps, e
     place = data["id"].tolist().index(wanted[3])
     for method in ("causal", "rise", "lrp", "random"):
         alone = explain(
-            method, model, images[[place]], torch.tensor([3]), graphs=graphs,
+            method,
+            model,
+            images[[place]],
+            torch.tensor([3]),
+            graphs=graphs,
             seeds=image_seeds("digits_half", "lenet/seed0", [wanted[3]], method),
-        )  # fmt: skip
+        )
         np.testing.assert_allclose(rows[f"scores_{method}"][3], alone.flatten(), rtol=1e-3, atol=1e-5)
     assert rows["probability"][3] == pytest.approx(model(images[[place]]).softmax(-1)[0, 3].item(), rel=1e-5)
     kept = read_rows(nodes)

@@ -27,9 +27,12 @@ from tests.synthetic import CAUSAL_RUN, OPTIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("causal")]
 HERE = {
-    **OPTIONS, "dataset": "digits_half", "model": "lenet", "runs": [{**CAUSAL_RUN, "attributions": {"layer": None}}],
+    **OPTIONS,
+    "dataset": "digits_half",
+    "model": "lenet",
+    "runs": [{**CAUSAL_RUN, "attributions": {"layer": None}}],
     "explainn": {"shown": 3},
-}  # fmt: skip
+}
 NAMES = [name for name, study in figures.FIGURES.studies.items() if study == "explainn"]
 
 
@@ -257,7 +260,11 @@ def test_pruning_shows_means_over_graphs(causal_inputs):
 def test_intervals_are_those_of_the_tables(causal_inputs):
     """Every end of an interval that a figure draws stands in its table."""
     tables = {file.stem: pd.read_csv(file) for file in tables_of(causal_inputs)}
-    for name, table in {"pruning": "causal_pruning", "lipschitz": "explanation_metrics", "explanation_metrics": "explanation_metrics"}.items():  # fmt: skip
+    for name, table in {
+        "pruning": "causal_pruning",
+        "lipschitz": "explanation_metrics",
+        "explanation_metrics": "explanation_metrics",
+    }.items():
         drawn = importlib.import_module(f"plumbline.figures.{name}").draw(causal_inputs, HERE)
         known = {tuple(pair) for pair in tables[table][["lower", "upper"]].dropna().to_numpy()}
         ends = [

@@ -64,8 +64,13 @@ def test_graph_files_are_the_same_bytes_again(trained_lenet):
     code = (
         f"from plumbline.causal.graph import read_graph; print(read_graph({str(json)!r}).graphml(), end='')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(causal.__file__).parents[2],
-                          env=os.environ | {"PYTHONHASHSEED": "77"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=Path(causal.__file__).parents[2],
+        env=os.environ | {"PYTHONHASHSEED": "77"},
+    )
     assert done.stdout == json.with_suffix(".graphml").read_text(), done.stderr
 
 

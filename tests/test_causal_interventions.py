@@ -85,8 +85,16 @@ def test_no_weight_is_left_changed(left):
     """Also where a forward pass raises: the first one, in the choice of images, in the observed pass, under an intervention."""
     torch.manual_seed(0)
     images = torch.rand(60, 1, 8, 8)
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5), Fuse(),
-                          nn.ReLU(), nn.Linear(5, 3))  # fmt: skip
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, 5),
+        Fuse(),
+        nn.ReLU(),
+        nn.Linear(5, 3),
+    )
     Fuse.left = 10**9
     centred(model, images).float()
     labels = model(images).argmax(1)

@@ -240,8 +240,10 @@ def test_a_graph_does_not_hang_on_how_its_images_are_handed_over(plain, kind):
 def test_a_graph_does_not_hang_on_what_is_set_around_it(plain, place):
     model, images, labels, graph = plain
     around = {
-        "inference mode": torch.inference_mode, "autocast": lambda: torch.autocast("cpu"), "no grad": torch.no_grad,
-    }.get(place, contextlib.nullcontext)  # fmt: skip
+        "inference mode": torch.inference_mode,
+        "autocast": lambda: torch.autocast("cpu"),
+        "no grad": torch.no_grad,
+    }.get(place, contextlib.nullcontext)
     try:
         torch.set_default_dtype(torch.float64 if place == "default float64" else torch.float32)
         model.train(place == "training mode")

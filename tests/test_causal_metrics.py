@@ -228,9 +228,12 @@ def test_scale_order_and_neighbours_change_no_value(explained_digits, metric):
     larger = {method: 1024 * values for method, values in maps.items()}
     found = measure(metric, subjects, larger, lambda *arguments: 1024 * again(*arguments))
     turned = replace(
-        subjects, images=subjects.images[::-1].copy(), targets=subjects.targets[::-1].copy(), keys=subjects.keys[::-1],
+        subjects,
+        images=subjects.images[::-1].copy(),
+        targets=subjects.targets[::-1].copy(),
+        keys=subjects.keys[::-1],
         segments=subjects.segments[::-1],
-    )  # fmt: skip
+    )
     alone = {"causal": maps["causal"][::-1]}
     other = measure(metric, turned, alone, lambda *given: again(*given[:4], 2 - given[4]))
     for method, values in whole.items():
@@ -281,9 +284,13 @@ def test_maps_of_zeros_and_flat_maps_have_finite_values(explained_digits, metric
 
     found = measure(metric, subjects, maps, changed)
     wanted = {
-        "lipschitz": 0, "max_sensitivity": 0, "faithfulness_correlation": 0, "sparseness": 0, "complexity": np.log(1024),
+        "lipschitz": 0,
+        "max_sensitivity": 0,
+        "faithfulness_correlation": 0,
+        "sparseness": 0,
+        "complexity": np.log(1024),
         "parameter_randomisation": 1,
-    }  # fmt: skip
+    }
     assert all(np.isfinite(values).all() for values in found.values())
     for method in ("zero", "flat"):
         if metric in wanted:

@@ -36,7 +36,10 @@ def learnt(tmp_path):
         )  # fmt: skip
         write_json(tmp_path / f"model{seed}" / "metrics.json", {"architecture": "lenet"})
         write_json(tmp_path / f"graph{seed}.json", graph.to_dict())
-        paths = {"image_models": tmp_path / f"model{seed}" / "metrics.json", "causal_graphs": tmp_path / f"graph{seed}.json"}  # fmt: skip
+        paths = {
+            "image_models": tmp_path / f"model{seed}" / "metrics.json",
+            "causal_graphs": tmp_path / f"graph{seed}.json",
+        }
         for stage in (*paths, "pruning", "stability", "explanation_metrics"):
             inputs.setdefault(stage, []).append({**about, "path": paths.get(stage)})
     return inputs
@@ -255,10 +258,15 @@ def test_causes_by_the_fallback_are_not_said_to_pass_the_test(causal_inputs):
 
 
 PRUNED = {  # recall without causal nodes, without random ones; AUC likewise
-    "carry": ((0.10, 0.90), (0.70, 0.95), "less than without random ones: the nodes found carry recall", "is lower too, so"),
+    "carry": (
+        (0.10, 0.90),
+        (0.70, 0.95),
+        "less than without random ones: the nodes found carry recall",
+        "is lower too, so",
+    ),
     "carry less": ((0.90, 0.10), (0.95, 0.70), "carry less recall than others", "is higher, so"),
     "same": ((0.50, 0.50), (0.80, 0.80), "not told apart from random ones", "is not told apart, so"),
-}  # fmt: skip
+}
 
 
 def pruned(learnt, tmp_path, recall, auc):
@@ -292,11 +300,13 @@ def test_pruning_says_less_more_or_not_told_apart(learnt, tmp_path, name):
     assert row["verdict"] == {"carry": "higher", "carry less": "lower", "same": "not told apart"}[name]
     bands = frame[frame["kind"] == "band"].groupby("condition")["measure"].unique().map(list).to_dict()
     assert bands == {
-        "recall without causal nodes": ["recall"], "recall without random nodes": ["recall"], "AUC of the graph alone": ["auc"],
+        "recall without causal nodes": ["recall"],
+        "recall without random nodes": ["recall"],
+        "AUC of the graph alone": ["auc"],
         "recall without non-causal edges, less base": ["difference"],
         "recall without random nodes, less without causal": ["difference"],
         "recall without non-causal nodes, less without random": ["difference"],
-    }  # fmt: skip
+    }
     # The other comparisons of the family are of equal conditions.
     others = frame[(frame["kind"] == "difference") & ~frame["condition"].str.contains("ablate")]
     assert set(others["verdict"]) == {"not told apart"}

@@ -20,9 +20,14 @@ from tests.small_networks import graphs_of
 
 def pruning_of(trained_lenet, output):
     write_pruning(
-        dataset="digits_half", model=trained_lenet / "model", seed=0, data=trained_lenet / "few.parquet", output=output, draws=3,
+        dataset="digits_half",
+        model=trained_lenet / "model",
+        seed=0,
+        data=trained_lenet / "few.parquet",
+        output=output,
+        draws=3,
         graphs=[trained_lenet / "graphs" / f"class{label}" / "graph.json" for label in (0, 3)],
-    )  # fmt: skip
+    )
     return read_rows(output)
 
 
@@ -85,8 +90,14 @@ def test_pruning_is_scored_on_the_images_held_out(trained_lenet):
     graphs = graphs_of(trained_lenet, "halves", held_out=0.5)
     output = trained_lenet / "halves.parquet"
     write_pruning(
-        dataset="digits_half", model=trained_lenet / "model", seed=0, data=trained_lenet / "test.parquet", output=output, draws=2, graphs=graphs,
-    )  # fmt: skip
+        dataset="digits_half",
+        model=trained_lenet / "model",
+        seed=0,
+        data=trained_lenet / "test.parquet",
+        output=output,
+        draws=2,
+        graphs=graphs,
+    )
     rows, model = read_rows(output), ready(trained_lenet / "model", trained_lenet / "test.parquet", "cpu", 1)
     model, _, images, labels = model
     for label, path in zip((0, 3), graphs, strict=True):
@@ -105,9 +116,14 @@ def test_pruning_is_scored_on_the_images_held_out(trained_lenet):
     write_json(trained_lenet / "leak.json", other.to_dict())
     with pytest.raises(PlumblineError, match="graph of class '0' was learnt from other images than these"):
         write_pruning(
-            dataset="digits_half", model=trained_lenet / "model", seed=0, data=trained_lenet / "test.parquet", output=output, draws=2,
+            dataset="digits_half",
+            model=trained_lenet / "model",
+            seed=0,
+            data=trained_lenet / "test.parquet",
+            output=output,
+            draws=2,
             graphs=[trained_lenet / "leak.json"],
-        )  # fmt: skip
+        )
 
 
 def test_dropped_nodes():

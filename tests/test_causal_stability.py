@@ -122,20 +122,43 @@ def test_a_layer_that_is_not_reached_counts_as_an_empty_set(hard_graph):
     assert [(row["layer"], row["jaccard"], bool(row["nodes"])) for row in rows] == [
         (layer, 0.0, True) for layer in ("fc3", "fc2", "fc1", "conv2")
     ]
-    assert strength_rows(
-        network, ended, images, right, "fc2", strengths=[0.0], repetitions=1, resample=False, samples=9, cap=600
-    ) == []  # fmt: skip
+    assert (
+        strength_rows(
+            network,
+            ended,
+            images,
+            right,
+            "fc2",
+            strengths=[0.0],
+            repetitions=1,
+            resample=False,
+            samples=9,
+            cap=600,
+        )
+        == []
+    )
 
 
-STABILITY = {"layer": None, "strengths": {"most": 0.1, "step": 0.05}, "repetitions": 2, "resample": True, "samples": None,
-             "noise": [0.1], "subsample": [12], "cap": 600}  # fmt: skip
+STABILITY = {
+    "layer": None,
+    "strengths": {"most": 0.1, "step": 0.05},
+    "repetitions": 2,
+    "resample": True,
+    "samples": None,
+    "noise": [0.1],
+    "subsample": [12],
+    "cap": 600,
+}
 
 
 def stability_of(trained_lenet, output, **changes):
     write_stability(
-        model=trained_lenet / "model", data=trained_lenet / "test.parquet", output=output,
-        graphs=[trained_lenet / "graphs" / f"class{label}" / "graph.json" for label in (0, 3)], **STABILITY | changes,
-    )  # fmt: skip
+        model=trained_lenet / "model",
+        data=trained_lenet / "test.parquet",
+        output=output,
+        graphs=[trained_lenet / "graphs" / f"class{label}" / "graph.json" for label in (0, 3)],
+        **STABILITY | changes,
+    )
     return read_rows(output)
 
 

@@ -82,8 +82,11 @@ def head_of(width):
 
 def classes(folder, width):
     weights(folder, head_of(width))
-    change(folder, id2label={str(label): f"LABEL_{label}" for label in range(width)},
-           label2id={f"LABEL_{label}": label for label in range(width)})  # fmt: skip
+    change(
+        folder,
+        id2label={str(label): f"LABEL_{label}" for label in range(width)},
+        label2id={f"LABEL_{label}": label for label in range(width)},
+    )
 
 
 DAMAGE = {
@@ -141,7 +144,9 @@ WHOLE = {
     "old names": lambda folder: weights(
         folder,
         lambda held: {
-            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): tensor
             for name, tensor in held.items()
         },
     ),
@@ -149,8 +154,10 @@ WHOLE = {
         folder, lambda held: held | {"bert.embeddings.position_ids": torch.arange(130)[None]}
     ),
     "in two files": lambda folder: in_two_files(folder),
-    "half precision": lambda folder: weights(folder, lambda held: {name: tensor.half() for name, tensor in held.items()}),
-}  # fmt: skip
+    "half precision": lambda folder: weights(
+        folder, lambda held: {name: tensor.half() for name, tensor in held.items()}
+    ),
+}
 
 
 def in_two_files(folder):

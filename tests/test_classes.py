@@ -52,23 +52,49 @@ mirrored = pytest.mark.skipif(
 def test_five_classes_from_training_to_tables(source, tmp_path):
     train, test = source(tmp_path)
     outputs = {name: str(tmp_path / "model" / file) for name, file in zip(NAMES, FILES, strict=True)}
-    train_job(dataset="sst5", model="small", seed=0, block=BLOCK, label_names=FIVE, train=train, evaluation=test, split="test",
-              checkpoint=None, outputs=outputs)  # fmt: skip
+    train_job(
+        dataset="sst5",
+        model="small",
+        seed=0,
+        block=BLOCK,
+        label_names=FIVE,
+        train=train,
+        evaluation=test,
+        split="test",
+        checkpoint=None,
+        outputs=outputs,
+    )
     model, tokenizer = encoders.load(tmp_path / "model")
     assert model.config.id2label == dict(enumerate(FIVE))
     about = {"dataset": "sst5", "model": "small", "seed": 0}
     inputs = {"models": [{**about, "path": outputs["metrics"]}], "attributions": [], "faithfulness": []}
     entry = {"protocol": "standard", "examples": None, "cap": 30}
-    for method, readouts in (("attention", ["raw_attention"]), ("gradient", ["grad_l2"]), ("blankout", ["blankout"]), ("controls", ["random"])):  # fmt: skip
+    for method, readouts in (
+        ("attention", ["raw_attention"]),
+        ("gradient", ["grad_l2"]),
+        ("blankout", ["blankout"]),
+        ("controls", ["random"]),
+    ):
         files = {kind: tmp_path / kind / f"{method}.parquet" for kind in ("attributions", "faithfulness")}
-        write_attributions(dataset="sst5", model=tmp_path / "model", method=method, explain=partial(explain, method), data=test,
-                           output=files["attributions"], examples=10)  # fmt: skip
+        write_attributions(
+            dataset="sst5",
+            model=tmp_path / "model",
+            method=method,
+            explain=partial(explain, method),
+            data=test,
+            output=files["attributions"],
+            examples=10,
+        )
         kept = [name for name in read_rows(files["attributions"]) if name.startswith("scores_")]
         readouts = [
             name.removeprefix("scores_") for name in kept if name.removeprefix("scores_") in readouts
         ] or [kept[0][7:]]
-        write_faithfulness(model=tmp_path / "model", attributions=files["attributions"], protocols=[entry | {"readouts": readouts}],
-                           output=files["faithfulness"])  # fmt: skip
+        write_faithfulness(
+            model=tmp_path / "model",
+            attributions=files["attributions"],
+            protocols=[entry | {"readouts": readouts}],
+            output=files["faithfulness"],
+        )
         for kind, path in files.items():
             inputs[kind].append({**about, "method": method, "path": path})
     rows = read_rows(inputs["attributions"][0]["path"])

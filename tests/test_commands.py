@@ -11,10 +11,23 @@ from snakemake.cli import get_argument_parser
 from plumbline.workflow.study import studies
 from tests.workflow import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "results/README.md", ROOT / "Makefile", ROOT / "Snakefile",
-         *ROOT.glob("config*.yaml"), *ROOT.glob("profiles/*/*.yaml"), *ROOT.glob("rules/*.smk")]  # fmt: skip
-RULES = set(re.findall(r"^(?:use )?rule (\w+)(?: as (\w+))?", "\n".join(path.read_text() for path in (*ROOT.glob("rules/*.smk"),
-            ROOT / "Snakefile")), flags=re.MULTILINE))  # fmt: skip
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    ROOT / "results/README.md",
+    ROOT / "Makefile",
+    ROOT / "Snakefile",
+    *ROOT.glob("config*.yaml"),
+    *ROOT.glob("profiles/*/*.yaml"),
+    *ROOT.glob("rules/*.smk"),
+]
+RULES = set(
+    re.findall(
+        r"^(?:use )?rule (\w+)(?: as (\w+))?",
+        "\n".join(path.read_text() for path in (*ROOT.glob("rules/*.smk"), ROOT / "Snakefile")),
+        flags=re.MULTILINE,
+    )
+)
 RULES = {name for pair in RULES for name in pair if name} | set(studies())
 
 

@@ -205,14 +205,17 @@ def test_model_blocks(small, block, said):
     [
         ("models: {2024: {}}", "models: YAML reads the key 2024 as int, not as text"),
         ("models: {no: {}}", "models: YAML reads the key False as bool"),
-        ("models: {m: {architecture: bert, source: hub, checkpoints: {1: {repo: a/b}}}}", "models.m.checkpoints: YAML reads the key 1"),
+        (
+            "models: {m: {architecture: bert, source: hub, checkpoints: {1: {repo: a/b}}}}",
+            "models.m.checkpoints: YAML reads the key 1",
+        ),
         ("datasets: {null: {}}", "datasets: YAML reads the key None"),
         ("methods: {1.5: {}}", "methods: YAML reads the key 1.5 as float"),
         ("runs: [{yes: 1}]", "runs[0]: YAML reads the key True"),
         ("2024: 1", "configuration: YAML reads the key 2024"),
         ("models: {'2024': {}}", "models.2024: 'source' is missing"),
     ],
-)  # fmt: skip
+)
 def test_keys_that_yaml_does_not_read_as_text(small, text, said):
     assert said in fault({**small, **yaml.safe_load(text)})
 

@@ -25,10 +25,13 @@ def models(count=3, examples=12, readouts=2, seed=0):
             ids=list(range(examples)),
             inputs=[tuple(range(n)) for n in lengths],
             predictions=rng.integers(0, 2, size=examples).tolist(),
-            scores={f"r{r}": [rng.integers(0, 5, size=n).astype(np.float32) for n in lengths] for r in range(readouts)},
+            scores={
+                f"r{r}": [rng.integers(0, 5, size=n).astype(np.float32) for n in lengths]
+                for r in range(readouts)
+            },
         )
         for number in range(count)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("metric", list(METRICS))
@@ -96,6 +99,8 @@ def test_only_sentences_of_the_same_tokens_and_in_both_models_count():
     rows = consistency.table([first, second], **SETTINGS)
     assert set(rows["readout"]) == {"r1"}
     assert rows["examples"].max() <= 6
-    strangers = Ranking(name="roberta", ids=second.ids, inputs=[None] * 10, predictions=predictions[:10], scores=second.scores)  # fmt: skip
+    strangers = Ranking(
+        name="roberta", ids=second.ids, inputs=[None] * 10, predictions=predictions[:10], scores=second.scores
+    )
     with pytest.raises(PlumblineError, match="bert and roberta have no sentence in common.*of 10"):
         consistency.table([first, strangers], **SETTINGS)

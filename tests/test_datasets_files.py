@@ -20,8 +20,13 @@ needs_mirror = pytest.mark.skipif(not MIRROR, reason="set PLUMBLINE_MIRROR to th
 
 def test_the_words_of_a_tree_and_the_label_at_its_root(tmp_path):
     trees = ["(3 (2 It) (4 (2 -LRB-) (3 (4 lovely) (2 and\\/or))))", "(0 (1 No) (2 x))"]
-    write_mirror(tmp_path, {"sst_trees/dev.tsv.gz": [("tree", "label"), (trees[0], 3), ("(0 (1 No) (2 film))", 0)],
-                            "sst_trees/test.tsv.gz": [("tree", "label"), (trees[0], 2)]})  # fmt: skip
+    write_mirror(
+        tmp_path,
+        {
+            "sst_trees/dev.tsv.gz": [("tree", "label"), (trees[0], 3), ("(0 (1 No) (2 film))", 0)],
+            "sst_trees/test.tsv.gz": [("tree", "label"), (trees[0], 2)],
+        },
+    )
     frame = load("sst5", "validation", {"source": "mirror"}, mirror=tmp_path)
     assert frame["text"].tolist() == ["It ( lovely and/or", "No film"] and frame["label"].tolist() == [3, 0]
     with pytest.raises(PlumblineError, match="row 0 of the test split is no tree whose root has the label 2"):
@@ -56,8 +61,10 @@ def mirror(tmp_path):
     """A mirror whose imdb has 40 train rows (rows 0 and 39 have one text) and 20 test rows, sorted by label."""
     train = [(review(number % 39), int(number >= 20)) for number in range(40)]
     test = [(review(100 + number), int(number >= 10)) for number in range(20)]
-    write_mirror(tmp_path, {"imdb/train.tsv.gz": [("text", "label"), *train],
-                            "imdb/test.tsv.gz": [("text", "label"), *test]})  # fmt: skip
+    write_mirror(
+        tmp_path,
+        {"imdb/train.tsv.gz": [("text", "label"), *train], "imdb/test.tsv.gz": [("text", "label"), *test]},
+    )
     return tmp_path
 
 
@@ -143,14 +150,19 @@ TABLES = {
     "other columns, another order": (b"id\tlabel\ttext\n7\t1\ta fine film\n8\t0\ta dull film\n", GOOD),
     "a tab too many, in the header too": (PLAIN.replace(b"\n", b"\t\n"), GOOD),
     "quotation marks are characters": (
-        b'text\tlabel\n"a ""fine"" film\t1\na \'dull" film\t0\n', [('"a ""fine"" film', 1), ("a 'dull\" film", 0)],
+        b'text\tlabel\n"a ""fine"" film\t1\na \'dull" film\t0\n',
+        [('"a ""fine"" film', 1), ("a 'dull\" film", 0)],
     ),
     "words that pandas takes for missing": (b"text\tlabel\nNA\t1\nnull\t0\n", [("NA", 1), ("null", 0)]),
     "line ends of Unicode": (
-        "text\tlabel\na fine\u2028film\t1\na dull\x85film\t0\n".encode(), [("a fine\u2028film", 1), ("a dull\x85film", 0)],
+        "text\tlabel\na fine\u2028film\t1\na dull\x85film\t0\n".encode(),
+        [("a fine\u2028film", 1), ("a dull\x85film", 0)],
     ),
     # The first of the fields becomes pandas's index, and `text` the label's.
-    "a tab too many in every row": (b"text\tlabel\na fine film\t1\t\na dull film\t0\t\n", "row 0 .*line 2.* has 3 fields, its first line 2"),
+    "a tab too many in every row": (
+        b"text\tlabel\na fine film\t1\t\na dull film\t0\t\n",
+        "row 0 .*line 2.* has 3 fields, its first line 2",
+    ),
     "two tabs too many in every row": (b"text\tlabel\nx\ty\ta fine film\t1\n", "row 0 .* has 4 fields"),
     "a tab too many in front": (b"text\tlabel\n\ta fine film\t1\n", "row 0 .* has 3 fields"),
     "a tab too many in one row": (PLAIN + b"a film\t1\t\n", "row 2 .*line 4.* has 3 fields"),
@@ -173,7 +185,7 @@ TABLES = {
     "Latin-1": ("text\tlabel\nan unusual café\t1\n".encode("latin-1"), "line 2 .* is not UTF-8"),
     "nothing": (b"", "is empty"),
     "a header alone": (b"text\tlabel\n", "has no rows"),
-}  # fmt: skip
+}
 
 
 def in_mirror(folder, name, content):
@@ -270,8 +282,11 @@ def test_tables_of_agreement(tmp_path, row, expected):
 def test_a_vocabulary_with_other_line_ends_is_the_same(tmp_path):
     folder = tmp_path / "sva"
     folder.mkdir()
-    lines = [f"0\tx\tthe {word} number {n} ***mask***\t{pair}\n" for n in range(10) for word, pair in
-             (("cat", "has\thave"), ("cats", "have\thas"))]  # fmt: skip
+    lines = [
+        f"0\tx\tthe {word} number {n} ***mask***\t{pair}\n"
+        for n in range(10)
+        for word, pair in (("cat", "has\thave"), ("cats", "have\thas"))
+    ]
     (folder / "lgd_dataset.tsv").write_text("".join(lines))
     found = []
     for end in ("\n", "\r\n"):
@@ -301,7 +316,11 @@ NO_IDX = "is no IDX file of bytes"
         (idx(PICTURES[:0]), idx(DIGITS[:0]), "has no rows"),
         (idx(DIGITS), idx(PICTURES), "images.* has 1 dimensions, not 3"),
         (idx(PICTURES), idx(PICTURES), "labels.* has 3 dimensions, not 1"),
-        (idx(PICTURES), idx(np.array([3, 1, 10, 1, 5])), "row 2 of .*labels.* has the label 10; legal: 0 to 9"),
+        (
+            idx(PICTURES),
+            idx(np.array([3, 1, 10, 1, 5])),
+            "row 2 of .*labels.* has the label 10; legal: 0 to 9",
+        ),
         (idx(PICTURES)[:-9], idx(DIGITS), "images.* is no gzip file"),
         (idx(PICTURES), idx(DIGITS)[:11], "labels.* is no gzip file"),
         (gzip.compress(gzip.decompress(idx(PICTURES))[:-1]), idx(DIGITS), "images.* holds 3919 values"),
@@ -312,7 +331,7 @@ NO_IDX = "is no IDX file of bytes"
         (idx(PICTURES), b"version https://git-lfs.github.com/spec/v1\n", "labels.* is no gzip file"),
     ],
     ids=itertools.count(),
-)  # fmt: skip
+)
 def test_files_of_mnist_agree_or_one_line_says_which_does_not(tmp_path, pictures, labels, expected):
     in_mirror(tmp_path, "mnist/t10k-images-idx3-ubyte.gz", pictures)
     in_mirror(tmp_path, "mnist/t10k-labels-idx1-ubyte.gz", labels)
@@ -333,9 +352,10 @@ def parquet(folder, name, **columns):
 def test_hub_from_download_to_rows(tmp_path, monkeypatch):
     files = {
         f"data/{split}-00000-of-00001.parquet": parquet(
-            tmp_path, split, idx=range(3), sentence=[f"{split} a ", "b ", "c "], label=labels)
+            tmp_path, split, idx=range(3), sentence=[f"{split} a ", "b ", "c "], label=labels
+        )
         for split, labels in {"train": [0, 1, 1], "validation": [1, 0, 1], "test": [-1, -1, -1]}.items()
-    }  # fmt: skip
+    }
     block = {"source": "hub", "revision": "main"}
     with hub({"dataset/stanfordnlp/sst2": {"commit": "c" * 40, "files": files}}) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
@@ -379,10 +399,19 @@ def test_sva_is_prepared_as_published(tmp_path):
     """Against a transcription of the authors' rules, on made-up rows."""
     from sklearn.model_selection import train_test_split
 
-    verbs = [("has", "have"), ("have", "has"), ("lives", "live"), ("live", "lives"), ("is", "are"), ("are", "is"),
-             ("hath", "have")]  # fmt: skip
-    lines = [(number % 5, "full", f"the {WORDS[number % 10]} {number} ***mask*** here .", *verbs[number % 7])
-             for number in range(140)]  # fmt: skip
+    verbs = [
+        ("has", "have"),
+        ("have", "has"),
+        ("lives", "live"),
+        ("live", "lives"),
+        ("is", "are"),
+        ("are", "is"),
+        ("hath", "have"),
+    ]
+    lines = [
+        (number % 5, "full", f"the {WORDS[number % 10]} {number} ***mask*** here .", *verbs[number % 7])
+        for number in range(140)
+    ]
     folder = tmp_path / "sva"
     folder.mkdir()
     (folder / "lgd_dataset.tsv").write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
@@ -393,8 +422,9 @@ def test_sva_is_prepared_as_published(tmp_path):
     train, rest = train_test_split(
         range(len(kept)), test_size=0.3, random_state=48151623, shuffle=True, stratify=third
     )
-    validation, test = train_test_split(rest, test_size=0.5, random_state=48151623, shuffle=True,
-                                        stratify=[third[index] for index in rest])  # fmt: skip
+    validation, test = train_test_split(
+        rest, test_size=0.5, random_state=48151623, shuffle=True, stratify=[third[index] for index in rest]
+    )
     for split, expected in {"train": train, "validation": validation, "test": test}.items():
         frame = load("sva", split, {"source": "url", "labels": "published"}, downloads=tmp_path)
         assert list(frame["text"]) == [kept[index][2] for index in sorted(expected)]

@@ -23,8 +23,10 @@ def test_reconstruction_of_the_diffusion():
     whole = diffusion.diffused(attention, "full_network_enhancement")
     torch.testing.assert_close(whole, wanted["network_enhancement"], rtol=0, atol=1e-10)
     transforms = {
-        "plain": None, "svd_ne": diffusion.diffusion(), "network_enhancement": diffusion.diffusion("full_network_enhancement"),
-    }  # fmt: skip
+        "plain": None,
+        "svd_ne": diffusion.diffusion(),
+        "network_enhancement": diffusion.diffusion("full_network_enhancement"),
+    }
     for name, transform in transforms.items():
         product = rollout(attention[:, None], 15, transform=transform)[0]
         torch.testing.assert_close(product, wanted[f"rollout15_{name}"], rtol=0, atol=1e-10)

@@ -28,7 +28,11 @@ def test_every_parquet_file_has_its_schema(finished):
 
 
 def test_nothing_half_written_or_pickled(finished):
-    left = [path for path in results(finished).rglob("*") if path.name.startswith(".") or path.suffix in (".pt", ".bin", ".pkl")]  # fmt: skip
+    left = [
+        path
+        for path in results(finished).rglob("*")
+        if path.name.startswith(".") or path.suffix in (".pt", ".bin", ".pkl")
+    ]
     assert left == []
 
 

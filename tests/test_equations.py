@@ -85,8 +85,11 @@ def test_shared_layers_leave_a_record_a_call(groups, inner):
         layers = trace(model, ids, mask)
     assert len(layers) == 4 * inner
     norms = [id(layer.norm1) for layer in layers]
-    assert norms == [id(layers_of(model)[depth // (4 // groups) * inner + part].attention.LayerNorm)
-                     for depth in range(4) for part in range(inner)]  # fmt: skip
+    assert norms == [
+        id(layers_of(model)[depth // (4 // groups) * inner + part].attention.LayerNorm)
+        for depth in range(4)
+        for part in range(inner)
+    ]
     for before, after in zip(layers[:-1], layers[1:], strict=True):
         assert torch.equal(before.output, after.inputs)
     scores = attribute(model, ids, mask, "alti")

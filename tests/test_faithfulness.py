@@ -304,10 +304,18 @@ def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
     scores["two"][0][1:3] = 0.5  # two of three candidates are tied
     write_rows(
         tmp_path / "method.parquet",
-        {"id": range(5), "tokens": [list(map(str, row)) for row in ids], "input_ids": ids, "target": targets,
-         "probability": [0.5] * 5, "position": [0] * 5, "cut": cut} | {f"scores_{name}": row for name, row in scores.items()},
+        {
+            "id": range(5),
+            "tokens": [list(map(str, row)) for row in ids],
+            "input_ids": ids,
+            "target": targets,
+            "probability": [0.5] * 5,
+            "position": [0] * 5,
+            "cut": cut,
+        }
+        | {f"scores_{name}": row for name, row in scores.items()},
         kind="attributions",
-    )  # fmt: skip
+    )
     protocols = [
         {"protocol": "standard", "readouts": ["one"], "examples": None, "cap": 30},
         {"protocol": "mask", "readouts": ["two", "one"], "examples": 2, "cap": 30},
@@ -317,9 +325,13 @@ def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
     def written(shard=None):
         file = tmp_path / f"curves{shard}.parquet"
         artefact.write_faithfulness(
-            model="folder", attributions=tmp_path / "method.parquet", protocols=protocols, output=file, shard=shard,
+            model="folder",
+            attributions=tmp_path / "method.parquet",
+            protocols=protocols,
+            output=file,
+            shard=shard,
             work=tmp_path / "work.json",
-        )  # fmt: skip
+        )
         return read_rows(file)
 
     whole = written()
@@ -343,8 +355,12 @@ def test_the_stages_file_holds_the_curves_of_its_rows(tmp_path, monkeypatch):
         if tied:
             continue
         one = torch.tensor([ids[row.id]])
-        given = {"scores": scores[row.readout][row.id][None], "protocol": row.protocol, "target": targets[row.id],
-                 "tokenizer_ids": TOKENIZER_IDS}  # fmt: skip
+        given = {
+            "scores": scores[row.readout][row.id][None],
+            "protocol": row.protocol,
+            "target": targets[row.id],
+            "tokenizer_ids": TOKENIZER_IDS,
+        }
         (curve,) = curves(model, one, torch.ones_like(one), kind=row.kind, cap=4, **given)
         np.testing.assert_allclose(row.probability, curve, atol=1e-6)
         if row.protocol != "published_steps":

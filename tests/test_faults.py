@@ -43,9 +43,17 @@ def only_error(done, *parts):
         ({"methods": {"altii": {}}}, "altii", "alti"),
         ({"datasets": {"sentimnt": {}}}, "sentimnt", "sentiment"),
         ({"runs": [{"dataset": "sentiment", "model": "brt", "methods": ["alti"]}]}, "brt", "bert"),
-        ({"runs": [{"dataset": "sentiment", "model": "bert", "methods": ["alti"], "readouts": ["alti_l3"]}]}, "alti_l3", "alti_l2"),
+        (
+            {
+                "runs": [
+                    {"dataset": "sentiment", "model": "bert", "methods": ["alti"], "readouts": ["alti_l3"]}
+                ]
+            },
+            "alti_l3",
+            "alti_l2",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistyped_configuration_stops_at_parse_time(plain, tmp_path, change, said, nearest):
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(change))
     done = workflow.snakemake(plain, "-n", "--configfile", str(tmp_path / "overlay.yaml"))
@@ -73,9 +81,13 @@ def test_an_interpreter_that_snakemake_does_not_quote(plain, tmp_path):
     )
     places = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
     done = subprocess.run(
-        [folder / ".venv/bin/python", "-m", "snakemake", "-n"], cwd=plain, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [folder / ".venv/bin/python", "-m", "snakemake", "-n"],
+        cwd=plain,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env=workflow.environment(PYTHONPATH=places),
-    )  # fmt: skip
+    )
     only_error(done, "my work/.venv/bin/python, has a blank", "make VENV=")
 
 
@@ -440,8 +452,12 @@ def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
     folder = workflow.checkout(tmp_path / "checkout")
     call = ("--cores", "2", "--configfile", workflow.TINY, "--", "results/tiny/tables/alti/comp_suff.csv")
     process = subprocess.Popen(
-        workflow.command(*call), cwd=folder, env=workflow.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )  # fmt: skip
+        workflow.command(*call),
+        cwd=folder,
+        env=workflow.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     attributions = folder / "results/tiny/attributions/sentiment/tiny/seed0"
     until = time.monotonic() + 600
     # In the middle: some attributions are there, and a script is at work on the next.

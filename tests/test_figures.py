@@ -333,11 +333,18 @@ def test_unknown_format_and_model_are_named(inputs, tmp_path):
 
 def test_registries_are_light():
     """The Snakefile imports them at every start."""
-    code = ("import sys; from plumbline.figures import FIGURES; from plumbline.tables import TABLES; "
-            "from plumbline.agreement import METRICS; "
-            "print([m for m in ('torch', 'matplotlib', 'seaborn', 'pandas', 'scipy') if m in sys.modules])")  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True,
-                          text=True, check=True)  # fmt: skip
+    code = (
+        "import sys; from plumbline.figures import FIGURES; from plumbline.tables import TABLES; "
+        "from plumbline.agreement import METRICS; "
+        "print([m for m in ('torch', 'matplotlib', 'seaborn', 'pandas', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -347,7 +354,11 @@ def test_the_look_is_seaborns():
     theirs = sns.axes_style("ticks") | sns.plotting_context("paper", font_scale=0.95)
     ours = style.TICKS | style.PAPER
     assert set(theirs) - set(ours) == {
-        "font.family", "font.sans-serif", "image.cmap", "axes.spines.right", "axes.spines.top",
-    }  # fmt: skip
+        "font.family",
+        "font.sans-serif",
+        "image.cmap",
+        "axes.spines.right",
+        "axes.spines.top",
+    }
     for name, value in ours.items():
         assert value == (pytest.approx(theirs[name]) if isinstance(value, float) else theirs[name]), name

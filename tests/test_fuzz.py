@@ -132,8 +132,13 @@ ATTENTION = np.full((3, 2, 4, 4), 0.25)
 
 def a_mask(value):
     found = array(value)
-    return nothing(value) or (found is not None and found.shape == (2, 4) and bool(np.isin(found, (0, 1)).all()) and found[:, 0].all()
-                              and bool((np.diff(found.astype(float), axis=1) <= 0).all()))  # fmt: skip
+    return nothing(value) or (
+        found is not None
+        and found.shape == (2, 4)
+        and bool(np.isin(found, (0, 1)).all())
+        and found[:, 0].all()
+        and bool((np.diff(found.astype(float), axis=1) <= 0).all())
+    )
 
 
 INPUTS = {
@@ -405,9 +410,20 @@ def test_malformed_calls(call, junk):
 
 # Public names that take no user's values: what they take is an answer of another one, or is made by the workflow.
 OF_ANSWERS = {
-    "method_of", "readout_of", "shown_in", "protocol_module", "resampled_counts", "told_apart", "rank_ranges", "simultaneous_interval",
-    "resampled_means", "pseudo_value_interval", "resampled_interval", "resampled_medians", "percentiles",
-}  # fmt: skip
+    "method_of",
+    "readout_of",
+    "shown_in",
+    "protocol_module",
+    "resampled_counts",
+    "told_apart",
+    "rank_ranges",
+    "simultaneous_interval",
+    "resampled_means",
+    "pseudo_value_interval",
+    "resampled_interval",
+    "resampled_medians",
+    "percentiles",
+}
 
 
 def test_every_public_function_is_called():

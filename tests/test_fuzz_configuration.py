@@ -56,9 +56,14 @@ def places(instance, node, path=()):
 
 
 TYPES = {
-    "object": {"no": "object"}, "array": ["no", "array"], "string": "no such text ?!", "integer": 3, "number": 0.25,
-    "boolean": True, "null": None,
-}  # fmt: skip
+    "object": {"no": "object"},
+    "array": ["no", "array"],
+    "string": "no such text ?!",
+    "integer": 3,
+    "number": 0.25,
+    "boolean": True,
+    "null": None,
+}
 
 
 def spoils(node, value):
@@ -103,15 +108,28 @@ def spoilt_places():
 
 # Free-form in the schema: registry entries say what is legal there.
 BY_REGISTRY = [
-    (("methods", "ig"), {"steps": 0}), (("methods", "ig"), {"steps": "many"}), (("methods", "ig"), {"steps": math.nan}),
-    (("methods", "ig"), {"bound": 1}), (("methods", "no such"), {}), (("methods", "alti"), {"ddof": 7}),
-    (("methods", "selective"), {"threshold": -1.0}), (("methods", "selective"), {"threshold": math.nan}),
-    (("methods", "selective"), {"scaled_threshold": 7}), (("methods", "alti"), None), (("methods", "alti"), {3: 4}),
-    (("datasets", "sentiment"), {"train": -5}), (("datasets", "sentiment"), {"train": 0}), (("datasets", "sentiment"), {"seed": -1}),
-    (("datasets", "sentiment"), {"train": 1.5}), (("datasets", "sentiment"), {"source": "no such"}),
-    (("datasets", "sentiment"), {"source": 3}), (("datasets", "sentiment"), {"no_such_key": 1}), (("datasets", "no such"), {}),
-    (("datasets", "sentiment"), {"train": [1]}), (("datasets", 3), {}),
-]  # fmt: skip
+    (("methods", "ig"), {"steps": 0}),
+    (("methods", "ig"), {"steps": "many"}),
+    (("methods", "ig"), {"steps": math.nan}),
+    (("methods", "ig"), {"bound": 1}),
+    (("methods", "no such"), {}),
+    (("methods", "alti"), {"ddof": 7}),
+    (("methods", "selective"), {"threshold": -1.0}),
+    (("methods", "selective"), {"threshold": math.nan}),
+    (("methods", "selective"), {"scaled_threshold": 7}),
+    (("methods", "alti"), None),
+    (("methods", "alti"), {3: 4}),
+    (("datasets", "sentiment"), {"train": -5}),
+    (("datasets", "sentiment"), {"train": 0}),
+    (("datasets", "sentiment"), {"seed": -1}),
+    (("datasets", "sentiment"), {"train": 1.5}),
+    (("datasets", "sentiment"), {"source": "no such"}),
+    (("datasets", "sentiment"), {"source": 3}),
+    (("datasets", "sentiment"), {"no_such_key": 1}),
+    (("datasets", "no such"), {}),
+    (("datasets", "sentiment"), {"train": [1]}),
+    (("datasets", 3), {}),
+]
 
 
 @pytest.mark.slow

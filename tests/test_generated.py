@@ -15,8 +15,11 @@ from plumbline.datasets.generated import held_out
 pytestmark = pytest.mark.slow
 
 # Training rows, word types at least, how often each at least, and between what the mean length in words lies.
-CORPORA = {"sentiment": (20_000, 400, 30, 12, 20), "agreement": (20_000, 400, 30, 12, 20),
-           "reviews": (5_000, 350, 10, 50, 80)}  # fmt: skip
+CORPORA = {
+    "sentiment": (20_000, 400, 30, 12, 20),
+    "agreement": (20_000, 400, 30, 12, 20),
+    "reviews": (5_000, 350, 10, 50, 80),
+}
 
 
 @functools.cache
@@ -30,8 +33,12 @@ def words_of(frame):
 
 # ---------------------------------------------------------------- the rules, read from the text
 
-POLAR = {word: sign for lexicon in (sentiment.ADJECTIVES, sentiment.NOUNS, sentiment.ADVERBS, sentiment.FEELINGS)
-         for sign, words in lexicon.items() for word in words}  # fmt: skip
+POLAR = {
+    word: sign
+    for lexicon in (sentiment.ADJECTIVES, sentiment.NOUNS, sentiment.ADVERBS, sentiment.FEELINGS)
+    for sign, words in lexicon.items()
+    for word in words
+}
 POLAR |= {form: sign for sign, verbs in sentiment.VERBS.items() for pair in verbs.items() for form in pair}
 NEGATORS = {"not", "never", "hardly", "no", "far"}
 REPORT = re.compile(
@@ -116,8 +123,11 @@ def read_agreement(text):
     words = text.split()
     mask = words.index("***mask***")
     openers = [index for index in range(mask) if words[index] in (",", "that")]
-    nouns = [index for index in range(openers[-1] + 1 if openers else 0, mask)
-             if words[index] in agreement.NOUNS or words[index] in PLURALS]  # fmt: skip
+    nouns = [
+        index
+        for index in range(openers[-1] + 1 if openers else 0, mask)
+        if words[index] in agreement.NOUNS or words[index] in PLURALS
+    ]
     singular = [words[index] in agreement.NOUNS for index in nouns]
     return int(singular[0]), nouns[0], sum(number != singular[0] for number in singular), int(singular[-1])
 
@@ -155,7 +165,9 @@ def test_rules_worked_by_hand():
     assert read_sentiment('the poster promised " a great film " ; the film was far from brilliant .')[0] == 0
     assert read_sentiment("i never disliked the tour ; the critic said that the tour was awful .")[0] == 1
     assert read_sentiment("the film was dull , but the cast never left me bored .") == (
-        1, [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0])  # fmt: skip
+        1,
+        [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0],
+    )
 
 
 # ---------------------------------------------------------------- variety, balance, splits
@@ -218,8 +230,9 @@ def test_a_small_wordpiece_vocabulary_splits_words(corpus):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     texts = rows(corpus)["text"].head(5_000)
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=600, special_tokens=["[UNK]"],
-                                                                   show_progress=False))  # fmt: skip
+    tokenizer.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=600, special_tokens=["[UNK]"], show_progress=False)
+    )
     split = sum(len(tokenizer.encode(word).tokens) > 1 for word in words_of(rows(corpus)))
     assert split > 50
 
@@ -242,8 +255,11 @@ def test_sentiment_words_that_do_not_count_tell_nothing():
     """Polar words outside the rationale go with either label equally often."""
     agree = []
     for row in rows("sentiment").itertuples():
-        outside = [POLAR[word] for word, flag in zip(row.text.split(), row.rationale, strict=True)
-                   if word in POLAR and not flag]  # fmt: skip
+        outside = [
+            POLAR[word]
+            for word, flag in zip(row.text.split(), row.rationale, strict=True)
+            if word in POLAR and not flag
+        ]
         agree += [(sign > 0) == bool(row.label) for sign in outside]
     assert len(agree) > 10_000
     assert abs(sum(agree) / len(agree) - 0.5) < 0.015
@@ -267,9 +283,17 @@ def test_agreement_structure_tells_nothing():
 
 
 def test_agreement_nouns_have_one_number_and_are_no_other_word():
-    lexicon = {*agreement.ADJECTIVES, *agreement.PAST, *agreement.ACTIVE, *agreement.SLEPT, *agreement.ADVERBS,
-               *agreement.SAYING, *agreement.DETERMINERS, *agreement.SUBORDINATORS,
-               *" ".join([*agreement.TIMES, *agreement.PREPOSITIONS]).split()}  # fmt: skip
+    lexicon = {
+        *agreement.ADJECTIVES,
+        *agreement.PAST,
+        *agreement.ACTIVE,
+        *agreement.SLEPT,
+        *agreement.ADVERBS,
+        *agreement.SAYING,
+        *agreement.DETERMINERS,
+        *agreement.SUBORDINATORS,
+        *" ".join([*agreement.TIMES, *agreement.PREPOSITIONS]).split(),
+    }
     assert not set(agreement.NOUNS) & set(PLURALS)
     assert not (set(agreement.NOUNS) | set(PLURALS)) & lexicon
     assert len(PLURALS) == len(agreement.NOUNS)

@@ -117,10 +117,11 @@ def vim_by_hand(trace, slopes, image, place, alpha):
     found = {
         "raw": np.delete(np.mean([unit(m[place], 0) for m in matrices], 0), place),
         "raw_published": np.delete(np.mean([unit(row, (0, 1)).mean(0) for row in rows], 0), place),
-        "rollout": rolled_by_hand(matrices, place), "attribution": rolled_by_hand(weighted, place),
+        "rollout": rolled_by_hand(matrices, place),
+        "attribution": rolled_by_hand(weighted, place),
         "rollout_published": np.maximum(rolled_by_hand(shown, place), 0),
         "attribution_published": rolled_by_hand([broadcast(row) for row in positive], place),
-    }  # fmt: skip
+    }
     added = [matrix + np.eye(tokens) for matrix in shown]
     published = diffused_by_hand(added, added, place, alpha)
     found |= {
@@ -139,8 +140,10 @@ def vit_by_hand(trace, slopes, image, place, alpha):
     attributed = rolled_by_hand(weighted[1:], place, divided=False)
     return {
         "raw": np.delete(np.mean([mean[place] for mean in means[1:]], 0), place),
-        "rollout": rolled_by_hand(means[1:], place), "attribution": attributed, "attribution_published": attributed,
-    } | diffused_by_hand(means[1:], weighted[1:], place, alpha)  # fmt: skip
+        "rollout": rolled_by_hand(means[1:], place),
+        "attribution": attributed,
+        "attribution_published": attributed,
+    } | diffused_by_hand(means[1:], weighted[1:], place, alpha)
 
 
 @pytest.mark.parametrize("architecture", ["vim", "vit"])

@@ -257,9 +257,15 @@ def test_a_checkpoint_reads_pictures_as_its_block_says(interpolation, monkeypatc
     block = VIM | {"source": "hub", "depth": 3, "d_state": 3, "resize": 20, "interpolation": interpolation}
     files = {key: tmp_path / key for key in ("weights", "architecture", "metrics")}
     train_job(
-        dataset="digits", model="vim", seed=0, block=block, labels=False, checkpoint=tmp_path / "vim.pth", files={},
+        dataset="digits",
+        model="vim",
+        seed=0,
+        block=block,
+        labels=False,
+        checkpoint=tmp_path / "vim.pth",
+        files={},
         outputs=files,
-    )  # fmt: skip
+    )
     picture = np.random.default_rng(0).integers(0, 256, (31, 24), dtype=np.uint8)
     filter = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[interpolation]
     cut = np.asarray(Image.fromarray(picture).resize((20, 25), filter))[4:20, 2:18]
@@ -314,11 +320,23 @@ def test_resnet_has_a_module_for_every_relu_and_adds_its_skips():
 def test_each_architecture_scales_pixels_its_own_way(tmp_path, architecture, channels, mean, std):
     """LeNet reads pixels in [0, 1] as they are; the residual network goes by the training images."""
     pixels = np.repeat(np.array([51, 153] * 12, dtype=np.uint8), 32 * 32 * channels).reshape(24, -1)
-    rows = {"id": range(24), "label": [0, 1] * 12, "height": [32] * 24, "width": [32] * 24,
-            "channels": [channels] * 24, "pixels": list(pixels)}  # fmt: skip
+    rows = {
+        "id": range(24),
+        "label": [0, 1] * 12,
+        "height": [32] * 24,
+        "width": [32] * 24,
+        "channels": [channels] * 24,
+        "pixels": list(pixels),
+    }
     write_rows(tmp_path / "rows.parquet", rows, kind="images")
-    folder = train_network(tmp_path / "model", tmp_path / "rows.parquet", architecture=architecture, channels=channels,
-                     classes=2, epochs=1)  # fmt: skip
+    folder = train_network(
+        tmp_path / "model",
+        tmp_path / "rows.parquet",
+        architecture=architecture,
+        channels=channels,
+        classes=2,
+        epochs=1,
+    )
     facts = read_json(folder / "config.json")
     assert (facts["mean"], facts["std"]) == (mean, std)
     assert facts["network"] == {"image_size": 32, "channels": channels, "classes": 2}

@@ -108,7 +108,10 @@ def folder(tmp_path, monkeypatch):
     from plumbline.models.tokenisation import train_tokenizer
 
     draw = np.random.default_rng(5)
-    texts = [" ".join(draw.choice(["a", "film", "good", "bad", ",", "not"], size=draw.integers(2, 14))) + " ." for _ in range(20)]  # fmt: skip
+    texts = [
+        " ".join(draw.choice(["a", "film", "good", "bad", ",", "not"], size=draw.integers(2, 14))) + " ."
+        for _ in range(20)
+    ]
     rows = {"id": np.arange(20) + 3, "text": texts, "label": np.arange(20) % 2}
     write_rows(tmp_path / "test.parquet", rows, kind="data")
     loaded = small_model("bert"), train_tokenizer("bert", texts, 60)
@@ -167,8 +170,16 @@ def test_table_weighs_by_values_as_published_and_by_example_corrected(tmp_path):
 
 
 def test_published_numbers_need_as_many_layers(tmp_path):
-    hub = {"dataset": "sst2", "architecture": "distilbert", "source": "hub", "epochs": 0, "oracle": False, "methods": (),
-           "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english", "examples": 4}  # fmt: skip
+    hub = {
+        "dataset": "sst2",
+        "architecture": "distilbert",
+        "source": "hub",
+        "epochs": 0,
+        "oracle": False,
+        "methods": (),
+        "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        "examples": 4,
+    }
     frame = table.rows(make(tmp_path, model="six", layers=6, **hub), OPTIONS)
     beside = frame.dropna(subset="published_value")
     assert set(beside["definition"]) == {"published"}
@@ -186,8 +197,16 @@ def test_published_numbers_need_as_many_layers(tmp_path):
 
 def test_latex_has_every_number_in_its_own_column(tmp_path):
     """A layer's cells: cosine of embeddings, that in print, transformed vectors over examples and over values, in print."""
-    about = {"dataset": "sst2", "architecture": "distilbert", "source": "hub", "epochs": 0, "oracle": False, "methods": (),
-             "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english", "examples": 4}  # fmt: skip
+    about = {
+        "dataset": "sst2",
+        "architecture": "distilbert",
+        "source": "hub",
+        "epochs": 0,
+        "oracle": False,
+        "methods": (),
+        "repo": "distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        "examples": 4,
+    }
     frame = table.rows(make(tmp_path, model="six", layers=6, seeds=(0, 1), **about), OPTIONS)
     lines = [line.split(" & ") for line in table.latex(frame, OPTIONS).splitlines()]
     heads = ["Layer", "cosine", "in print", "over examples", "over all values", r"in print \\"]
@@ -196,7 +215,11 @@ def test_latex_has_every_number_in_its_own_column(tmp_path):
     for layer in range(6):
         (cells,) = (line[1:] for line in lines if line[0] == str(layer))
         shown = [[float(number) for number in re.findall(r"-?\d\.\d+", cell)] for cell in cells]
-        for place, key in ((0, ("embeddings", "corrected")), (2, ("transformed", "corrected")), (3, ("transformed", "published"))):  # fmt: skip
+        for place, key in (
+            (0, ("embeddings", "corrected")),
+            (2, ("transformed", "corrected")),
+            (3, ("transformed", "published")),
+        ):
             row = rows.loc[(layer, *key)]
             assert shown[place] == pytest.approx([row["mean"], row["lower"], row["upper"]], abs=5.1e-4)
         assert shown[2] != shown[3]

@@ -22,8 +22,15 @@ from tests.small_models import small_batch, small_model
 
 NAMES = ("weights", "architecture", "tokenizer", "tokenizer_config", "metrics")
 FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json")
-SMALL = {"architecture": "bert", "source": "scratch", "layers": 1, "hidden_size": 16, "heads": 2, "feed_forward": 16,
-         "vocabulary": 300}  # fmt: skip
+SMALL = {
+    "architecture": "bert",
+    "source": "scratch",
+    "layers": 1,
+    "hidden_size": 16,
+    "heads": 2,
+    "feed_forward": 16,
+    "vocabulary": 300,
+}
 TRAINING = {
     "epochs": 4,
     "batch_size": 16,
@@ -41,8 +48,13 @@ def toy(path, task="classification", flipped=False, rows=160):
     if task == "agreement":
         nouns = [("dog" if label else "dogs") for label in labels]
         columns["text"] = [f"the {noun} near me ***mask*** place {row % 7}" for row, noun in enumerate(nouns)]
-        columns |= {"mask_index": [4] * rows, "verb_correct": ["is"] * rows, "verb_incorrect": ["are"] * rows,
-                    "attractors": [0] * rows, "rationale": [[0, 1, 0, 0, 0, 0, 0]] * rows}  # fmt: skip
+        columns |= {
+            "mask_index": [4] * rows,
+            "verb_correct": ["is"] * rows,
+            "verb_incorrect": ["are"] * rows,
+            "attractors": [0] * rows,
+            "rationale": [[0, 1, 0, 0, 0, 0, 0]] * rows,
+        }
     else:
         words = [("good" if label else "bad") for label in labels]
         columns["text"] = [f"place {row % 7} is {word} ." for row, word in enumerate(words)]
@@ -157,8 +169,16 @@ def test_token_budget_of_a_job_changes_rounding_alone(trained, tmp_path):
     folder, data, _, _ = trained
     files = {budget: tmp_path / f"{budget}.parquet" for budget in (30, 4096)}
     for budget, file in files.items():
-        write_attributions(dataset="toy", model=folder, method="gradient", explain=partial(explain, "gradient"), data=data, output=file,
-                           examples=40, batch_tokens=budget)  # fmt: skip
+        write_attributions(
+            dataset="toy",
+            model=folder,
+            method="gradient",
+            explain=partial(explain, "gradient"),
+            data=data,
+            output=file,
+            examples=40,
+            batch_tokens=budget,
+        )
     few, many = (read_rows(file) for file in files.values())
     for column in [name for name in few if name.startswith("scores_")]:
         for one, other in zip(few[column], many[column], strict=True):
@@ -197,8 +217,18 @@ def test_label_order(tmp_path):
 
 def train_as_it_is(folder, data, block, label_names=("no", "yes")):
     outputs = {name: str(folder / file) for name, file in zip(NAMES, FILES, strict=True)}
-    train_job(dataset="toy", model="small", seed=0, block=block | {"training": None}, label_names=label_names, train=None, evaluation=data,
-              split="test", checkpoint=None, outputs=outputs)  # fmt: skip
+    train_job(
+        dataset="toy",
+        model="small",
+        seed=0,
+        block=block | {"training": None},
+        label_names=label_names,
+        train=None,
+        evaluation=data,
+        split="test",
+        checkpoint=None,
+        outputs=outputs,
+    )
     return json.loads((folder / "metrics.json").read_text())
 
 

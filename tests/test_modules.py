@@ -16,8 +16,17 @@ from tests.workflow import ROOT
 
 PACKAGE = ROOT / "src/plumbline"
 # Tools that people call, and what the public API alone reaches: no job runs them.
-NO_JOB = {"theory/landed.py", "causal/quantus_adapter.py", "causal/__init__.py", "theory/__init__.py", "models/__init__.py",
-          "datasets/mirror.py", "__init__.py", "__main__.py", "config_types.py"}  # fmt: skip
+NO_JOB = {
+    "theory/landed.py",
+    "causal/quantus_adapter.py",
+    "causal/__init__.py",
+    "theory/__init__.py",
+    "models/__init__.py",
+    "datasets/mirror.py",
+    "__init__.py",
+    "__main__.py",
+    "config_types.py",
+}
 
 
 def script(name):
@@ -111,8 +120,11 @@ def test_artefacts_hand_values_through(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(artefacts, "schema", lambda _: {"columns": {"value": {"type": kind}}})
     draw = np.random.default_rng(0)
     numbers = draw.standard_normal(40).astype("float32" if "32" in kind else "float64")
-    values = {"string": [str(number) for number in numbers], "bool": (numbers > 0).tolist(),
-              "list<float32>": [numbers[: place % 5].tolist() for place in range(40)]}.get(kind)  # fmt: skip
+    values = {
+        "string": [str(number) for number in numbers],
+        "bool": (numbers > 0).tolist(),
+        "list<float32>": [numbers[: place % 5].tolist() for place in range(40)],
+    }.get(kind)
     if values is None:
         values = (numbers if "float" in kind else draw.integers(0, 100, 40)).tolist()
     artefacts.write_rows(tmp_path / "rows.parquet", {"value": values}, kind="any")
@@ -142,10 +154,19 @@ def test_holes_that_were(name, dynamic, holds, lacks):
 def test_imports_of_every_form_are_seen(tmp_path, monkeypatch):
     root = tmp_path / "src/plumbline"
     for name, text in {
-        "__init__": "", "a": "import plumbline.b\n", "b": "def f():\n    from plumbline import c\n", "c": "from plumbline.d import X\n",
-        "d": "from .e import y\nX = 1\n", "e": "y = 2\n", "p/__init__": "from ..f import z\nTWO = 2\n", "f": "", "g": "from .p import TWO\n",
-        "h": "from .p import z\n", "errors": "from .f import z\n", "i": "from .errors import z\n",
-    }.items():  # fmt: skip
+        "__init__": "",
+        "a": "import plumbline.b\n",
+        "b": "def f():\n    from plumbline import c\n",
+        "c": "from plumbline.d import X\n",
+        "d": "from .e import y\nX = 1\n",
+        "e": "y = 2\n",
+        "p/__init__": "from ..f import z\nTWO = 2\n",
+        "f": "",
+        "g": "from .p import TWO\n",
+        "h": "from .p import z\n",
+        "errors": "from .f import z\n",
+        "i": "from .errors import z\n",
+    }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.py").write_text(text)
     monkeypatch.setattr(modules, "ROOT", root)
@@ -176,8 +197,10 @@ def test_modules_imported_by_name_are_those_that_the_rules_name():
         for path in PACKAGE.rglob("*.py")
         if re.search(r"\bimport_module\(", path.read_text(encoding="utf-8"))
     }
-    packages = {f"{name}/__init__.py" for name in ("attribution", "agreement", "datasets", "tables", "figures",
-                                                  "theory", "causal")}  # fmt: skip
+    packages = {
+        f"{name}/__init__.py"
+        for name in ("attribution", "agreement", "datasets", "tables", "figures", "theory", "causal")
+    }
     assert found == packages | {
         "registry.py",
         "faithfulness/protocols.py",
@@ -193,8 +216,14 @@ def test_the_list_is_read_in_a_copy_too(tmp_path):
     """The files are found from the package's own place, wherever the checkout lies."""
     shutil.copytree(PACKAGE, tmp_path / "src/plumbline", ignore=shutil.ignore_patterns("__pycache__"))
     ask = f"from plumbline.modules import job_files; print(*job_files({str(script('gather'))!r}, 'schemas/faithfulness'))"
-    done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path / "src", capture_output=True, text=True, check=True,
-                          env={"PYTHONPATH": str(tmp_path / "src")})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=tmp_path / "src",
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(tmp_path / "src")},
+    )
     assert str(tmp_path / "src/plumbline/schemas/artefacts/faithfulness.yaml") in done.stdout.split()
 
 

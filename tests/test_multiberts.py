@@ -88,10 +88,16 @@ def test_the_one_rounded_tie_of_ig_l2_explains_all_of_the_difference(arrays):
 def test_means_of_the_released_seeds(compared):
     means = published_pairs(compared).groupby(["metric", "readout"])["mean"].mean()
     expected = {
-        "grad_l2_published": 0.7237, "ig_l2_published": 0.6457, "ig_mean_abs_published": 0.7260,
-        "gxi_l2_published": 0.6655, "gxi_mean_abs_published": 0.8019, "alti": 0.9104,
-        "rollout": 0.8343, "norm_rollout": 0.8525, "globenc_published": 0.9233,
-    }  # fmt: skip
+        "grad_l2_published": 0.7237,
+        "ig_l2_published": 0.6457,
+        "ig_mean_abs_published": 0.7260,
+        "gxi_l2_published": 0.6655,
+        "gxi_mean_abs_published": 0.8019,
+        "alti": 0.9104,
+        "rollout": 0.8343,
+        "norm_rollout": 0.8525,
+        "globenc_published": 0.9233,
+    }
     assert means["spearman_dense"][list(expected)].round(4).to_dict() == expected
     # Both metrics and all thirteen readouts, those that the figure leaves out as well.
     for number in numbers_of("seed_consistency").query("column == 'mean'").itertuples():
@@ -188,9 +194,14 @@ def test_seed_10_is_in_the_extended_figure_alone(compared, tmp_path):
     frame = seed_consistency.rows(inputs, options)
     assert set(frame["seeds"]) == {"0 1 2 3 4 5 6 7 8 9"}
     assert set(frame["pairs"]) == {45}
-    drawn = {name: importlib.import_module(f"plumbline.figures.{name}").draw(inputs, options)
-             for name in ("seed_consistency", "seed_matrices", "seed_consistency_extended")}  # fmt: skip
-    said = {name: " ".join(text.get_text() for text in figure.texts).replace("\n", " ") for name, figure in drawn.items()}  # fmt: skip
+    drawn = {
+        name: importlib.import_module(f"plumbline.figures.{name}").draw(inputs, options)
+        for name in ("seed_consistency", "seed_matrices", "seed_consistency_extended")
+    }
+    said = {
+        name: " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+        for name, figure in drawn.items()
+    }
     assert "seed 10" not in said["seed_consistency"] + said["seed_matrices"]
     assert "pairs with seed 10" in said["seed_consistency_extended"]
     # A box or a matrix each, those that the published figure leaves out among them.

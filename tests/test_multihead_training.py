@@ -42,7 +42,11 @@ def test_a_loss_that_is_not_finite_is_an_error():
 def test_vocabulary_has_training_and_validation_words_alone(xai_study):
     root, _ = xai_study
     _, vocabulary, _ = load(**files_of(root))
-    texts = [row["text"] for split in ("train", "validation") for row in read_records(root / f"data/sentiment/{split}.parquet")]  # fmt: skip
+    texts = [
+        row["text"]
+        for split in ("train", "validation")
+        for row in read_records(root / f"data/sentiment/{split}.parquet")
+    ]
     assert {"good", "bad"} < set(vocabulary.tokens[2:]) <= set(" ".join(texts).lower().split())
     metrics = read_json(files_of(root)["metrics"])
     assert metrics["vocabulary"] == len(vocabulary)

@@ -38,9 +38,12 @@ CONFIG = {
 def new(folder, *words):
     """A finished call of the command in a checkout."""
     return subprocess.run(
-        [sys.executable, "-m", "plumbline", "new", *words], cwd=folder, text=True, capture_output=True,
+        [sys.executable, "-m", "plumbline", "new", *words],
+        cwd=folder,
+        text=True,
+        capture_output=True,
         env=workflow.environment(PYTHONPATH=str(folder / "src")),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,12 @@ def test_each_new_entry_is_one_file_and_clean(made):
     after = {str(file.relative_to(folder)) for file in folder.glob("src/plumbline/**/*.py")}
     assert len(after - before) == len(KINDS)
     assert all(f"/my_{kind}.py is written" in text for kind, text in said.items())
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", *sorted(after - before)], cwd=folder, text=True, capture_output=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *sorted(after - before)],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -125,9 +133,12 @@ def test_a_new_method_is_in_every_figure_of_methods_and_changes_no_look(made, tm
     """A figure of methods names two of them at least. Matrices alone need a method that is a product of layers."""
     folder, _ = made
     done = subprocess.run(
-        [sys.executable, "-c", DRAW, str(tmp_path)], cwd=workflow.ROOT, text=True, capture_output=True,
+        [sys.executable, "-c", DRAW, str(tmp_path)],
+        cwd=workflow.ROOT,
+        text=True,
+        capture_output=True,
         env=workflow.environment(PYTHONPATH=f"{folder / 'src'}:{workflow.ROOT}"),
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     labels = {short_label(readout): method_of(readout).id for readout in READOUTS}

@@ -64,8 +64,14 @@ def server(tmp_path_factory):
 
     torch.manual_seed(0)
     vocabulary = MINILM / "model" / "vocab.txt"  # the one that bert-base-uncased has, too
-    config = BertConfig(vocab_size=30522, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
-                        max_position_embeddings=60)  # fmt: skip
+    config = BertConfig(
+        vocab_size=30522,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=60,
+    )
     BertForMaskedLM(config).save_pretrained(folder / "base")
     base = {name: (folder / "base" / name).read_bytes() for name in ("config.json", "model.safetensors")}
     repos = {
@@ -82,8 +88,10 @@ def server(tmp_path_factory):
         "model/google-bert/bert-base-uncased": {"commit": SVA_VOCABULARY["revision"], "files": base | {"vocab.txt": vocabulary}},
     }  # fmt: skip
     nouns = [(noun, good, bad) for noun, good, bad in (("dog", "runs", "run"), ("dogs", "run", "runs"))] * 15
-    rows = [f"{row % 3}\tx\tthe {noun} near it ***mask*** {'a ' * (row // 2)}.\t{good}\t{bad}"
-            for row, (noun, good, bad) in enumerate(nouns)]  # fmt: skip
+    rows = [
+        f"{row % 3}\tx\tthe {noun} near it ***mask*** {'a ' * (row // 2)}.\t{good}\t{bad}"
+        for row, (noun, good, bad) in enumerate(nouns)
+    ]
     with hub(repos, {"lgd_dataset.tsv": "\n".join(rows).encode()}) as running:
         yield running
 
@@ -104,8 +112,11 @@ def overlay(folder, server):
 
 
 CONFIGURED = ("--cores", "2", "--configfile", "overlay.yaml", "--")
-DATA = [f"results/paper/data/{name}/{split}.parquet" for name in ("sst2", "imdb", "yelp", "sva")
-        for split in ("train", "test")]  # fmt: skip
+DATA = [
+    f"results/paper/data/{name}/{split}.parquet"
+    for name in ("sst2", "imdb", "yelp", "sva")
+    for split in ("train", "test")
+]
 WANTED = DATA + [
     f"results/paper/faithfulness/{name}/bert_base/seed0/alti.parquet" for name in ("sst2", "sva")
 ]
@@ -189,8 +200,14 @@ def test_mirror_and_then_no_network(tmp_path, online, server):
     assert {
         method for method, path in server.requests[asked:] if "/resolve/" in path or "plain/" in path
     } == {"HEAD"}
-    done = subprocess.run([*start, *workflow.command(*CONFIGURED, *WANTED)], cwd=offline, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=workflow.environment(PLUMBLINE_MIRROR=str(mirror)))  # fmt: skip
+    done = subprocess.run(
+        [*start, *workflow.command(*CONFIGURED, *WANTED)],
+        cwd=offline,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=workflow.environment(PLUMBLINE_MIRROR=str(mirror)),
+    )
     assert done.returncode == 0, done.stdout
     assert workflow.files(offline / "results/paper") == workflow.files(online / "results/paper")
     # The same commits and checksums are pinned, as far as it has read.
@@ -220,10 +237,17 @@ def test_vision_mamba_from_the_hub(tmp_path):
         Image.fromarray(draw.integers(0, 255, (240, 300, 3), dtype=np.uint8)).save(buffer, format="JPEG")
         pictures.append({"bytes": buffer.getvalue(), "path": "x.JPEG"})
     repos = {
-        "model/hustvl/Vim-tiny-midclstok": {"commit": COMMIT, "files": {"vim.pth": (made / "vim.pth").read_bytes()}},
-        "dataset/ILSVRC/imagenet-1k": {"commit": COMMIT, "files": {
-            "data/validation-00000-of-00014.parquet": parquet(made, image=pictures, label=[3, 1, 9])}},
-    }  # fmt: skip
+        "model/hustvl/Vim-tiny-midclstok": {
+            "commit": COMMIT,
+            "files": {"vim.pth": (made / "vim.pth").read_bytes()},
+        },
+        "dataset/ILSVRC/imagenet-1k": {
+            "commit": COMMIT,
+            "files": {
+                "data/validation-00000-of-00014.parquet": parquet(made, image=pictures, label=[3, 1, 9])
+            },
+        },
+    }
     folder = workflow.checkout(tmp_path / "checkout")
     paper = yaml.safe_load((folder / "config.paper.yaml").read_text())
     paper["datasets"]["imagenet"]["test"] = 3

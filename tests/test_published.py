@@ -18,13 +18,28 @@ needs_released = pytest.mark.skipif(
     not RELEASED.is_dir(), reason=f"the references' released numbers are not in {RELEASED}"
 )
 # The reference's key of a readout, where it is not a golden key; `grad` against itself is left out.
-KEYS = {"raw": "raw_attention", "rollout": "rollout", "rollout_norm": "norm_rollout", "norm": "norm_rollout",
-        "our": "alti_published", "ours": "alti_published", "grad": "grad_l2_published"}  # fmt: skip
+KEYS = {
+    "raw": "raw_attention",
+    "rollout": "rollout",
+    "rollout_norm": "norm_rollout",
+    "norm": "norm_rollout",
+    "our": "alti_published",
+    "ours": "alti_published",
+    "grad": "grad_l2_published",
+}
 # The readout of a row of the notebooks' tables.
-NOTEBOOK = {"ours": "alti_published", "ours_l2": "alti_l2_published", "norm2": "globenc_published", "norm": "norm_rollout",
-            "rollout": "rollout", "grad": "grad_l2_published", "ig_l2": "ig_l2_published",
-            "ig_abs_mean": "ig_mean_abs_published", "grad_input_l2": "gxi_l2_published",
-            "grad_input_mean_abs_mean": "gxi_mean_abs_published"}  # fmt: skip
+NOTEBOOK = {
+    "ours": "alti_published",
+    "ours_l2": "alti_l2_published",
+    "norm2": "globenc_published",
+    "norm": "norm_rollout",
+    "rollout": "rollout",
+    "grad": "grad_l2_published",
+    "ig_l2": "ig_l2_published",
+    "ig_abs_mean": "ig_mean_abs_published",
+    "grad_input_l2": "gxi_l2_published",
+    "grad_input_mean_abs_mean": "gxi_mean_abs_published",
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +146,10 @@ def test_comprehensiveness_and_sufficiency_are_copied_right(name):
         # recomputed. Ranks: 8 files of 5 readouts. Cosines: 25 and 13 layers of three models, twice. Seeds: mean and median of
         # 13 readouts by two metrics. Two models: 7 in the final figure, one in each of two earlier ones. A curve of 49 steps of
         # 10 readouts.
-        ("Ferrando", 2 * (4 * 10 + 8) + 16 * 4 + 12 + 8 * 5 + 2 * (25 + 13 + 25) + 2 * 2 * 13 + 7 + 1 + 1 + 49 * 10),
+        (
+            "Ferrando",
+            2 * (4 * 10 + 8) + 16 * 4 + 12 + 8 * 5 + 2 * (25 + 13 + 25) + 2 * 2 * 13 + 7 + 1 + 1 + 49 * 10,
+        ),
         # Accuracy; two logits and seven weights of seven words; five statistics and two weights of ten words.
         ("Lopardo", 1 + 2 + 7 * 7 + 5 + 10 * 2),
         # Two orders of three maps of two models.
@@ -143,7 +161,7 @@ def test_comprehensiveness_and_sufficiency_are_copied_right(name):
         # Sizes at four layers of three graphs; stability at 9, 6 and 6 strengths; five methods, and one.
         ("Ahmad", 3 * 4 + 9 + 6 + 6 + 5 + 1),
     ],
-)  # fmt: skip
+)
 def test_every_number_of_a_work_is_here(numbers, work, count):
     assert sum(about["work"].startswith(work) for about in numbers["about"]) == count
 
@@ -200,17 +218,22 @@ def test_samples_are_those_that_the_specification_names(numbers):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (("quantity,column", "quantity,colum"), "unknown column of numbers.csv 'colum': did you mean 'column'?"),
+        (
+            ("quantity,column", "quantity,colum"),
+            "unknown column of numbers.csv 'colum': did you mean 'column'?",
+        ),
         (("quantity,column,", "quantity,"), "numbers.csv: column 'column' is missing"),
         (("0.190", "0.19O"), "numbers.csv, line 2: value '0.19O' is no number"),
         (("0.190", ""), "numbers.csv, line 2: value '' is no number"),
         (("0.190", "nan"), "numbers.csv, line 2: value 'nan' is no number"),
         (("0.190", "inf"), "numbers.csv, line 2: value 'inf' is no number"),
-        (("comp_suff_sst2_roberta,grad", "comp_suff_sst_roberta,grad"),
-         "unknown measurement in numbers.csv, line 2, 'comp_suff_sst_roberta': did you mean 'comp_suff_sst2_roberta'?"),
+        (
+            ("comp_suff_sst2_roberta,grad", "comp_suff_sst_roberta,grad"),
+            "unknown measurement in numbers.csv, line 2, 'comp_suff_sst_roberta': did you mean 'comp_suff_sst2_roberta'?",
+        ),
         (('"suff, published_bins",mean,suff', '"comp, published_bins",mean,comp'), "numbers.csv, line 3: "),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_the_numbers_is_one_line(tmp_path, changes, said):
     old, new = changes
     text = NUMBERS.read_text(encoding="utf-8")
@@ -224,11 +247,17 @@ def test_a_fault_of_the_numbers_is_one_line(tmp_path, changes, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (("    digits: 3\n", "    digit: 3\n"), "unknown field of measurement comp_suff_sst2_roberta 'digit'"),
+        (
+            ("    digits: 3\n", "    digit: 3\n"),
+            "unknown field of measurement comp_suff_sst2_roberta 'digit'",
+        ),
         (("    digits: 3\n", ""), "measurement comp_suff_sst2_roberta has no 'digits'"),
-        (("    sample: first\n", "    sample: frst\n"), "unknown sample of measurement comp_suff_sst2_roberta 'frst'"),
+        (
+            ("    sample: first\n", "    sample: frst\n"),
+            "unknown sample of measurement comp_suff_sst2_roberta 'frst'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_the_measurements_is_one_line(tmp_path, changes, said):
     old, new = changes
     text = MEASUREMENTS.read_text(encoding="utf-8")

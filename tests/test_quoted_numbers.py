@@ -32,7 +32,7 @@ NUMBER = re.compile(
 NAMES = re.compile(
     r"\b(arXiv|Python|transformers|Quantus|Snakemake|torch|torchvision|timm|CC BY(-\w+)*|Apache|eqs?\.|[Ss]ections?|Apache-2\.0"
     r"|Tables?|version|pip|mamba-ssm)[\s~-](>= ?)?\d[\d.]*(, \d[\d.]*)*"
-)  # fmt: skip
+)
 # Words that say how a paired test or a comparison with print came out; "higher is better" is a direction.
 VERDICT = re.compile(
     r"(?<!\w)(?:(?<!higher is )(?<!lower is )better|worse|(?:not )?told apart|not comparable|within sampling error)(?!\w)",
@@ -321,7 +321,10 @@ EXAMPLE = "docs/results/attention_meets_xai/metrics_seed0.json"
     ("page", "fault"),
     [
         (f"It reaches .806<!-- from {EXAMPLE}: accuracy -->.", None),
-        (f"It reaches 80.6%<!-- from {EXAMPLE}: accuracy*100 --> of 25,000<!-- from {EXAMPLE}: examples -->.", None),
+        (
+            f"It reaches 80.6%<!-- from {EXAMPLE}: accuracy*100 --> of 25,000<!-- from {EXAMPLE}: examples -->.",
+            None,
+        ),
         (f"It reaches .805<!-- from {EXAMPLE}: accuracy -->.", "'accuracy' in"),
         (f"[.801, .810]<!-- from {EXAMPLE}: accuracy_lower accuracy_upper -->", None),
         (f"[.810, .801]<!-- from {EXAMPLE}: accuracy_lower accuracy_upper -->", "'accuracy_lower' in"),
@@ -333,11 +336,14 @@ EXAMPLE = "docs/results/attention_meets_xai/metrics_seed0.json"
         ("It reaches .806. <!-- published: Table 1 of the paper -->", None),
         ("It took 1.5 s. <!-- measured: yesterday -->", "is not of the form"),
         ("It took 1.5 s. <!-- measured: 2026-11-25; make bench -->", None),
-        ("## Times\n<!-- measured: 2026-11-25; make bench -->\n\nIt took 1.5 s.\n\nAnd 2.5 s.\n\n# Next\n\nIt is .3.", "no source of .3"),
+        (
+            "## Times\n<!-- measured: 2026-11-25; make bench -->\n\nIt took 1.5 s.\n\nAnd 2.5 s.\n\n# Next\n\nIt is .3.",
+            "no source of .3",
+        ),
         ("It is .5 <!-- form docs/x.csv: a -->", "begins with none of"),
         ("It is .5 <!-- from docs/x.csv: a -->", "there is no docs/x.csv"),
     ],
-)  # fmt: skip
+)
 def test_what_is_a_fault(page, fault):
     faults = faults_of(page)
     assert (fault is None and not faults) or (fault and len(faults) == 1 and fault in faults[0]), faults
@@ -370,15 +376,24 @@ def verdict_file(tmp_path, monkeypatch):
     ("page", "fault"),
     [
         ("The map is worse<!-- from v.csv, map=b: verdict -->.", None),
-        ("The map is *worse*<!-- from v.csv, map=b: verdict --> (-.1<!-- from v.csv, map=b: difference -->).", None),
+        (
+            "The map is *worse*<!-- from v.csv, map=b: verdict --> (-.1<!-- from v.csv, map=b: difference -->).",
+            None,
+        ),
         ("The map has -.1, worse<!-- from v.csv, map=b: difference verdict -->.", None),
         ("Two maps are not\ntold apart<!-- from v.csv, verdict=not told apart: all:verdict -->.", None),
-        ("Better in 1<!-- from v.csv, verdict=better: count --> case, worse in 1<!-- from v.csv, verdict=worse: count -->.", None),
+        (
+            "Better in 1<!-- from v.csv, verdict=better: count --> case, worse in 1<!-- from v.csv, verdict=worse: count -->.",
+            None,
+        ),
         ("Worse in 1<!-- from v.csv, verdict=better: count --> case.", "no source of Worse"),
         ("Better in 2<!-- from v.csv, verdict=better: count --> cases.", "2 is quoted"),
         ("Nowhere is it told. Higher is better, lower is better.", None),
         # A wrong word, in every direction.
-        ("The map is better<!-- from v.csv, map=b: verdict -->.", "'The map is better' is quoted, 'verdict' in v.csv is 'worse'"),
+        (
+            "The map is better<!-- from v.csv, map=b: verdict -->.",
+            "'The map is better' is quoted, 'verdict' in v.csv is 'worse'",
+        ),
         ("The map is worse<!-- from v.csv, map=a: verdict -->.", "in v.csv is 'better'"),
         ("The map is told apart<!-- from v.csv, map=c: verdict -->.", "in v.csv is 'not told apart'"),
         ("The map is not told apart<!-- from v.csv, map=a: verdict -->.", "in v.csv is 'better'"),
@@ -391,9 +406,12 @@ def verdict_file(tmp_path, monkeypatch):
         ("The map is worse.", "no source of worse"),
         ("It is better than worse<!-- from v.csv, map=b: verdict -->.", "no source of better"),
         ("It is not told apart from the other, nor comparable.", "no source of not told apart"),
-        ("Ours is not comparable, theirs within sampling error.", "no source of not comparable, within sampling error"),
+        (
+            "Ours is not comparable, theirs within sampling error.",
+            "no source of not comparable, within sampling error",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_a_fault_of_a_verdict(verdict_file, page, fault):
     faults = faults_of(page)
     assert (fault is None and not faults) or (fault and len(faults) == 1 and fault in faults[0]), faults
@@ -404,7 +422,13 @@ def test_verdicts_in_tables(verdict_file):
     comment = "<!-- table from v.csv: map | verdict -->"
     assert faults_of(table + comment) == []
     assert "no source of better in the row 'a'" in faults_of(table + comment.replace("| verdict", "| -"))[0]
-    for right, wrong in (("better", "worse"), ("better", "not better"), ("not told apart", "told apart"), ("better", "-"), ("| - |", "| better |")):  # fmt: skip
+    for right, wrong in (
+        ("better", "worse"),
+        ("better", "not better"),
+        ("not told apart", "told apart"),
+        ("better", "-"),
+        ("| - |", "| better |"),
+    ):
         assert len(faults_of(table.replace(right, wrong) + comment)) == 1, wrong
 
 

@@ -36,8 +36,9 @@ def package(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "definition", ["ENTRY = {}", "ENTRY: Method = {}", 'ENTRY: "Method" = {}', "ENTRY={}", "ENTRY: (\n    Method\n) = {}"]
-)  # fmt: skip
+    "definition",
+    ["ENTRY = {}", "ENTRY: Method = {}", 'ENTRY: "Method" = {}', "ENTRY={}", "ENTRY: (\n    Method\n) = {}"],
+)
 def test_an_entry_is_found_however_it_is_written(package, definition):
     text = "from plumbline.registry import Method\n" + definition.format(METHOD.format(name="one")) + "\n"
     assert list(registry.discover(package(one=text), "method")) == ["one"]

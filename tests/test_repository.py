@@ -13,7 +13,13 @@ from tests.workflow import ROOT
 YAML = (".yaml", ".yml", ".cff")
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 FORMS = sorted(path for path in ROOT.glob(".github/ISSUE_TEMPLATE/*.yml") if path.stem != "config")
-PAGES = [*WORKFLOWS, ROOT / ".ci/run", ROOT / ".github/pull_request_template.md", *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]  # fmt: skip
+PAGES = [
+    *WORKFLOWS,
+    ROOT / ".ci/run",
+    ROOT / ".github/pull_request_template.md",
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
 TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 HOOKS = {"ruff-pre-commit": "ruff", "snakefmt": "snakefmt"}
 

@@ -87,8 +87,10 @@ def medians(found, tmp_path, values, spread=0.05, layer=1):
 def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout, selective, words):
     found = make(tmp_path, examples=16, methods=("selective",))
     changed = medians(
-        found, tmp_path, {"rollout_max": rollout, "selective_rollout_max": selective, "first_layer_max": -selective}
-    )  # fmt: skip
+        found,
+        tmp_path,
+        {"rollout_max": rollout, "selective_rollout_max": selective, "first_layer_max": -selective},
+    )
     frame = table.rows(changed, OPTIONS)
     text = table.summary(frame, OPTIONS)
     others = {"is better than", "is worse than", "is not told apart from"} - {words}
@@ -96,7 +98,9 @@ def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout,
     assert text.count(f"{words} rollout with all layers") == 4
     assert not any(f"{other} rollout with all layers" in text for other in others)
     assert f"(difference of medians {selective - rollout:+.2f} [" in text
-    against_first = "is better than" if selective > 0 else "is worse than" if selective < 0 else "is not told apart from"  # fmt: skip
+    against_first = (
+        "is better than" if selective > 0 else "is worse than" if selective < 0 else "is not told apart from"
+    )
     assert f"it {against_first} the first layer alone" in text
     # A ratio needs a denominator that is surely positive.
     row = frame.query("layer == 1 and readout == 'selective_rollout_max' and metric == 'spearman'").iloc[0]
@@ -110,7 +114,11 @@ def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout,
 
 
 def test_each_reference_has_a_verdict_of_its_own(tmp_path):
-    found = medians(make(tmp_path, examples=16, methods=("selective",)), tmp_path, {"rollout_max": 0.1, "selective_rollout_max": 0.1, "first_layer_max": 0})  # fmt: skip
+    found = medians(
+        make(tmp_path, examples=16, methods=("selective",)),
+        tmp_path,
+        {"rollout_max": 0.1, "selective_rollout_max": 0.1, "first_layer_max": 0},
+    )
     rows = read_rows(found["rollouts"][0]["path"])
     here = (rows["readout"] == "selective_rollout_max") & (rows["definition"] == "corrected")
     rows.loc[here, "spearman_l2"] += np.float32(0.3)
@@ -123,16 +131,24 @@ def test_each_reference_has_a_verdict_of_its_own(tmp_path):
     assert "it is better than rollout" in text[norm:product]
     assert "it is worse than rollout" in text[product:]
     assert frame.groupby("metric")["reference"].unique().map(list).to_dict() == {
-        "spearman": ["input_gradient"], "spearman_dense": ["input_gradient"], "spearman_l2": ["input_gradient_l2"],
+        "spearman": ["input_gradient"],
+        "spearman_dense": ["input_gradient"],
+        "spearman_l2": ["input_gradient_l2"],
         "spearman_dot": ["input_gradient_dot"],
-    }  # fmt: skip
+    }
 
 
 def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_path):
     """Two thresholds: the text gives the selected one the interval that holds for both at once."""
     found = make(tmp_path, examples=16, methods=("selective",))
     scaled = "selective_rollout_scaled_max"
-    values = {"rollout_max": 0.1, "selective_rollout_max": 0.2, "first_layer_max": 0.1, (scaled, 0.2): 0.11, (scaled, 0.4): 0.115}  # fmt: skip
+    values = {
+        "rollout_max": 0.1,
+        "selective_rollout_max": 0.2,
+        "first_layer_max": 0.1,
+        (scaled, 0.2): 0.11,
+        (scaled, 0.4): 0.115,
+    }
     frame = table.rows(medians(found, tmp_path, values), OPTIONS)
     own = frame[
         (frame["layer"] == 1) & (frame["metric"] == "spearman") & (frame["definition"] == "corrected")
@@ -189,16 +205,30 @@ def test_summary_speaks_of_every_control(tmp_path):
     frame = table.rows(make(tmp_path, examples=20), OPTIONS)
     text = table.summary(frame, OPTIONS)
     for phrase in (
-        "layer 1 of 0 to 2", "rounding noise", "1e-08", "first layer alone", "largest distance", "one arbitrary direction",
-        "product with the input", "best of 2 shares", "rollout with all layers",
-    ):  # fmt: skip
+        "layer 1 of 0 to 2",
+        "rounding noise",
+        "1e-08",
+        "first layer alone",
+        "largest distance",
+        "one arbitrary direction",
+        "product with the input",
+        "best of 2 shares",
+        "rollout with all layers",
+    ):
         assert phrase in text
     assert "layer 2 of 0 to 2" in table.summary(frame, {**OPTIONS, "selective_rollout": {"layer": 2}})
 
 
 def test_published_ratio_stands_beside_a_model_as_deep(tmp_path):
-    hub = {"dataset": "sst2", "source": "hub", "repo": "textattack/bert-base-uncased-SST-2", "epochs": 0, "oracle": False,
-           "examples": 6, "methods": ("selective",)}  # fmt: skip
+    hub = {
+        "dataset": "sst2",
+        "source": "hub",
+        "repo": "textattack/bert-base-uncased-SST-2",
+        "epochs": 0,
+        "oracle": False,
+        "examples": 6,
+        "methods": ("selective",),
+    }
     frame = table.rows(make(tmp_path, model="base", layers=12, **hub), OPTIONS)
     (row,) = frame.dropna(subset="published_value").itertuples()
     assert (row.layer, row.definition, row.metric) == (10, "published", "spearman_dense")
@@ -263,7 +293,12 @@ def test_intervals_hold_what_training_seeds_add(tmp_path):
     frame = gradient_vs_comprehensiveness.rows(found, OPTIONS)
     row = frame.set_index("readout").loc["alti"]
     scores = pd.concat([read_rows(i["path"]).assign(seed=i["seed"]) for i in found["faithfulness"]])
-    own = scores[(scores["readout"] == "alti") & (scores["protocol"] == "standard") & (scores["kind"] == "comp") & (scores["cut"] == 0)]  # fmt: skip
+    own = scores[
+        (scores["readout"] == "alti")
+        & (scores["protocol"] == "standard")
+        & (scores["kind"] == "comp")
+        & (scores["cut"] == 0)
+    ]
     each = own.astype({"score": float}).groupby("seed")["score"].mean()
     lower, upper = ttest_1samp(each, 0).confidence_interval(0.95)
     assert row["comp"] == pytest.approx(each.mean(), abs=1e-6)
@@ -284,7 +319,11 @@ def test_seeds_without_the_reference_and_texts_without_a_score_are_left_out(tmp_
         ]
     for item in found["faithfulness"]:
         rows = read_rows(item["path"])
-        write_rows(item["path"], rows[rows["id"] < 15].astype(object).where(rows.notna(), None).to_dict("list"), kind="faithfulness")  # fmt: skip
+        write_rows(
+            item["path"],
+            rows[rows["id"] < 15].astype(object).where(rows.notna(), None).to_dict("list"),
+            kind="faithfulness",
+        )
     frame = gradient_vs_comprehensiveness.rows(found, OPTIONS)
     assert set(frame["seeds"]) == {"0"} and set(frame["examples"]) == {15}
 
@@ -316,7 +355,11 @@ def test_what_never_counts_as_a_readout_of_a_claim():
         "position",
     ):
         assert readout not in READOUTS or not gradient_vs_comprehensiveness.counts(readout)
-    assert all(not gradient_vs_comprehensiveness.counts(name) for name, entry in READOUTS.items() if entry.noise or entry.published)  # fmt: skip
+    assert all(
+        not gradient_vs_comprehensiveness.counts(name)
+        for name, entry in READOUTS.items()
+        if entry.noise or entry.published
+    )
     assert gradient_vs_comprehensiveness.counts("alti")
 
 

@@ -386,9 +386,11 @@ def test_stage_equals_a_direct_computation(folder):
         gradients = {
             column: attribute(model, ids, None, readout)[0].numpy()
             for column, readout in (
-                ("spearman", "input_gradient"), ("spearman_l2", "input_gradient_l2"), ("spearman_dot", "input_gradient_dot"),
+                ("spearman", "input_gradient"),
+                ("spearman_l2", "input_gradient_l2"),
+                ("spearman_dot", "input_gradient_dot"),
             )
-        }  # fmt: skip
+        }
         for threshold, readout in ((1.0, "selective_rollout"), (0.2, "selective_rollout_scaled")):
             scale = largest_distance(ids.shape[1]) if readout.endswith("scaled") else 1
             for suffix, position in (("", 0), ("_max", None)):

@@ -56,7 +56,11 @@ def test_sizes_in_which_rows_come_change_no_byte(tmp_path_factory, sizes):
             write(piece)
             write_rows(folder / f"{number}.parquet", piece, kind="faithfulness")
             start += size
-    gather_rows(folder / "gathered.parquet", [folder / f"{number}.parquet" for number in range(len(sizes))], kind="faithfulness")  # fmt: skip
+    gather_rows(
+        folder / "gathered.parquet",
+        [folder / f"{number}.parquet" for number in range(len(sizes))],
+        kind="faithfulness",
+    )
     whole = (folder / "whole.parquet").read_bytes()
     assert (folder / "pieces.parquet").read_bytes() == whole
     assert (folder / "gathered.parquet").read_bytes() == whole
@@ -82,7 +86,10 @@ def test_a_part_of_the_rows_is_read(tmp_path):
 
 
 def test_a_fault_while_rows_are_written_leaves_nothing(tmp_path):
-    with pytest.raises(PlumblineError, match="not finite"), rows_writer(tmp_path / "x.parquet", kind="faithfulness") as write:  # fmt: skip
+    with (
+        pytest.raises(PlumblineError, match="not finite"),
+        rows_writer(tmp_path / "x.parquet", kind="faithfulness") as write,
+    ):
         write(curves(ROW_GROUP))
         write(curves(1) | {"score": [float("nan")]})
     assert list(tmp_path.iterdir()) == []
@@ -159,7 +166,9 @@ def split(plain, tmp_path_factory):
             "figures": [],
         }
         (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-        done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY, "overlay.yaml", "--", f"{STEM}.parquet")  # fmt: skip
+        done = workflow.snakemake(
+            folder, "--cores", "2", "--configfile", workflow.TINY, "overlay.yaml", "--", f"{STEM}.parquet"
+        )
         assert done.returncode == 0, done.stdout
         found[count] = folder
     return found

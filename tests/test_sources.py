@@ -225,7 +225,7 @@ def test_downloads_at_the_same_time_share_one_lock_file(server, tmp_path):
             target=sources.fetch_url,
             args=(f"{server.url}/plain/{number}.txt", tmp_path / str(number)),
             kwargs={"lock": tmp_path / "lock.json"},
-        )  # fmt: skip
+        )
         for number in range(12)
     ]
     for thread in threads:
@@ -249,10 +249,17 @@ def free_port():
 def collected(server, tmp_path, monkeypatch):
     """A mirror of one data file, one URL and one checkpoint, and no host any more; (folder, lock)."""
     items = [
-        {"kind": "hub", "repo": "o/d", "repo_type": "dataset", "revision": None, "filename": "data/x.parquet",
-         "sha256": digest(BYTES), "licence": "CC0"},
+        {
+            "kind": "hub",
+            "repo": "o/d",
+            "repo_type": "dataset",
+            "revision": None,
+            "filename": "data/x.parquet",
+            "sha256": digest(BYTES),
+            "licence": "CC0",
+        },
         {"kind": "url", "url": f"{server.url}/plain/t.tsv", "sha256": None, "licence": "CC0"},
-    ]  # fmt: skip
+    ]
     server.repos["model/o/m"]["files"] = {
         "config.json": b"{}",
         "pytorch_model.bin": b"weights",
@@ -300,8 +307,15 @@ def test_collected_faults(collected, place):
 
 def test_collecting_follows_the_lock_file(server, tmp_path):
     """Another checkout without a lock: the same commit is not fetched again, a moved branch is."""
-    item = {"kind": "hub", "repo": "o/d", "repo_type": "dataset", "revision": None, "filename": "data/x.parquet",
-            "sha256": None, "licence": "CC0"}  # fmt: skip
+    item = {
+        "kind": "hub",
+        "repo": "o/d",
+        "repo_type": "dataset",
+        "revision": None,
+        "filename": "data/x.parquet",
+        "sha256": None,
+        "licence": "CC0",
+    }
     folder, say = tmp_path / "mirror", lambda line: None
 
     def fetched(lock):

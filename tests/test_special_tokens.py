@@ -79,8 +79,10 @@ def test_means_as_published_and_corrected(tmp_path, seeds):
     scores = with_texts(found, seeds=seeds)
     frame = special_tokens.rows(found, OPTIONS)
     for definition, rank in (("corrected", "average"), ("published", "dense")):
-        shares = {seed: [special_tokens.shares(vector[None], rank)[0] for vector in vectors]
-                  for seed, vectors in scores.items()}  # fmt: skip
+        shares = {
+            seed: [special_tokens.shares(vector[None], rank)[0] for vector in vectors]
+            for seed, vectors in scores.items()
+        }
         # (seeds, values): 4 special tokens in the first example, 2 in the second, 3 in the third.
         chosen = [(0, 0), (0, 6), (0, 5), (0, 2), (1, 0), (1, 2), (2, 0), (2, 5), (2, 2)]
         values = np.array([[shares[seed][example][place] for example, place in chosen] for seed in seeds])
@@ -135,7 +137,10 @@ def test_controls_rank_as_they_must(tmp_path):
     lengths = np.random.default_rng(3).integers(6, 18, size=12)
     uniform = pick(frame, readout="uniform", token="all")
     mean = dict(zip(uniform["definition"], uniform["mean"], strict=True))
-    assert mean == {"corrected": pytest.approx(((lengths + 1) / 2 / lengths).mean()), "published": pytest.approx((1 / lengths).mean())}  # fmt: skip
+    assert mean == {
+        "corrected": pytest.approx(((lengths + 1) / 2 / lengths).mean()),
+        "published": pytest.approx((1 / lengths).mean()),
+    }
     position = pick(frame, readout="position", definition="corrected").set_index("token")["mean"]
     assert position["[CLS]"] == 1
     assert position["[SEP]"] == pytest.approx((1 / lengths).mean())

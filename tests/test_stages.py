@@ -137,10 +137,15 @@ def test_rules_and_stages_have_the_same_paths():
 # Where a study's name is that of a method, of its readouts and of a function of the Python API.
 METHODS_OF_THE_NAME = {
     "attention_meets_xai": ["attribution/multihead"],  # the repository of the work
-    "alti": ["attribution/__init__", "attribution/alti", "attribution/contributions", "agreement/released",
-             "datasets/multiberts"],
+    "alti": [
+        "attribution/__init__",
+        "attribution/alti",
+        "attribution/contributions",
+        "agreement/released",
+        "datasets/multiberts",
+    ],
     "selective_rollout": ["attribution/__init__", "attribution/selective", "agreement/rollouts"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -32,8 +32,14 @@ SETTINGS = {"resamples": 1000, "level": 0.95}
 def test_bootstrap_agrees_with_scipy():
     values = np.random.default_rng(1).gamma(2.0, size=400)
     lower, upper = bootstrap_interval(values, resamples=4000, level=0.9, seed=seed_of("x"))
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=4000, confidence_level=0.9, method="percentile",
-                             rng=np.random.default_rng(2)).confidence_interval  # fmt: skip
+    theirs = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=4000,
+        confidence_level=0.9,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
     assert abs(lower - theirs.low) < 0.02
     assert abs(upper - theirs.high) < 0.02
 
@@ -72,8 +78,10 @@ def test_resampled_means_are_the_same_to_the_last_bit_however_they_are_summed():
         part = resampled_means(values[:, :, list(columns)], resamples=1000, seed=1)
         assert (part == means[:, list(columns)]).all()
     draws = resampled_counts(150, resamples=1000, seed=1)
-    exact = [sum(Fraction(int(n)) * Fraction(x) for n, x in zip(draws[7], column, strict=True)) / 150
-             for column in values[0].T[:20]]  # fmt: skip
+    exact = [
+        sum(Fraction(int(n)) * Fraction(x) for n, x in zip(draws[7], column, strict=True)) / 150
+        for column in values[0].T[:20]
+    ]
     assert np.abs(means[7, :20] - np.array(exact, dtype=float)).max() < 150 * 2.0**-53 * np.abs(values).max()
 
 

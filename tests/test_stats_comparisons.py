@@ -289,9 +289,13 @@ def test_equivalence_of_two_samples_by_hand():
         0.79, 0.004, 0.8, 0.003, 0.02, level=0.95, rounding=0.001
     ).p == pytest.approx(found.p)
     for mean, margin, word in (
-        (0.8015, 0.02, "different"), (0.7785, 0.02, "different"), (0.8, 0.015, "undecided"), (0.8, None, "undecided"),
-        (0.7, None, "different"), (0.9, None, "different"),
-    ):  # fmt: skip
+        (0.8015, 0.02, "different"),
+        (0.7785, 0.02, "different"),
+        (0.8, 0.015, "undecided"),
+        (0.8, None, "undecided"),
+        (0.7, None, "different"),
+        (0.9, None, "different"),
+    ):
         found = equivalence_of_samples(mean, 0.003, 0.79, 0.004, margin, level=0.95, rounding=0.001)
         assert (found.verdict, found.p == 1) == (word, margin is None), (mean, margin)
     # The rounding decides: the interval (.0002, .0198) meets +-.001, and not +-.0001.

@@ -80,8 +80,15 @@ def test_median_differences_are_paired():
     difference, lower, upper, lowest, uppermost = median_differences(
         values[None], reference=0, **SETTINGS, seed=1
     )
-    theirs = stats.bootstrap((values[:, 1], first), lambda x, y: np.median(x) - np.median(y), paired=True, vectorized=False,
-                             n_resamples=2000, method="percentile", rng=np.random.default_rng(2)).confidence_interval  # fmt: skip
+    theirs = stats.bootstrap(
+        (values[:, 1], first),
+        lambda x, y: np.median(x) - np.median(y),
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
     assert (lower[1], upper[1]) == pytest.approx((theirs.low, theirs.high), abs=0.06)
     assert lowest[1] < difference[1] < uppermost[1]
     turned = median_differences(values[None][:, :, [1, 0]], reference=0, **SETTINGS, seed=1)

@@ -19,8 +19,10 @@ def test_agreement_takes_both_directions_of_a_pair(table_inputs):
     stored = pd.concat(
         [read_rows(i["path"]) for i in table_inputs["agreement"] if i["dataset"] == "sentiment"]
     )
-    for readout, pair in (("alti", {"readout": "alti", "other": "blankout"}),
-                          ("random", {"readout": "blankout", "other": "random"})):  # fmt: skip
+    for readout, pair in (
+        ("alti", {"readout": "alti", "other": "blankout"}),
+        ("random", {"readout": "blankout", "other": "random"}),
+    ):
         row = pick(frame, dataset="sentiment", reference="blankout", metric="kendall", readout=readout).iloc[
             0
         ]

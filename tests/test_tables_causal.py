@@ -81,16 +81,23 @@ def test_notes_on_causal_graphs_word_by_word():
 
 
 def test_a_released_number_of_other_settings_is_not_comparable():
-    entry = {"dataset": "mnist", "verdict": "magnitude only", "why": "no seed", "test": "welch", "correction": "none",
-             "intervention": "hard"}  # fmt: skip
+    entry = {
+        "dataset": "mnist",
+        "verdict": "magnitude only",
+        "why": "no seed",
+        "test": "welch",
+        "correction": "none",
+        "intervention": "hard",
+    }
     same = {"dataset": "mnist", "test": "welch", "correction": "none", "intervention": "hard"}
     assert causal.verdict_on(entry, same) == ("magnitude only", "no seed")
     assert causal.verdict_on(entry, {"dataset": "mnist"}) == ("magnitude only", "no seed")
     for name, value, why in (
-        ("dataset", "digits", "MNIST there, Digits here; no seed"), ("test", "paired", "no seed; test: welch there, paired here"),
+        ("dataset", "digits", "MNIST there, Digits here; no seed"),
+        ("test", "paired", "no seed; test: welch there, paired here"),
         ("correction", "bh", "no seed; correction: none there, bh here"),
         ("intervention", "soft", "no seed; intervention: hard there, soft here"),
-    ):  # fmt: skip
+    ):
         assert causal.verdict_on(entry, same | {name: value}) == ("not comparable", why)
 
 
@@ -99,10 +106,23 @@ def test_released_entries_are_those_of_the_data_set_else_of_mnist(monkeypatch):
 
     numbers = together(
         *(
-            printed("key", {"value": 1.0}, dataset=dataset, architecture=architecture, verdict="v", why="w", **settings)
-            for dataset, architecture in (("mnist", "lenet"), ("mnist", "resnet"), ("digits", "lenet"), ("cifar10", "lenet"))
+            printed(
+                "key",
+                {"value": 1.0},
+                dataset=dataset,
+                architecture=architecture,
+                verdict="v",
+                why="w",
+                **settings,
+            )
+            for dataset, architecture in (
+                ("mnist", "lenet"),
+                ("mnist", "resnet"),
+                ("digits", "lenet"),
+                ("cifar10", "lenet"),
+            )
         )
-    )  # fmt: skip
+    )
     monkeypatch.setattr(published, "read", lambda: numbers)
     here = {"architecture": "lenet", **settings}
     for dataset, there, verdict in (

@@ -14,25 +14,38 @@ from plumbline.tables import (
 @pytest.mark.parametrize("auc", ["higher", "lower", "not told apart"])
 def test_pruning_word_by_word(recall, auc):
     means = {
-        ("ablate_causal", "recall"): 0.123, ("ablate_random", "recall"): 0.876, ("ablate_causal", "auc"): 0.7114,
-        ("ablate_random", "auc"): 0.9225, ("graph", "weight_share"): 0.05, ("graph_layer", "auc"): 0.834,
-        ("base", "auc"): 0.9876, ("graph_layer", "recall"): 0.456,
-    }  # fmt: skip
+        ("ablate_causal", "recall"): 0.123,
+        ("ablate_random", "recall"): 0.876,
+        ("ablate_causal", "auc"): 0.7114,
+        ("ablate_random", "auc"): 0.9225,
+        ("graph", "weight_share"): 0.05,
+        ("graph_layer", "auc"): 0.834,
+        ("base", "auc"): 0.9876,
+        ("graph_layer", "recall"): 0.456,
+    }
     rows = [
         {"kind": "condition", "condition": c, "measure": m, "mean": v, "seed": "all"}
         for (c, m), v in means.items()
     ]
     verdicts = {"recall": recall, "auc": auc}
     rows += [
-        {"kind": "difference", "condition": "ablate_random less ablate_causal", "measure": m, "verdict": v, "seed": "all"}
+        {
+            "kind": "difference",
+            "condition": "ablate_random less ablate_causal",
+            "measure": m,
+            "verdict": v,
+            "seed": "all",
+        }
         for m, v in verdicts.items()
-    ]  # fmt: skip
+    ]
     rows += [
         {"kind": "difference", "condition": "graph_layer less base", "measure": m, "verdict": "none"}
         for m in verdicts
     ]
-    rows += [{"kind": "band", "condition": "some band", "seed": seed, "holds": holds}
-             for seed, holds in (("0", "does not hold"), ("all", "holds"))]  # fmt: skip
+    rows += [
+        {"kind": "band", "condition": "some band", "seed": seed, "holds": holds}
+        for seed, holds in (("0", "does not hold"), ("all", "holds"))
+    ]
     cut = {
         "higher": "less than without random ones: the nodes found carry recall",
         "lower": "more than without random ones: the nodes found carry less recall than others",
@@ -54,11 +67,13 @@ def test_pruning_word_by_word(recall, auc):
 def test_bands_of_pruning_are_those_of_the_specification():
     """Recall falls without causal nodes and hardly without others; each reads its own two conditions."""
     assert {name: (sense, bound) for name, (_, sense, bound) in causal_pruning.BANDS.items()} == {
-        "recall without causal nodes": ("<=", 0.40), "recall without random nodes": (">=", 0.80),
+        "recall without causal nodes": ("<=", 0.40),
+        "recall without random nodes": (">=", 0.80),
         "recall without non-causal edges, less base": (">=", -0.05),
         "recall without random nodes, less without causal": (">=", 0.40),
-        "recall without non-causal nodes, less without random": (">=", -0.02), "AUC of the graph alone": (">=", 0.80),
-    }  # fmt: skip
+        "recall without non-causal nodes, less without random": (">=", -0.02),
+        "AUC of the graph alone": (">=", 0.80),
+    }
     values = {
         "base": 1,
         "drop_non_causal": 2,
@@ -77,13 +92,36 @@ def test_bands_of_pruning_are_those_of_the_specification():
 
 def test_the_table_of_pruning_says_what_is_taken_from_what():
     numbers = itertools.count(100)
-    rows, common = [], {"graphs": 4, "seeds": "0 1", "draws": 3, "interval": "i", "test": "welch", "correction": "none",
-                        "intervention": "soft", "examples": 7, "held_out": 0.5}  # fmt: skip
+    rows, common = (
+        [],
+        {
+            "graphs": 4,
+            "seeds": "0 1",
+            "draws": 3,
+            "interval": "i",
+            "test": "welch",
+            "correction": "none",
+            "intervention": "soft",
+            "examples": 7,
+            "held_out": 0.5,
+        },
+    )
 
     def add(kind, condition, measure, **more):
         value = next(numbers) / 1000
-        rows.append({"kind": kind, "condition": condition, "measure": measure, "mean": value, "lower": value - 0.1,
-                     "upper": value + 0.1, "seed": "all", **common, **more})  # fmt: skip
+        rows.append(
+            {
+                "kind": kind,
+                "condition": condition,
+                "measure": measure,
+                "mean": value,
+                "lower": value - 0.1,
+                "upper": value + 0.1,
+                "seed": "all",
+                **common,
+                **more,
+            }
+        )
 
     for condition, measure in itertools.product(causal_pruning.CONDITIONS, ("recall", "auc")):
         add("condition", condition, measure)
@@ -105,9 +143,15 @@ def test_the_table_of_pruning_says_what_is_taken_from_what():
     def shown(value):
         return rf"${value:.3f}_{{{value - 0.1:.3f}}}^{{{value + 0.1:.3f}}}$"
 
-    labels = ["whole network", "last layer without non-causal nodes", "last layer without causal nodes", r"\dots{} without as many random nodes",
-              r"\dots{} without as many non-causal nodes", "graph alone: only edges into effects cut",
-              "graph alone: all other weights cut"]  # fmt: skip
+    labels = [
+        "whole network",
+        "last layer without non-causal nodes",
+        "last layer without causal nodes",
+        r"\dots{} without as many random nodes",
+        r"\dots{} without as many non-causal nodes",
+        "graph alone: only edges into effects cut",
+        "graph alone: all other weights cut",
+    ]
     wanted = [r"Network & Recall of the class $\uparrow$ & AUC of its logit $\uparrow$ \\"]
     wanted += [
         rf"{label} & {shown(0.1 + place / 500)} & {shown(0.101 + place / 500)} \\"
@@ -117,8 +161,12 @@ def test_the_table_of_pruning_says_what_is_taken_from_what():
         rf"share of the nodes in the graph & {shown(0.114)} & -- \\",
         rf"share of the weights in the graph & {shown(0.115)} & -- \\",
     ]
-    pairs = ["without random less without causal", "without non causal less without random", "drop non causal less base",
-             "graph layer less base"]  # fmt: skip
+    pairs = [
+        "without random less without causal",
+        "without non causal less without random",
+        "drop non causal less base",
+        "graph layer less base",
+    ]
     wanted += [
         rf"{pair} & {shown(0.116 + place / 500)} (higher) & {shown(0.117 + place / 500)} (not told apart) \\"
         for place, pair in enumerate(pairs)
@@ -132,5 +180,5 @@ def test_the_table_of_pruning_says_what_is_taken_from_what():
         "class). Third part: differences in pairs, Holm-adjusted over all of them. Fourth part: bands of our specification, "
         "calibrated on one seed of digits, over all graphs (and by seed); a band is not told where the interval holds its bound. "
         "Nothing of this was released.",
-    ):  # fmt: skip
+    ):
         assert sentence in text

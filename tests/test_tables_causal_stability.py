@@ -15,26 +15,44 @@ nan = float("nan")
 @pytest.mark.parametrize("images", ["lower", "higher", "not told apart"])
 def test_stability_word_by_word(rate, images):
     def row(kind, strength, mean, layer="fc3", **more):
-        return {"kind": kind, "strength": strength, "mean": mean, "layer": layer, "class": "all", "measure": "appearance_rate",
-                "seed": "all", **more}  # fmt: skip
+        return {
+            "kind": kind,
+            "strength": strength,
+            "mean": mean,
+            "layer": layer,
+            "class": "all",
+            "measure": "appearance_rate",
+            "seed": "all",
+            **more,
+        }
 
     rows = [
-        row("strength", 0.0, 91.2), row("strength", 0.2, 70.0), row("strength", 0.5, 33.4),
-        row("strength", 0.0, 1.0, measure="set_size"), row("strength", 0.0, 2.0, **{"class": "3"}),
-        row("noise", 0.1, 0.99), row("noise", 0.2, 0.42, "fc1"), row("noise", 0.2, 0.66, "fc2"),
-        row("subsample", 30.0, 0.98), row("subsample", 10.0, 0.21, "fc1"), row("subsample", 10.0, 0.39, "fc2"),
-        row("difference", None, 0.0, difference=rate), row("difference", None, 0.0, measure="jaccard", difference=images),
+        row("strength", 0.0, 91.2),
+        row("strength", 0.2, 70.0),
+        row("strength", 0.5, 33.4),
+        row("strength", 0.0, 1.0, measure="set_size"),
+        row("strength", 0.0, 2.0, **{"class": "3"}),
+        row("noise", 0.1, 0.99),
+        row("noise", 0.2, 0.42, "fc1"),
+        row("noise", 0.2, 0.66, "fc2"),
+        row("subsample", 30.0, 0.98),
+        row("subsample", 10.0, 0.21, "fc1"),
+        row("subsample", 10.0, 0.39, "fc2"),
+        row("difference", None, 0.0, difference=rate),
+        row("difference", None, 0.0, measure="jaccard", difference=images),
         row("band", 0.4, 0.0, measure="a band", holds="does not hold"),
         row("band", 0.4, 0.0, measure="a band", holds="not told") | {"seed": "1"},
-    ]  # fmt: skip
+    ]
     falls = {
-        "lower": "falls with intervention strength", "higher": "rises with intervention strength",
+        "lower": "falls with intervention strength",
+        "higher": "rises with intervention strength",
         "not told apart": "is not told apart at the two ends of intervention strength",
-    }[rate]  # fmt: skip
+    }[rate]
     hang = {
-        "lower": ": graphs hang on the images more than on noise", "higher": ": graphs hang on noise more than on the images",
+        "lower": ": graphs hang on the images more than on noise",
+        "higher": ": graphs hang on noise more than on the images",
         "not told apart": ": not told apart from noise",
-    }[images]  # fmt: skip
+    }[images]
     first = f"The mean appearance rate of the causes at fc3 {falls}, from 91% at 0 to 33% at 0.5."
     noise = "Under the strongest noise (0.2) the causes overlap with the graph's by 0.42 to 0.66 (Jaccard, by layer)."
     fewer = "Learnt from 10 images, by 0.21 to 0.39"
@@ -48,8 +66,22 @@ def test_stability_word_by_word(rate, images):
 # Appearance rates of two graphs (one class, two seeds) in four runs: at strength 0 all, at .1 half, at .4 a quarter.
 def run_of(seed, strength, counts, label=3, **more):
     """Four repetitions that find node 1 as often as `counts` says, and node 2 once."""
-    return [{"seed": seed, "class": label, "kind": "strength", "strength": strength, "repetition": place, "layer": "fc3", "u": 0.1,
-             "images": 30, "nodes": [1] * (place < counts) + [2] * (place == 3), "jaccard": 0.5, **more} for place in range(4)]  # fmt: skip
+    return [
+        {
+            "seed": seed,
+            "class": label,
+            "kind": "strength",
+            "strength": strength,
+            "repetition": place,
+            "layer": "fc3",
+            "u": 0.1,
+            "images": 30,
+            "nodes": [1] * (place < counts) + [2] * (place == 3),
+            "jaccard": 0.5,
+            **more,
+        }
+        for place in range(4)
+    ]
 
 
 BOOTSTRAP = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 50}}
@@ -98,18 +130,28 @@ def test_bands_of_appearance_rates_compare_weak_and_strong_ones():
 
 
 def test_rows_of_strengths_are_of_all_graphs_and_of_the_released_classes(monkeypatch):
-    rows = [row for seed, count in ((0, 4), (1, 2)) for label in (3, 5) for strength in (0.0, 0.5)
-            for row in run_of(seed, strength, count - (label == 5), label=label)]  # fmt: skip
+    rows = [
+        row
+        for seed, count in ((0, 4), (1, 2))
+        for label in (3, 5)
+        for strength in (0.0, 0.5)
+        for row in run_of(seed, strength, count - (label == 5), label=label)
+    ]
     # Of class 5 the layer, and class 9 itself, is not among ours.
     places = [(3, "fc3", 7.5), (5, "fc1", 9.5), (9, "fc3", 9.5)]
     (one,) = published.numbers_of("causal_stability").iloc[:1].to_dict("records")
     released = pd.DataFrame(
         [
-            one | {"measure": "set_size", "strength": "0.5", "value": value,
-                   "about": one["about"] | {"where": {"kind": "strength", "class": label, "layer": layer}}}
+            one
+            | {
+                "measure": "set_size",
+                "strength": "0.5",
+                "value": value,
+                "about": one["about"] | {"where": {"kind": "strength", "class": label, "layer": layer}},
+            }
             for label, layer, value in places
         ]
-    )  # fmt: skip
+    )
     monkeypatch.setattr(causal_stability.causal, "released", lambda table, columns: released)
     model = {"dataset": "mnist", "architecture": "lenet"}
     found = pd.DataFrame(causal_stability._strengths(pd.DataFrame(rows), BOOTSTRAP, ("d", "m"), model))
@@ -148,8 +190,20 @@ def test_the_ends_of_strength_and_the_strongest_noise_are_compared():
         ):
             for layer, shift in (("fc1", 0.1), ("fc2", -0.1)):
                 jaccard = value + shift + draw.normal(0, 0.01)
-                rows.append({"seed": seed, "class": label, "kind": kind, "strength": strength, "repetition": 0, "layer": layer, "u": 0.1,
-                             "images": 15, "nodes": [], "jaccard": jaccard})  # fmt: skip
+                rows.append(
+                    {
+                        "seed": seed,
+                        "class": label,
+                        "kind": kind,
+                        "strength": strength,
+                        "repetition": 0,
+                        "layer": layer,
+                        "u": 0.1,
+                        "images": 15,
+                        "nodes": [],
+                        "jaccard": jaccard,
+                    }
+                )
     frame = pd.DataFrame(rows)
     strong, others = frame[frame["kind"] == "strength"], frame[frame["kind"] != "strength"]
     found = {row["measure"]: row for row in causal_stability._differences(strong, others, BOOTSTRAP)}
@@ -222,17 +276,23 @@ def test_the_tables_of_stability_have_each_number_in_its_column():
         + r" \\",
     ]
     assert jaccard == [
-        r"Learnt anew with & fc1 $\uparrow$ & fc2 $\uparrow$ \\", rf"noise 0.1 & {shown(11, 2)} & {shown(12, 2)} \\",
-        rf"noise 0.2 & {shown(13, 2)} & {shown(14, 2)} \\", rf"10 images & {shown(15, 2)} & -- \\",
-    ]  # fmt: skip
+        r"Learnt anew with & fc1 $\uparrow$ & fc2 $\uparrow$ \\",
+        rf"noise 0.1 & {shown(11, 2)} & {shown(12, 2)} \\",
+        rf"noise 0.2 & {shown(13, 2)} & {shown(14, 2)} \\",
+        rf"10 images & {shown(15, 2)} & -- \\",
+    ]
     assert bands == [
-        r"Band & Seed & Value & Bound &  \\", rf"a band & 0 & {shown(16, 2)} & $\le 0.40$ & not told \\",
+        r"Band & Seed & Value & Bound &  \\",
+        rf"a band & 0 & {shown(16, 2)} & $\le 0.40$ & not told \\",
         rf"a band & all & {shown(17, 2)} & $\le 0.40$ & not told \\",
-    ]  # fmt: skip
+    ]
     for sentence in (
         "Stability of the causal graphs, intervention strength at fc3: MNIST, m. In plain words: The mean appearance rate",
-        "N = 4 graphs (a class of a seed each; seeds 0, 1), 30 images each", "10 repetitions each. Graphs: welch test",
-        "Released: p. Magnitude only: w.", "noise and fewer images: MNIST, m.", "what we expect: MNIST, m.",
-    ):  # fmt: skip
+        "N = 4 graphs (a class of a seed each; seeds 0, 1), 30 images each",
+        "10 repetitions each. Graphs: welch test",
+        "Released: p. Magnitude only: w.",
+        "noise and fewer images: MNIST, m.",
+        "what we expect: MNIST, m.",
+    ):
         assert sentence in text
     assert text.count("In plain words") == 1

@@ -18,8 +18,17 @@ from tests.table_rows import pick, scores_of, two_way
 
 
 def test_the_notes_below_comprehensiveness():
-    row = {"protocol": "standard", "examples": 9, "seeds": "0 1", "interval": "i", "standing": "best", "competitors": 1,
-           "published_value": 0.3, "published_source": "p", "published_checkpoint": "same"}  # fmt: skip
+    row = {
+        "protocol": "standard",
+        "examples": 9,
+        "seeds": "0 1",
+        "interval": "i",
+        "standing": "best",
+        "competitors": 1,
+        "published_value": 0.3,
+        "published_source": "p",
+        "published_checkpoint": "same",
+    }
     frame = pd.DataFrame([row, row | {"protocol": "mask", "examples": 7}, row | {"examples": 8}])
     notes = comp_suff._notes(frame, {"x": 1}, {"scale": "s", "command": "c"})
     assert notes[:2] == [
@@ -58,8 +67,14 @@ def scored(tmp_path, means, *, seeds=(0,), texts=40):
 
 def test_comprehensiveness_of_known_scores(tmp_path):
     """ALTI is the best by comp and by suff under one protocol, rollout under the other; a control takes no part."""
-    means = {("alti", "standard"): (0.5, 0.1), ("rollout", "standard"): (0.3, 0.3), ("flow", "standard"): (0.5, 0.1),
-             ("random", "standard"): (0.9, -0.9), ("alti", "published_bins"): (0.2, 0.4), ("rollout", "published_bins"): (0.4, 0.2)}  # fmt: skip
+    means = {
+        ("alti", "standard"): (0.5, 0.1),
+        ("rollout", "standard"): (0.3, 0.3),
+        ("flow", "standard"): (0.5, 0.1),
+        ("random", "standard"): (0.9, -0.9),
+        ("alti", "published_bins"): (0.2, 0.4),
+        ("rollout", "published_bins"): (0.4, 0.2),
+    }
     frame = comp_suff.rows(scored(tmp_path, means), {**BOOTSTRAP, "runs": []})
     cells = frame.set_index(["texts", "protocol", "kind", "readout"])
     whole = cells.loc["whole"]
@@ -232,8 +247,17 @@ def test_published_numbers_stand_beside_their_own_definition(table_inputs, tmp_p
     text = comp_suff.latex(pick(frame, dataset="sst2"), OPTIONS)
     assert "in print" in text
     assert "another checkpoint than this model" not in text
-    other = make(tmp_path, dataset="sst2", model="roberta", architecture="roberta", oracle=False, examples=4,
-                 source="hub", repo="textattack/roberta-base-SST-2", epochs=1)  # fmt: skip
+    other = make(
+        tmp_path,
+        dataset="sst2",
+        model="roberta",
+        architecture="roberta",
+        oracle=False,
+        examples=4,
+        source="hub",
+        repo="textattack/roberta-base-SST-2",
+        epochs=1,
+    )
     frame = comp_suff.rows(other, OPTIONS)
     assert set(frame.dropna(subset="published_value")["published_checkpoint"]) == {"other"}
     assert "another checkpoint than this model" in comp_suff.latex(frame, OPTIONS)

@@ -36,8 +36,15 @@ def trained(tmp_path):
         pairs.append(consistency.table(both, **SETTINGS).assign(seed=seed))
     write_rows(tmp_path / "pair.parquet", pd.concat(pairs), kind="consistency")
     make(tmp_path, model="distilbert", architecture="distilbert", methods=(), examples=3)
-    models_ = [{"dataset": "sentiment", "model": name, "seed": 0, "path": tmp_path / f"models/sentiment/{name}/seed0/x"}
-               for name in ("bert", "distilbert")]  # fmt: skip
+    models_ = [
+        {
+            "dataset": "sentiment",
+            "model": name,
+            "seed": 0,
+            "path": tmp_path / f"models/sentiment/{name}/seed0/x",
+        }
+        for name in ("bert", "distilbert")
+    ]
     return {
         "seed_consistency": [{"dataset": "sentiment", "model": "bert", "path": path}],
         "model_consistency": [

@@ -28,8 +28,17 @@ def explained(verdicts, random="not told apart", testable=True):
         of = dict(zip(names[1:], verdicts.get(metric, ["not told apart"] * 4), strict=True))
         for name in names:
             word = random if metric == "lipschitz" else "better"
-            rows.append({"metric": metric, "method": name, "axis": axis, "causal_verdict": of.get(name), "verdict": word,
-                         "testable": testable, "seeds": "0 1 2"})  # fmt: skip
+            rows.append(
+                {
+                    "metric": metric,
+                    "method": name,
+                    "axis": axis,
+                    "causal_verdict": of.get(name),
+                    "verdict": word,
+                    "testable": testable,
+                    "seeds": "0 1 2",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -83,10 +92,15 @@ def test_the_rest_of_the_summary_on_explanations():
 def test_directions_of_the_metrics_of_explanations():
     """Robustness is better low, faithfulness high but for the area under pixel flipping; sparse is simple, complex is not."""
     assert {name: (entry.direction, entry.axis) for name, entry in METRICS.items()} == {
-        "lipschitz": (-1, "robustness"), "max_sensitivity": (-1, "robustness"), "faithfulness_correlation": (1, "faithfulness"),
-        "irof": (1, "faithfulness"), "pixel_flipping": (-1, "faithfulness"), "sparseness": (1, "complexity"),
-        "complexity": (-1, "complexity"), "parameter_randomisation": (-1, "randomisation"),
-    }  # fmt: skip
+        "lipschitz": (-1, "robustness"),
+        "max_sensitivity": (-1, "robustness"),
+        "faithfulness_correlation": (1, "faithfulness"),
+        "irof": (1, "faithfulness"),
+        "pixel_flipping": (-1, "faithfulness"),
+        "sparseness": (1, "complexity"),
+        "complexity": (-1, "complexity"),
+        "parameter_randomisation": (-1, "randomisation"),
+    }
 
 
 def test_the_table_of_explanations_marks_better_worse_and_best():
@@ -101,27 +115,34 @@ def test_the_table_of_explanations_marks_better_worse_and_best():
         "published_why": "w",
         "published_source": "p",
     }
-    frame = pd.DataFrame([
-        row("causal", "lipschitz", "better", tied=0.2, **released), row("saliency", "lipschitz", "worse", tied=0.6),
-        row("gradient_shap", "lipschitz", "not told apart", best=True), row("random", "lipschitz", None),
-    ])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            row("causal", "lipschitz", "better", tied=0.2, **released),
+            row("saliency", "lipschitz", "worse", tied=0.6),
+            row("gradient_shap", "lipschitz", "not told apart", best=True),
+            row("random", "lipschitz", None),
+        ]
+    )
     options = {"scale": "s", "command": "c"}
     text = explanation_metrics._table(("mnist", "m"), "robustness", frame, "Said.", options)
     number = "0.500_{0.400}^{0.600}"
     lines = [line for line in text.splitlines() if number.split("_")[0] in line]
     assert [line.split(" & ", 1)[1] for line in lines] == [
-        rf"${number}$$+$ & $0.287$ \\", rf"${number}$$-$ & -- \\", r"$\mathbf{0.500}_{0.400}^{0.600}$ & -- \\",
+        rf"${number}$$+$ & $0.287$ \\",
+        rf"${number}$$-$ & -- \\",
+        r"$\mathbf{0.500}_{0.400}^{0.600}$ & -- \\",
         rf"${number}$ & -- \\",
-    ]  # fmt: skip
+    ]
     assert r"Explanation & Local Lipschitz estimate $\downarrow$ & released \\" in text
     for sentence in (
         "Scale: s; N = 9 images, seeds 0, 1; index and exponent: intervals, i.",
         "Bold: not told apart from the best that is no control, in paired tests, Holm-adjusted over all pairs. Mark: against a "
         "random map, Holm-adjusted; + better, - worse, none: not told apart. Third part: controls. Share of tied pixels or "
         r"segments: Local Lipschitz estimate 40\% (causal maps 20\%).",
-        "Local Lipschitz estimate: s.", "Released: p; not comparable: w.",
+        "Local Lipschitz estimate: s.",
+        "Released: p; not comparable: w.",
         "Metrics of the explanations, robustness: MNIST, m. In plain words: Said.",
-    ):  # fmt: skip
+    ):
         assert sentence in text
 
 

@@ -26,8 +26,16 @@ OF_TABLES = {"scale": "s", "command": "c", "selective_rollout": {"layer": None}}
 )
 def test_agreement_with_the_gradient_word_by_word(ends, said):
     lower, upper = ends
-    row = {"readout": "", "label": "over all methods (9)", "comp": 0.456, "comp_lower": lower, "comp_upper": upper,
-           "suff": 0.1, "suff_lower": -upper, "suff_upper": -lower}  # fmt: skip
+    row = {
+        "readout": "",
+        "label": "over all methods (9)",
+        "comp": 0.456,
+        "comp_lower": lower,
+        "comp_upper": upper,
+        "suff": 0.1,
+        "suff_lower": -upper,
+        "suff_upper": -lower,
+    }
     few = {
         **row,
         "label": "over methods of attention (3)",
@@ -77,15 +85,22 @@ def test_the_table_of_agreement_has_each_number_in_its_column():
         "Comp and suff: protocol standard, of whole texts. Last block: Spearman's correlation over methods, each by the mean over its "
         "readouts, between the first column and each of the others; controls, published twins, maxima over rows and noise do not "
         "count. Its interval resamples methods, seeds and examples. Index and exponent: the interval's ends.",
-    ):  # fmt: skip
+    ):
         assert sentence in text
 
 
 METHODS_OF = {  # readout -> (agreement with the gradient, comp, suff); two readouts of ALTI are one method
-    "rollout": (0.1, 0.9, 0.1), "selective_rollout": (0.2, 0.8, 0.2), "flow": (0.3, 0.7, 0.3), "globenc": (0.4, 0.2, 0.9),
-    "alti": (0.5, 0.3, 0.8), "alti_l2": (0.7, 0.5, 0.6), "grad_l2": (0.9, 0.6, 0.65), "random": (-0.9, 5.0, 5.0),
-    "alti_published": (0.9, -5.0, 5.0), "flow_max": (0.95, -5.0, 5.0),
-}  # fmt: skip
+    "rollout": (0.1, 0.9, 0.1),
+    "selective_rollout": (0.2, 0.8, 0.2),
+    "flow": (0.3, 0.7, 0.3),
+    "globenc": (0.4, 0.2, 0.9),
+    "alti": (0.5, 0.3, 0.8),
+    "alti_l2": (0.7, 0.5, 0.6),
+    "grad_l2": (0.9, 0.6, 0.65),
+    "random": (-0.9, 5.0, 5.0),
+    "alti_published": (0.9, -5.0, 5.0),
+    "flow_max": (0.95, -5.0, 5.0),
+}
 
 
 def claims_over(names, spread=1e-6):

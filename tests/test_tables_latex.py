@@ -30,16 +30,34 @@ def test_a_number_without_an_interval_or_without_a_sign():
 
 def test_a_table_has_its_rules_groups_and_headings():
     text = tex.table(
-        caption="C", label="l", columns=["a", "b", "c", "d"], sections=[[["1", "2", "3", "4"]], [["5", "6", "7", "8"], ["9", "0", "1", "2"]]],
-        notes=["n.", "m."], groups=[("g", 1), ("h", 2)], headings=["first", "second"],
-    )  # fmt: skip
+        caption="C",
+        label="l",
+        columns=["a", "b", "c", "d"],
+        sections=[[["1", "2", "3", "4"]], [["5", "6", "7", "8"], ["9", "0", "1", "2"]]],
+        notes=["n.", "m."],
+        groups=[("g", 1), ("h", 2)],
+        headings=["first", "second"],
+    )
     assert text.splitlines()[2:] == [
-        r"\caption{C}", r"\label{l}", r"\begin{tabular}{lrrr}", r"\toprule", r" & \multicolumn{1}{c}{g} & \multicolumn{2}{c}{h} \\",
-        r"\cmidrule(lr){2-2} \cmidrule(lr){3-4}", r"a & b & c & d \\", r"\midrule", r"\multicolumn{4}{l}{\emph{first}} \\",
-        r"1 & 2 & 3 & 4 \\", r"\midrule", r"\multicolumn{4}{l}{\emph{second}} \\", r"5 & 6 & 7 & 8 \\", r"9 & 0 & 1 & 2 \\",
-        r"\bottomrule", r"\end{tabular}",
-        r"\par\smallskip\begin{minipage}{0.95\textwidth}\footnotesize n. m.\end{minipage}", r"\end{table}",
-    ]  # fmt: skip
+        r"\caption{C}",
+        r"\label{l}",
+        r"\begin{tabular}{lrrr}",
+        r"\toprule",
+        r" & \multicolumn{1}{c}{g} & \multicolumn{2}{c}{h} \\",
+        r"\cmidrule(lr){2-2} \cmidrule(lr){3-4}",
+        r"a & b & c & d \\",
+        r"\midrule",
+        r"\multicolumn{4}{l}{\emph{first}} \\",
+        r"1 & 2 & 3 & 4 \\",
+        r"\midrule",
+        r"\multicolumn{4}{l}{\emph{second}} \\",
+        r"5 & 6 & 7 & 8 \\",
+        r"9 & 0 & 1 & 2 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\par\smallskip\begin{minipage}{0.95\textwidth}\footnotesize n. m.\end{minipage}",
+        r"\end{table}",
+    ]
     plain = tex.table(caption="C", label="l", columns=["a"], sections=[[["1"]]], notes=[])
     assert "multicolumn" not in plain and "cmidrule" not in plain and plain.count("rule") == 3
 

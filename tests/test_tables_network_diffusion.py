@@ -14,24 +14,40 @@ nan = float("nan")
 
 
 def diffused(map_, metric, verdict, against, gain, **more):
-    return {"dataset": "mnist", "model": "vim", "protocol": "patches", "fill": "black", "map": map_, "metric": metric,
-            "verdict": verdict, "against": against, "difference": gain, "difference_lower": gain - 0.01,
-            "difference_upper": gain + 0.02, **more}  # fmt: skip
+    return {
+        "dataset": "mnist",
+        "model": "vim",
+        "protocol": "patches",
+        "fill": "black",
+        "map": map_,
+        "metric": metric,
+        "verdict": verdict,
+        "against": against,
+        "difference": gain,
+        "difference_lower": gain - 0.01,
+        "difference_upper": gain + 0.02,
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
     ("first", "second"), list(itertools.permutations(("better", "worse", "not told apart"), 2))
 )
 def test_network_diffusion_word_by_word(first, second):
-    frame = pd.DataFrame([
-        diffused("rollout_diffused", "positive_auc", first, "rollout_normalised", -0.05),
-        diffused("rollout_diffused", "negative_auc", second, "rollout_normalised", 0.03),
-        diffused("raw", "positive_auc", "worse", "random", 0.1), diffused("raw", "negative_auc", "better", "random", 0.1),
-        diffused("rollout", "positive_auc", "better", "random", 0.1), diffused("rollout", "negative_auc", "worse", "random", 0.1),
-        diffused("attribution", "positive_auc", "not told apart", "random", 0.1),
-        diffused("raw_published", "positive_auc", "worse", "random", 0.1), diffused("centre", "positive_auc", "worse", "random", 0.1),
-        diffused("attribution_diffused", "positive_auc", "worse", "attribution_normalised", 0.1),
-    ])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            diffused("rollout_diffused", "positive_auc", first, "rollout_normalised", -0.05),
+            diffused("rollout_diffused", "negative_auc", second, "rollout_normalised", 0.03),
+            diffused("raw", "positive_auc", "worse", "random", 0.1),
+            diffused("raw", "negative_auc", "better", "random", 0.1),
+            diffused("rollout", "positive_auc", "better", "random", 0.1),
+            diffused("rollout", "negative_auc", "worse", "random", 0.1),
+            diffused("attribution", "positive_auc", "not told apart", "random", 0.1),
+            diffused("raw_published", "positive_auc", "worse", "random", 0.1),
+            diffused("centre", "positive_auc", "worse", "random", 0.1),
+            diffused("attribution_diffused", "positive_auc", "worse", "attribution_normalised", 0.1),
+        ]
+    )
     assert network_diffusion.summary(frame) == (
         "MNIST, vim, patches set to black, 0 to 90% of them: beside the same steps without it, the diffusion of the rollout is "
         f"{first} (-0.050 [-0.060, -0.030]) with the relevant ones first and {second} (+0.030 [+0.020, +0.050]) with the irrelevant "
@@ -57,11 +73,18 @@ def test_directions_of_the_metrics_of_images():
 
 def test_what_a_map_is_compared_with():
     wanted = {
-        "raw": "random", "rollout": "random", "rollout_published": "random", "rollout_normalised": "random",
-        "rollout_diffused": "rollout_normalised", "rollout_diffused_published": "rollout_normalised_published",
-        "attribution_diffused": "attribution_normalised", "rollout_heat": "rollout_normalised",
-        "rollout_pagerank": "rollout_normalised", "rollout_enhanced": "rollout_normalised", "gradient_x_input": "random",
-    }  # fmt: skip
+        "raw": "random",
+        "rollout": "random",
+        "rollout_published": "random",
+        "rollout_normalised": "random",
+        "rollout_diffused": "rollout_normalised",
+        "rollout_diffused_published": "rollout_normalised_published",
+        "attribution_diffused": "attribution_normalised",
+        "rollout_heat": "rollout_normalised",
+        "rollout_pagerank": "rollout_normalised",
+        "rollout_enhanced": "rollout_normalised",
+        "gradient_x_input": "random",
+    }
     assert {name: network_diffusion.against(name) for name in wanted} == wanted
 
 
@@ -70,17 +93,32 @@ def perturbed(gains, images=30, seeds=(0, 1, 2, 3, 4)):
     draw = np.random.default_rng(6)
     shared = draw.normal(0, 0.05, images)
     keys = itertools.product(seeds, range(images), gains)
-    return pd.DataFrame([
-        {"seed": seed, "id": image, "map": name, "tied": 0.25, "value": 0.5 + gains[name] + shared[image] + draw.normal(0, 0.002)}
-        for seed, image, name in keys
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "seed": seed,
+                "id": image,
+                "map": name,
+                "tied": 0.25,
+                "value": 0.5 + gains[name] + shared[image] + draw.normal(0, 0.002),
+            }
+            for seed, image, name in keys
+        ]
+    )
 
 
 @pytest.mark.parametrize(("metric", "direction"), [("positive_auc", -1), ("ink_precision", 1)])
 def test_maps_of_images_with_known_gains(metric, direction):
     """Gains in the metric's own direction: a diffused map beside its twin, the others beside noise; the best among readouts."""
-    gains = {"raw": -0.2, "rollout": 0.1, "attribution_published": 0.3, "rollout_normalised": 0.1, "rollout_diffused": 0.0,
-             "rollout_pagerank": 0.1, "random": 0.0}  # fmt: skip
+    gains = {
+        "raw": -0.2,
+        "rollout": 0.1,
+        "attribution_published": 0.3,
+        "rollout_normalised": 0.1,
+        "rollout_diffused": 0.0,
+        "rollout_pagerank": 0.1,
+        "random": 0.0,
+    }
     part = perturbed({name: direction * gain for name, gain in gains.items()}).rename(
         columns={"value": metric}
     )
@@ -90,11 +128,13 @@ def test_maps_of_images_with_known_gains(metric, direction):
         for row in network_diffusion._metric(part, metric, options, ("mnist", "vim", "chefer", "black"))
     }
     wanted = {
-        "raw": ("random", -0.2, "worse", False), "rollout": ("random", 0.1, "better", True),
-        "attribution_published": ("random", 0.3, "better", False), "rollout_normalised": ("random", 0.1, "better", True),
+        "raw": ("random", -0.2, "worse", False),
+        "rollout": ("random", 0.1, "better", True),
+        "attribution_published": ("random", 0.3, "better", False),
+        "rollout_normalised": ("random", 0.1, "better", True),
         "rollout_diffused": ("rollout_normalised", -0.1, "worse", False),
         "rollout_pagerank": ("rollout_normalised", 0.0, "not told apart", True),
-    }  # fmt: skip
+    }
     assert list(found) == list(gains)
     for name, (against, gain, verdict, best) in wanted.items():
         row = found[name]
@@ -164,18 +204,22 @@ def test_the_table_of_maps_has_each_number_in_its_column():
     heads = r"Map & tied & AUC, relevant first $\downarrow$ & in print & AUC, irrelevant first $\uparrow$ & in print & "
     assert lines[0] == heads + r"average precision for ink $\uparrow$ & highest score on ink $\uparrow$ \\"
     wanted = [
-        (r"Raw attention & $0.50$", 0, ("$0.170$", "$0.400$"), True), ("Rollout, normalised alone & $0.50$", 7, ("--", "--"), False),
-        ("Rollout, diffused & $0.50$", 14, ("--", "--"), False), ("Random & $0.50$", 21, ("--", "--"), False),
-    ]  # fmt: skip
+        (r"Raw attention & $0.50$", 0, ("$0.170$", "$0.400$"), True),
+        ("Rollout, normalised alone & $0.50$", 7, ("--", "--"), False),
+        ("Rollout, diffused & $0.50$", 14, ("--", "--"), False),
+        ("Random & $0.50$", 21, ("--", "--"), False),
+    ]
     for line, (start, first, printed, bold) in zip(lines[1:], wanted, strict=True):
         cells = [shown(first + place, bold) for place in (1, 2, 5, 7)]
         assert line == " & ".join([start, cells[0], printed[0], cells[1], printed[1], *cells[2:]]) + r" \\"
     assert text.count(r"\midrule") == 3  # maps, diffused ones, controls
     for sentence in (
         "Maps of image models, before and after network diffusion: MNIST, vim. In plain words: MNIST, vim, patches set to black, 0 to 90",
-        "Scale: s; N = 9 examples; mean over seeds 0, 1.", "Intervals: i, as index and exponent. Protocol patches: patches set to black, 0 to 90",
-        "not divided by it, 0.9 times that.", "In print (another checkpoint than this model): p. w.",
-    ):  # fmt: skip
+        "Scale: s; N = 9 examples; mean over seeds 0, 1.",
+        "Intervals: i, as index and exponent. Protocol patches: patches set to black, 0 to 90",
+        "not divided by it, 0.9 times that.",
+        "In print (another checkpoint than this model): p. w.",
+    ):
         assert sentence in text
 
 
@@ -194,14 +238,32 @@ def test_numbers_in_print_of_maps_stand_beside_their_protocol_and_order(
     monkeypatch, read_as, protocol, checkpoint, why
 ):
     numbers = printed(
-        "network_diffusion", {"map": "raw", "metric": "positive_auc", "value": 0.17},
-        {"map": "raw", "metric": "negative_auc", "value": 0.4}, dataset="imagenet", architecture="vim",
-        checkpoint="hustvl/Vim-tiny-midclstok", where={"protocol": "chefer"}, verdict="not comparable", why="unknown settings",
-    )  # fmt: skip
+        "network_diffusion",
+        {"map": "raw", "metric": "positive_auc", "value": 0.17},
+        {"map": "raw", "metric": "negative_auc", "value": 0.4},
+        dataset="imagenet",
+        architecture="vim",
+        checkpoint="hustvl/Vim-tiny-midclstok",
+        where={"protocol": "chefer"},
+        verdict="not comparable",
+        why="unknown settings",
+    )
     monkeypatch.setattr(published, "read", lambda: numbers)
     metrics = ("positive_auc", "negative_auc", "positive_probability_auc", "ink_mass")
-    rows = [{"seed": 0, "id": image, "map": name, "protocol": protocol, "fill": "black", "tied": 0.25, "ink_mass": nan,
-             **dict.fromkeys(metrics[:3], 0.5 + image / 100 + (name == "raw") / 10)} for image in range(9) for name in ("raw", "random")]  # fmt: skip
+    rows = [
+        {
+            "seed": 0,
+            "id": image,
+            "map": name,
+            "protocol": protocol,
+            "fill": "black",
+            "tied": 0.25,
+            "ink_mass": nan,
+            **dict.fromkeys(metrics[:3], 0.5 + image / 100 + (name == "raw") / 10),
+        }
+        for image in range(9)
+        for name in ("raw", "random")
+    ]
     facts = {"architecture": "vim", "source": "hub", "repo": checkpoint, "epochs": 0}
     items = read_as(network_diffusion, rows, facts)
     found = network_diffusion.rows({"image_models": items, "patch_faithfulness": items}, BOOTSTRAP)
@@ -264,9 +326,14 @@ def made_table(folder, means, repo, seeds=(0,), images=200):
 
 
 MEANS = {
-    "raw": (0.66, 0.50), "raw_published": (0.40, 0.60), "rollout": (0.50, 0.60), "rollout_normalised": (0.40, 0.70),
-    "rollout_diffused": (0.45, 0.75), "attribution": (0.40, 0.70), "random": (0.50, 0.60),
-}  # fmt: skip
+    "raw": (0.66, 0.50),
+    "raw_published": (0.40, 0.60),
+    "rollout": (0.50, 0.60),
+    "rollout_normalised": (0.40, 0.70),
+    "rollout_diffused": (0.45, 0.75),
+    "attribution": (0.40, 0.70),
+    "random": (0.50, 0.60),
+}
 
 
 @pytest.mark.slow
@@ -275,9 +342,11 @@ def test_verdicts_have_the_right_direction_and_three_answers(tmp_path, seeds):
     """Relevant first, lower is better; irrelevant first, higher is better: known means, images in common."""
     cells, said, _ = made_table(tmp_path, MEANS, "hustvl/Vim-tiny-midclstok", seeds)
     for name, wanted in {
-        "raw": ("worse", "worse"), "rollout": ("not told apart", "not told apart"),
-        "rollout_diffused": ("worse", "better"), "attribution": ("better", "better"),
-    }.items():  # fmt: skip
+        "raw": ("worse", "worse"),
+        "rollout": ("not told apart", "not told apart"),
+        "rollout_diffused": ("worse", "better"),
+        "attribution": ("better", "better"),
+    }.items():
         found = tuple(cells.loc[(name, metric), "verdict"] for metric in ("positive_auc", "negative_auc"))
         assert found == wanted, name
     assert cells.loc[("rollout_diffused", "positive_auc"), "against"] == "rollout_normalised"

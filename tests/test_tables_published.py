@@ -50,8 +50,9 @@ def test_a_published_number_is_judged_word_by_word():
         == nothing
     )
     assert judge(ours(nan, nan, nan, 0.95, 100), 0.1, ENTRY, determined=True, reasons=["a", "b"]) == (
-        "not comparable", "a; b; ours is not defined",
-    )  # fmt: skip
+        "not comparable",
+        "a; b; ours is not defined",
+    )
 
 
 def test_a_number_of_one_seed_is_judged_word_by_word():
@@ -110,8 +111,22 @@ def test_which_readouts_are_the_corrected_ones():
 
 
 def test_why_a_number_is_read_from_its_column():
-    row = next(pd.DataFrame([{"mean": 1.0, "lower": 2.0, "upper": 3.0, "ratio": 4.0, "ratio_lower": 5.0, "ratio_upper": 6.0,
-                              "median": 7.0, "examples": 8}]).itertuples())  # fmt: skip
+    row = next(
+        pd.DataFrame(
+            [
+                {
+                    "mean": 1.0,
+                    "lower": 2.0,
+                    "upper": 3.0,
+                    "ratio": 4.0,
+                    "ratio_lower": 5.0,
+                    "ratio_upper": 6.0,
+                    "median": 7.0,
+                    "examples": 8,
+                }
+            ]
+        ).itertuples()
+    )
     options, number = {"bootstrap": {"level": 0.9}}, published._number
     assert number(row, "mean", options) == (1.0, 2.0, 3.0, 0.9, 8)
     assert number(row, "ratio", options) == (4.0, 5.0, 6.0, 0.9, 8)
@@ -130,9 +145,10 @@ def test_why_a_number_is_not_compared_word_by_word():
     assert said("rollout", entry, [other], [run]) == ["another checkpoint (x/two)"]
     own = {"source": "package", "repo": None, "epochs": 2}
     assert said("alti", entry, [own, own], [{"split": "validation"}, run]) == [
-        "another checkpoint (source package, trained here for 2 epochs)", "other examples (validation split)",
+        "another checkpoint (source package, trained here for 2 epochs)",
+        "other examples (validation split)",
         "the corrected definition, in print another",
-    ]  # fmt: skip
+    ]
     assert said("rollout", entry, [], []) == []
     assert said("rollout", entry, [hub], [{}]) == ["of which texts ours is was not told"]
 
@@ -147,8 +163,15 @@ def test_of_what_sample_ours_is():
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(0.269, "same"), (0.26999, "same"), (0.26801, "same"), (0.27001, "differs"), (0.26799, "differs"), (0.3, "differs")],
-)  # fmt: skip
+    [
+        (0.269, "same"),
+        (0.26999, "same"),
+        (0.26801, "same"),
+        (0.27001, "differs"),
+        (0.26799, "differs"),
+        (0.3, "differs"),
+    ],
+)
 def test_of_the_same_texts_rounding_and_tolerance_decide_and_no_interval(value, verdict):
     for lower, upper in ((0.0, 1.0), (value, value), (np.nan, np.nan)):
         ours = Ours(value, lower, upper, 0.95, 400)
@@ -218,7 +241,12 @@ def test_one_more_training_seed():
     assert judge_seed(seeds, 0.7502, {"digits": 5}, level=0.95)[0] == "differs"
     assert judge_seed(seeds[:1], 0.79, {"digits": 5}, level=0.95)[0] == "not comparable"
     # A number in print of three digits may be .0005 off, which widens the interval to either side.
-    for published_one, word in ((0.8500, "within sampling error"), (0.7500, "within sampling error"), (0.8503, "differs"), (0.7497, "differs")):  # fmt: skip
+    for published_one, word in (
+        (0.8500, "within sampling error"),
+        (0.7500, "within sampling error"),
+        (0.8503, "differs"),
+        (0.7497, "differs"),
+    ):
         assert judge_seed(seeds, published_one, {"digits": 3}, level=0.95)[0] == word
 
 

@@ -45,7 +45,13 @@ def made(tmp_path_factory):
 def options_of(dataset, examples):
     """As if the model's 12 examples were that many (None: all) of the data set's test split."""
     run = {"dataset": dataset, "model": "roberta", "split": "test", "examples": examples, "within": None}
-    return {**OPTIONS, "tables": list(TABLES), "faithfulness": [], "datasets": {dataset: {"source": "hub"}}, "runs": [run]}  # fmt: skip
+    return {
+        **OPTIONS,
+        "tables": list(TABLES),
+        "faithfulness": [],
+        "datasets": {dataset: {"source": "hub"}},
+        "runs": [run],
+    }
 
 
 @pytest.fixture
@@ -215,7 +221,9 @@ def scores(**more):
         "examples": 1000,
         "seeds": "0",
     }
-    return frame.assign(lower=frame["mean"] - 0.0098, upper=frame["mean"] + 0.0098, interval="i", **(about | more))  # fmt: skip
+    return frame.assign(
+        lower=frame["mean"] - 0.0098, upper=frame["mean"] + 0.0098, interval="i", **(about | more)
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,8 +287,16 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
     # The readouts that are in print, and one that is not.
     readouts = {name for table in PRINTED for name in numbers_of(table)["readout"]} | {"alti"}
     methods = [name for name in METHODS if {readout.id for readout in METHODS[name].readouts} & readouts]
-    hub = {"dataset": "sst2", "source": "hub", "epochs": 0, "oracle": False, "examples": 4, "steps": False,
-           "readouts": readouts, "methods": [name for name in methods if name != "selective"]}  # fmt: skip
+    hub = {
+        "dataset": "sst2",
+        "source": "hub",
+        "epochs": 0,
+        "oracle": False,
+        "examples": 4,
+        "steps": False,
+        "readouts": readouts,
+        "methods": [name for name in methods if name != "selective"],
+    }
     found = merge(
         make(tmp_path, model="bert", repo=BERT, layers=12, **hub | {"methods": methods}),
         make(tmp_path, architecture="distilbert", model="distilbert", repo=DISTILBERT, layers=6, **hub),
@@ -292,9 +308,18 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
         with rows_writer(item["path"], kind="rollouts") as write:
             write(rows.filter(pc.field("layer") >= 10))
     found |= compare(tmp_path, found, ("sst2", "bert", "distilbert"))
-    runs = [{"dataset": "sst2", "model": model, "split": "test", "examples": size, "within": None}
-            for model, size in (("bert", 1000), ("distilbert", None), ("roberta", 1000))]  # fmt: skip
-    options = {**OPTIONS, "bootstrap": {"resamples": 20, "level": 0.95}, "tables": list(PRINTED), "faithfulness": [], "datasets": {"sst2": {"source": "hub"}}, "runs": runs}  # fmt: skip
+    runs = [
+        {"dataset": "sst2", "model": model, "split": "test", "examples": size, "within": None}
+        for model, size in (("bert", 1000), ("distilbert", None), ("roberta", 1000))
+    ]
+    options = {
+        **OPTIONS,
+        "bootstrap": {"resamples": 20, "level": 0.95},
+        "tables": list(PRINTED),
+        "faithfulness": [],
+        "datasets": {"sst2": {"source": "hub"}},
+        "runs": runs,
+    }
     for table in PRINTED:
         paths = [tmp_path / f"{table}.{ending}" for ending in ("csv", "tex")]
         write_table(table, found, options, *paths)
@@ -307,7 +332,11 @@ def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp
         for place, name in enumerate(names):
             prefix = f"published_{name}_" * bool(place) or "published_"
             shown = own.dropna(subset=f"published_{name}")
-            assert shown[[f"{prefix}verdict", f"{prefix}why", "published_source", "published_checkpoint"]].notna().all(axis=None)  # fmt: skip
+            assert (
+                shown[[f"{prefix}verdict", f"{prefix}why", "published_source", "published_checkpoint"]]
+                .notna()
+                .all(axis=None)
+            )
             for row in shown.to_dict("records"):
                 fitting = judged[
                     (judged["table"] == table)

@@ -64,11 +64,36 @@ def test_the_verdict_of_a_study_is_taken_over():
 
 
 def test_the_classifiers_numbers_are_taken_over():
-    columns = {"model": "m", "ours": 0.8, "lower": 0.7, "upper": 0.9, "examples": 9, "seeds": "0", "interval": "i", "verdict": "differs", "why": "w"}  # fmt: skip
+    columns = {
+        "model": "m",
+        "ours": 0.8,
+        "lower": 0.7,
+        "upper": 0.9,
+        "examples": 9,
+        "seeds": "0",
+        "interval": "i",
+        "verdict": "differs",
+        "why": "w",
+    }
     # The table's own difference: it was made of numbers that were not yet rounded.
-    ours = pd.DataFrame([{"quantity": "test accuracy", "published": 0.85, "published_source": "s", "published_checkpoint": "other",
-                          "difference": -0.0512, "dataset": "imdb", **columns}])  # fmt: skip
-    numbers = printed("xai_published", {"quantity": "other", "value": 0.1}, {"quantity": "test accuracy", "value": 0.85, "column": "ours"})  # fmt: skip
+    ours = pd.DataFrame(
+        [
+            {
+                "quantity": "test accuracy",
+                "published": 0.85,
+                "published_source": "s",
+                "published_checkpoint": "other",
+                "difference": -0.0512,
+                "dataset": "imdb",
+                **columns,
+            }
+        ]
+    )
+    numbers = printed(
+        "xai_published",
+        {"quantity": "other", "value": 0.1},
+        {"quantity": "test accuracy", "value": 0.85, "column": "ours"},
+    )
     ((place, found),) = published_vs_reproduced._taken(numbers, ours)
     assert place == 1 and found.items() >= (columns | {"difference": -0.0512, "our_sample": "IMDb"}).items()
 
@@ -76,10 +101,16 @@ def test_the_classifiers_numbers_are_taken_over():
 def test_the_summary_of_published_numbers():
     options = {"scale": "s", "command": "c"}
     words = ("same", "same", "within sampling error", "differs", "not comparable", "not run")
-    frame = pd.DataFrame({
-        "table": "comp_suff", "dataset": "sst2", "architecture": "roberta", "verdict": words, "why": [*"abcdef"],
-        "difference": [0.001, -0.002, 0.03, -0.45, 9.0, nan],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "table": "comp_suff",
+            "dataset": "sst2",
+            "architecture": "roberta",
+            "verdict": words,
+            "why": [*"abcdef"],
+            "difference": [0.001, -0.002, 0.03, -0.45, 9.0, nan],
+        }
+    )
     text = published_vs_reproduced.latex(frame, options)
     head = "same & within sampling error & differs & not comparable & not run"
     assert (
@@ -97,14 +128,23 @@ def test_the_summary_of_published_numbers():
         "other texts, and the interval of the difference of two samples holds 0; the CSV says whether the two are shown to be "
         "equivalent within a margin.",
         "Published and reproduced: numbers of each published table by verdict.",
-    ):  # fmt: skip
+    ):
         assert sentence in text
 
 
 def _ours(mean=0.1, dataset="sst2", model="one", **more):
     """A row of a table."""
-    return {"dataset": dataset, "model": model, "mean": mean, "lower": mean - 0.0196, "upper": mean + 0.0196, "examples": 400,
-            "seeds": "0", "interval": "i", **more}  # fmt: skip
+    return {
+        "dataset": dataset,
+        "model": model,
+        "mean": mean,
+        "lower": mean - 0.0196,
+        "upper": mean + 0.0196,
+        "examples": 400,
+        "seeds": "0",
+        "interval": "i",
+        **more,
+    }
 
 
 @pytest.fixture
@@ -112,13 +152,23 @@ def side_by_side(monkeypatch, tmp_path):
     """published_vs_reproduced of one entry of three tables: judged here, judged by its own table, not in this configuration."""
     sample = SAMPLE | {"dataset": "sst2_drawn"}
     numbers = together(
-        printed("network_diffusion", {"map": "raw", "metric": "positive_auc", "value": 0.17, "quantity": "positive_auc"},
-                {"map": "raw", "metric": "negative_auc", "value": 0.4, "quantity": "negative_auc"},
-                dataset="imagenet", architecture="vim", where={"protocol": "chefer"}),
-        printed("comp_suff", {"readout": "rollout", "kind": "comp", "value": 0.1008}, {"readout": "rollout", "kind": "suff", "value": 0.3},
-                where={"protocol": "published_bins"}, sample=sample),
+        printed(
+            "network_diffusion",
+            {"map": "raw", "metric": "positive_auc", "value": 0.17, "quantity": "positive_auc"},
+            {"map": "raw", "metric": "negative_auc", "value": 0.4, "quantity": "negative_auc"},
+            dataset="imagenet",
+            architecture="vim",
+            where={"protocol": "chefer"},
+        ),
+        printed(
+            "comp_suff",
+            {"readout": "rollout", "kind": "comp", "value": 0.1008},
+            {"readout": "rollout", "kind": "suff", "value": 0.3},
+            where={"protocol": "published_bins"},
+            sample=sample,
+        ),
         printed("isotropy", {"vectors": "embeddings", "layer": "0", "value": 0.5}),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(published_vs_reproduced, "read", lambda: numbers)
     common = {"dataset": "sst2_drawn", "readout": "rollout", "texts": "whole", "protocol": "published_bins"}
     frames = {
@@ -139,7 +189,13 @@ def side_by_side(monkeypatch, tmp_path):
         path = tmp_path / dataset / model / "model.safetensors"
         found["models"].append({"dataset": dataset, "model": model, "path": path})
     run = {"dataset": "sst2_drawn", "model": "one", "split": "test", "examples": 400, "within": None}
-    options = {**OPTIONS, "tables": list(frames), "faithfulness": [], "datasets": {"sst2_drawn": {"source": "hub"}}, "runs": [run]}  # fmt: skip
+    options = {
+        **OPTIONS,
+        "tables": list(frames),
+        "faithfulness": [],
+        "datasets": {"sst2_drawn": {"source": "hub"}},
+        "runs": [run],
+    }
     return published_vs_reproduced.rows(found, options)
 
 
@@ -152,13 +208,15 @@ def test_numbers_stand_beside_ours_with_their_verdicts(side_by_side):
         ["isotropy", "number 0", "", 0.5, None, "not run", "", None],
         ["network_diffusion", "positive_auc", "raw", 0.17, 0.2, "differs", "vim", 400],
         ["network_diffusion", "negative_auc", "raw", 0.4, None, "not run", "", None],
-    ]  # fmt: skip
+    ]
     assert first["difference"].tolist() == pytest.approx([-0.0008, -0.2, nan, 0.03, nan], nan_ok=True)
     for end, shift in (("lower", -0.0196), ("upper", 0.0196)):
         assert (first[end] - first["ours"]).tolist() == pytest.approx(
             [shift, shift, nan, shift, nan], nan_ok=True
         )
     assert first["why"].tolist()[2:] == [
-        "table isotropy is not in `tables` of this configuration", "w", "this scale has no such vim on ImageNet, or not this number of it",
-    ]  # fmt: skip
+        "table isotropy is not in `tables` of this configuration",
+        "w",
+        "this scale has no such vim on ImageNet, or not this number of it",
+    ]
     assert set(side_by_side["scale"]) == {"small"}

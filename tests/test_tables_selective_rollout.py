@@ -17,8 +17,17 @@ WORDS = {1: "is better than", -1: "is worse than", 0: "is not told apart from"}
 
 def cell(definition, metric, readout, threshold=nan, **numbers):
     """A row of the table at layer 10 of 12: median .3, used 3.2 layers, every difference 0 [-.1, .1], selected [-.2, .2]."""
-    row = {"definition": definition, "metric": metric, "readout": readout, "threshold": threshold, "layer": 10, "depth": 12,
-           "used": 3.2, "left_of_sum": 0.0312, "published_value": nan}  # fmt: skip
+    row = {
+        "definition": definition,
+        "metric": metric,
+        "readout": readout,
+        "threshold": threshold,
+        "layer": 10,
+        "depth": 12,
+        "used": 3.2,
+        "left_of_sum": 0.0312,
+        "published_value": nan,
+    }
     for name, value in (("median", 0.3), ("ratio", nan), ("over_rollout", 0.0), ("over_first", 0.0)):
         row |= {name: value, f"{name}_lower": value - 0.1, f"{name}_upper": value + 0.1}
         row |= {f"{name}_lowest": value - 0.2, f"{name}_uppermost": value + 0.2}
@@ -27,20 +36,30 @@ def cell(definition, metric, readout, threshold=nan, **numbers):
 
 def gap(name, value):
     """A difference with both its intervals."""
-    return {name: value, f"{name}_lower": value - 0.1, f"{name}_upper": value + 0.1,
-            f"{name}_lowest": value - 0.2, f"{name}_uppermost": value + 0.2}  # fmt: skip
+    return {
+        name: value,
+        f"{name}_lower": value - 0.1,
+        f"{name}_upper": value + 0.1,
+        f"{name}_lowest": value - 0.2,
+        f"{name}_uppermost": value + 0.2,
+    }
 
 
 def selective(**changed):
     """The summary's rows; changed: name of a row -> numbers of it that are others."""
     chosen, scaled = "selective_rollout_max", "selective_rollout_scaled_max"
     cells = {
-        "printed": ("published", "spearman_dense", chosen, 1.0), "printed_joint": ("published", "spearman_dense", "rollout_max"),
-        "other": ("published", "spearman_dense", chosen, 0.5), "sum": ("corrected", "spearman", chosen, 1.0),
-        "joint": ("corrected", "spearman", "rollout_max"), "first": ("corrected", "spearman", "first_layer_max"),
-        "norm": ("corrected", "spearman_l2", chosen, 1.0), "product": ("corrected", "spearman_dot", chosen, 1.0),
-        "fifth": ("corrected", "spearman", scaled, 0.2), "half": ("corrected", "spearman", scaled, 0.5),
-    }  # fmt: skip
+        "printed": ("published", "spearman_dense", chosen, 1.0),
+        "printed_joint": ("published", "spearman_dense", "rollout_max"),
+        "other": ("published", "spearman_dense", chosen, 0.5),
+        "sum": ("corrected", "spearman", chosen, 1.0),
+        "joint": ("corrected", "spearman", "rollout_max"),
+        "first": ("corrected", "spearman", "first_layer_max"),
+        "norm": ("corrected", "spearman_l2", chosen, 1.0),
+        "product": ("corrected", "spearman_dot", chosen, 1.0),
+        "fifth": ("corrected", "spearman", scaled, 0.2),
+        "half": ("corrected", "spearman", scaled, 0.5),
+    }
     frame = pd.DataFrame([cell(*key, **changed.get(name, {})) for name, key in cells.items()])
     return pd.concat([frame, frame.assign(layer=3, median=9.9)], ignore_index=True)
 
@@ -51,12 +70,24 @@ SCALED = {"selective_rollout": {"layer": None}}
 def test_selective_rollout_word_by_word():
     noise = {"left_of_sum": 2.3e-08}
     frame = selective(
-        printed={**noise, **gap("over_rollout", -0.15), "ratio": 0.5, "ratio_lower": 0.4, "ratio_upper": 0.6, "median": -0.004,
-                 "published_value": 6.5},
-        printed_joint=noise, joint={"median": 0.1, "median_lower": -0.12}, first={"median": 0.2}, sum=gap("over_rollout", 0.25) | gap("over_first", -0.25),
-        norm=gap("over_rollout", 0.05), product=gap("over_rollout", -0.25), fifth=gap("over_first", 0.15) | {"median": 0.25},
+        printed={
+            **noise,
+            **gap("over_rollout", -0.15),
+            "ratio": 0.5,
+            "ratio_lower": 0.4,
+            "ratio_upper": 0.6,
+            "median": -0.004,
+            "published_value": 6.5,
+        },
+        printed_joint=noise,
+        joint={"median": 0.1, "median_lower": -0.12},
+        first={"median": 0.2},
+        sum=gap("over_rollout", 0.25) | gap("over_first", -0.25),
+        norm=gap("over_rollout", 0.05),
+        product=gap("over_rollout", -0.25),
+        fifth=gap("over_first", 0.15) | {"median": 0.25},
         half=gap("over_first", 0.05) | {"median": 0.45},
-    )  # fmt: skip
+    )
     assert selective_rollout.summary(frame, SCALED) == (
         "Measured as published, at layer 10 of 0 to 11, selective rollout (threshold 1) has a median correlation of "
         "0.00 [0.20, 0.40] with the input gradient, and rollout with all layers one of 0.30 [0.20, 0.40]: a ratio of "
@@ -91,14 +122,17 @@ def test_selective_rollout_where_there_is_no_ratio_no_noise_and_no_second_layer(
 
 
 @pytest.mark.parametrize("sign", WORDS)
-@pytest.mark.parametrize("row, name, rival, limit, start", [
-    ("printed", "over_rollout", "rollout with all layers", 0.1, "So measured selective rollout "),
-    ("sum", "over_rollout", "rollout with all layers", 0.1, "After the corrections selective rollout "),
-    ("norm", "over_rollout", "rollout with all layers", 0.1, "which is one arbitrary direction, it "),
-    ("product", "over_rollout", "rollout with all layers", 0.1, "with its product with the input it "),
-    ("sum", "over_first", "the first layer alone", 0.1, "which uses 3.2 layers, it "),
-    ("half", "over_first", "the first layer alone", 0.2, "2 shares (0.5, 3.2 layers) it "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "row, name, rival, limit, start",
+    [
+        ("printed", "over_rollout", "rollout with all layers", 0.1, "So measured selective rollout "),
+        ("sum", "over_rollout", "rollout with all layers", 0.1, "After the corrections selective rollout "),
+        ("norm", "over_rollout", "rollout with all layers", 0.1, "which is one arbitrary direction, it "),
+        ("product", "over_rollout", "rollout with all layers", 0.1, "with its product with the input it "),
+        ("sum", "over_first", "the first layer alone", 0.1, "which uses 3.2 layers, it "),
+        ("half", "over_first", "the first layer alone", 0.2, "2 shares (0.5, 3.2 layers) it "),
+    ],
+)
 def test_each_verdict_on_selective_rollout_follows_its_own_interval(row, name, rival, limit, start, sign):
     """The interval just misses zero, then just holds it; the selected threshold's is the wider one."""
     other = {"fifth": gap("over_first", -1.0)} if row == "half" else {}
@@ -149,7 +183,7 @@ def test_the_table_of_selective_rollout_has_each_number_in_its_column():
         "over several seeds by resamples of examples and a jackknife over seeds; no ratio where rollout's median is not surely "
         r"positive. All layers, means, deviations: selective\_rollout.csv.",
         "Ratio in print: 6.5, layer 10. In print (another checkpoint than this model): p. Verdict on ours: not comparable (w).",
-    ):  # fmt: skip
+    ):
         assert sentence in text
 
 
@@ -174,9 +208,13 @@ OF_LAYERS = [
     (layer, name + end, threshold)
     for layer in (0, 1)
     for end in ("", "_max")
-    for name, threshold in (("rollout", selective_rollout.NONE), ("first_layer", selective_rollout.NONE), ("selective_rollout", 0.5),
-                            ("selective_rollout", 1.0))
-]  # fmt: skip
+    for name, threshold in (
+        ("rollout", selective_rollout.NONE),
+        ("first_layer", selective_rollout.NONE),
+        ("selective_rollout", 0.5),
+        ("selective_rollout", 1.0),
+    )
+]
 
 
 def test_medians_are_set_against_the_rival_of_their_layer_and_readout():
@@ -230,15 +268,35 @@ def test_selective_rollout_of_known_correlations(read_as):
     """Two layers, two definitions, one reference better and one worse: from correlations of texts to the verdicts."""
     draw = np.random.default_rng(13)
     gains = {"spearman": 0.2, "spearman_dense": -0.2, "spearman_l2": 0.0, "spearman_dot": 0.3}
-    readouts = [("rollout_max", nan, 0.1), ("first_layer_max", nan, 0.5), ("selective_rollout_max", 1.0, None), ("selective_rollout_scaled_max", 0.2, None)]  # fmt: skip
+    readouts = [
+        ("rollout_max", nan, 0.1),
+        ("first_layer_max", nan, 0.5),
+        ("selective_rollout_max", 1.0, None),
+        ("selective_rollout_scaled_max", 0.2, None),
+    ]
     rows = []
     for text, definition, layer in itertools.product(range(25), ("corrected", "published"), (0, 1, 2)):
         noise = draw.normal(0, 0.02)
         for readout, threshold, height in readouts:
-            numbers = {metric: noise + draw.normal(0, 0.001) + (0.1 + gain * (layer == 1) if height is None else height)
-                       for metric, gain in gains.items()}  # fmt: skip
-            rows.append({"seed": 0, "id": text, "definition": definition, "layer": layer, "readout": readout, "threshold": threshold,
-                         "used": 1 + text / 12, "left_of_sum": 0.03 + text / 100, **numbers})  # fmt: skip
+            numbers = {
+                metric: noise
+                + draw.normal(0, 0.001)
+                + (0.1 + gain * (layer == 1) if height is None else height)
+                for metric, gain in gains.items()
+            }
+            rows.append(
+                {
+                    "seed": 0,
+                    "id": text,
+                    "definition": definition,
+                    "layer": layer,
+                    "readout": readout,
+                    "threshold": threshold,
+                    "used": 1 + text / 12,
+                    "left_of_sum": 0.03 + text / 100,
+                    **numbers,
+                }
+            )
     items = read_as(selective_rollout, rows, {"architecture": "vit"})
     options = {**BOOTSTRAP, "selective_rollout": {"layer": None}, "runs": []}
     frame = selective_rollout.rows({"rollouts": items, "models": items}, options)
@@ -264,7 +322,8 @@ def test_selective_rollout_of_known_correlations(read_as):
     for said in (
         "So measured selective rollout is worse than rollout with all layers (difference of medians -0.2",
         "After the corrections selective rollout is better than rollout with all layers (difference of medians +0.2",
-        "arbitrary direction, it is not told apart from rollout with all layers", "with the input it is better than rollout",
+        "arbitrary direction, it is not told apart from rollout with all layers",
+        "with the input it is better than rollout",
         "which uses 2.0 layers, it is worse than the first layer alone",
-    ):  # fmt: skip
+    ):
         assert said in text

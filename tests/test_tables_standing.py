@@ -49,16 +49,37 @@ def test_standing_of_readouts_with_known_means(direction):
 
 def test_the_headline_counts_who_is_not_told_apart():
     def row(readout, block, standing, best, competitors, **more):
-        return {"dataset": "sst2", "model": "m", "texts": "whole", "protocol": "standard", "kind": "comp", "block": block,
-                "readout": readout, "standing": standing, "best": best, "competitors": competitors, "mean": 0.5, "lower": 0.4,
-                "upper": 0.6, "interval": "i", **more}  # fmt: skip
+        return {
+            "dataset": "sst2",
+            "model": "m",
+            "texts": "whole",
+            "protocol": "standard",
+            "kind": "comp",
+            "block": block,
+            "readout": readout,
+            "standing": standing,
+            "best": best,
+            "competitors": competitors,
+            "mean": 0.5,
+            "lower": 0.4,
+            "upper": 0.6,
+            "interval": "i",
+            **more,
+        }
 
-    frame = pd.DataFrame([
-        row("ig_mean", "signed", "best", True, 3), row("gxi_mean", "signed", "not told apart", True, 3),
-        row("gxi_clip", "signed", "worse", False, 3), row("alti", "unsigned", "best", False, 2),
-        row("rollout", "unsigned", "not testable", False, 2), row("random", "control", "", False, 0),
-        row("alti", "unsigned", "best", True, 1, kind="suff", texts="cut", mean=0.1, lower=nan, upper=nan),
-    ])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            row("ig_mean", "signed", "best", True, 3),
+            row("gxi_mean", "signed", "not told apart", True, 3),
+            row("gxi_clip", "signed", "worse", False, 3),
+            row("alti", "unsigned", "best", False, 2),
+            row("rollout", "unsigned", "not testable", False, 2),
+            row("random", "control", "", False, 0),
+            row(
+                "alti", "unsigned", "best", True, 1, kind="suff", texts="cut", mean=0.1, lower=nan, upper=nan
+            ),
+        ]
+    )
     text = comp_suff._headline(frame, {"scale": "s", "command": "c"})
     lines = [line for line in text.splitlines() if line.startswith("standard &")]
     assert lines == [

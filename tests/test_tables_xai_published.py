@@ -94,13 +94,15 @@ def classifiers(tmp_path):
             weights = {name: [seed + place / 8 for place in range(7)] for name in WEIGHTS}
             facts = {"dataset": dataset, "seed": seed, "accuracy": accuracy, "examples": 1000}
             shown = {
-                "dataset": dataset, "seed": seed,
+                "dataset": dataset,
+                "seed": seed,
                 "sentence": {"tokens": tokens or sentence, "logits": [seed, 10 + seed], "weights": weights},
                 "document": {
-                    "words": document, "limits": {"published": list(formula)},
+                    "words": document,
+                    "limits": {"published": list(formula)},
                     "lime_delete": [list(formula * (2 + seed) / 2 + shift) for shift in (-0.25, 0.25)],
                 },
-            }  # fmt: skip
+            }
             for stage, content in (("classifier", facts), ("shown", shown)):
                 path = tmp_path / f"{stage}{seed}.json"
                 write_json(path, content)

@@ -33,9 +33,13 @@ def golden(request):
     found = np.load(FOLDER / f"{variant}_ex{example}.npz")
     tokens = [str(token) for token in found["tokens"]]
     return {
-        "model": golden_model(variant), "ids": torch.from_numpy(found["ids"]).long()[None], "tokens": tokens,
-        "words": np.unique(tokens, return_inverse=True)[1], "found": found, "atol": TOLERANCE[variant],
-    }  # fmt: skip
+        "model": golden_model(variant),
+        "ids": torch.from_numpy(found["ids"]).long()[None],
+        "tokens": tokens,
+        "words": np.unique(tokens, return_inverse=True)[1],
+        "found": found,
+        "atol": TOLERANCE[variant],
+    }
 
 
 def test_golden_model(golden):
@@ -69,7 +73,14 @@ def test_golden_word_scores(golden):
     embedded = model.embedded(golden["ids"])
     scores = attention_scores(model.attention_of(embedded)[0].detach().numpy())
     scores |= gradient_scores(found["grad_autograd"], embedded[0].detach().numpy())
-    keys = {"alpha_avg": "attn_avg", "alpha_max": "attn_max", "g_avg": "grad_mean", "g_l1": "grad_l1", "g_l2": "grad_l2", "gxi": "grad_xinput"}  # fmt: skip
+    keys = {
+        "alpha_avg": "attn_avg",
+        "alpha_max": "attn_max",
+        "g_avg": "grad_mean",
+        "g_l1": "grad_l1",
+        "g_l2": "grad_l2",
+        "gxi": "grad_xinput",
+    }
     for name, key in keys.items():
         wanted = json.loads(str(found[f"{key}_words"]))
         ours = {token: scores[name][place] for place, token in enumerate(golden["tokens"], 1)}

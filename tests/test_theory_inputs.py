@@ -20,18 +20,25 @@ SPOILT = {"nan": float("nan"), "inf": float("inf")}
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (DOCUMENT.float(), "ids are of torch.float32"), (DOCUMENT.bool(), "ids are of torch.bool"),
-        (DOCUMENT[0], "ids have the shape"), (DOCUMENT[:, :0], "ids have the shape"), (DOCUMENT[None], "ids have the shape"),
-        (DOCUMENT - 1, "ids reach from -1 to 5"), (DOCUMENT + 39, "ids reach from 39 to 45: the vocabulary has 0 to 39"),
-        (np.array([["a", "b"]]), "ids are ndarray"), ([[0, 1], [0]], "ids are list"), (None, "ids are NoneType"),
+        (DOCUMENT.float(), "ids are of torch.float32"),
+        (DOCUMENT.bool(), "ids are of torch.bool"),
+        (DOCUMENT[0], "ids have the shape"),
+        (DOCUMENT[:, :0], "ids have the shape"),
+        (DOCUMENT[None], "ids have the shape"),
+        (DOCUMENT - 1, "ids reach from -1 to 5"),
+        (DOCUMENT + 39, "ids reach from 39 to 45: the vocabulary has 0 to 39"),
+        (np.array([["a", "b"]]), "ids are ndarray"),
+        ([[0, 1], [0]], "ids are list"),
+        (None, "ids are NoneType"),
     ],
-)  # fmt: skip
+)
 def test_ids_that_the_closed_forms_refuse(ids, message):
     model = small()
     calls = [
-        partial(closed_form_gradient, model, corrected=True), partial(lime_limit, model),
+        partial(closed_form_gradient, model, corrected=True),
+        partial(lime_limit, model),
         partial(lime_coefficients, model, **LIME),
-    ]  # fmt: skip
+    ]
     for call in calls:
         with pytest.raises(PlumblineError, match=message) as fault:
             call(ids)
@@ -68,20 +75,34 @@ def test_weights_that_are_not_finite(name, value):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"samples": 0}, "samples is 0"), ({"samples": 1}, "samples is 1"), ({"samples": -5}, "samples is -5"),
+        ({"samples": 0}, "samples is 0"),
+        ({"samples": 1}, "samples is 1"),
+        ({"samples": -5}, "samples is -5"),
         ({"samples": 10**8 + 1}, "samples is 100000001: .* at most 100000000$"),
-        ({"samples": 2.5}, "samples is 2.5"), ({"samples": True}, "samples is True"), ({"samples": "10"}, "samples is '10'"),
-        ({"seed": -1}, "seed is -1"), ({"seed": None}, "seed is None"), ({"seed": 0.5}, "seed is 0.5"),
-        ({"kernel_width": 0}, "kernel_width is 0"), ({"kernel_width": -25.0}, "kernel_width is -25"),
-        ({"kernel_width": float("nan")}, "kernel_width is nan"), ({"kernel_width": float("inf")}, "kernel_width is inf"),
-        ({"kernel_width": "25"}, "kernel_width is '25'"), ({"kernel_width": True}, "kernel_width is True"),
-        ({"lengths": [24]}, "length 24"), ({"lengths": [-1]}, "length -1"), ({"lengths": [1.5]}, "length 1.5"),
-        ({"lengths": [1, 2]}, "lengths are of 2 documents, ids of 1"), ({"words": []}, "words are of 0 documents"),
-        ({"words": [[0]]}, "words must be 2 whole numbers"), ({"words": [[0, 2]]}, "without a gap"),
-        ({"words": [[-1, 0]]}, "without a gap"), ({"words": [[0.0, 1.0]]}, "words must be 2 whole numbers"),
+        ({"samples": 2.5}, "samples is 2.5"),
+        ({"samples": True}, "samples is True"),
+        ({"samples": "10"}, "samples is '10'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": 0.5}, "seed is 0.5"),
+        ({"kernel_width": 0}, "kernel_width is 0"),
+        ({"kernel_width": -25.0}, "kernel_width is -25"),
+        ({"kernel_width": float("nan")}, "kernel_width is nan"),
+        ({"kernel_width": float("inf")}, "kernel_width is inf"),
+        ({"kernel_width": "25"}, "kernel_width is '25'"),
+        ({"kernel_width": True}, "kernel_width is True"),
+        ({"lengths": [24]}, "length 24"),
+        ({"lengths": [-1]}, "length -1"),
+        ({"lengths": [1.5]}, "length 1.5"),
+        ({"lengths": [1, 2]}, "lengths are of 2 documents, ids of 1"),
+        ({"words": []}, "words are of 0 documents"),
+        ({"words": [[0]]}, "words must be 2 whole numbers"),
+        ({"words": [[0, 2]]}, "without a gap"),
+        ({"words": [[-1, 0]]}, "without a gap"),
+        ({"words": [[0.0, 1.0]]}, "words must be 2 whole numbers"),
         ({"words": [["a", "b"]]}, "words must hold real numbers"),
     ],
-)  # fmt: skip
+)
 def test_arguments_out_of_range(changes, message):
     model = small()
     with pytest.raises(PlumblineError, match=message) as fault:

@@ -24,8 +24,10 @@ def test_land_and_restore(folders):
     results, folder = folders
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["rows"] == {
-        "gradient": {"0": 30, "1": 30}, "lime_mask": {"0": 30, "1": 30}, "lime_delete": {"0": 20, "1": 20},
-    }  # fmt: skip
+        "gradient": {"0": 30, "1": 30},
+        "lime_mask": {"0": 30, "1": 30},
+        "lime_delete": {"0": 20, "1": 20},
+    }
     assert manifest["versions"]["torch"] and "--configfile config.small.yaml" in manifest["command"]
     assert (folder / "xai_faithfulness.csv").is_file()
     assert [(item["experiment"], item["seed"], item["shard"]) for item in manifest["shards"]] == [

@@ -76,7 +76,9 @@ def test_mean_field_is_near_the_limit_where_attention_is_spread():
     assert 0.3 * size < np.linalg.norm(limit(terms, "published") - runs) < 0.7 * size
 
 
-@pytest.mark.parametrize(("ratio", "wide", "narrow"), [(2.57, 1.50, 1.32), (10, 2.18, 1.61), (30, 2.56, 1.71), (390, 2.93, 1.77)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ratio", "wide", "narrow"), [(2.57, 1.50, 1.32), (10, 2.18, 1.61), (30, 2.56, 1.71), (390, 2.93, 1.77)]
+)
 def test_constant_with_the_kernel(ratio, wide, narrow):
     """The review's values, and the integrals by another rule."""
     for width, value in ((None, wide), (25.0, narrow)):
@@ -213,9 +215,12 @@ def test_first_order_is_the_mean_derivative(width):
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([0.05, 1.0, 30.0, 1e4]), st.integers(1, 30), st.floats(-1e3, 1e3), st.integers(0, 1000),
+    st.sampled_from([0.05, 1.0, 30.0, 1e4]),
+    st.integers(1, 30),
+    st.floats(-1e3, 1e3),
+    st.integers(0, 1000),
     st.sampled_from([None, 25.0, 60.0]),
-)  # fmt: skip
+)
 def test_a_constant_added_to_all_values_moves_no_coefficient(rho, words, shift, seed, width):
     """Attention sums to one, so the logit of every perturbed document rises by the constant, which is LIME's intercept."""
     terms = diffuse(rho, seed, words=words)

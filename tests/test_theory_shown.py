@@ -53,10 +53,14 @@ def test_shown_numbers_are_the_parts_own(xai_study):
     close(shown["attention"], attention[:, : n + 1, : n + 1])
     own = slice(1, n + 1)
     weights = {
-        "alpha_avg": attention[:, 0, own].mean(0), "alpha_max": attention[:, 0, own].max(0), "g_avg": gradient[own].mean(1),
-        "g_l1": np.abs(gradient[own]).sum(1), "g_l2": np.linalg.norm(gradient[own], axis=1),
-        "gxi": (gradient * e)[own].sum(1), "lime": runs(sentence, "delete")[0][sentence.words],
-    }  # fmt: skip
+        "alpha_avg": attention[:, 0, own].mean(0),
+        "alpha_max": attention[:, 0, own].max(0),
+        "g_avg": gradient[own].mean(1),
+        "g_l1": np.abs(gradient[own]).sum(1),
+        "g_l2": np.linalg.norm(gradient[own], axis=1),
+        "gxi": (gradient * e)[own].sum(1),
+        "lime": runs(sentence, "delete")[0][sentence.words],
+    }
     for name, values in weights.items():
         close(shown["weights"][name], values)
     assert shown["unknown"] == [int(word not in vocabulary.number) for word in sentence.tokens]
@@ -113,7 +117,14 @@ def test_words_that_the_vocabulary_lacks_are_said(xai_study, tmp_path):
     known = read_json(found["shown"][0]["path"])["sentence"]["tokens"][0]
     output = tmp_path / "shown.json"
     write_shown(
-        files=files_of(root), data=root / "data/sentiment/test.parquet", sentence=f"{known} qqqq {known}", document_text=None,
-        dataset="sentiment", seed=0, samples=20, repeats=1, output=output,
-    )  # fmt: skip
+        files=files_of(root),
+        data=root / "data/sentiment/test.parquet",
+        sentence=f"{known} qqqq {known}",
+        document_text=None,
+        dataset="sentiment",
+        seed=0,
+        samples=20,
+        repeats=1,
+        output=output,
+    )
     assert read_json(output)["sentence"]["unknown"] == [0, 1, 0]

@@ -38,8 +38,13 @@ def test_where_the_package_is_not_installed_its_version_is_the_fallback(reloaded
 
 @pytest.mark.parametrize(
     ("installed", "release"),
-    [("0.1.0", "0.1.0"), ("0.2.0.post1.dev12+g0a1b2c3", "0.2.0"), ("1.10.3+d20261129", "1.10.3"), ("2.0rc1", "2.0")],
-)  # fmt: skip
+    [
+        ("0.1.0", "0.1.0"),
+        ("0.2.0.post1.dev12+g0a1b2c3", "0.2.0"),
+        ("1.10.3+d20261129", "1.10.3"),
+        ("2.0rc1", "2.0"),
+    ],
+)
 def test_the_release_is_the_version_without_the_commits_since(reloaded, installed, release):
     found = reloaded(installed)
     assert (found.__version__, found.__release__) == (installed, release)

@@ -403,9 +403,14 @@ def small(tmp_path):
         (tmp_path / "first.py").write_text("open(snakemake.output[0], 'w')")
         (tmp_path / "script.py").write_text(textwrap.dedent(JOB) + textwrap.dedent(text))
         return subprocess.Popen(
-            workflow.command("--cores", "1", *arguments), cwd=tmp_path, env=workflow.environment(PYTHONPATH=str(SRC)), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            workflow.command("--cores", "1", *arguments),
+            cwd=tmp_path,
+            env=workflow.environment(PYTHONPATH=str(SRC)),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     return start
 
@@ -475,7 +480,17 @@ def test_the_results_are_the_same_with_interpreters_of_their_own(fresh):
         (results / name).unlink()
     targets = [f"results/tiny/{name}" for name in again]
     done = workflow.snakemake(
-        fresh, "--cores", "2", "--configfile", workflow.TINY, "--config", "warm=false", "--rerun-triggers", "input", "--", *targets
-    )  # fmt: skip
+        fresh,
+        "--cores",
+        "2",
+        "--configfile",
+        workflow.TINY,
+        "--config",
+        "warm=false",
+        "--rerun-triggers",
+        "input",
+        "--",
+        *targets,
+    )
     assert done.returncode == 0, done.stdout
     assert workflow.files(results) == before

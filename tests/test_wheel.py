@@ -91,9 +91,15 @@ def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
     )
     shutil.copy(workflow.ROOT / workflow.TINY, place / "config.yaml")
     done = subprocess.run(
-        [sys.executable, "-c", USE, str(target), str(place / "config.yaml")], cwd=place, capture_output=True, text=True,
-        env={**workflow.environment(), "PYTHONPATH": str(target),},
-    )  # fmt: skip
+        [sys.executable, "-c", USE, str(target), str(place / "config.yaml")],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env={
+            **workflow.environment(),
+            "PYTHONPATH": str(target),
+        },
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     package = workflow.ROOT / "src/plumbline"

@@ -10,9 +10,16 @@ from plumbline.words import words
     ("tokens", "position", "want"),
     [
         # ALBERT: sentence pieces between [CLS] and [SEP].
-        ("[CLS] ▁a ▁charm ing ly ▁dull ▁film [SEP]", 0, ["[CLS]", "a", "charmingly", "dull", "film", "[SEP]"]),
-        ("[CLS] ▁the ▁dog s ▁near ▁it [MASK] ▁here . [SEP]", 6,
-         ["[CLS]", "the", "dogs", "near", "it", "[MASK]", "here.", "[SEP]"]),
+        (
+            "[CLS] ▁a ▁charm ing ly ▁dull ▁film [SEP]",
+            0,
+            ["[CLS]", "a", "charmingly", "dull", "film", "[SEP]"],
+        ),
+        (
+            "[CLS] ▁the ▁dog s ▁near ▁it [MASK] ▁here . [SEP]",
+            6,
+            ["[CLS]", "the", "dogs", "near", "it", "[MASK]", "here.", "[SEP]"],
+        ),
         ("[CLS] ▁ 1 0 ▁films [SEP]", 0, ["[CLS]", "10", "films", "[SEP]"]),
         # Byte-level pieces between [CLS] and [SEP], as DeBERTa has them.
         ("[CLS] Good Ġfil ms . [SEP]", 0, ["[CLS]", "Good", "films.", "[SEP]"]),
@@ -21,13 +28,16 @@ from plumbline.words import words
         # Pairs: the separator in the middle is a word, and what follows it begins one.
         ("[CLS] ▁a ▁charm ing [SEP] ▁dull [SEP]", 0, ["[CLS]", "a", "charming", "[SEP]", "dull", "[SEP]"]),
         ("[CLS] charm ##ing [SEP] dull ##ish [SEP]", 0, ["[CLS]", "charming", "[SEP]", "dullish", "[SEP]"]),
-        ("<s> Good Ġfilm </s> </s> Dull ish Ġtext </s>", 0,
-         ["<s>", "Good", "film", "</s>", "</s>", "Dullish", "text", "</s>"]),
+        (
+            "<s> Good Ġfilm </s> </s> Dull ish Ġtext </s>",
+            0,
+            ["<s>", "Good", "film", "</s>", "</s>", "Dullish", "text", "</s>"],
+        ),
         # Marks that are text: Ġ in a cased vocabulary, ## among byte-level pieces.
         ("[CLS] Ġ ##gan ##tija is old [SEP]", 0, ["[CLS]", "Ġgantija", "is", "old", "[SEP]"]),
         ("<s> ## Ġa Ġtitle </s>", 0, ["<s>", "##", "a", "title", "</s>"]),
     ],
-)  # fmt: skip
+)
 def test_words_of_every_kind_of_pieces(tokens, position, want):
     tokens = tokens.split(" ")
     found = words(tokens, position)

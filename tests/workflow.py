@@ -45,9 +45,13 @@ def environment(**changes):
 def snakemake(folder, *arguments, **changes):
     """A finished call: returncode, and stdout and stderr together as text in stdout."""
     return subprocess.run(
-        command(*arguments), cwd=folder, env=environment(**changes), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command(*arguments),
+        cwd=folder,
+        env=environment(**changes),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def planned(folder, *arguments):

@@ -235,8 +235,17 @@ def _arrow_type(text):
     inner = re.fullmatch(r"list<(\w+)>", text)
     if inner:
         return pa.list_(_arrow_type(inner[1]))
-    return {"int64": pa.int64(), "int32": pa.int32(), "int8": pa.int8(), "uint8": pa.uint8(), "float32": pa.float32(),
-            "float64": pa.float64(), "string": pa.string(), "binary": pa.binary(), "bool": pa.bool_()}[text]  # fmt: skip
+    return {
+        "int64": pa.int64(),
+        "int32": pa.int32(),
+        "int8": pa.int8(),
+        "uint8": pa.uint8(),
+        "float32": pa.float32(),
+        "float64": pa.float64(),
+        "string": pa.string(),
+        "binary": pa.binary(),
+        "bool": pa.bool_(),
+    }[text]
 
 
 def _column(description, name):
@@ -284,9 +293,12 @@ def rows_writer(path, *, kind):
             if writer is None:
                 # Without checksums a damaged byte may come back as another number.
                 writer = pq.ParquetWriter(
-                    temporary, group.schema, compression="zstd", write_page_checksum=True,
+                    temporary,
+                    group.schema,
+                    compression="zstd",
+                    write_page_checksum=True,
                     **_encoding(group.schema),
-                )  # fmt: skip
+                )
             writer.write_table(group.combine_chunks(), row_group_size=ROW_GROUP)
 
         try:
@@ -471,8 +483,10 @@ def check_table(table, kind):
             # A null is for the check above; here only NaN and infinities count.
             bad = pc.sum(pc.invert(pc.is_finite(flat))).as_py()
             if bad:
-                faults.append(f"column '{name}' holds {bad} numbers that are not finite (NaN or infinite); "
-                              "the model or the method failed on some example")  # fmt: skip
+                faults.append(
+                    f"column '{name}' holds {bad} numbers that are not finite (NaN or infinite); "
+                    "the model or the method failed on some example"
+                )
     return faults
 
 

@@ -24,9 +24,15 @@ HERE = Path(__file__).parent
 # Two nodes of two CPUs, as many as the machine of the tests has. Waits that suit one machine, not a cluster; no sacct here.
 NODES = {"SLURM_E2E_CPU_NODES": "2", "SLURM_E2E_CPUS": "2", "SLURM_E2E_MEM_MB": "10000"}
 SLURM = (
-    "--workflow-profile", "profiles/slurm", "--latency-wait", "10", "--slurm-status-command", "squeue", "--slurm-no-account",
+    "--workflow-profile",
+    "profiles/slurm",
+    "--latency-wait",
+    "10",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-no-account",
     "--slurm-keep-successful-logs",
-)  # fmt: skip
+)
 TINY = ("--configfile", workflow.TINY)
 STUDIES = ("attention_meets_xai", "explainn")
 
@@ -110,9 +116,12 @@ class Run:
         self.log = folder / "snakemake.log"
         with open(self.log, "w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "impatient.py"), "--nocolor", *SLURM, *arguments], cwd=folder, stdout=out, stderr=subprocess.STDOUT,
+                [sys.executable, str(HERE / "impatient.py"), "--nocolor", *SLURM, *arguments],
+                cwd=folder,
+                stdout=out,
+                stderr=subprocess.STDOUT,
                 env=workflow.environment(**cluster.environment),
-            )  # fmt: skip
+            )
 
     def submitted(self):
         """The ids of this run's submissions."""

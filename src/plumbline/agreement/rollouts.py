@@ -43,9 +43,21 @@ COLUMNS = (
 
 
 def write_rollouts(
-    *, dataset, model, data, output, thresholds, scaled_thresholds, flow_examples, flow_tokens, name="", device="cpu",
-    threads=1, batch_tokens=None, **choice,
-):  # fmt: skip
+    *,
+    dataset,
+    model,
+    data,
+    output,
+    thresholds,
+    scaled_thresholds,
+    flow_examples,
+    flow_tokens,
+    name="",
+    device="cpu",
+    threads=1,
+    batch_tokens=None,
+    **choice,
+):
     """Write results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet.
 
     thresholds, scaled_thresholds: Frobenius distances, and shares of the largest one. flow_examples: how many examples,
@@ -115,7 +127,10 @@ def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
         ("first_layer", None): (mixed[:1].expand_as(mixed), None),
     }
     length = mixed.shape[-1]
-    scales = {"selective_rollout": (thresholds, 1), "selective_rollout_scaled": (scaled_thresholds, largest_distance(length))}  # fmt: skip
+    scales = {
+        "selective_rollout": (thresholds, 1),
+        "selective_rollout_scaled": (scaled_thresholds, largest_distance(length)),
+    }
     for readout, (values, scale) in scales.items():
         for threshold in values:
             found, used = select(mixed, threshold * scale)

@@ -145,7 +145,10 @@ class Graph:
             capacities.append(chosen[0].ravel() if whole else chosen[:, places, places].min(0))
         self.source, self.sink = (level + 1) * size, (level + 1) * size + 1
         self.first, self.last = places.astype(np.int32), (level * size + places).astype(np.int32)
-        self.edges = (*(np.concatenate(ends).astype(np.int32) for ends in (tails, heads)), _scaled(np.concatenate(capacities)))  # fmt: skip
+        self.edges = (
+            *(np.concatenate(ends).astype(np.int32) for ends in (tails, heads)),
+            _scaled(np.concatenate(capacities)),
+        )
 
     def solve(self, start, end):
         """The maximum flow. start: capacities (n,) from the source to the top nodes; end: of the bottom nodes to the sink."""

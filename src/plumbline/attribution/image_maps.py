@@ -253,8 +253,21 @@ def batch_size(model, facts):
 
 
 def write_maps(
-    *, dataset, model, data, output, spectra, images, gallery, start_layer, alpha, name="", shard=None, device="cpu", threads=1
-):  # fmt: skip
+    *,
+    dataset,
+    model,
+    data,
+    output,
+    spectra,
+    images,
+    gallery,
+    start_layer,
+    alpha,
+    name="",
+    shard=None,
+    device="cpu",
+    threads=1,
+):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet beside it.
 
     model    a folder that the image_model stage wrote; data: Parquet file of the split.
@@ -289,9 +302,12 @@ def write_maps(
                     part = block.iloc[start : start + size]
                     seeds = [seed_of(dataset, name, number, "random", 0) for number in part["id"]]
                     about, found, values = compute(
-                        network, prepared(pictures[start : start + size], facts).to(device),
-                        start_layer=start_layer, alpha=alpha, seeds=seeds,
-                    )  # fmt: skip
+                        network,
+                        prepared(pictures[start : start + size], facts).to(device),
+                        start_layer=start_layer,
+                        alpha=alpha,
+                        seeds=seeds,
+                    )
                     for key, value in _columns(part, network.grid, about, found).items():
                         columns.setdefault(key, []).extend(value)
                     _keep_spectra(kept, part["id"].tolist(), values, gallery)

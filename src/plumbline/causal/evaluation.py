@@ -14,8 +14,20 @@ COLUMNS = ("id", "target", "method", "metric", "value", "tied", "settings")
 
 
 def write_metrics(
-    *, dataset, model, name, graphs, data, explanations, output, layer, methods, metrics, device="cpu", threads=1
-):  # fmt: skip
+    *,
+    dataset,
+    model,
+    name,
+    graphs,
+    data,
+    explanations,
+    output,
+    layer,
+    methods,
+    metrics,
+    device="cpu",
+    threads=1,
+):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet.
 
     model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
@@ -45,28 +57,44 @@ def write_metrics(
     images = pictures[rows].numpy()
     mean, std = (np.array(facts[key], dtype=np.float32)[:, None, None] for key in ("mean", "std"))
     subjects = definitions.Subjects(
-        model=network, images=images, targets=explained["target"].to_numpy(dtype=np.int64),
-        keys=tuple((dataset, name, number) for number in ids), model_key=(dataset, name), black=(-mean / std)[:, 0, 0],
+        model=network,
+        images=images,
+        targets=explained["target"].to_numpy(dtype=np.int64),
+        keys=tuple((dataset, name, number) for number in ids),
+        model_key=(dataset, name),
+        black=(-mean / std)[:, 0, 0],
         segments=definitions.segments_of(np.clip(images * std + mean, 0, 1)) if "irof" in metrics else None,
-    )  # fmt: skip
+    )
     shape = (len(ids), *images.shape[2:])
     maps = {method: np.stack(explained[f"scores_{method}"].to_numpy()).reshape(shape) for method in methods}
     seeds = {method: np.array(image_seeds(dataset, name, ids, method)) for method in methods}
 
     def again(method, network, images, targets, rows):
         found = explain(
-            method, network, torch.from_numpy(images).to(device), torch.from_numpy(targets).to(device),
-            graphs=known, seeds=seeds[method][rows], layer=layer,
-        )  # fmt: skip
+            method,
+            network,
+            torch.from_numpy(images).to(device),
+            torch.from_numpy(targets).to(device),
+            graphs=known,
+            seeds=seeds[method][rows],
+            layer=layer,
+        )
         return found.float().cpu().numpy()
 
     values = {metric: definitions.measure(metric, subjects, maps, again) for metric in metrics}
     tied = {metric: definitions.ties(metric, subjects, maps) for metric in metrics}
     found = [
-        (number, target, method, metric, values[metric][method][row],
-         tied[metric] and float(tied[metric][method][row]), definitions.SETTINGS[metric])
+        (
+            number,
+            target,
+            method,
+            metric,
+            values[metric][method][row],
+            tied[metric] and float(tied[metric][method][row]),
+            definitions.SETTINGS[metric],
+        )
         for row, (number, target) in enumerate(zip(ids, subjects.targets, strict=True))
         for method in methods
         for metric in metrics
-    ]  # fmt: skip
+    ]
     write_rows(output, dict(zip(COLUMNS, zip(*found, strict=True), strict=True)), kind="explanation_metrics")

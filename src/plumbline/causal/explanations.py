@@ -100,8 +100,21 @@ def image_seeds(dataset, name, ids, method):
 
 
 def write_explanations(
-    *, dataset, model, name, graphs, data, output, nodes, methods, layer, images, gallery, device="cpu", threads=1
-):  # fmt: skip
+    *,
+    dataset,
+    model,
+    name,
+    graphs,
+    data,
+    output,
+    nodes,
+    methods,
+    layer,
+    images,
+    gallery,
+    device="cpu",
+    threads=1,
+):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet and nodes.parquet beside it.
 
     model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
@@ -131,8 +144,10 @@ def write_explanations(
         if layer in attributions.legal_layers(network, graph)
     ]
     if not reached:
-        raise PlumblineError(f"no class of {dataset}, {name}, has a causal graph down to layer '{layer}': choose a higher one, "
-                             "or more samples")  # fmt: skip
+        raise PlumblineError(
+            f"no class of {dataset}, {name}, has a causal graph down to layer '{layer}': choose a higher one, "
+            "or more samples"
+        )
     for target in sorted(known.keys() - set(reached)):
         warnings.warn(
             f"class {target}: the graph ends above '{layer}', its images are left out", stacklevel=2
@@ -149,9 +164,13 @@ def write_explanations(
     with torch.no_grad():
         chances = torch.cat([network(inputs[row : row + 1]).softmax(-1)[:, labels[row]] for row in rows])
     columns = {
-        "id": ids[rows], "label": labels[rows], "target": labels[rows], "probability": chances.cpu().numpy(),
-        "height": np.full(len(rows), inputs.shape[2]), "width": np.full(len(rows), inputs.shape[3]),
-    }  # fmt: skip
+        "id": ids[rows],
+        "label": labels[rows],
+        "target": labels[rows],
+        "probability": chances.cpu().numpy(),
+        "height": np.full(len(rows), inputs.shape[2]),
+        "width": np.full(len(rows), inputs.shape[3]),
+    }
     for method in methods:
         seeds = image_seeds(dataset, name, ids[rows], method)
         maps = explain(method, network, inputs[rows], targets[rows], graphs=known, seeds=seeds, layer=layer)

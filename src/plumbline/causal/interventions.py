@@ -74,8 +74,10 @@ class CausalNetwork:
             given, read = self.modules[below].weight.shape[0], self.modules[name].weight.shape[1]
             whole = isinstance(self.modules[name], nn.Conv2d) or isinstance(self.modules[below], nn.Linear)
             if read % given or (whole and read != given):
-                raise PlumblineError(f"layer '{name}' reads {read} values, which are not those of the {given} nodes of "
-                                     f"'{below}': name the layers of a chain in `causal_layers`")  # fmt: skip
+                raise PlumblineError(
+                    f"layer '{name}' reads {read} values, which are not those of the {given} nodes of "
+                    f"'{below}': name the layers of a chain in `causal_layers`"
+                )
             self.nodes[name] = given
 
     def _chosen(self, layers):
@@ -83,8 +85,10 @@ class CausalNetwork:
         if not names and self.chained:
             names = [name for name, child in self.stages.items() if isinstance(child, (nn.Conv2d, nn.Linear))]
         if not names:
-            raise PlumblineError(f"{type(self.model).__name__} is no nn.Sequential of layers: give it an attribute "
-                                 "`causal_layers`, the names of its layers from the input up")  # fmt: skip
+            raise PlumblineError(
+                f"{type(self.model).__name__} is no nn.Sequential of layers: give it an attribute "
+                "`causal_layers`, the names of its layers from the input up"
+            )
         if layers is None:
             return names
         for name in layers:

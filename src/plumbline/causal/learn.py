@@ -91,9 +91,15 @@ def learn_graph(
                 stacklevel=2,
             )
         graph = grow(
-            network, images[chosen], target,
-            soft=bool(soft), test=test, correction=correction, seed=seed, cap=cap,
-        )  # fmt: skip
+            network,
+            images[chosen],
+            target,
+            soft=bool(soft),
+            test=test,
+            correction=correction,
+            seed=seed,
+            cap=cap,
+        )
     return replace(graph, held_out=float(held_out), rows=tuple(sorted(chosen.tolist())))
 
 
@@ -211,15 +217,33 @@ def grow(network, images, target, *, soft, test, correction, seed, cap):
             break
     if reached:
         record = LayerGraph(
-            layer=network.names[0], u=None, causes=(0,), effects=reached, rule="input", candidates=1,
-            mean=None, variance=None, nodes=(),
-        )  # fmt: skip
+            layer=network.names[0],
+            u=None,
+            causes=(0,),
+            effects=reached,
+            rule="input",
+            candidates=1,
+            mean=None,
+            variance=None,
+            nodes=(),
+        )
         layers.append(record)
         edges += _edges(network, record)
     return CausalGraph(
-        target=target, label=str(target), n_used=len(images), soft=soft, test=test, correction=correction, level=LEVEL,
-        seed=seed, held_out=0.0, rows=(), truncated=not reached, layers=tuple(layers), edges=tuple(edges),
-    )  # fmt: skip
+        target=target,
+        label=str(target),
+        n_used=len(images),
+        soft=soft,
+        test=test,
+        correction=correction,
+        level=LEVEL,
+        seed=seed,
+        held_out=0.0,
+        rows=(),
+        truncated=not reached,
+        layers=tuple(layers),
+        edges=tuple(edges),
+    )
 
 
 def test_layer(network, seen, name, effects, u, target, *, test, correction, cap, level=LEVEL):
@@ -236,9 +260,16 @@ def test_layer(network, seen, name, effects, u, target, *, test, correction, cap
         for place, index in enumerate(chosen)
     )
     return LayerGraph(
-        layer=name, u=u, causes=tuple(node.index for node in nodes if node.selected), effects=tuple(effects), rule=rule,
-        candidates=network.nodes[name], mean=float(base[:, target].mean()), variance=float(base[:, target].var(ddof=1)), nodes=nodes,
-    )  # fmt: skip
+        layer=name,
+        u=u,
+        causes=tuple(node.index for node in nodes if node.selected),
+        effects=tuple(effects),
+        rule=rule,
+        candidates=network.nodes[name],
+        mean=float(base[:, target].mean()),
+        variance=float(base[:, target].var(ddof=1)),
+        nodes=nodes,
+    )
 
 
 def _edges(network, record):
@@ -281,9 +312,18 @@ def write_graphs(
         if not 0 <= target < len(names):
             raise PlumblineError(f"dataset '{dataset}' has classes 0 to {len(names) - 1}, not {target}")
         graph = learn_graph(
-            network, images, labels, target,
-            samples=samples, soft=soft, test=test, correction=correction, seed=seed, cap=cap, held_out=held_out,
-        )  # fmt: skip
+            network,
+            images,
+            labels,
+            target,
+            samples=samples,
+            soft=soft,
+            test=test,
+            correction=correction,
+            seed=seed,
+            cap=cap,
+            held_out=held_out,
+        )
         graph = replace(graph, label=names[target])
         write_json(outputs[target]["json"], graph.to_dict())
         write_text(outputs[target]["graphml"], graph.graphml())

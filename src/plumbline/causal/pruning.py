@@ -124,7 +124,12 @@ def write_pruning(*, dataset, model, seed, data, graphs, output, draws, device="
         graph = read_graph(path)
         scored = scored_rows(graph, labels)
         rows += pruning_rows(
-            network, graph, seen.take(scored), images[scored], labels[scored],
-            draws=draws, seed=(dataset, seed, graph.target),
-        )  # fmt: skip
+            network,
+            graph,
+            seen.take(scored),
+            images[scored],
+            labels[scored],
+            draws=draws,
+            seed=(dataset, seed, graph.target),
+        )
     write_rows(output, {name: [row[name] for row in rows] for name in COLUMNS}, kind="pruning")

@@ -53,33 +53,51 @@ def _metric(quantus, name, subjects, row):
         return native.scaled(maps).reshape(maps.shape)
 
     signed = {
-        "abs": False, "normalise": True, "normalise_func": scaled, "disable_warnings": True, "display_progressbar": False,
+        "abs": False,
+        "normalise": True,
+        "normalise_func": scaled,
+        "disable_warnings": True,
+        "display_progressbar": False,
         "return_aggregate": False,
-    }  # fmt: skip
+    }
     absolute = {**signed, "abs": True}
     pixels = subjects.images[row, 0].size
     black, mean = float(subjects.black[0]), float(subjects.images[row].mean())
     made = {
         "lipschitz": lambda: quantus.LocalLipschitzEstimate(
-            nr_samples=native.DRAWS, perturb_mean=native.MEAN, perturb_std=native.DEVIATION,
-            similarity_func=lipschitz_constant, norm_numerator=distance_euclidean, norm_denominator=distance_euclidean,
+            nr_samples=native.DRAWS,
+            perturb_mean=native.MEAN,
+            perturb_std=native.DEVIATION,
+            similarity_func=lipschitz_constant,
+            norm_numerator=distance_euclidean,
+            norm_denominator=distance_euclidean,
             **absolute,
         ),
         "max_sensitivity": lambda: quantus.MaxSensitivity(
-            nr_samples=native.DRAWS, lower_bound=native.RADIUS, similarity_func=difference, norm_numerator=fro_norm,
-            norm_denominator=fro_norm, **absolute,
+            nr_samples=native.DRAWS,
+            lower_bound=native.RADIUS,
+            similarity_func=difference,
+            norm_numerator=fro_norm,
+            norm_denominator=fro_norm,
+            **absolute,
         ),
         "faithfulness_correlation": lambda: quantus.FaithfulnessCorrelation(
-            nr_runs=native.RUNS, subset_size=round(native.SUBSET * pixels), perturb_baseline=black,
-            similarity_func=correlation_pearson, **signed,
+            nr_runs=native.RUNS,
+            subset_size=round(native.SUBSET * pixels),
+            perturb_baseline=black,
+            similarity_func=correlation_pearson,
+            **signed,
         ),
         "irof": lambda: quantus.IROF(segmentation_method="slic", perturb_baseline=mean, **signed),
         "pixel_flipping": lambda: quantus.PixelFlipping(
-            features_in_step=-(-pixels // native.STEPS), perturb_baseline=black, return_auc_per_sample=True, **signed
+            features_in_step=-(-pixels // native.STEPS),
+            perturb_baseline=black,
+            return_auc_per_sample=True,
+            **signed,
         ),
         "sparseness": lambda: quantus.Sparseness(**absolute),
         "complexity": lambda: quantus.Complexity(**absolute),
-    }  # fmt: skip
+    }
     if name not in made:
         raise unknown("metric of Quantus", name, made)
     return made[name](), name in ("irof", "pixel_flipping")
@@ -123,8 +141,14 @@ def _value(quantus, metric, subjects, method, scores, again, row):
     one, softmax = _metric(quantus, metric, subjects, row)
     part = slice(row, row + 1)
     value = one(
-        model=subjects.model, x_batch=subjects.images[part].copy(), y_batch=subjects.targets[part],
-        a_batch=scores[part, None].astype(np.float64), explain_func=explain, softmax=softmax, channel_first=True,
-        device=str(next(subjects.model.parameters()).device), batch_size=1,
-    )  # fmt: skip
+        model=subjects.model,
+        x_batch=subjects.images[part].copy(),
+        y_batch=subjects.targets[part],
+        a_batch=scores[part, None].astype(np.float64),
+        explain_func=explain,
+        softmax=softmax,
+        channel_first=True,
+        device=str(next(subjects.model.parameters()).device),
+        batch_size=1,
+    )
     return float(np.ravel(value)[0])

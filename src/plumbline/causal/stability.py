@@ -57,9 +57,12 @@ def retested(network, seen, graph, record, u, cap):
     candidates = network.candidates(record.layer, record.effects, cap)
     logits = network.intervened(seen, record.layer, candidates, record.effects, u).cpu().numpy()
     found, _ = estimates.tested(
-        seen.logits[:, graph.target].cpu().numpy(), logits[:, :, graph.target],
-        test=graph.test, correction=graph.correction, level=graph.level,
-    )  # fmt: skip
+        seen.logits[:, graph.target].cpu().numpy(),
+        logits[:, :, graph.target],
+        test=graph.test,
+        correction=graph.correction,
+        level=graph.level,
+    )
     return [index for index, selected in zip(candidates, found["selected"], strict=True) if selected]
 
 
@@ -94,9 +97,15 @@ def subsample_rows(network, graph, images, right, *, subsample, repetitions, cap
 def _regrown(network, graph, images, about, cap):
     """A row for each layer that was tested in the graph or is in the new one; a layer not reached counts as an empty set."""
     again = grow(
-        network, images, graph.target,
-        soft=graph.soft, test=graph.test, correction=graph.correction, seed=graph.seed, cap=cap,
-    )  # fmt: skip
+        network,
+        images,
+        graph.target,
+        soft=graph.soft,
+        test=graph.test,
+        correction=graph.correction,
+        seed=graph.seed,
+        cap=cap,
+    )
     new = {record.layer: record for record in again.layers}
     reached = {record.layer for record in graph.layers} | set(new)
     rows = []
@@ -116,9 +125,22 @@ def _row(graph, kind, strength, repetition, layer, u, images, found):
 
 
 def write_stability(
-    *, model, data, graphs, output, layer, strengths, repetitions, resample, samples, noise, subsample, cap,
-    device="cpu", threads=1,
-):  # fmt: skip
+    *,
+    model,
+    data,
+    graphs,
+    output,
+    layer,
+    strengths,
+    repetitions,
+    resample,
+    samples,
+    noise,
+    subsample,
+    cap,
+    device="cpu",
+    threads=1,
+):
     """Write results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet; columns: schemas/artefacts/stability.yaml.
 
     model      a folder that the image_model stage wrote; data: Parquet file of the test split.
@@ -141,9 +163,17 @@ def write_stability(
         graph = read_graph(path)
         right = right_images(loaded, images, labels, graph.target)
         rows += strength_rows(
-            network, graph, images, right, layer, strengths=betas, repetitions=repetitions,
-            resample=resample, samples=samples or graph.n_used, cap=cap,
-        )  # fmt: skip
+            network,
+            graph,
+            images,
+            right,
+            layer,
+            strengths=betas,
+            repetitions=repetitions,
+            resample=resample,
+            samples=samples or graph.n_used,
+            cap=cap,
+        )
         rows += noise_rows(
             network, graph, images, noise=noise, repetitions=repetitions, cap=cap, std=facts["std"]
         )

@@ -128,5 +128,7 @@ def _check(frame, what, entry, hidden):
     legal = [*range(len(entry.label_names)), *([HIDDEN] if hidden else [])]
     wrong = frame.index[~frame["label"].isin(legal)]
     if len(wrong):
-        raise PlumblineError(f"row {wrong[0]} of the {what} has the label {frame['label'][wrong[0]]}; "
-                             f"legal: 0 to {len(entry.label_names) - 1}")  # fmt: skip
+        raise PlumblineError(
+            f"row {wrong[0]} of the {what} has the label {frame['label'][wrong[0]]}; "
+            f"legal: 0 to {len(entry.label_names) - 1}"
+        )

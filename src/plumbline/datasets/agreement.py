@@ -76,8 +76,20 @@ PAST = listed("""helped admired saw found followed praised ignored described not
       damaged protected covered touched moved liked wanted""")
 ACTIVE = listed("facing following touching covering hiding protecting watching admiring describing blocking")
 SLEPT = listed("slept arrived waited left laughed vanished collapsed returned waved stumbled")
-TIMES = ["today", "every summer", "in general", "as a rule", "these days", "at night", "in winter", "of course",
-         "now and then", "every monday", "most evenings", "in april"]  # fmt: skip
+TIMES = [
+    "today",
+    "every summer",
+    "in general",
+    "as a rule",
+    "these days",
+    "at night",
+    "in winter",
+    "of course",
+    "now and then",
+    "every monday",
+    "most evenings",
+    "in april",
+]
 SAYING = listed("said thought claimed believed knew wrote")
 SUBORDINATORS = listed("when because after while before since although")
 

@@ -21,9 +21,11 @@ ENTRY = Dataset(
 def rows(split, block, files):
     """Photographs, class index and class name, as they are or cut to squares of `size`."""
     table = raw.read_tsv(
-        files("labels"), ["file", "class_index", "class_name"],
-        filled=["file", "class_name"], integers={"class_index": (0, 999)},
-    )  # fmt: skip
+        files("labels"),
+        ["file", "class_index", "class_name"],
+        filled=["file", "class_name"],
+        integers={"class_index": (0, 999)},
+    )
     table = raw.limit(table, split, block, "imagenet_samples")
     items = [
         (path, str(path)) for path in (files(f"imagenet_samples/images/{name}") for name in table["file"])

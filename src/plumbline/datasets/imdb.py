@@ -25,17 +25,21 @@ ENTRY = Dataset(
     sources={
         "mirror": {"train": "imdb/train.tsv.gz", "test": "imdb/test.tsv.gz"},
         "hub": {
-            "train.parquet": HUB | {
+            "train.parquet": HUB
+            | {
                 "filename": "plain_text/train-00000-of-00001.parquet",
-                "sha256": "db47d16b5c297cc0dd625e519c81319c24c9149e70e8496de5475f6fa928342c"},
-            "test.parquet": HUB | {
+                "sha256": "db47d16b5c297cc0dd625e519c81319c24c9149e70e8496de5475f6fa928342c",
+            },
+            "test.parquet": HUB
+            | {
                 "filename": "plain_text/test-00000-of-00001.parquet",
-                "sha256": "b52e26e2f872d282ffac460bf9770b25ac6f102cda0e6ca7158df98c94e8b3da"},
+                "sha256": "b52e26e2f872d282ffac460bf9770b25ac6f102cda0e6ca7158df98c94e8b3da",
+            },
         },
     },
     parameters=raw.PARAMETERS | {"order": "shuffled"},
     order=40,
-)  # fmt: skip
+)
 
 
 def rows(split, block, files):

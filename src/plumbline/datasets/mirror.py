@@ -96,19 +96,30 @@ def _there(folder, entry, known, listed, pins):
 def _say_total(folder, entries, missing, say):
     total, to_come = (sum(entry["bytes"] or 0 for entry in some) for some in (entries, missing))
     unknown = sum(entry["bytes"] is None for entry in missing)
-    say(f"plumbline: {len(entries)} files to mirror, {_size(total)}; to fetch into {folder}: {len(missing)} files, "
-        f"{_size(to_come)}{f' and {unknown} of unknown size' if unknown else ''}")  # fmt: skip
+    say(
+        f"plumbline: {len(entries)} files to mirror, {_size(total)}; to fetch into {folder}: {len(missing)} files, "
+        f"{_size(to_come)}{f' and {unknown} of unknown size' if unknown else ''}"
+    )
     if to_come > (room := shutil.disk_usage(folder).free):
-        raise PlumblineError(f"{folder} has room for {_size(room)}, the mirror needs {_size(to_come)} more: free some space or "
-                             "name another folder in `mirror:`")  # fmt: skip
+        raise PlumblineError(
+            f"{folder} has room for {_size(room)}, the mirror needs {_size(to_come)} more: free some space or "
+            "name another folder in `mirror:`"
+        )
 
 
 def _fetch(item, destination, lock):
     if item["kind"] == "url":
         download_url(item["url"], destination, sha256=item["sha256"], lock=lock)
     else:
-        download_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
-                     revision=item["revision"], sha256=item["sha256"], lock=lock)  # fmt: skip
+        download_hub(
+            item["repo"],
+            item["filename"],
+            destination,
+            repo_type=item["repo_type"],
+            revision=item["revision"],
+            sha256=item["sha256"],
+            lock=lock,
+        )
 
 
 def _described(entry, folder, known, licences):
@@ -138,8 +149,9 @@ def _announced(item, lock):
     if item["kind"] == "url":
         return {"item": item, "path": url_place(item["url"]), "commit": None, "bytes": head_url(item["url"])}
     place = hub_place(item["repo"], item["repo_type"], item["revision"], item["filename"])
-    commit, size = head_hub(item["repo"], item["filename"], repo_type=item["repo_type"], revision=item["revision"],
-                            lock=lock)  # fmt: skip
+    commit, size = head_hub(
+        item["repo"], item["filename"], repo_type=item["repo_type"], revision=item["revision"], lock=lock
+    )
     return {"item": item, "path": place, "commit": commit, "bytes": size}
 
 

@@ -51,8 +51,10 @@ def read_tsv(path, columns, header=True, *, filled=(), integers=None):
     rows, numbers = {name: [] for name in columns}, []
     for number, fields in lines if header else itertools.chain([top], lines):
         if len(fields) != len(names):
-            raise PlumblineError(f"row {len(numbers)} of {path} (line {number}) has {len(fields)} fields, its first line "
-                                 f"{len(names)}: correct the tabs")  # fmt: skip
+            raise PlumblineError(
+                f"row {len(numbers)} of {path} (line {number}) has {len(fields)} fields, its first line "
+                f"{len(names)}: correct the tabs"
+            )
         numbers.append(number)
         for name, place in places.items():
             rows[name].append(fields[place])
@@ -98,8 +100,10 @@ def read_parquet(path, columns, *, filled=(), integers=None):
             raise PlumblineError(f"row {empty[0]} of {path} has no {name}: correct the file")
         right = pd.api.types.is_integer_dtype if name in (integers or ()) else pd.api.types.is_string_dtype
         if not right(frame[name]):
-            raise PlumblineError(f"column '{name}' of {path} is {frame[name].dtype}, not "
-                                 f"{'whole numbers' if name in (integers or ()) else 'text'}")  # fmt: skip
+            raise PlumblineError(
+                f"column '{name}' of {path} is {frame[name].dtype}, not "
+                f"{'whole numbers' if name in (integers or ()) else 'text'}"
+            )
     return _checked(frame, path, filled, integers)
 
 
@@ -163,8 +167,9 @@ def limit(frame, split, block, dataset):
     """
     size = len(frame) if block[split] is None else block[split]
     if size > len(frame):
-        raise PlumblineError(f"dataset '{dataset}' has {len(frame)} {split} rows, not {size}: lower "
-                             f"datasets.{dataset}.{split}")  # fmt: skip
+        raise PlumblineError(
+            f"dataset '{dataset}' has {len(frame)} {split} rows, not {size}: lower datasets.{dataset}.{split}"
+        )
     order = permutation(len(frame), dataset, split, block["seed"])
     if split == "train":
         return frame.iloc[sorted(order[:size])]

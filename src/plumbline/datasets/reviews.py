@@ -54,8 +54,11 @@ def review(rng, name, label):
         beside = sentiment.aside(rng, aside) + [(".", False)]
         sentences.insert(int(rng.random() * (count + 1)), beside)
     words = [pair for sentence in sentences for pair in sentence]
-    return {"text": " ".join(word for word, _ in words), "label": label,
-            "rationale": [int(deciding) for _, deciding in words]}  # fmt: skip
+    return {
+        "text": " ".join(word for word, _ in words),
+        "label": label,
+        "rationale": [int(deciding) for _, deciding in words],
+    }
 
 
 def _verdict(rng, label, agrees):

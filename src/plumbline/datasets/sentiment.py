@@ -73,25 +73,89 @@ WEEKDAYS = listed("monday tuesday wednesday thursday friday saturday sunday")
 MONTHS = listed("january february march april may june july august october december")
 CITIES = listed("""lisbon paris london vienna madrid oslo dublin athens prague berlin rome cairo boston tokyo
     nairobi quito lima zagreb helsinki geneva havana""")
-OPENINGS = ["last week", "after lunch", "in the end", "this summer", "overall", "at first", "to be frank",
-            "in my view", "as usual", "all in all"]  # fmt: skip
-CLOSINGS = ["last week", "from start to end", "in the evening", "as a whole", "this time", "after the break",
-            "in the second half", "near the exit"]  # fmt: skip
-OTHERS = ["my sister", "my brother", "the critic", "a neighbour", "her boss", "the reviewer", "his cousin",
-          "a stranger", "the blogger", "our editor", "a student", "the landlord"]  # fmt: skip
+OPENINGS = [
+    "last week",
+    "after lunch",
+    "in the end",
+    "this summer",
+    "overall",
+    "at first",
+    "to be frank",
+    "in my view",
+    "as usual",
+    "all in all",
+]
+CLOSINGS = [
+    "last week",
+    "from start to end",
+    "in the evening",
+    "as a whole",
+    "this time",
+    "after the break",
+    "in the second half",
+    "near the exit",
+]
+OTHERS = [
+    "my sister",
+    "my brother",
+    "the critic",
+    "a neighbour",
+    "her boss",
+    "the reviewer",
+    "his cousin",
+    "a stranger",
+    "the blogger",
+    "our editor",
+    "a student",
+    "the landlord",
+]
 SAYING = listed("said thought claimed insisted believed wrote")
 PUBLISHED = ["the poster", "the advert", "the headline", "the brochure", "a banner", "the website"]
-BYSTANDERS = ["the bus", "the train", "a friend", "my uncle", "the family", "our group", "the driver",
-              "the children", "my colleague", "a tourist", "the porter", "the crowd", "the florist"]  # fmt: skip
-ERRANDS = {"stopped near the river": "stop near the river", "waited outside": "wait outside",
-           "returned by taxi": "return by taxi", "parked behind the hall": "park behind the hall",
-           "sat in the corner": "sit in the corner", "walked along the beach": "walk along the beach",
-           "paid at the counter": "pay at the counter", "crossed the bridge": "cross the bridge"}  # fmt: skip
+BYSTANDERS = [
+    "the bus",
+    "the train",
+    "a friend",
+    "my uncle",
+    "the family",
+    "our group",
+    "the driver",
+    "the children",
+    "my colleague",
+    "a tourist",
+    "the porter",
+    "the crowd",
+    "the florist",
+]
+ERRANDS = {
+    "stopped near the river": "stop near the river",
+    "waited outside": "wait outside",
+    "returned by taxi": "return by taxi",
+    "parked behind the hall": "park behind the hall",
+    "sat in the corner": "sit in the corner",
+    "walked along the beach": "walk along the beach",
+    "paid at the counter": "pay at the counter",
+    "crossed the bridge": "cross the bridge",
+}
 
-FRAMES = {"plain": 60, "report_first": 7, "report_last": 7, "quote_first": 6, "quote_last": 6, "neutral_first": 7,
-          "neutral_last": 7}  # fmt: skip
-CONTRASTS = {"single": 30, "and": 8, "but": 13, "yet": 9, "although_first": 13, "although_last": 13,
-             "however": 9, "despite": 9}  # fmt: skip
+FRAMES = {
+    "plain": 60,
+    "report_first": 7,
+    "report_last": 7,
+    "quote_first": 6,
+    "quote_last": 6,
+    "neutral_first": 7,
+    "neutral_last": 7,
+}
+CONTRASTS = {
+    "single": 30,
+    "and": 8,
+    "but": 13,
+    "yet": 9,
+    "although_first": 13,
+    "although_last": 13,
+    "however": 9,
+    "despite": 9,
+}
 BESIDE = {"single": 70, "and": 15, "despite": 15}  # the contrasts of a review with something beside it
 NEGATED = 0.3  # chance that a clause has a negator
 FORMS = ("adjective", "verb", "noun", "adverb", "feeling", "having")
@@ -126,8 +190,11 @@ def sentence(rng, name, label):
     elif frame.endswith("_last"):
         words = words + _plain(";") + beside
     words += _plain(".")
-    return {"text": " ".join(word for word, _ in words), "label": label,
-            "rationale": [int(deciding) for _, deciding in words]}  # fmt: skip
+    return {
+        "text": " ".join(word for word, _ in words),
+        "label": label,
+        "rationale": [int(deciding) for _, deciding in words],
+    }
 
 
 def _plain(text):
@@ -137,8 +204,15 @@ def _plain(text):
 def _opening(rng):
     if rng.random() < 0.65:
         return ""
-    opening = pick(rng, [f"on {pick(rng, WEEKDAYS)}", f"in {pick(rng, MONTHS)}", f"in {pick(rng, CITIES)}",
-                         pick(rng, OPENINGS)])  # fmt: skip
+    opening = pick(
+        rng,
+        [
+            f"on {pick(rng, WEEKDAYS)}",
+            f"in {pick(rng, MONTHS)}",
+            f"in {pick(rng, CITIES)}",
+            pick(rng, OPENINGS),
+        ],
+    )
     return opening + " ,"
 
 
@@ -203,8 +277,10 @@ def _clause(rng, form, sign, decides):
 
 def _subject(rng):
     thing = pick(rng, THINGS)
-    return pick(rng, [f"the {thing}", f"the {thing}", f"the {pick(rng, PARTS)}",
-                      f"the {pick(rng, PARTS)} of the {thing}"])  # fmt: skip
+    return pick(
+        rng,
+        [f"the {thing}", f"the {thing}", f"the {pick(rng, PARTS)}", f"the {pick(rng, PARTS)} of the {thing}"],
+    )
 
 
 def _negate(rng, past, base, decides):
@@ -278,5 +354,11 @@ def _having(rng, sign, negated, decides):
     return words + [(adjective, decides), (pick(rng, PARTS), False)]
 
 
-CLAUSES = {"adjective": _adjective, "verb": _verb, "noun": _noun, "adverb": _adverb, "feeling": _feeling,
-           "having": _having}  # fmt: skip
+CLAUSES = {
+    "adjective": _adjective,
+    "verb": _verb,
+    "noun": _noun,
+    "adverb": _adverb,
+    "feeling": _feeling,
+    "having": _having,
+}

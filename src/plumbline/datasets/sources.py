@@ -72,16 +72,22 @@ def mirror_file(mirror, relative):
         )
     mirror = Path(mirror)
     if not mirror.is_dir():
-        raise PlumblineError(f"the mirror folder {mirror} does not exist: set `mirror:` in the config or "
-                             f"PLUMBLINE_MIRROR to a folder that holds {relative} and {SUMS}")  # fmt: skip
+        raise PlumblineError(
+            f"the mirror folder {mirror} does not exist: set `mirror:` in the config or "
+            f"PLUMBLINE_MIRROR to a folder that holds {relative} and {SUMS}"
+        )
     path = mirror / relative
     if not path.is_file():
-        raise PlumblineError(f"the mirror {mirror} has no {relative}: copy the file there and add its line to "
-                             f"{SUMS} (sha256sum {relative} >> {SUMS}); docs/datasets.md says what it holds")  # fmt: skip
+        raise PlumblineError(
+            f"the mirror {mirror} has no {relative}: copy the file there and add its line to "
+            f"{SUMS} (sha256sum {relative} >> {SUMS}); docs/datasets.md says what it holds"
+        )
     expected = sums(mirror).get(relative)
     if expected is None:
-        raise PlumblineError(f"{mirror / SUMS} does not list {relative}: after checking the file, add its line "
-                             f"(sha256sum {relative} >> {SUMS})")  # fmt: skip
+        raise PlumblineError(
+            f"{mirror / SUMS} does not list {relative}: after checking the file, add its line "
+            f"(sha256sum {relative} >> {SUMS})"
+        )
     actual = sha256_of(path)
     if actual != expected:
         raise PlumblineError(
@@ -95,8 +101,10 @@ def sums(mirror):
     try:
         lines = (mirror / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise PlumblineError(f"the mirror {mirror} has no {SUMS}: make it there with "
-                             f"`find . -type f ! -name {SUMS} -printf '%P\\0' | xargs -0 sha256sum > {SUMS}`") from None  # fmt: skip
+        raise PlumblineError(
+            f"the mirror {mirror} has no {SUMS}: make it there with "
+            f"`find . -type f ! -name {SUMS} -printf '%P\\0' | xargs -0 sha256sum > {SUMS}`"
+        ) from None
     # The two characters after the checksum are blanks, or a blank and a star (binary mode).
     return {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
 
@@ -153,11 +161,15 @@ def locked(lock):
 def _verify(pins, key, actual, expected, *, what, lock):
     """Check a downloaded file's sha256 against the registry's and the lock's; pin it where it is new."""
     if expected and actual != expected:
-        raise PlumblineError(f"wrong checksum of {what}: {actual}, expected {expected}: run the same command "
-                             "again; if it stays, the source has changed")  # fmt: skip
+        raise PlumblineError(
+            f"wrong checksum of {what}: {actual}, expected {expected}: run the same command "
+            "again; if it stays, the source has changed"
+        )
     if pins.setdefault(key, actual) != actual:
-        raise PlumblineError(f"{what} is not the file of the first download: its sha256 is {actual}, {lock} pins "
-                             f"{pins[key]}; to accept the new file, remove that line from {lock}")  # fmt: skip
+        raise PlumblineError(
+            f"{what} is not the file of the first download: its sha256 is {actual}, {lock} pins "
+            f"{pins[key]}; to accept the new file, remove that line from {lock}"
+        )
 
 
 # ---------------------------------------------------------------- hub
@@ -178,7 +190,9 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
     mirror, listed = manifest()
     folder = hub_place(repo, repo_type, revision)
     if not any(path.startswith(folder) for path in listed):
-        return download_hub(repo, filename, destination, repo_type=repo_type, revision=revision, sha256=sha256, lock=lock)  # fmt: skip
+        return download_hub(
+            repo, filename, destination, repo_type=repo_type, revision=revision, sha256=sha256, lock=lock
+        )
     if folder + filename not in listed:
         raise NotThere(f"the mirror {mirror} lists {repo_type} {repo} without {filename}")
     commit, key = listed[folder + filename]["commit"], f"{repo_type}/{repo}@{revision or 'main'}"
@@ -186,8 +200,10 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
     with locked(lock) as pins:
         pin = pins["hub"].setdefault(key, {"commit": commit, "files": {}})
         if pin["commit"] != commit:
-            raise PlumblineError(f"the mirror {mirror} has commit {commit} of {repo_type} {repo}, {lock} pins "
-                                 f"{pin['commit']}: run `snakemake mirror` again, with that {lock}")  # fmt: skip
+            raise PlumblineError(
+                f"the mirror {mirror} has commit {commit} of {repo_type} {repo}, {lock} pins "
+                f"{pin['commit']}: run `snakemake mirror` again, with that {lock}"
+            )
         _verify(pin["files"], filename, sums(mirror)[folder + filename], sha256, what=path, lock=lock)
     return _copied(path, destination)
 
@@ -205,8 +221,9 @@ def download_hub(repo, filename, destination, *, repo_type="model", revision=Non
     commit, _ = head_hub(repo, filename, repo_type=repo_type, revision=revision, lock=lock)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=temporary_prefix("download")) as folder:
         with _hub_faults(what):
-            path = hf_hub_download(repo, filename, repo_type=repo_type, revision=commit, local_dir=folder,
-                                   endpoint=endpoint())  # fmt: skip
+            path = hf_hub_download(
+                repo, filename, repo_type=repo_type, revision=commit, local_dir=folder, endpoint=endpoint()
+            )
         actual = sha256_of(path)
         with locked(lock) as pins:
             _verify(pins["hub"][key]["files"], filename, actual, sha256, what=what, lock=lock)
@@ -241,8 +258,10 @@ def head_hub(repo, filename, *, repo_type="model", revision=None, lock=LOCK):
                 if pinned and pinned != revision
                 else f"the config asks for {wanted}"
             )
-            raise PlumblineError(f"cannot fetch {what}: {source}, but the host gives {commit or 'no such commit'}; to "
-                                 f"accept another revision, change it there")  # fmt: skip
+            raise PlumblineError(
+                f"cannot fetch {what}: {source}, but the host gives {commit or 'no such commit'}; to "
+                f"accept another revision, change it there"
+            )
         pins["hub"].setdefault(key, {"commit": commit, "files": {}})
     return commit, size
 
@@ -266,11 +285,13 @@ def _hub_faults(what):
     except errors.RemoteEntryNotFoundError:
         raise NotThere(f"cannot fetch {what}: the repository has no such file; correct the name") from None
     except errors.GatedRepoError:
-        raise PlumblineError(f"cannot fetch {what}: the repository is gated; accept its terms there and set HF_TOKEN"
-                             ) from None  # fmt: skip
+        raise PlumblineError(
+            f"cannot fetch {what}: the repository is gated; accept its terms there and set HF_TOKEN"
+        ) from None
     except errors.RepositoryNotFoundError:
-        raise PlumblineError(f"cannot fetch {what}: no such repository, or a private one; correct `repo:` or set "
-                             "HF_TOKEN") from None  # fmt: skip
+        raise PlumblineError(
+            f"cannot fetch {what}: no such repository, or a private one; correct `repo:` or set HF_TOKEN"
+        ) from None
     except errors.OfflineModeIsEnabled:
         raise PlumblineError(f"cannot fetch {what}: HF_HUB_OFFLINE is set; unset it for downloads") from None
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.FileMetadataError) as fault:
@@ -332,8 +353,10 @@ def download_url(url, destination, *, sha256=None, lock=LOCK):
             ) as answer:
                 if answer.status_code != 200:
                     kind = NotThere if answer.status_code == 404 else PlumblineError
-                    raise kind(f"cannot fetch {what}: the host answers {answer.status_code} {answer.reason}. "
-                               f"{_without_network()}")  # fmt: skip
+                    raise kind(
+                        f"cannot fetch {what}: the host answers {answer.status_code} {answer.reason}. "
+                        f"{_without_network()}"
+                    )
                 with open(temporary, "wb") as out:
                     for chunk in answer.iter_content(1 << 20):
                         out.write(chunk)
@@ -341,8 +364,10 @@ def download_url(url, destination, *, sha256=None, lock=LOCK):
             raise PlumblineError(f"cannot fetch {what}: {_reason(fault)}. {_without_network()}") from fault
         expected = int(answer.headers.get("Content-Length", os.path.getsize(temporary)))
         if os.path.getsize(temporary) != expected:
-            raise PlumblineError(f"cannot fetch {what}: {os.path.getsize(temporary)} of {expected} bytes came; run "
-                                 "the same command again")  # fmt: skip
+            raise PlumblineError(
+                f"cannot fetch {what}: {os.path.getsize(temporary)} of {expected} bytes came; run "
+                "the same command again"
+            )
         with locked(lock) as pins:
             _verify(pins["url"], url, sha256_of(temporary), sha256, what=what, lock=lock)
     return Path(destination)
@@ -367,8 +392,15 @@ def fetch(item, destination, *, lock=LOCK):
     """Fetch one item of `plumbline.datasets.raw_files` to `destination`."""
     if item["kind"] == "url":
         return fetch_url(item["url"], destination, sha256=item["sha256"], lock=lock)
-    return fetch_hub(item["repo"], item["filename"], destination, repo_type=item["repo_type"],
-                     revision=item["revision"], sha256=item["sha256"], lock=lock)  # fmt: skip
+    return fetch_hub(
+        item["repo"],
+        item["filename"],
+        destination,
+        repo_type=item["repo_type"],
+        revision=item["revision"],
+        sha256=item["sha256"],
+        lock=lock,
+    )
 
 
 def _host(url):
@@ -387,5 +419,7 @@ def _reason(fault):
 
 
 def _without_network():
-    return ("Run it again when the host answers; without network, use a mirror folder, which `snakemake mirror` fills "
-            "where there is one, or a hub mirror named by HF_ENDPOINT (docs/datasets.md)")  # fmt: skip
+    return (
+        "Run it again when the host answers; without network, use a mirror folder, which `snakemake mirror` fills "
+        "where there is one, or a hub mirror named by HF_ENDPOINT (docs/datasets.md)"
+    )

@@ -30,21 +30,27 @@ ENTRY = Dataset(
             "test": "sst2/test.tsv.gz",
         },
         "hub": {
-            "train.parquet": HUB | {
+            "train.parquet": HUB
+            | {
                 "filename": "data/train-00000-of-00001.parquet",
-                "sha256": "c7921283b75a42e685f50edecb96798607ea0fcbfd0739ee8975f22c12d55f09"},
-            "validation.parquet": HUB | {
+                "sha256": "c7921283b75a42e685f50edecb96798607ea0fcbfd0739ee8975f22c12d55f09",
+            },
+            "validation.parquet": HUB
+            | {
                 "filename": "data/validation-00000-of-00001.parquet",
-                "sha256": "fb00fe008f6828f86ba2beda8415a4cf5da0c884f21c5f238c87131b5aa19529"},
-            "test.parquet": HUB | {
+                "sha256": "fb00fe008f6828f86ba2beda8415a4cf5da0c884f21c5f238c87131b5aa19529",
+            },
+            "test.parquet": HUB
+            | {
                 "filename": "data/test-00000-of-00001.parquet",
-                "sha256": "20d27a86c0c59acb746a41a481ebb1fc71edb72d94b5ccee7f23b9041b17adcf"},
+                "sha256": "20d27a86c0c59acb746a41a481ebb1fc71edb72d94b5ccee7f23b9041b17adcf",
+            },
         },
     },
     hidden={"hub": ("test",)},
     parameters=raw.PARAMETERS | {"train_on": None},  # 'sentences' (mirror's default) or 'phrases' (hub's)
     order=30,
-)  # fmt: skip
+)
 
 
 def rows(split, block, files):

@@ -69,8 +69,10 @@ def _mirror(split, block, files):
     words = train["text"].str.split()
     short = train.index[train["target_index"] >= words.map(len)]
     if len(short):
-        raise PlumblineError(f"row {short[0]} of {path} has {len(words[short[0]])} words, its target_index is "
-                             f"{train['target_index'][short[0]]}: correct the file")  # fmt: skip
+        raise PlumblineError(
+            f"row {short[0]} of {path} has {len(words[short[0]])} words, its target_index is "
+            f"{train['target_index'][short[0]]}: correct the file"
+        )
     train["text"] = [_masked(*row) for row in zip(words, train["target_index"], strict=True)]
     train = _tidy(train, path)
     return raw.carve(train[~train["text"].isin(set(test["text"]))], split, block, "sva")
@@ -80,9 +82,11 @@ def _table(path, text, more=None):
     """A mirror's file with our names; more: further columns of whole numbers, as `raw.read_tsv` takes them."""
     verbs = ["verb_correct", "verb_incorrect"]
     frame = raw.read_tsv(
-        path, [text, *verbs, "label", "n_attractors", *(more or {})],
-        filled=[text, *verbs], integers={"n_attractors": (0, None), **(more or {})},
-    )  # fmt: skip
+        path,
+        [text, *verbs, "label", "n_attractors", *(more or {})],
+        filled=[text, *verbs],
+        integers={"n_attractors": (0, None), **(more or {})},
+    )
     wrong = frame.index[~frame["label"].isin(LABELS)]
     if len(wrong):
         raise PlumblineError(
@@ -100,8 +104,10 @@ def _tidy(frame, path):
     frame = frame[frame["label"] != "?"]
     alike = frame.index[frame["verb_correct"].str.lower() == frame["verb_incorrect"].str.lower()]
     if len(alike):
-        raise PlumblineError(f"row {alike[0]} of {path} has two equal verbs and the label '{frame['label'][alike[0]]}': "
-                             "such a row's number is unknown, its label '?'")  # fmt: skip
+        raise PlumblineError(
+            f"row {alike[0]} of {path} has two equal verbs and the label '{frame['label'][alike[0]]}': "
+            "such a row's number is unknown, its label '?'"
+        )
     frame = _columns(frame.assign(label=_third_singular(frame, "corrected")), path)
     return frame.drop_duplicates("text", ignore_index=True)
 
@@ -121,9 +127,12 @@ def _url(split, block, files):
     names = {0: "attractors", 2: "text", 3: "verb_correct", 4: "verb_incorrect"}
     path = files("lgd_dataset.tsv")
     frame = raw.read_tsv(
-        path, names, header=False,
-        filled=["text", "verb_correct", "verb_incorrect"], integers={"attractors": (0, None)},
-    )  # fmt: skip
+        path,
+        names,
+        header=False,
+        filled=["text", "verb_correct", "verb_incorrect"],
+        integers={"attractors": (0, None)},
+    )
     vocabulary = {word for (word,) in raw.read_tsv(files("vocab.txt"), {0: "word"}, header=False).to_numpy()}
     good = frame["verb_correct"]
     frame = frame[~good.isin(["is", "are"]) & good.isin(vocabulary)]
@@ -137,8 +146,10 @@ def _url(split, block, files):
             rest, test_size=0.5, random_state=SPLIT_SEED, stratify=published.loc[rest]
         )
     except ValueError as fault:
-        raise PlumblineError(f"the {len(frame)} rows of {path} with a verb of the vocabulary cannot be divided ({fault}): "
-                             "copy the file, and vocab.txt, again") from fault  # fmt: skip
+        raise PlumblineError(
+            f"the {len(frame)} rows of {path} with a verb of the vocabulary cannot be divided ({fault}): "
+            "copy the file, and vocab.txt, again"
+        ) from fault
     return frame.loc[sorted({"train": train, "validation": validation, "test": test}[split])]
 
 

@@ -7,8 +7,11 @@ real Yelp reviews by the same rule: its dev file is train here, and validation i
 from ..registry import Dataset
 from . import raw
 
-HUB = {"repo": "fancyzhx/yelp_polarity", "repo_type": "dataset",
-       "revision": "bbf1c97a1f0cf005e5aded43839fd814654a1557"}  # fmt: skip
+HUB = {
+    "repo": "fancyzhx/yelp_polarity",
+    "repo_type": "dataset",
+    "revision": "bbf1c97a1f0cf005e5aded43839fd814654a1557",
+}
 
 ENTRY = Dataset(
     id="yelp",

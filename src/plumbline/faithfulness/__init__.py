@@ -54,9 +54,19 @@ def curves(
     """
     _check_kind(kind)
     return _perturbed(
-        model, input_ids, attention_mask, scores, protocol, [kind], cap, token_type_ids=token_type_ids,
-        tokenizer_ids=tokenizer_ids, position=position, target=target, seed=seed,
-    )[0][kind]  # fmt: skip
+        model,
+        input_ids,
+        attention_mask,
+        scores,
+        protocol,
+        [kind],
+        cap,
+        token_type_ids=token_type_ids,
+        tokenizer_ids=tokenizer_ids,
+        position=position,
+        target=target,
+        seed=seed,
+    )[0][kind]
 
 
 class CompSuff(NamedTuple):
@@ -88,9 +98,19 @@ def comp_suff(
     if not PROTOCOLS[protocol].scored:
         raise _no_score(protocol)
     found, full = _perturbed(
-        model, input_ids, attention_mask, scores, protocol, KINDS, 30, token_type_ids=token_type_ids,
-        tokenizer_ids=tokenizer_ids, position=position, target=target, seed=seed,
-    )  # fmt: skip
+        model,
+        input_ids,
+        attention_mask,
+        scores,
+        protocol,
+        KINDS,
+        30,
+        token_type_ids=token_type_ids,
+        tokenizer_ids=tokenizer_ids,
+        position=position,
+        target=target,
+        seed=seed,
+    )
     return CompSuff(*(aopc(found[kind], full, protocol) for kind in KINDS))
 
 

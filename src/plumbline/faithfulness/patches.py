@@ -114,8 +114,19 @@ def ink_metrics(scores, ink):
 
 
 def write_patch_faithfulness(
-    *, model, maps, data, output, images, fills, ink, protocols=tuple(PROTOCOLS), shard=None, device="cpu", threads=1
-):  # fmt: skip
+    *,
+    model,
+    maps,
+    data,
+    output,
+    images,
+    fills,
+    ink,
+    protocols=tuple(PROTOCOLS),
+    shard=None,
+    device="cpu",
+    threads=1,
+):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet: a row an image, map, protocol and fill.
 
     model, maps  what the stages before have written; data: Parquet file of the split.

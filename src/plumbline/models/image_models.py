@@ -129,15 +129,26 @@ def train_job(
     write_json(
         outputs["metrics"],
         {
-            "dataset": dataset, "model": model, "architecture": facts["architecture"], "seed": seed, "task": "images",
-            "source": block["source"], "repo": block["repo"], "split": "test", "examples": total,
-            "accuracy": correct / total if labels else None, "accuracy_lower": lower, "accuracy_upper": upper,
+            "dataset": dataset,
+            "model": model,
+            "architecture": facts["architecture"],
+            "seed": seed,
+            "task": "images",
+            "source": block["source"],
+            "repo": block["repo"],
+            "split": "test",
+            "examples": total,
+            "accuracy": correct / total if labels else None,
+            "accuracy_lower": lower,
+            "accuracy_upper": upper,
             "published_accuracy": published,
-            "loss_curve": loss_curve, "train_examples": count, "epochs": training["epochs"] if training else 0,
+            "loss_curve": loss_curve,
+            "train_examples": count,
+            "epochs": training["epochs"] if training else 0,
             "parameters": sum(weight.numel() for weight in network.parameters()),
             "versions": {"plumbline": __release__, "torch": torch.__version__},
         },
-    )  # fmt: skip
+    )
 
 
 def network_of(block):

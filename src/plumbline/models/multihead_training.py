@@ -40,14 +40,24 @@ def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
     write_json(
         outputs["metrics"],
         {
-            "dataset": dataset, "model": "multihead", "seed": seed, "network": network, "training": training,
-            "vocabulary": len(vocabulary), "parameters": sum(weight.numel() for weight in model.parameters()),
-            "split": "test", "examples": count, "accuracy": correct / count,
-            "accuracy_lower": lower, "accuracy_upper": upper, "epochs": epochs,
-            "train_examples": len(data["train"][1]), "validation_examples": len(data["validation"][1]),
+            "dataset": dataset,
+            "model": "multihead",
+            "seed": seed,
+            "network": network,
+            "training": training,
+            "vocabulary": len(vocabulary),
+            "parameters": sum(weight.numel() for weight in model.parameters()),
+            "split": "test",
+            "examples": count,
+            "accuracy": correct / count,
+            "accuracy_lower": lower,
+            "accuracy_upper": upper,
+            "epochs": epochs,
+            "train_examples": len(data["train"][1]),
+            "validation_examples": len(data["validation"][1]),
             "versions": {"plumbline": __release__, "torch": torch.__version__},
         },
-    )  # fmt: skip
+    )
 
 
 def encoded(rows, vocabulary, max_len):

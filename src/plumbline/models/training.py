@@ -184,8 +184,13 @@ def _scratch(block, task, classes, rows):
             "hidden_dim": size["ffn"],
         }
     else:
-        names |= {"num_hidden_layers": size["layers"], "hidden_size": size["width"], "num_attention_heads": size["heads"],
-                  "intermediate_size": size["ffn"], "embedding_size": size["width"]}  # fmt: skip
+        names |= {
+            "num_hidden_layers": size["layers"],
+            "hidden_size": size["width"],
+            "num_attention_heads": size["heads"],
+            "intermediate_size": size["ffn"],
+            "embedding_size": size["width"],
+        }
     # Small models trained on plenty of data underfit before they overfit: no dropout.
     # With the usual 0.02, so narrow a model passes next to nothing through attention at first and stands still.
     names["initializer_range"] = 0.05

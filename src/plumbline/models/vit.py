@@ -80,8 +80,19 @@ class VisionTransformer(torch.nn.Module):
     class_position = 0
 
     def __init__(
-        self, image_size, patch_size, depth, embed_dim, classes, channels, heads, feed_forward, qkv_bias, scale, head
-    ):  # fmt: skip
+        self,
+        image_size,
+        patch_size,
+        depth,
+        embed_dim,
+        classes,
+        channels,
+        heads,
+        feed_forward,
+        qkv_bias,
+        scale,
+        head,
+    ):
         super().__init__()
         if image_size % patch_size:
             raise PlumblineError(f"patches of {patch_size} do not tile an image of {image_size}")

@@ -15,20 +15,32 @@ def accuracies(facts, level):
     found = []
     for fact in facts:
         lower, upper = wilson_interval(round(fact["accuracy"] * fact["examples"]), fact["examples"], level)
-        found.append({
-            "seed": str(fact["seed"]), "seeds": str(fact["seed"]), "examples": fact["examples"],
-            "accuracy": fact["accuracy"], "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Wilson, over examples",
-        })  # fmt: skip
+        found.append(
+            {
+                "seed": str(fact["seed"]),
+                "seeds": str(fact["seed"]),
+                "examples": fact["examples"],
+                "accuracy": fact["accuracy"],
+                "lower": lower,
+                "upper": upper,
+                "interval": f"{percent(level)} Wilson, over examples",
+            }
+        )
     if len(facts) > 1:
         values = [fact["accuracy"] for fact in facts]
         # Student's t knows no bounds; a share has some.
         lower, upper = np.clip(t_interval(values, level), 0, 1)
-        found.append({
-            "seed": "mean", "seeds": seeds_of(facts), "examples": facts[0]["examples"],
-            "accuracy": sum(values) / len(values), "lower": lower, "upper": upper,
-            "interval": f"{percent(level)} Student's t, over {len(values)} seeds, on these examples",
-        })  # fmt: skip
+        found.append(
+            {
+                "seed": "mean",
+                "seeds": seeds_of(facts),
+                "examples": facts[0]["examples"],
+                "accuracy": sum(values) / len(values),
+                "lower": lower,
+                "upper": upper,
+                "interval": f"{percent(level)} Student's t, over {len(values)} seeds, on these examples",
+            }
+        )
     return found
 
 
@@ -59,12 +71,18 @@ def image_latex(frame, options, entry):
     """A table of the accuracy of image models as LaTeX; entry: the registry's, of the table that it is."""
     lines = [
         [
-            tex.escape(dataset_label(row.dataset)), tex.escape(row.model), tex.escape(row.architecture),
-            tex.escape(row.source), str(row.parameters), row.seed, str(row.examples) if row.examples else "--",
-            tex.number(row.accuracy, row.lower, row.upper), tex.number(row.published_accuracy),
+            tex.escape(dataset_label(row.dataset)),
+            tex.escape(row.model),
+            tex.escape(row.architecture),
+            tex.escape(row.source),
+            str(row.parameters),
+            row.seed,
+            str(row.examples) if row.examples else "--",
+            tex.number(row.accuracy, row.lower, row.upper),
+            tex.number(row.published_accuracy),
         ]
         for row in frame.itertuples()
-    ]  # fmt: skip
+    ]
     intervals = "; ".join(dict.fromkeys(frame["interval"]))
     table = tex.table(
         caption=f"{entry.label}.",

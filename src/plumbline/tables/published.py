@@ -142,10 +142,11 @@ def matched(numbers, frame):
     if frame.empty or numbers.empty:
         return numbers.iloc[:0].assign(number=[], row=[])
     wanted = [
-        {"quantity": number["quantity"]} if "quantity" in frame
+        {"quantity": number["quantity"]}
+        if "quantity" in frame
         else {key: number[key] for key in KEYS if number[key]} | number["about"]["where"]
         for number in numbers.to_dict("records")
-    ]  # fmt: skip
+    ]
     found = []
     # Numbers with the same keys are merged at once.
     for keys in dict.fromkeys(map(tuple, wanted)):
@@ -369,12 +370,26 @@ def judged(numbers, frame, metrics, options):
             same_sample(about, row.dataset, *_sample_of(run, about, options)) for run in runs
         )
         verdict, why = judge(ours, number.value, about, determined=determined, reasons=reasons, sd=sd)
-        found.append((number, number.row, {
-            "model": row.model, "ours": ours.value, "lower": ours.lower, "upper": ours.upper,
-            "difference": ours.value - number.value, "examples": ours.examples, "seeds": row.seeds,
-            "interval": "none" if np.isnan(ours.lower) else row.interval, "verdict": verdict, "why": why,
-            "our_sample": _sample_text(row, runs), "published_checkpoint": checkpoint(about, *facts) if runs else "same",
-        }))  # fmt: skip
+        found.append(
+            (
+                number,
+                number.row,
+                {
+                    "model": row.model,
+                    "ours": ours.value,
+                    "lower": ours.lower,
+                    "upper": ours.upper,
+                    "difference": ours.value - number.value,
+                    "examples": ours.examples,
+                    "seeds": row.seeds,
+                    "interval": "none" if np.isnan(ours.lower) else row.interval,
+                    "verdict": verdict,
+                    "why": why,
+                    "our_sample": _sample_text(row, runs),
+                    "published_checkpoint": checkpoint(about, *facts) if runs else "same",
+                },
+            )
+        )
     return found
 
 

@@ -80,11 +80,16 @@ def terms_of(model, ids, length=None, words=None):
     value, place_value = value.numpy().astype(kind), place_value.numpy().astype(kind)
     fixed = weight[0] * place[0]
     return Terms(
-        token=weight[1:-1], unk=weight[-1], place=place,
-        token_value=value[1:-1], unk_value=value[-1], place_value=place_value,
-        fixed=fixed, fixed_value=fixed[:, None] * (value[0] + place_value[0]),
+        token=weight[1:-1],
+        unk=weight[-1],
+        place=place,
+        token_value=value[1:-1],
+        unk_value=value[-1],
+        place_value=place_value,
+        fixed=fixed,
+        fixed_value=fixed[:, None] * (value[0] + place_value[0]),
         words=np.asarray(words),
-    )  # fmt: skip
+    )
 
 
 def per_document(model, ids, lengths, words, values_of):

@@ -55,9 +55,13 @@ def land(results, folder):
         kept = folder / f"metrics_seed{facts['seed']}.json"
         shutil.copyfile(file, kept)
         classifiers[str(facts["seed"])] = {
-            "metrics": kept.name, "accuracy": facts["accuracy"], "training": facts["training"], "network": facts["network"],
-            "weights_sha256": sha256_of(file.with_name("model.safetensors")), "dataset": facts["dataset"],
-        }  # fmt: skip
+            "metrics": kept.name,
+            "accuracy": facts["accuracy"],
+            "training": facts["training"],
+            "network": facts["network"],
+            "weights_sha256": sha256_of(file.with_name("model.safetensors")),
+            "dataset": facts["dataset"],
+        }
     shards = []
     for experiment in LANDED:
         for file in sorted(
@@ -68,11 +72,18 @@ def land(results, folder):
             kept = folder / experiment / f"seed{of['seed']}" / file.name
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, kept)
-            shards.append({
-                "experiment": experiment, "shard": of["shard"], "dataset": of["dataset"], "seed": of["seed"],
-                "file": str(kept.relative_to(folder)), "rows": len(read_records(file, ["id"])), "sha256": sha256_of(file),
-                "seconds": _seconds(results, file),
-            })  # fmt: skip
+            shards.append(
+                {
+                    "experiment": experiment,
+                    "shard": of["shard"],
+                    "dataset": of["dataset"],
+                    "seed": of["seed"],
+                    "file": str(kept.relative_to(folder)),
+                    "rows": len(read_records(file, ["id"])),
+                    "sha256": sha256_of(file),
+                    "seconds": _seconds(results, file),
+                }
+            )
     if not shards:
         raise PlumblineError(f"{results} has no finished shard of {', '.join(LANDED)}: nothing to land")
     shown = read_json(results / "theory" / shards[0]["dataset"] / f"seed{shards[0]['seed']}" / "shown.json")
@@ -85,7 +96,8 @@ def land(results, folder):
             "scale": results.name,
             "commit": _commit(),
             "versions": {
-                "plumbline": __version__, "python": platform.python_version(),
+                "plumbline": __version__,
+                "python": platform.python_version(),
                 **{name: version(name) for name in ("torch", "numpy", "scipy")},
             },
             "processor": platform.processor() or platform.machine(),
@@ -94,13 +106,17 @@ def land(results, folder):
             "shards": shards,
             "rows": {
                 name: {
-                    seed: sum(item["rows"] for item in shards if (item["experiment"], str(item["seed"])) == (name, seed))
+                    seed: sum(
+                        item["rows"]
+                        for item in shards
+                        if (item["experiment"], str(item["seed"])) == (name, seed)
+                    )
                     for seed in classifiers
                 }
                 for name in LANDED
             },
         },
-    )  # fmt: skip
+    )
     return f"{len(shards)} shards, {sum(item['rows'] for item in shards)} rows in {folder}"
 
 
@@ -169,11 +185,21 @@ def check(results, folder):
             # A shard of REVIEWS reviews that begins where the landed one does: the rows depend on no neighbour.
             run_shard(
                 item["experiment"],
-                files={"weights": weights, "vocabulary": weights.with_name("vocabulary.json"),
-                       "metrics": weights.with_name("metrics.json")},
-                data=data, shard=0, start=first, size=REVIEWS, reviews=first + REVIEWS, dataset=item["dataset"],
-                seed=item["seed"], output=again, **settings,
-            )  # fmt: skip
+                files={
+                    "weights": weights,
+                    "vocabulary": weights.with_name("vocabulary.json"),
+                    "metrics": weights.with_name("metrics.json"),
+                },
+                data=data,
+                shard=0,
+                start=first,
+                size=REVIEWS,
+                reviews=first + REVIEWS,
+                dataset=item["dataset"],
+                seed=item["seed"],
+                output=again,
+                **settings,
+            )
             for one, other in zip(read_records(again), rows, strict=False):
                 for name, value in one.items():
                     if not np.isclose(value, other[name], rtol=TOLERANCE, atol=1e-6):

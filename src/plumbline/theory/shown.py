@@ -41,8 +41,11 @@ def write_shown(*, files, data, sentence, document_text, dataset, seed, samples,
     facts = {
         "sentence": sentence_facts(model, shown(sentence, "sentence"), **options),
         "document": document_facts(model, shown(document_text, "document"), **options),
-        "dataset": dataset, "seed": seed, "samples": samples, "repeats": repeats,
-    }  # fmt: skip
+        "dataset": dataset,
+        "seed": seed,
+        "samples": samples,
+        "repeats": repeats,
+    }
     write_json(output, facts)
 
 
@@ -119,11 +122,17 @@ def document_facts(model, item, *, predict, samples, repeats, names):
     options = {"samples": samples, "repeats": repeats, "names": names}
     by_place = runs_of(predict, item, "mask", **options)
     no_kernel = {
-        f"lime_{mode}_no_kernel": numbers(np.mean([
-            lime(terms, mode, samples, seed_of(*names, item.id, f"lime_{mode}", repeat), None) for repeat in range(repeats)
-        ], 0))
+        f"lime_{mode}_no_kernel": numbers(
+            np.mean(
+                [
+                    lime(terms, mode, samples, seed_of(*names, item.id, f"lime_{mode}", repeat), None)
+                    for repeat in range(repeats)
+                ],
+                0,
+            )
+        )
         for mode in ("delete", "mask")
-    }  # fmt: skip
+    }
     return {
         "tokens": item.tokens,
         "words": [str(word) for word in np.unique(item.tokens)],

@@ -56,10 +56,20 @@ def draw(inputs, options):
         colour_bar(
             drawn, mesh, share(width, height, left + side + 0.07, names + side * 0.25, 0.07, side * 0.5)
         )
-    drawn.suptitle(f"{dataset_label(found['dataset'])}, {found['model']}", x=0.01, y=1 - 0.05 / height, ha="left",
-                   va="top", fontsize=10, weight="bold")  # fmt: skip
+    drawn.suptitle(
+        f"{dataset_label(found['dataset'])}, {found['model']}",
+        x=0.01,
+        y=1 - 0.05 / height,
+        ha="left",
+        va="top",
+        fontsize=10,
+        weight="bold",
+    )
     drawn.text(0.01, 1 - 0.24 / height, found["title"], ha="left", va="top", fontsize=8)
-    foot(drawn, f"{provenance(options, found)} Rows: target tokens; columns: source tokens; a cell: the source's share of "
-                f"the target after the last of {len(found['matrices'][shown[0]])} layers. Boxed: the explained row, of "
-                f"{plain(found['explained'])}. Each panel has colours of its own.")  # fmt: skip
+    foot(
+        drawn,
+        f"{provenance(options, found)} Rows: target tokens; columns: source tokens; a cell: the source's share of "
+        f"the target after the last of {len(found['matrices'][shown[0]])} layers. Boxed: the explained row, of "
+        f"{plain(found['explained'])}. Each panel has colours of its own.",
+    )
     return drawn

@@ -71,9 +71,17 @@ def _panel(panel, frame):
         control = rows["control"].iloc[0]
         look, every = mark(readout), max(4, len(rows) // 8)
         line = {"linewidth": 0.9, "markersize": 2.5} if control else {"linewidth": 1.3, "markersize": 3.2}
-        panel.plot(rows["step"], rows["mean"], **look, **line, markevery=(place % every, every),
-                   label=short_label(readout), zorder=2 if control else 3)  # fmt: skip
-        panel.fill_between(rows["step"], rows["lower"], rows["upper"], color=look["color"], alpha=0.10, linewidth=0,
-                           zorder=1)  # fmt: skip
+        panel.plot(
+            rows["step"],
+            rows["mean"],
+            **look,
+            **line,
+            markevery=(place % every, every),
+            label=short_label(readout),
+            zorder=2 if control else 3,
+        )
+        panel.fill_between(
+            rows["step"], rows["lower"], rows["upper"], color=look["color"], alpha=0.10, linewidth=0, zorder=1
+        )
     panel.margins(x=0.02)
     panel.xaxis.get_major_locator().set_params(integer=True)

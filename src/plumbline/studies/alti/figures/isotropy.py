@@ -56,9 +56,12 @@ def draw(inputs, options):
     seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
     intervals = "; ".join(dict.fromkeys(rows["interval"]))
     note = provenance(options, examples=rows["examples"], seeds=seeds, interval=intervals)
-    foot(drawn, f"{note} Two positions drawn an example and layer, special tokens included; embeddings at l are the "
-                "layer's input, the last ones the last layer's output; transformed vectors: mean over targets i, then over "
-                "examples. Bands: intervals.")  # fmt: skip
+    foot(
+        drawn,
+        f"{note} Two positions drawn an example and layer, special tokens included; embeddings at l are the "
+        "layer's input, the last ones the last layer's output; transformed vectors: mean over targets i, then over "
+        "examples. Bands: intervals.",
+    )
     return drawn
 
 
@@ -79,10 +82,18 @@ def _handles(marks):
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], linewidth=1.3, markersize=4, marker="s", label=plain(model),
-               color=mark["color"], fillstyle=mark["fillstyle"])
+        Line2D(
+            [],
+            [],
+            linewidth=1.3,
+            markersize=4,
+            marker="s",
+            label=plain(model),
+            color=mark["color"],
+            fillstyle=mark["fillstyle"],
+        )
         for model, mark in marks.items()
-    ]  # fmt: skip
+    ]
     return handles + [
         Line2D([], [], linewidth=1.3, markersize=4, color="0.25", label=LABELS[vectors], **look)
         for vectors, look in LOOKS.items()

@@ -54,19 +54,36 @@ def draw(inputs, options):
         line, column = divmod(place, columns)
         left, bottom = names + column * (side + GAP[0]), height - TOP - side - line * (side + GAP[1])
         axes = drawn.add_axes(share(width, height, left, bottom, side, side))
-        mesh = panel(axes, values, found, size=size, title=f"Layer {place + 1}",
-                     left=not column, bottom=place + columns >= len(layers))  # fmt: skip
+        mesh = panel(
+            axes,
+            values,
+            found,
+            size=size,
+            title=f"Layer {place + 1}",
+            left=not column,
+            bottom=place + columns >= len(layers),
+        )
         axes.set_title(f"max {values.max():.2g}", loc="right", fontsize=6, color="0.35", pad=4)
     up = min(side, 1.6)
     colour_bar(
         drawn, mesh, share(width, height, width - BAR + 0.02, height - TOP - up, 0.08, up), ("0", "max")
     )
-    drawn.suptitle(f"{dataset_label(found['dataset'])}, {found['model']}: {short_label(READOUT)} up to each layer",
-                   x=0.01, y=1 - 0.05 / height, ha="left", va="top", fontsize=10, weight="bold")  # fmt: skip
+    drawn.suptitle(
+        f"{dataset_label(found['dataset'])}, {found['model']}: {short_label(READOUT)} up to each layer",
+        x=0.01,
+        y=1 - 0.05 / height,
+        ha="left",
+        va="top",
+        fontsize=10,
+        weight="bold",
+    )
     drawn.text(0.01, 1 - 0.24 / height, found["title"], ha="left", va="top", fontsize=8)
-    foot(drawn, f"{provenance(options, found)} Rows: target tokens; columns: source tokens; a cell: the source's share of "
-                f"the target up to that layer. Boxed: the explained row, of {plain(found['explained'])}. Each panel has colours of its own, from 0 to "
-                "its maximum.")  # fmt: skip
+    foot(
+        drawn,
+        f"{provenance(options, found)} Rows: target tokens; columns: source tokens; a cell: the source's share of "
+        f"the target up to that layer. Boxed: the explained row, of {plain(found['explained'])}. Each panel has colours of its own, from 0 to "
+        "its maximum.",
+    )
     return drawn
 
 

@@ -87,9 +87,16 @@ def panel(axes, values, found, *, size, title, left=True, bottom=True):
     from matplotlib.patheffects import withStroke
 
     sns.heatmap(
-        values, ax=axes, vmin=0, vmax=values.max(), cmap="Blues", square=True, cbar=False,
-        xticklabels=found["tokens"] if bottom else False, yticklabels=found["tokens"] if left else False,
-    )  # fmt: skip
+        values,
+        ax=axes,
+        vmin=0,
+        vmax=values.max(),
+        cmap="Blues",
+        square=True,
+        cbar=False,
+        xticklabels=found["tokens"] if bottom else False,
+        yticklabels=found["tokens"] if left else False,
+    )
     axes.tick_params(labelsize=size, length=0, pad=1.5)
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)

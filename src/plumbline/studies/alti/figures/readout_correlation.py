@@ -37,11 +37,21 @@ def draw(inputs, options):
     axes = drawn.add_subplot()
     labels = [short_label(readout) for readout in readouts]
     sns.heatmap(
-        values, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", square=True, mask=np.isnan(values), linewidths=0.3,
-        annot=np.vectorize(_short)(values), fmt="", annot_kws={"size": 5.2 if len(readouts) > 16 else 6.5},
-        xticklabels=labels, yticklabels=labels,
+        values,
+        ax=axes,
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        square=True,
+        mask=np.isnan(values),
+        linewidths=0.3,
+        annot=np.vectorize(_short)(values),
+        fmt="",
+        annot_kws={"size": 5.2 if len(readouts) > 16 else 6.5},
+        xticklabels=labels,
+        yticklabels=labels,
         cbar_kws={"shrink": 0.5, "label": "Spearman's ρ, mean over examples", "pad": 0.02},
-    )  # fmt: skip
+    )
     axes.set_facecolor("0.85")
     axes.collections[0].colorbar.ax.tick_params(labelsize=6.5)
     axes.collections[0].colorbar.ax.yaxis.label.set_size(7.5)
@@ -55,8 +65,11 @@ def draw(inputs, options):
     note = provenance(options, examples=rows["examples"], seeds=seeds_of(items), interval=False)
     widest = (rows["upper"] - rows["lower"]).max() / 2
     level = f"{100 * options['bootstrap']['level']:g}%"
-    foot(drawn, f"{note} Cells in hundredths; widest {level} bootstrap interval over examples: ±{widest:.2f}. "
-                f"Lines part families; grey: undefined. {DAGGER}")  # fmt: skip
+    foot(
+        drawn,
+        f"{note} Cells in hundredths; widest {level} bootstrap interval over examples: ±{widest:.2f}. "
+        f"Lines part families; grey: undefined. {DAGGER}",
+    )
     return drawn
 
 

@@ -53,9 +53,12 @@ def boxes(blocks, options, apart=None, remark=""):
     panels[0].set_xlim(min(0, lowest - 0.03), 1.015)
     panels[0].set_ylim(len(readouts) - 0.4, -0.6)
     drawn.tight_layout()
-    foot(drawn, f"Scale: {options['scale']}. {' '.join(map(_says, blocks))} A point: a pair of seeds, over the sentences "
-                "that both predict alike; box: median and quartiles over pairs; no interval: every pair is shown. "
-                f"{remark}{DAGGER}")  # fmt: skip
+    foot(
+        drawn,
+        f"Scale: {options['scale']}. {' '.join(map(_says, blocks))} A point: a pair of seeds, over the sentences "
+        "that both predict alike; box: median and quartiles over pairs; no interval: every pair is shown. "
+        f"{remark}{DAGGER}",
+    )
     return drawn
 
 
@@ -97,9 +100,17 @@ def _panel(panel, block, readouts, apart):
         if len(values):
             line = {"color": color, "linewidth": 1.0}
             panel.boxplot(
-                values, positions=[place], orientation="horizontal", widths=0.62, showfliers=False, manage_ticks=False,
-                boxprops=line, whiskerprops=line, capprops=line, medianprops={"color": "black", "linewidth": 1.3, "zorder": 5},
-            )  # fmt: skip
+                values,
+                positions=[place],
+                orientation="horizontal",
+                widths=0.62,
+                showfliers=False,
+                manage_ticks=False,
+                boxprops=line,
+                whiskerprops=line,
+                capprops=line,
+                medianprops={"color": "black", "linewidth": 1.3, "zorder": 5},
+            )
         # Spread by rank in the list of pairs, not by chance: equal inputs give equal bytes.
         spread = np.linspace(-0.2, 0.2, max(len(values), 1))
         panel.plot(

@@ -53,9 +53,12 @@ def draw(inputs, options):
     )
     drawn.colorbar(mesh, cax=bar).ax.tick_params(labelsize=6.5)
     bar.set_title("ρ", fontsize=8, loc="left")
-    foot(drawn, f"Scale: {options['scale']}. Rows and columns: seeds; above a matrix: the mean of its pairs. "
-                "Spearman's ρ (dense ranks) from 0 (also what lies below) to 1, mean over the sentences that both seeds "
-                f"predict alike. {' '.join(block['says'] for block in blocks)} No interval: every pair is shown. {DAGGER}")  # fmt: skip
+    foot(
+        drawn,
+        f"Scale: {options['scale']}. Rows and columns: seeds; above a matrix: the mean of its pairs. "
+        "Spearman's ρ (dense ranks) from 0 (also what lies below) to 1, mean over the sentences that both seeds "
+        f"predict alike. {' '.join(block['says'] for block in blocks)} No interval: every pair is shown. {DAGGER}",
+    )
     return drawn
 
 
@@ -79,8 +82,19 @@ def _block(block):
 def _panel(axes, readout, seeds, values):
     import seaborn as sns
 
-    sns.heatmap(values, ax=axes, vmin=0, vmax=1, cmap="Blues", square=True, cbar=False, mask=np.isnan(values),
-                linewidths=0.2, xticklabels=seeds, yticklabels=seeds)  # fmt: skip
+    sns.heatmap(
+        values,
+        ax=axes,
+        vmin=0,
+        vmax=1,
+        cmap="Blues",
+        square=True,
+        cbar=False,
+        mask=np.isnan(values),
+        linewidths=0.2,
+        xticklabels=seeds,
+        yticklabels=seeds,
+    )
     axes.set_facecolor("0.85")
     axes.tick_params(labelsize=5.5, length=0, pad=1.5)
     axes.tick_params(axis="y", labelrotation=0)

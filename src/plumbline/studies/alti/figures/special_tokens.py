@@ -48,14 +48,23 @@ def draw(inputs, options):
         pair for panel in panels for pair in zip(*panel.get_legend_handles_labels()[::-1], strict=True)
     )
     order = [plain(model) for model in marks]
-    drawn.legend([named[name] for name in order], order, loc="upper right", ncols=len(order), fontsize=7.5,
-                 handleheight=0.9)  # fmt: skip
+    drawn.legend(
+        [named[name] for name in order],
+        order,
+        loc="upper right",
+        ncols=len(order),
+        fontsize=7.5,
+        handleheight=0.9,
+    )
     seeds = seeds_of([{"seed": seed} for text in rows["seeds"].unique() for seed in text.split()])
     intervals = "; ".join(dict.fromkeys(rows["interval"]))
     note = provenance(options, examples=rows["examples"], seeds=seeds, interval=intervals)
-    foot(drawn, f"{note} [CLS], [SEP], full stop and comma, the first of each; rank 1: lowest score, ties share their "
-                "mean rank; 1 is the highest share, and 0.5 (dotted) what ties alone or chance would give in long texts. "
-                "Right of the line: controls.")  # fmt: skip
+    foot(
+        drawn,
+        f"{note} [CLS], [SEP], full stop and comma, the first of each; rank 1: lowest score, ties share their "
+        "mean rank; 1 is the highest share, and 0.5 (dotted) what ties alone or chance would give in long texts. "
+        "Right of the line: controls.",
+    )
     return drawn
 
 
@@ -75,8 +84,18 @@ def _panel(panel, rows, readouts, marks):
         x = np.arange(len(readouts)) + (place - (len(marks) - 1) / 2) * width
         # A percentile interval need not hold the mean of a resampled skew; a bar's whisker has no negative length.
         ends = np.clip([own["mean"] - own["lower"], own["upper"] - own["mean"]], 0, None)
-        panel.bar(x, own["mean"], width, yerr=ends, label=plain(model), color=mark["color"], hatch=mark["hatch"],
-                  edgecolor="white", linewidth=0.4, error_kw={"linewidth": 0.7, "ecolor": "0.15"})  # fmt: skip
+        panel.bar(
+            x,
+            own["mean"],
+            width,
+            yerr=ends,
+            label=plain(model),
+            color=mark["color"],
+            hatch=mark["hatch"],
+            edgecolor="white",
+            linewidth=0.4,
+            error_kw={"linewidth": 0.7, "ecolor": "0.15"},
+        )
     controls = rows.loc[rows["control"], "readout"].nunique()
     panel.axvline(len(readouts) - controls - 0.5, color="black", linewidth=0.8)
     panel.axhline(0.5, color="0.45", linewidth=0.7, linestyle=":", zorder=0)

@@ -53,11 +53,21 @@ def draw(inputs, options):
     bar = drawn.add_axes(_share(width, height, width - RIGHT + 0.15, height - TOP - TITLE - 1.2, 0.1, 1.2))
     drawn.colorbar(mesh, cax=bar).ax.tick_params(labelsize=6.5)
     bar.set_title("scaled\nscore", fontsize=6.5, loc="left")
-    drawn.suptitle(f"{dataset_label(dataset)}, {model}", x=0.01, y=1 - 0.05 / height, ha="left", va="top",
-                   fontsize=10, weight="bold")  # fmt: skip
-    foot(drawn, f"Scale: {options['scale']}; N = {len(examples)} chosen examples; seed {seed}; no interval: "
-                "single examples. Scores scaled row by row, special tokens cut off at the scale's ends: min-max, or by the "
-                "largest absolute score where signs count (a minus marks cells below -0.05).")  # fmt: skip
+    drawn.suptitle(
+        f"{dataset_label(dataset)}, {model}",
+        x=0.01,
+        y=1 - 0.05 / height,
+        ha="left",
+        va="top",
+        fontsize=10,
+        weight="bold",
+    )
+    foot(
+        drawn,
+        f"Scale: {options['scale']}; N = {len(examples)} chosen examples; seed {seed}; no interval: "
+        "single examples. Scores scaled row by row, special tokens cut off at the scale's ends: min-max, or by the "
+        "largest absolute score where signs count (a minus marks cells below -0.05).",
+    )
     return drawn
 
 
@@ -150,8 +160,21 @@ def _heatmap(axes, block, widest):
     values = np.full((len(block["values"]), widest), np.nan)
     values[:, : len(block["tokens"])] = block["values"]
     signs = np.where(values < -0.05, "−", "")
-    sns.heatmap(values, ax=axes, vmin=-1, vmax=1, cmap="RdBu_r", cbar=False, mask=np.isnan(values), linewidths=0.3,
-                annot=signs, fmt="", annot_kws={"size": 5}, yticklabels=block["labels"], xticklabels=False)  # fmt: skip
+    sns.heatmap(
+        values,
+        ax=axes,
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        cbar=False,
+        mask=np.isnan(values),
+        linewidths=0.3,
+        annot=signs,
+        fmt="",
+        annot_kws={"size": 5},
+        yticklabels=block["labels"],
+        xticklabels=False,
+    )
     axes.set_xticks(
         np.arange(len(block["tokens"])) + 0.5, block["tokens"], rotation=55, ha="right", fontsize=6.5
     )

@@ -109,9 +109,21 @@ def rows(inputs, options):
         "with_defect",
     ]
     return frame[
-        [*first, "difference", "lower", "upper", "rank", "rank_with_defect", "ranking_changed", "best_changed", "reversals",
-         "examples", "seeds", "interval"]
-    ]  # fmt: skip
+        [
+            *first,
+            "difference",
+            "lower",
+            "upper",
+            "rank",
+            "rank_with_defect",
+            "ranking_changed",
+            "best_changed",
+            "reversals",
+            "examples",
+            "seeds",
+            "interval",
+        ]
+    ]
 
 
 def _curves(items):
@@ -212,14 +224,23 @@ def _of_defect(defect, moved, start, options, seed):
     differences = np.stack([values - start.scores[readout] for readout, values in moved.items()], axis=2)
     numbers = over_seeds(differences, **options["bootstrap"], seed=seed)
     places = [start.readouts.index(readout) for readout in moved]
-    return pd.DataFrame({
-        "defect": defect, "readout": list(moved), "label": [facts(readout)["label"] for readout in moved],
-        "block": [block_of(readout) for readout in moved],
-        "corrected": start.mean[places], "with_defect": end.mean[places],
-        "difference": numbers.pop("mean"), **numbers, "rank": start.rank[places], "rank_with_defect": end.rank[places],
-        "ranking_changed": bool((start.rank != end.rank).any()),
-        "best_changed": bool(((start.rank == 1) != (end.rank == 1)).any()), "reversals": start.reversals(end),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "defect": defect,
+            "readout": list(moved),
+            "label": [facts(readout)["label"] for readout in moved],
+            "block": [block_of(readout) for readout in moved],
+            "corrected": start.mean[places],
+            "with_defect": end.mean[places],
+            "difference": numbers.pop("mean"),
+            **numbers,
+            "rank": start.rank[places],
+            "rank_with_defect": end.rank[places],
+            "ranking_changed": bool((start.rank != end.rank).any()),
+            "best_changed": bool(((start.rank == 1) != (end.rank == 1)).any()),
+            "reversals": start.reversals(end),
+        }
+    )
 
 
 HEADS = {"envelope": "envelope", "definition": "definition", "division": "sum/6 (convention)", "all": "all"}

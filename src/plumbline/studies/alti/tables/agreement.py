@@ -83,8 +83,10 @@ def _table(key, part, options):
     dataset, model = key
     pairs = list(dict.fromkeys(zip(part["reference"], part["metric"], strict=True)))
     references = list(dict.fromkeys(part["reference"]))
-    cells = {(row.readout, row.reference, row.metric): tex.number(row.mean, row.lower, row.upper, digits=2)
-             for row in part.itertuples()}  # fmt: skip
+    cells = {
+        (row.readout, row.reference, row.metric): tex.number(row.mean, row.lower, row.upper, digits=2)
+        for row in part.itertuples()
+    }
     sections = []
     for control in (False, True):
         chosen = ordered(part.loc[part["control"] == control, "readout"].unique())

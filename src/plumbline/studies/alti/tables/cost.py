@@ -42,13 +42,23 @@ def rows(inputs, options):
             runs = pd.DataFrame([read_json(item["path"]) for item in group])
             seconds = runs["seconds"].mean()
             count = examples.get((dataset, model, method))
-            found.append({
-                "scale": options["scale"], "stage": stage, "dataset": dataset, "model": model, "method": method or "",
-                "seconds": seconds, "seconds_per_example": seconds / count if count else float("nan"),
-                "max_rss_mb": runs["max_rss_mb"].max(), "cpu_seconds": runs["cpu_seconds"].mean(),
-                **(work[dataset, model, method] if stage == "faithfulness" else Work()).rates(),
-                "examples": count or "", "seeds": seeds_of(group), "interval": INTERVAL,
-            })  # fmt: skip
+            found.append(
+                {
+                    "scale": options["scale"],
+                    "stage": stage,
+                    "dataset": dataset,
+                    "model": model,
+                    "method": method or "",
+                    "seconds": seconds,
+                    "seconds_per_example": seconds / count if count else float("nan"),
+                    "max_rss_mb": runs["max_rss_mb"].max(),
+                    "cpu_seconds": runs["cpu_seconds"].mean(),
+                    **(work[dataset, model, method] if stage == "faithfulness" else Work()).rates(),
+                    "examples": count or "",
+                    "seeds": seeds_of(group),
+                    "interval": INTERVAL,
+                }
+            )
     return pd.DataFrame(found)
 
 

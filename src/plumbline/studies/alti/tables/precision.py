@@ -77,8 +77,19 @@ def rows(inputs, options):
         "bfloat16",
     ]
     return frame[
-        [*first, "difference", "lower", "upper", "largest_change", "rank", "rank_bfloat16", "examples", "seeds", "interval"]
-    ]  # fmt: skip
+        [
+            *first,
+            "difference",
+            "lower",
+            "upper",
+            "largest_change",
+            "rank",
+            "rank_bfloat16",
+            "examples",
+            "seeds",
+            "interval",
+        ]
+    ]
 
 
 def _pairs(items):
@@ -103,12 +114,20 @@ def _block(pairs, kind, options, seed):
     largest = pd.Series(changes).groupby(pairs["readout"].to_numpy()).max()
     means, means_low = (over_seeds(cells, **options["bootstrap"], seed=seed)["mean"] for cells in (full, low))
     difference = over_seeds(low - full, **options["bootstrap"], seed=seed)
-    return pd.DataFrame({
-        "readout": chosen, **{key: [facts(name)[key] for name in chosen] for key in ("label", "control")},
-        "block": [block_of(name) for name in chosen], "float32": means, "bfloat16": means_low,
-        "difference": difference.pop("mean"), **difference, "largest_change": largest[chosen].to_numpy(),
-        "rank": ranks(means, chosen, KINDS[kind]), "rank_bfloat16": ranks(means_low, chosen, KINDS[kind]),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "readout": chosen,
+            **{key: [facts(name)[key] for name in chosen] for key in ("label", "control")},
+            "block": [block_of(name) for name in chosen],
+            "float32": means,
+            "bfloat16": means_low,
+            "difference": difference.pop("mean"),
+            **difference,
+            "largest_change": largest[chosen].to_numpy(),
+            "rank": ranks(means, chosen, KINDS[kind]),
+            "rank_bfloat16": ranks(means_low, chosen, KINDS[kind]),
+        }
+    )
 
 
 def latex(frame, options):
@@ -149,6 +168,10 @@ def _line(row):
         moved = "" if row.rank == row.rank_bfloat16 else rf"$\to${row.rank_bfloat16:.0f}"
         rank = f"{row.rank:.0f}{moved}"
     return [
-        tex.escape(short_label(row.readout)), tex.number(row.float32), tex.number(row.bfloat16),
-        tex.number(row.difference, row.lower, row.upper, digits=5), tex.number(row.largest_change, digits=5), rank,
-    ]  # fmt: skip
+        tex.escape(short_label(row.readout)),
+        tex.number(row.float32),
+        tex.number(row.bfloat16),
+        tex.number(row.difference, row.lower, row.upper, digits=5),
+        tex.number(row.largest_change, digits=5),
+        rank,
+    ]

@@ -21,9 +21,15 @@ from .gaps import BESIDE
 from .published import RELEASED, VERDICTS, datasets_of, judged, matched, read
 
 JUDGED = (
-    "comp_suff", "agreement", "special_tokens", "isotropy", "seed_consistency", "model_consistency", "deletion_curves",
+    "comp_suff",
+    "agreement",
+    "special_tokens",
+    "isotropy",
+    "seed_consistency",
+    "model_consistency",
+    "deletion_curves",
     "selective_rollout",
-)  # fmt: skip
+)
 # Tables that judge their own numbers -> the columns of verdict and reason, and of ours less the number in print where they have it.
 TAKEN = {
     "network_diffusion": ("published_verdict", "published_why", None),
@@ -98,11 +104,18 @@ def _about(number):
     """The columns of a published number."""
     about = number.about
     return {
-        "table": about["table"], "dataset": about["dataset"], "architecture": about["architecture"],
-        "readout": number.readout or number.map, "quantity": number.quantity, "published": number.value,
-        "published_sd": number.sd, "sample": about["sample"]["texts"], "published_model": about["checkpoint"],
-        "published_source": about["source"], "measured": about["measured"],
-    }  # fmt: skip
+        "table": about["table"],
+        "dataset": about["dataset"],
+        "architecture": about["architecture"],
+        "readout": number.readout or number.map,
+        "quantity": number.quantity,
+        "published": number.value,
+        "published_sd": number.sd,
+        "sample": about["sample"]["texts"],
+        "published_model": about["checkpoint"],
+        "published_source": about["source"],
+        "measured": about["measured"],
+    }
 
 
 # --------------------------------------------------------------------------- numbers judged by the study's table
@@ -121,13 +134,23 @@ def _taken(numbers, frame):
         verdict, why, difference = TAKEN[number.about["table"]]
         given = row[verdict] if row[verdict] in VERDICTS else "not comparable"
         ours = row[number.column]
-        yield number.number, {
-            "model": row["model"], "ours": ours, "lower": row["lower"], "upper": row["upper"],
-            "difference": row[difference] if difference else ours - number.value, "examples": row["examples"],
-            "seeds": row["seeds"], "interval": row["interval"], "verdict": given,
-            "why": row[why] if given == row[verdict] else f"{row[verdict]}: {row[why]}",
-            "our_sample": dataset_label(row["dataset"]), "published_checkpoint": row.get("published_checkpoint", "other"),
-        }  # fmt: skip
+        yield (
+            number.number,
+            {
+                "model": row["model"],
+                "ours": ours,
+                "lower": row["lower"],
+                "upper": row["upper"],
+                "difference": row[difference] if difference else ours - number.value,
+                "examples": row["examples"],
+                "seeds": row["seeds"],
+                "interval": row["interval"],
+                "verdict": given,
+                "why": row[why] if given == row[verdict] else f"{row[verdict]}: {row[why]}",
+                "our_sample": dataset_label(row["dataset"]),
+                "published_checkpoint": row.get("published_checkpoint", "other"),
+            },
+        )
 
 
 # ---------------------------------------------------------------------------------------------- numbers not run
@@ -147,8 +170,11 @@ def _missing(about, frame, metrics, options):
     datasets = {dataset for dataset, _ in metrics}
     if not datasets_of(about) & datasets:
         return f"this scale has no {dataset_label(about['dataset'])} (it has: {', '.join(sorted(datasets))})"
-    here = [model for (dataset, model), facts in metrics.items()
-            if dataset in datasets_of(about) and facts["architecture"] == about["architecture"]]  # fmt: skip
+    here = [
+        model
+        for (dataset, model), facts in metrics.items()
+        if dataset in datasets_of(about) and facts["architecture"] == about["architecture"]
+    ]
     if not here:
         return f"this scale has no {about['architecture']} on {dataset_label(about['dataset'])}"
     here = ", ".join(dict.fromkeys(here))
@@ -181,15 +207,24 @@ def latex(frame, options):
     table = tex.table(
         caption=f"{ENTRY.label}: numbers of each published table by verdict.",
         label=f"tab:{ENTRY.id}",
-        columns=["Table", "Data", "Architecture", *VERDICTS, r"largest $|\Delta|$", "why not compared (first reason)"],
+        columns=[
+            "Table",
+            "Data",
+            "Architecture",
+            *VERDICTS,
+            r"largest $|\Delta|$",
+            "why not compared (first reason)",
+        ],
         sections=[lines],
         notes=[
-            tex.escape(f"Scale: {options['scale']}; N: {len(frame)} rows of {ENTRY.id}.csv, which has every number with its "
-                       "source, sample count, seeds and interval."),
+            tex.escape(
+                f"Scale: {options['scale']}; N: {len(frame)} rows of {ENTRY.id}.csv, which has every number with its "
+                "source, sample count, seeds and interval."
+            ),
             "Same: of the same texts, and off by no more than the rounding in print and the stated tolerance. Within sampling "
             "error: of other texts, and the interval of the difference of two samples holds 0; the CSV says whether the two are "
             "shown to be equivalent within a margin.",
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )
     return tex.document(ENTRY.label, [table], options)

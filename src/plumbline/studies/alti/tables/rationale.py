@@ -152,8 +152,12 @@ def latex(frame, options):
 
 def _table(dataset, part, options):
     models = list(dict.fromkeys(part["model"]))
-    cells = {(row.readout, row.model, row.measure): tex.number(row.mean, row.lower, row.upper, bold=row.best, digits=2)
-             for row in part.itertuples()}  # fmt: skip
+    cells = {
+        (row.readout, row.model, row.measure): tex.number(
+            row.mean, row.lower, row.upper, bold=row.best, digits=2
+        )
+        for row in part.itertuples()
+    }
     order = {readout: place for place, readout in enumerate(ordered(part["readout"].unique()))}
     lines, headings = sections(
         part.sort_values("readout", key=lambda column: column.map(order), kind="stable"),

@@ -76,8 +76,11 @@ def _examples(items, dataset, model, wanted):
     from ..datasets import DATASETS
 
     shown = SHOWN[DATASETS[dataset].task]
-    frames = {item["method"]: read_rows(item["path"]).set_index("id") for item in items
-              if item["method"] in {method_of(readout).id for readout in shown}}  # fmt: skip
+    frames = {
+        item["method"]: read_rows(item["path"]).set_index("id")
+        for item in items
+        if item["method"] in {method_of(readout).id for readout in shown}
+    }
     vectors = {
         readout: frames[method_of(readout).id][f"scores_{readout}"]
         for readout in shown
@@ -135,7 +138,7 @@ def _block(about, example):
                     "bin": bins(values)[1:-1],
                     **dict(zip(("gap", "steps"), example["exactness"][readout], strict=True)),
                 }
-            )  # fmt: skip
+            )
         )
     frame = pd.concat(blocks, ignore_index=True)
     return frame.astype({"gap": float}).astype({"steps": "Int64"})

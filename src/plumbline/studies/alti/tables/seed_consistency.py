@@ -71,11 +71,20 @@ def _numbers(pairs, options):
     if len(seeds) < FEWEST:
         interval = f"none: fewer than {FEWEST} seeds"
     return {
-        "mean": means.mean(), "lower": lower, "upper": upper, "median": means.median(),
-        "q1": means.quantile(0.25), "q3": means.quantile(0.75), "sd": means.std(ddof=0),
-        "min": means.min(), "max": means.max(), "pairs": len(means), "examples": pairs["examples"].min(),
-        "seeds": " ".join(map(str, seeds)), "interval": interval,
-    }  # fmt: skip
+        "mean": means.mean(),
+        "lower": lower,
+        "upper": upper,
+        "median": means.median(),
+        "q1": means.quantile(0.25),
+        "q3": means.quantile(0.75),
+        "sd": means.std(ddof=0),
+        "min": means.min(),
+        "max": means.max(),
+        "pairs": len(means),
+        "examples": pairs["examples"].min(),
+        "seeds": " ".join(map(str, seeds)),
+        "interval": interval,
+    }
 
 
 def latex(frame, options):

@@ -49,8 +49,15 @@ def draw(inputs, options):
             spine.set(visible=True, color="0.7", linewidth=0.5)
         axes.axhline(0.5, color="0.7", linewidth=0.5)
     drawn.tight_layout()
-    foot(drawn, xai.foot_text(
-        options, facts["dataset"], facts["seed"], "N = 1 sentence", "no interval: a single sentence",
-        "Rows: queries, columns: keys; every panel on its own scale from 0. The first row alone reaches the output.",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            facts["dataset"],
+            facts["seed"],
+            "N = 1 sentence",
+            "no interval: a single sentence",
+            "Rows: queries, columns: keys; every panel on its own scale from 0. The first row alone reaches the output.",
+        ),
+    )
     return drawn

@@ -45,9 +45,16 @@ def draw(inputs, options):
         for token, weight, across in zip(sentence["tokens"], weights, widths, strict=True):
             face = to_rgba(xai.GREEN if weight >= 0 else xai.RED, abs(weight) / largest)
             axes.add_patch(
-                FancyBboxPatch((left, middle - 0.12), across, 0.24, boxstyle="round,pad=0.015,rounding_size=0.04",
-                               facecolor=face, edgecolor="0.75", linewidth=0.5)
-            )  # fmt: skip
+                FancyBboxPatch(
+                    (left, middle - 0.12),
+                    across,
+                    0.24,
+                    boxstyle="round,pad=0.015,rounding_size=0.04",
+                    facecolor=face,
+                    edgecolor="0.75",
+                    linewidth=0.5,
+                )
+            )
             axes.text(
                 left + across / 2,
                 middle,
@@ -59,10 +66,17 @@ def draw(inputs, options):
             )
             left += across + GAP
     unknown = [token for token, flag in zip(sentence["tokens"], sentence["unknown"], strict=True) if flag]
-    foot(drawn, xai.foot_text(
-        options, facts["dataset"], facts["seed"], "N = 1 sentence", "no interval: a single sentence",
-        f"Logits: negative {sentence['logits'][0]:.3f}, positive {sentence['logits'][1]:.3f}.",
-        f"LIME: words deleted, {facts['samples']} samples, one run.",
-        f"Unknown to the vocabulary: {plain(', '.join(unknown))}." if unknown else "",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            facts["dataset"],
+            facts["seed"],
+            "N = 1 sentence",
+            "no interval: a single sentence",
+            f"Logits: negative {sentence['logits'][0]:.3f}, positive {sentence['logits'][1]:.3f}.",
+            f"LIME: words deleted, {facts['samples']} samples, one run.",
+            f"Unknown to the vocabulary: {plain(', '.join(unknown))}." if unknown else "",
+        ),
+    )
     return drawn

@@ -42,6 +42,15 @@ def draw(inputs, options):
     axes.grid(color="0.92", linewidth=0.6)
     axes.legend(fontsize=7.5, loc="center left", bbox_to_anchor=(0.3, 0.55))
     drawn.tight_layout()
-    foot(drawn, xai.foot_text(options, dataset, seed, f"N = {len(frame)} texts", "no interval: the whole distribution",
-                              "Both sides in double precision."))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            dataset,
+            seed,
+            f"N = {len(frame)} texts",
+            "no interval: the whole distribution",
+            "Both sides in double precision.",
+        ),
+    )
     return drawn

@@ -51,9 +51,16 @@ def draw(inputs, options):
     drawn.colorbar(mesh, ax=panels, fraction=0.02, pad=0.01).ax.tick_params(labelsize=7)
     after = np.abs(found["published"][1:] - found["autograd"][1:]).max()
     first = [np.abs(found[name][0] - found["autograd"][0]).max() for name in ("published", "corrected")]
-    foot(drawn, xai.foot_text(
-        options, facts["dataset"], facts["seed"], "N = 1 sentence", "no interval: a single sentence",
-        f"Largest difference to autograd among the shown: {after:.1e} after [cls]; at [cls] {first[0]:.1e} as published, "
-        f"{first[1]:.1e} corrected. Unlabelled rows: padding. The scale is cut at ±{bound:.2g}.",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            facts["dataset"],
+            facts["seed"],
+            "N = 1 sentence",
+            "no interval: a single sentence",
+            f"Largest difference to autograd among the shown: {after:.1e} after [cls]; at [cls] {first[0]:.1e} as published, "
+            f"{first[1]:.1e} corrected. Unlabelled rows: padding. The scale is cut at ±{bound:.2g}.",
+        ),
+    )
     return drawn

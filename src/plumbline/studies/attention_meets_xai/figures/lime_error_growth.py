@@ -54,6 +54,15 @@ def draw(inputs, options):
     panels[0].set_ylim(bottom=0)
     panels[0].legend(fontsize=7.5)
     drawn.tight_layout()
-    foot(drawn, xai.foot_text(options, dataset, seeds, f"N = {frame['id'].nunique()} texts a seed", "bands: quartiles over texts, no interval",
-                              f"Points: medians of {GROUPS} groups of equal number, all seeds together; words masked."))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            dataset,
+            seeds,
+            f"N = {frame['id'].nunique()} texts a seed",
+            "bands: quartiles over texts, no interval",
+            f"Points: medians of {GROUPS} groups of equal number, all seeds together; words masked.",
+        ),
+    )
     return drawn

@@ -45,10 +45,18 @@ def draw(inputs, options):
                     continue
                 line = {"color": xai.FORMULA_COLORS[name], "linewidth": 1.2}
                 axes.boxplot(
-                    frame[f"{prefix}{name}_{measure}"].to_numpy(float), positions=[place], orientation="horizontal",
-                    widths=0.6, whis=(5, 95), showfliers=False, manage_ticks=False, boxprops=line, whiskerprops=line,
-                    capprops=line, medianprops={"color": "black", "linewidth": 1.3},
-                )  # fmt: skip
+                    frame[f"{prefix}{name}_{measure}"].to_numpy(float),
+                    positions=[place],
+                    orientation="horizontal",
+                    widths=0.6,
+                    whis=(5, 95),
+                    showfliers=False,
+                    manage_ticks=False,
+                    boxprops=line,
+                    whiskerprops=line,
+                    capprops=line,
+                    medianprops={"color": "black", "linewidth": 1.3},
+                )
             if measure == "slope":
                 axes.axvline(1, color="0.6", linestyle=":", linewidth=1)
             low, high = axes.get_xlim()
@@ -65,9 +73,16 @@ def draw(inputs, options):
         for mode, frame in frames.items()
     )
     block = options["attention_meets_xai"]
-    foot(drawn, xai.foot_text(
-        options, dataset, seeds, f"N = {counts} texts a seed", "no interval: quartiles, whiskers from 5% to 95%",
-        f"LIME: mean of {block['repeats']} runs of {block['samples']} samples. Formulas have the kernel of their LIME; 3/2 has "
-        "none. Axes end where few texts lie beyond.",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            dataset,
+            seeds,
+            f"N = {counts} texts a seed",
+            "no interval: quartiles, whiskers from 5% to 95%",
+            f"LIME: mean of {block['repeats']} runs of {block['samples']} samples. Formulas have the kernel of their LIME; 3/2 has "
+            "none. Axes end where few texts lie beyond.",
+        ),
+    )
     return drawn

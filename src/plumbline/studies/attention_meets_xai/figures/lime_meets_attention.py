@@ -41,10 +41,18 @@ def draw(inputs, options):
         runs = np.array(document[f"lime_{mode}"])[:, order]
         line = {"color": "0.3", "linewidth": 1.0}
         axes.boxplot(
-            runs, positions=range(len(order)), widths=0.5, whis=(0, 100), showmeans=True, manage_ticks=False, boxprops=line,
-            whiskerprops=line, capprops=line, medianprops=line,
+            runs,
+            positions=range(len(order)),
+            widths=0.5,
+            whis=(0, 100),
+            showmeans=True,
+            manage_ticks=False,
+            boxprops=line,
+            whiskerprops=line,
+            capprops=line,
+            medianprops=line,
             meanprops={"marker": "^", "markersize": 4, "markerfacecolor": "0.3", "markeredgecolor": "0.3"},
-        )  # fmt: skip
+        )
         for name, label in FORMULAS.items():
             values = document["limits"].get(name)
             if name == "no_kernel":
@@ -53,8 +61,16 @@ def draw(inputs, options):
                 continue
             values = np.array(values)[order]
             marker = {"marker": xai.FORMULA_MARKERS[name], "color": xai.FORMULA_COLORS[name], "markersize": 8}
-            axes.plot(range(len(order)), values, linestyle="", markerfacecolor="none", markeredgewidth=1.6,
-                      label=label, zorder=5, **marker)  # fmt: skip
+            axes.plot(
+                range(len(order)),
+                values,
+                linestyle="",
+                markerfacecolor="none",
+                markeredgewidth=1.6,
+                label=label,
+                zorder=5,
+                **marker,
+            )
         axes.axhline(0, color="0.5", linestyle=":", linewidth=1)
         axes.set_xticks(
             range(len(order)), [plain(document["words"][place]) for place in order], rotation=45, ha="right"
@@ -64,10 +80,16 @@ def draw(inputs, options):
     panels[0].set_ylabel("Weight (positive logit)")
     panels[1].legend(fontsize=7.5, loc="best")
     drawn.tight_layout()
-    foot(drawn, xai.foot_text(
-        options, facts["dataset"], facts["seed"], f"N = 1 document, {len(document['tokens'])} tokens, "
-        f"{len(document['words'])} distinct", "no interval: every run is shown",
-        f"Boxes: {facts['repeats']} runs of {facts['samples']} samples. Of a word that occurs again the coefficients of its "
-        f"places add up. ρ of the heads: {', '.join(f'{value:.3g}' for value in document['rho'])}.",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            facts["dataset"],
+            facts["seed"],
+            f"N = 1 document, {len(document['tokens'])} tokens, {len(document['words'])} distinct",
+            "no interval: every run is shown",
+            f"Boxes: {facts['repeats']} runs of {facts['samples']} samples. Of a word that occurs again the coefficients of its "
+            f"places add up. ρ of the heads: {', '.join(f'{value:.3g}' for value in document['rho'])}.",
+        ),
+    )
     return drawn

@@ -9,9 +9,13 @@ FORMATS = ("pdf", "png")
 # The paper's red and green, from seaborn's colour-blind palette.
 GREEN, RED = "#029e73", "#d55e00"
 FORMULA_COLORS = {
-    "published": RED, "rho": "#de8f05", "mean_field": "#0173b2", "first_order": GREEN, "no_kernel": "#cc78bc",
+    "published": RED,
+    "rho": "#de8f05",
+    "mean_field": "#0173b2",
+    "first_order": GREEN,
+    "no_kernel": "#cc78bc",
     "masking": "#949494",
-}  # fmt: skip
+}
 FORMULA_MARKERS = {
     "published": "x",
     "rho": "+",

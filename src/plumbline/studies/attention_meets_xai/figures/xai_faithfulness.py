@@ -31,9 +31,12 @@ def draw(inputs, options):
     blocks = {name: entries for name, entries in blocks.items() if entries}
     drawn = figure(7.0, 5.2)
     panels = drawn.subplots(
-        len(blocks), len(KINDS), sharex="col", squeeze=False,
+        len(blocks),
+        len(KINDS),
+        sharex="col",
+        squeeze=False,
         gridspec_kw={"height_ratios": [len(entries) + 1 for entries in blocks.values()]},
-    )  # fmt: skip
+    )
     for row, (block, entries) in enumerate(blocks.items()):
         for axes, kind in zip(panels[row], KINDS, strict=True):
             _points(axes, frame[frame["kind"] == kind], entries)
@@ -46,10 +49,17 @@ def draw(inputs, options):
         panels[row][0].set_title(BLOCKS[block], fontsize=8.5, loc="left", weight="bold")
     drawn.tight_layout()
     about = frame.iloc[0]
-    foot(drawn, xai.foot_text(
-        options, about["dataset"], about["seeds"], f"N = {about['examples']} texts a seed", f"lines: intervals, {about['interval']}",
-        f"Filled: tokens {MODES['delete'].split()[0]}; hollow: {MODES['mask'].split()[0]}. Square: fitted to this very perturbation.",
-    ))  # fmt: skip
+    foot(
+        drawn,
+        xai.foot_text(
+            options,
+            about["dataset"],
+            about["seeds"],
+            f"N = {about['examples']} texts a seed",
+            f"lines: intervals, {about['interval']}",
+            f"Filled: tokens {MODES['delete'].split()[0]}; hollow: {MODES['mask'].split()[0]}. Square: fitted to this very perturbation.",
+        ),
+    )
     return drawn
 
 
@@ -60,5 +70,11 @@ def _points(axes, frame, entries):
         for place, entry in enumerate(entries):
             cell, look = own.loc[entry.id], xai.color(entry)
             axes.plot([cell["lower"], cell["upper"]], [place + shift] * 2, color=look, linewidth=1.5)
-            axes.plot(cell["mean"], place + shift, "s" if entry.fitted == mode else "o", color=look, markersize=4.5,
-                      markerfacecolor="white" if hollow else look)  # fmt: skip
+            axes.plot(
+                cell["mean"],
+                place + shift,
+                "s" if entry.fitted == mode else "o",
+                color=look,
+                markersize=4.5,
+                markerfacecolor="white" if hollow else look,
+            )

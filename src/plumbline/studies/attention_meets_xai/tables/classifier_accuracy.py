@@ -30,10 +30,14 @@ def rows(inputs, options):
     facts = [read_json(item["path"]) for item in inputs["classifier"]]
     best = [max(fact["epochs"], key=lambda entry: entry["validation_accuracy"]) for fact in facts]
     found = [
-        {**xai.about(options, facts[0]["dataset"], ""), **numbers, "vocabulary": facts[0]["vocabulary"],
-         "parameters": facts[0]["parameters"]}
+        {
+            **xai.about(options, facts[0]["dataset"], ""),
+            **numbers,
+            "vocabulary": facts[0]["vocabulary"],
+            "parameters": facts[0]["parameters"],
+        }
         for numbers in accuracies(facts, options["bootstrap"]["level"])
-    ]  # fmt: skip
+    ]
     for row, entry in zip(found, best, strict=False):
         row |= {"validation_accuracy": entry["validation_accuracy"], "best_epoch": entry["epoch"]}
     if len(found) > len(best):
@@ -53,12 +57,16 @@ def latex(frame, options):
     """The table as LaTeX."""
     lines = [
         [
-            row.seed, str(row.examples), str(row.vocabulary), tex.number(row.validation_accuracy),
-            "--" if row.seed == "mean" else str(row.best_epoch), tex.number(row.accuracy, row.lower, row.upper),
+            row.seed,
+            str(row.examples),
+            str(row.vocabulary),
+            tex.number(row.validation_accuracy),
+            "--" if row.seed == "mean" else str(row.best_epoch),
+            tex.number(row.accuracy, row.lower, row.upper),
             tex.number(row.published_value),
         ]
         for row in frame.itertuples()
-    ]  # fmt: skip
+    ]
     intervals = "; ".join(dict.fromkeys(frame["interval"]))
     table = tex.table(
         caption=f"{ENTRY.label} on {tex.escape(dataset_label(frame['dataset'].iloc[0]))}.",

@@ -30,11 +30,18 @@ def rows(inputs, options):
 
     frame, dataset, seeds = experiment_rows(inputs["theory_gradient"])
     found = xai.summary(frame, list(QUANTITIES), options, ENTRY.id, dataset, seeds)
-    return pd.DataFrame([
-        {**xai.about(options, dataset, seeds), "quantity": name, "definition": label, **numbers,
-         "interval": interval_text(options, seeds)}
-        for (name, label), numbers in zip(QUANTITIES.items(), found, strict=True)
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                **xai.about(options, dataset, seeds),
+                "quantity": name,
+                "definition": label,
+                **numbers,
+                "interval": interval_text(options, seeds),
+            }
+            for (name, label), numbers in zip(QUANTITIES.items(), found, strict=True)
+        ]
+    )
 
 
 def scientific(value):
@@ -48,10 +55,16 @@ def scientific(value):
 def latex(frame, options):
     """The table as LaTeX."""
     lines = [
-        [tex.escape(row.definition), scientific(row.mean), f"[{scientific(row.lower)}, {scientific(row.upper)}]",
-         scientific(row.median), scientific(row.q95), scientific(row.max)]
+        [
+            tex.escape(row.definition),
+            scientific(row.mean),
+            f"[{scientific(row.lower)}, {scientific(row.upper)}]",
+            scientific(row.median),
+            scientific(row.q95),
+            scientific(row.max),
+        ]
         for row in frame.itertuples()
-    ]  # fmt: skip
+    ]
     table = tex.table(
         caption=f"{ENTRY.label}.",
         label=f"tab:{ENTRY.id}",

@@ -44,11 +44,19 @@ def rows(inputs, options):
             names = [f"{formula}_relative" for formula in formulas]
             numbers = xai.summary(part, names, options, ENTRY.id, dataset, seeds, quantity, group)
             for formula, cells in zip(formulas, numbers, strict=True):
-                found.append({
-                    **xai.about(options, dataset, seeds), "quantity": quantity, "group": int(group) + 1,
-                    "from": values[ids].min(), "to": values[ids].max(), "formula": formula, **cells,
-                    **trends[formula], "interval": interval_text(options, seeds),
-                })  # fmt: skip
+                found.append(
+                    {
+                        **xai.about(options, dataset, seeds),
+                        "quantity": quantity,
+                        "group": int(group) + 1,
+                        "from": values[ids].min(),
+                        "to": values[ids].max(),
+                        "formula": formula,
+                        **cells,
+                        **trends[formula],
+                        "interval": interval_text(options, seeds),
+                    }
+                )
     return pd.DataFrame(found)
 
 
@@ -88,6 +96,6 @@ def latex(frame, options):
             options,
             "Groups: fifths of the texts, by the mean over seeds; N: of a group. Formulas but the published one "
             "have LIME's kernel. Correlations: mean over seeds, Student's t over them.",
-        ),  # fmt: skip
+        ),
     )
     return tex.document(ENTRY.label, [table], options)

@@ -44,7 +44,10 @@ ENTRY = Output(
 
 def with_differences(frame):
     """The rows with the relative noise, and a column `<cause>_relative` of each of CAUSES."""
-    more = {f"{name}_relative": frame[f"{one}_relative"] - frame[f"{other}_relative"] for name, (one, other, _) in CAUSES.items()}  # fmt: skip
+    more = {
+        f"{name}_relative": frame[f"{one}_relative"] - frame[f"{other}_relative"]
+        for name, (one, other, _) in CAUSES.items()
+    }
     more["noise_relative"] = frame["lime_noise"] / frame["lime_norm"]
     more["both_plain_noise_relative"] = frame["lime_plain_noise"] / frame["lime_plain_norm"]
     return frame.assign(**more)
@@ -77,11 +80,19 @@ def rows(inputs, options):
         ):
             own, limes = (_width(width) for width in SETTINGS[prefix])
             has = formula in ("rho", "mean_field", "first_order")
-            found.append({
-                **xai.about(options, dataset, seeds), "mode": mode, "formula": formula, "kernel": own if has else "none",
-                "lime_kernel": limes, "measure": measure, **values, "direction": _direction(formula, measure),
-                "interval": interval_text(options, seeds),
-            })  # fmt: skip
+            found.append(
+                {
+                    **xai.about(options, dataset, seeds),
+                    "mode": mode,
+                    "formula": formula,
+                    "kernel": own if has else "none",
+                    "lime_kernel": limes,
+                    "measure": measure,
+                    **values,
+                    "direction": _direction(formula, measure),
+                    "interval": interval_text(options, seeds),
+                }
+            )
     return pd.DataFrame(found)
 
 
@@ -128,15 +139,24 @@ def latex(frame, options):
         caption=f"{ENTRY.label}: means over training seeds and texts.",
         label=f"tab:{ENTRY.id}",
         columns=[
-            "Formula", *(f"{name} {tex.ARROWS[way]}" for name, way in zip(
-                ("$L_2$", "relative $L_2$", "Pearson", "Spearman", "slope"), MEASURES.values(), strict=True))
+            "Formula",
+            *(
+                f"{name} {tex.ARROWS[way]}"
+                for name, way in zip(
+                    ("$L_2$", "relative $L_2$", "Pearson", "Spearman", "slope"),
+                    MEASURES.values(),
+                    strict=True,
+                )
+            ),
         ],
         sections=sections,
         notes=xai.notes(
-            frame, options, "Every formula is for masking; slope: of LIME on the formula, 1 where it is exact; kernel: the "
+            frame,
+            options,
+            "Every formula is for masking; slope: of LIME on the formula, 1 where it is exact; kernel: the "
             f"formula has LIME's kernel of width {kernel}.",
         ),
-    )  # fmt: skip
+    )
     return tex.document(ENTRY.label, [table], options)
 
 

@@ -33,19 +33,26 @@ def rows(inputs, options):
     frame, dataset, seeds = experiment_rows(inputs["theory_faithfulness"])
     entries = list(EXPLANATIONS.values())
     about = {
-        **xai.about(options, dataset, seeds), "explanation": list(EXPLANATIONS), "label": [entry.label for entry in entries],
-        "control": [entry.control for entry in entries], "fitted": [entry.fitted for entry in entries],
-        "tied_share": [frame[f"{name}_tied"].mean() for name in EXPLANATIONS], "interval": interval_text(options, seeds),
-    }  # fmt: skip
+        **xai.about(options, dataset, seeds),
+        "explanation": list(EXPLANATIONS),
+        "label": [entry.label for entry in entries],
+        "control": [entry.control for entry in entries],
+        "fitted": [entry.fitted for entry in entries],
+        "tied_share": [frame[f"{name}_tied"].mean() for name in EXPLANATIONS],
+        "interval": interval_text(options, seeds),
+    }
     found = []
     for mode in MODES:
         for kind, way in KINDS.items():
             names = [f"{name}_{mode}_{kind}" for name in EXPLANATIONS]
             numbers = pd.DataFrame(xai.summary(frame, names, options, ENTRY.id, dataset, seeds, mode, kind))
             compared = standing.standing(
-                xai.cells(frame, names), list(EXPLANATIONS), way, options["bootstrap"]["level"],
+                xai.cells(frame, names),
+                list(EXPLANATIONS),
+                way,
+                options["bootstrap"]["level"],
                 blocks=[entry.block for entry in entries],
-            )  # fmt: skip
+            )
             direction = "higher" if way > 0 else "lower"
             found.append(numbers.assign(**about, **compared, mode=mode, kind=kind, direction=direction))
     frame = pd.concat(found, ignore_index=True)

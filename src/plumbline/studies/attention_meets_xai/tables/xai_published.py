@@ -42,8 +42,12 @@ def rows(inputs, options):
     numbers = numbers_of(ENTRY.id)
     found = []
     for number in numbers.itertuples():
-        row = {"quantity": number.quantity, "published": number.value, "published_source": number.about["source"],
-               "measured": number.about["measured"]}  # fmt: skip
+        row = {
+            "quantity": number.quantity,
+            "published": number.value,
+            "published_source": number.about["source"],
+            "measured": number.about["measured"],
+        }
         if number.quantity == "test accuracy":
             found.append(row | _accuracy(number, facts, options))
         else:
@@ -133,10 +137,16 @@ def latex(frame, options):
     """The table as LaTeX: accuracy and the document's statistics; the CSV has every weight."""
     kept = frame[frame["quantity"].str.contains("accuracy|logit|against")]
     lines = [
-        [tex.escape(row.quantity), tex.number(row.published), tex.number(row.ours, row.lower, row.upper),
-         tex.number(row.difference), tex.escape(row.verdict), tex.escape(row.why)]
+        [
+            tex.escape(row.quantity),
+            tex.number(row.published),
+            tex.number(row.ours, row.lower, row.upper),
+            tex.number(row.difference),
+            tex.escape(row.verdict),
+            tex.escape(row.why),
+        ]
         for row in kept.itertuples()
-    ]  # fmt: skip
+    ]
     counts = "; ".join(
         f"{name}: {count}" for name, count in frame["verdict"].value_counts(sort=False).items()
     )

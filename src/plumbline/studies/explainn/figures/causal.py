@@ -114,17 +114,29 @@ def draw_graph(axes, graph, *, size, norm, cmap, line=1.2):
             share = edge.weight / strongest
             ends = [places[row][edge.cause], places[row - 1][edge.effect]]
             axes.plot(
-                ends, [-row, 1 - row], color="0.45", linewidth=line * max(share, 0.08),
-                alpha=0.06 + (0.1 + 0.6 * share) * crowd, zorder=1, solid_capstyle="butt",
-            )  # fmt: skip
+                ends,
+                [-row, 1 - row],
+                color="0.45",
+                linewidth=line * max(share, 0.08),
+                alpha=0.06 + (0.1 + 0.6 * share) * crowd,
+                zorder=1,
+                solid_capstyle="butt",
+            )
         idle = [places[row][node.index] for node in record.nodes if not node.selected]
         axes.scatter(idle, [-row] * len(idle), s=size * 0.45, color="0.82", linewidths=0, zorder=2)
         chosen = [node for node in record.nodes if node.selected]
         if chosen:
             axes.scatter(
-                [places[row][node.index] for node in chosen], [-row] * len(chosen), s=size * 1.5, zorder=3,
-                c=[node.te for node in chosen], norm=norm, cmap=cmap, edgecolors="0.15", linewidths=0.35,
-            )  # fmt: skip
+                [places[row][node.index] for node in chosen],
+                [-row] * len(chosen),
+                s=size * 1.5,
+                zorder=3,
+                c=[node.te for node in chosen],
+                norm=norm,
+                cmap=cmap,
+                edgecolors="0.15",
+                linewidths=0.35,
+            )
         elif record.causes:
             axes.scatter([0.5], [-row], s=size * 2.2, marker="s", color="0.15", zorder=3)
     axes.scatter([0.5], [0], s=size * 2.6, color="0.15", zorder=3)

@@ -39,8 +39,11 @@ def draw(inputs, options):
     axes.set_title(
         f"What {causal.named(graph)} hangs on: {title(options['dataset'], options['model'])}, n = {graph.n_used}, "
         f"{causal.made(graph)}",
-        fontsize=8.5, loc="left", x=-0.2, weight="bold",
-    )  # fmt: skip
+        fontsize=8.5,
+        loc="left",
+        x=-0.2,
+        weight="bold",
+    )
     bar = drawn.colorbar(ScalarMappable(norm, cmap), ax=axes, fraction=0.025, pad=0.02, aspect=28, shrink=0.8)
     bar.set_label("Mean change of the class's logit without the node", fontsize=7)
     bar.ax.tick_params(labelsize=6.5)

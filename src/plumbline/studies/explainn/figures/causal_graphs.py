@@ -42,8 +42,13 @@ def draw(inputs, options):
         axes.set_visible(False)
     height = drawn.get_size_inches()[1]
     drawn.suptitle(
-        title(options["dataset"], options["model"]), fontsize=8.5, weight="bold", x=0.02, ha="left", y=1 - 0.08 / height
-    )  # fmt: skip
+        title(options["dataset"], options["model"]),
+        fontsize=8.5,
+        weight="bold",
+        x=0.02,
+        ha="left",
+        y=1 - 0.08 / height,
+    )
     drawn.subplots_adjust(left=0.01, right=0.9, top=1 - 0.62 / height, bottom=0.02, wspace=0.06, hspace=0.28)
     bar = drawn.colorbar(ScalarMappable(norm, cmap), cax=drawn.add_axes((0.925, 0.2, 0.014, 0.6)))
     bar.set_label("Mean change of the logit without the node", fontsize=6.5)
@@ -52,9 +57,12 @@ def draw(inputs, options):
     counts = causal.ends([graph.n_used for graph in graphs])
     fallen = sum(record.rule == "fallback" for graph in graphs for record in graph.layers)
     whole = sum(record.rule != "input" for graph in graphs for record in graph.layers)
-    foot(drawn, (
-        f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
-        f"stands above; grey: no cause. In {fallen} of {whole} layers no node passed the test: coloured are those of a small effect. … : no cause was found further down. Scale: {options['scale']}; N = {counts} "
-        f"images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
-    ))  # fmt: skip
+    foot(
+        drawn,
+        (
+            f"Top: the class; below it, row by row, the nodes that feed {', '.join(layers)}. Coloured: causes, whose number in each row "
+            f"stands above; grey: no cause. In {fallen} of {whole} layers no node passed the test: coloured are those of a small effect. … : no cause was found further down. Scale: {options['scale']}; N = {counts} "
+            f"images a class; training seed {seed}; {causal.made(graphs[0])}; single graphs: no interval."
+        ),
+    )
     return drawn

@@ -69,8 +69,12 @@ def _panel(axes, x, y):
         axes.plot([across["mean"]] * 2, [up["lower"], up["upper"]], **thin)
         axes.plot(across["mean"], up["mean"], linestyle="", markersize=4.5, **mark)
         axes.annotate(
-            str(place + 1), (across["mean"], up["mean"]), xytext=(3, 2.5), textcoords="offset points", fontsize=6
-        )  # fmt: skip
+            str(place + 1),
+            (across["mean"], up["mean"]),
+            xytext=(3, 2.5),
+            textcoords="offset points",
+            fontsize=6,
+        )
     axes.tick_params(labelsize=6.5)
     axes.grid(color="0.94", linewidth=0.6)
 

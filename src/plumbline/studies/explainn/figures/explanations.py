@@ -38,8 +38,13 @@ def draw(inputs, options):
     for line, row in zip(panels, frame.itertuples(), strict=True):
         line[0].imshow(images[row.id], cmap="gray_r", vmin=0, vmax=1)
         line[0].set_ylabel(
-            f"class {row.target}\np = {row.probability:.2f}", fontsize=6, rotation=0, ha="right", va="center", labelpad=3
-        )  # fmt: skip
+            f"class {row.target}\np = {row.probability:.2f}",
+            fontsize=6,
+            rotation=0,
+            ha="right",
+            va="center",
+            labelpad=3,
+        )
         for axes, name in zip(line[1:], names, strict=True):
             scores = np.reshape(getattr(row, f"scores_{name}"), (row.height, row.width))
             axes.imshow(scaled(scores), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")

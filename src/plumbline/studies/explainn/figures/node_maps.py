@@ -58,8 +58,12 @@ def draw(inputs, options):
     layer = options["runs"][0]["attributions"]["layer"]
     drawn.suptitle(
         f"Class {shown}, causal nodes of {layer or 'the second convolution'}: {title(options['dataset'], options['model'])}",
-        fontsize=8, weight="bold", x=0.01, ha="left", y=1 - 0.03 / height,
-    )  # fmt: skip
+        fontsize=8,
+        weight="bold",
+        x=0.01,
+        ha="left",
+        y=1 - 0.03 / height,
+    )
     drawn.subplots_adjust(
         left=0.75 / width, right=0.99, top=1 - 0.42 / height, bottom=0.02, wspace=0.06, hspace=0.22
     )

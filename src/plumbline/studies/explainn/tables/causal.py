@@ -34,13 +34,15 @@ def about(options, dataset, model, models, graphs, items):
     """
     known = [graph for _, graph in graphs]
     return {
-        "scale": options["scale"], "dataset": dataset, "model": model,
+        "scale": options["scale"],
+        "dataset": dataset,
+        "model": model,
         "architecture": metrics_of(models[0])["architecture"],
         "test": _same(graph.test for graph in known),
         "correction": _same(graph.correction for graph in known),
         "intervention": _same("soft" if graph.soft else "hard" for graph in known),
         "seeds": seeds_of(items),
-    }  # fmt: skip
+    }
 
 
 def _same(values):
@@ -73,9 +75,17 @@ def differences(units, options):
     cells = np.concatenate([cells, np.zeros_like(cells[:, :, :1])], axis=2)
     found = paired_differences(cells, reference=cells.shape[2] - 1, level=level)
     return [
-        {"mean": mean, "lower": lower, "upper": upper, "adjusted_p": p, "verdict": verdict_of(mean, p, level, ("higher", "lower"))}
-        for mean, lower, upper, p in zip(found.mean[:-1], found.lower[:-1], found.upper[:-1], found.adjusted[:-1], strict=True)
-    ]  # fmt: skip
+        {
+            "mean": mean,
+            "lower": lower,
+            "upper": upper,
+            "adjusted_p": p,
+            "verdict": verdict_of(mean, p, level, ("higher", "lower")),
+        }
+        for mean, lower, upper, p in zip(
+            found.mean[:-1], found.lower[:-1], found.upper[:-1], found.adjusted[:-1], strict=True
+        )
+    ]
 
 
 def verdict_of(mean, adjusted, level, words=("better", "worse")):
@@ -163,7 +173,12 @@ def beside(rows, numbers, columns):
 
     def said(number):
         verdict, why = verdict_on(number.about, columns)
-        return {"published_value": number.value, "verdict": verdict, "why": why, "published_source": number.about["source"]}  # fmt: skip
+        return {
+            "published_value": number.value,
+            "verdict": verdict,
+            "why": why,
+            "published_source": number.about["source"],
+        }
 
     return joined(rows, numbers, said)
 

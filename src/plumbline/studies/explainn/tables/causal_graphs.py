@@ -98,13 +98,26 @@ def _means(single, options, names):
         own = [part[place] for part in single]
         sizes = [row["nodes"] for row in own]
         yield {
-            "seed": MEAN, "class": MEAN, "label": MEAN, **{key: own[0][key] for key in ("layer", "candidates", "tested")},
-            "nodes": mean, "by_test": sum(row["by_test"] for row in own) / len(own), "held_out": own[0]["held_out"],
-            "lower": lower, "upper": upper, "lowest": min(sizes), "highest": max(sizes),
-            "interval": causal.interval_text(options, units), "rule": None, "u": None, "graphs": len(own),
-            "examples": min(row["examples"] for row in own), "examples_most": max(row["examples"] for row in own),
-            **{key: sum(row[key] for row in own) for key in ("truncated", "fallback", "single")}, **causal.NOTHING,
-        }  # fmt: skip
+            "seed": MEAN,
+            "class": MEAN,
+            "label": MEAN,
+            **{key: own[0][key] for key in ("layer", "candidates", "tested")},
+            "nodes": mean,
+            "by_test": sum(row["by_test"] for row in own) / len(own),
+            "held_out": own[0]["held_out"],
+            "lower": lower,
+            "upper": upper,
+            "lowest": min(sizes),
+            "highest": max(sizes),
+            "interval": causal.interval_text(options, units),
+            "rule": None,
+            "u": None,
+            "graphs": len(own),
+            "examples": min(row["examples"] for row in own),
+            "examples_most": max(row["examples"] for row in own),
+            **{key: sum(row[key] for row in own) for key in ("truncated", "fallback", "single")},
+            **causal.NOTHING,
+        }
 
 
 def summary(part):
@@ -152,11 +165,18 @@ def _table(key, part, options):
         [["of", "--", *(str(means.loc[layer, "candidates"]) for layer in layers)]],
         [_class_line(own, layers) for _, own in single.groupby("class", sort=False)],
         [
-            ["mean", "--", *(tex.number(*means.loc[layer, ["nodes", "lower", "upper"]], digits=1) for layer in layers)],
-            ["lowest to highest", f"{whole['examples']}--{whole['examples_most']}",
-             *(f"{means.loc[layer, 'lowest']:.0f}--{means.loc[layer, 'highest']:.0f}" for layer in layers)],
+            [
+                "mean",
+                "--",
+                *(tex.number(*means.loc[layer, ["nodes", "lower", "upper"]], digits=1) for layer in layers),
+            ],
+            [
+                "lowest to highest",
+                f"{whole['examples']}--{whole['examples_most']}",
+                *(f"{means.loc[layer, 'lowest']:.0f}--{means.loc[layer, 'highest']:.0f}" for layer in layers),
+            ],
         ],
-    ]  # fmt: skip
+    ]
     if len(beside):
         sections.append([_released_line(own, layers) for _, own in beside.groupby("class", sort=False)])
     return tex.table(
@@ -165,9 +185,14 @@ def _table(key, part, options):
         columns=["Class", "N", *(tex.escape(layer) for layer in layers)],
         sections=sections,
         notes=[
-            tex.escape(causal.provenance(
-                options, graphs=whole["graphs"], seeds=whole["seeds"], images=whole[["examples", "examples_most"]],
-            )),
+            tex.escape(
+                causal.provenance(
+                    options,
+                    graphs=whole["graphs"],
+                    seeds=whole["seeds"],
+                    images=whole[["examples", "examples_most"]],
+                )
+            ),
             tex.escape(
                 f"Nodes that feed a layer and are causes of the class, of all that feed it. {causal.made(whole)} Index and exponent: of a "
                 "class the lowest and the highest seed, of the mean the interval. N: images, the fewest; *: truncated, what it does not reach counts as 0; "
@@ -176,7 +201,7 @@ def _table(key, part, options):
             *([tex.escape(causal.released_note(beside))] if len(beside) else []),
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )
 
 
 def _class_line(own, layers):

@@ -34,8 +34,11 @@ MEASURES = ("recall", "auc")
 SHARES = ("node_share", "weight_share")
 # (minuend, subtrahend): a control where as many nodes go, else the whole network.
 DIFFERENCES = (
-    ("ablate_random", "ablate_causal"), ("ablate_non_causal", "ablate_random"), ("drop_non_causal", "base"), ("graph_layer", "base"),
-)  # fmt: skip
+    ("ablate_random", "ablate_causal"),
+    ("ablate_non_causal", "ablate_random"),
+    ("drop_non_causal", "base"),
+    ("graph_layer", "base"),
+)
 # Name -> (value of each graph from (measure, condition), sense, bound).
 BANDS = {
     "recall without causal nodes": (lambda of: of["recall", "ablate_causal"], "<=", 0.40),
@@ -64,11 +67,18 @@ def rows(inputs, options):
         about = causal.about(options, dataset, model, models[dataset, model], learnt, items)
         frame = seed_rows(items)
         about |= {
-            "graphs": frame.groupby(["seed", "class"]).ngroups, "draws": int(frame["draw"].max()) + 1,
-            "examples": int(frame["images"].min()), "held_out": frame["held_out"].min(), "seed": causal.EVERY,
-            "interval": interval_text(options, about["seeds"], "classes"), "bound": None, "sense": None, "holds": None,
-            "adjusted_p": None, "verdict": None,
-        }  # fmt: skip
+            "graphs": frame.groupby(["seed", "class"]).ngroups,
+            "draws": int(frame["draw"].max()) + 1,
+            "examples": int(frame["images"].min()),
+            "held_out": frame["held_out"].min(),
+            "seed": causal.EVERY,
+            "interval": interval_text(options, about["seeds"], "classes"),
+            "bound": None,
+            "sense": None,
+            "holds": None,
+            "adjusted_p": None,
+            "verdict": None,
+        }
         units = (
             frame.groupby(["seed", "class", "condition"])[[*MEASURES, *SHARES]].mean().unstack("condition")
         )
@@ -89,8 +99,13 @@ def _conditions(units, options, names):
     for (measure, condition), mean, lower, upper in zip(columns, *ends, strict=True):
         condition = "graph" if measure in SHARES else condition
         yield {
-            "kind": "condition", "condition": condition, "measure": measure, "mean": mean, "lower": lower, "upper": upper,
-        }  # fmt: skip
+            "kind": "condition",
+            "condition": condition,
+            "measure": measure,
+            "mean": mean,
+            "lower": lower,
+            "upper": upper,
+        }
 
 
 def _differences(units, options):
@@ -108,9 +123,14 @@ def _bands(units, options, names):
     for name, (value, sense, bound) in BANDS.items():
         (mean,), (lower,), (upper,) = causal.bands(value(units).to_frame(), options, ENTRY.id, *names, name)
         yield {
-            "kind": "band", "condition": name, "measure": "difference" if "less" in name else name.split()[0].lower(),
-            "mean": mean, "lower": lower, "upper": upper, **causal.held(lower, upper, sense, bound),
-        }  # fmt: skip
+            "kind": "band",
+            "condition": name,
+            "measure": "difference" if "less" in name else name.split()[0].lower(),
+            "mean": mean,
+            "lower": lower,
+            "upper": upper,
+            **causal.held(lower, upper, sense, bound),
+        }
 
 
 # What the difference of random nodes and causal ones says, by verdict.
@@ -156,13 +176,20 @@ def _table(key, part, options):
     cells = part[part["kind"] == "condition"].set_index(["condition", "measure"])
     first = part.iloc[0]
     lines = [
-        [tex.prose(label), *(tex.number(*cells.loc[(name, measure), ["mean", "lower", "upper"]]) for measure in MEASURES)]
+        [
+            tex.prose(label),
+            *(tex.number(*cells.loc[(name, measure), ["mean", "lower", "upper"]]) for measure in MEASURES),
+        ]
         for name, label in CONDITIONS.items()
-    ]  # fmt: skip
+    ]
     shares = [
-        [tex.escape(f"share of the {word} in the graph"), tex.number(*cells.loc[("graph", share), ["mean", "lower", "upper"]]), "--"]
+        [
+            tex.escape(f"share of the {word} in the graph"),
+            tex.number(*cells.loc[("graph", share), ["mean", "lower", "upper"]]),
+            "--",
+        ]
         for word, share in zip(("nodes", "weights"), SHARES, strict=True)
-    ]  # fmt: skip
+    ]
     listed = part[part["kind"] == "difference"].set_index(["condition", "measure"])
     gaps = [
         [
@@ -187,12 +214,16 @@ def _table(key, part, options):
         columns=["Network", f"Recall of the class {tex.ARROWS[1]}", f"AUC of its logit {tex.ARROWS[1]}"],
         sections=[lines, shares, gaps, bands],
         notes=[
-            tex.escape(f"Scale: {options['scale']}; {counts}; intervals (index and exponent): {first['interval']}."),
-            tex.escape(f"{causal.made(first)} {causal.scored_on(first['examples'], first['held_out'])} Third part: differences in pairs, Holm-adjusted over all of them. Fourth part: bands of our specification, calibrated on one seed of "
-                       "digits, over all graphs (and by seed); a band is not told where the interval holds its bound. Nothing of this was released."),
+            tex.escape(
+                f"Scale: {options['scale']}; {counts}; intervals (index and exponent): {first['interval']}."
+            ),
+            tex.escape(
+                f"{causal.made(first)} {causal.scored_on(first['examples'], first['held_out'])} Third part: differences in pairs, Holm-adjusted over all of them. Fourth part: bands of our specification, calibrated on one seed of "
+                "digits, over all graphs (and by seed); a band is not told where the interval holds its bound. Nothing of this was released."
+            ),
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )
 
 
 def _gap(one, other):

@@ -121,11 +121,20 @@ def _strengths(frame, options, names, about):
             )
             found += [
                 _row(
-                    layer, "strength", strength, str(label), measure, mean, lower=lower, upper=upper, graphs=len(own),
-                    examples=int(frame["images"].max()), interval=_interval(own, options, label),
+                    layer,
+                    "strength",
+                    strength,
+                    str(label),
+                    measure,
+                    mean,
+                    lower=lower,
+                    upper=upper,
+                    graphs=len(own),
+                    examples=int(frame["images"].max()),
+                    interval=_interval(own, options, label),
                 )
                 for strength, mean, lower, upper in zip(own.columns, *ends, strict=True)
-            ]  # fmt: skip
+            ]
         if label == EVERY:
             yield from found
         else:
@@ -158,9 +167,18 @@ def _relearnt(frame, options, names):
         own = part.groupby(["seed", "class"])[["jaccard"]].mean()
         (mean,), (lower,), (upper,) = causal.bands(own, options, ENTRY.id, *names, layer)
         yield _row(
-            layer, kind, strength, EVERY, "jaccard", mean, lower=lower, upper=upper, graphs=len(own),
-            examples=int(part["images"].max()), interval=_interval(own, options, EVERY),
-        )  # fmt: skip
+            layer,
+            kind,
+            strength,
+            EVERY,
+            "jaccard",
+            mean,
+            lower=lower,
+            upper=upper,
+            graphs=len(own),
+            examples=int(part["images"].max()),
+            interval=_interval(own, options, EVERY),
+        )
 
 
 def _differences(strong, others, options):
@@ -187,9 +205,18 @@ def _differences(strong, others, options):
     for measure, row in zip(table, causal.differences(table, options), strict=True):
         mean, verdict = row.pop("mean"), row.pop("verdict")
         yield _row(
-            layers[measure], "difference", None, EVERY, measure, mean, **row, difference=verdict, graphs=len(table),
-            examples=int(examples[measure]), interval=_interval(table, options, EVERY),
-        )  # fmt: skip
+            layers[measure],
+            "difference",
+            None,
+            EVERY,
+            measure,
+            mean,
+            **row,
+            difference=verdict,
+            graphs=len(table),
+            examples=int(examples[measure]),
+            interval=_interval(table, options, EVERY),
+        )
 
 
 def _bands(frame, options, names):
@@ -215,9 +242,20 @@ def _bands(frame, options, names):
         for measure, strength, values, sense, bound in found:
             (mean,), (lower,), (upper,) = causal.bands(values.to_frame(), options, ENTRY.id, *names, measure)
             yield _row(
-                layer, "band", strength, EVERY, measure, mean, lower=lower, upper=upper, seed=str(seed), graphs=len(own),
-                examples=int(frame["images"].max()), interval=_interval(own, options, EVERY), **causal.held(lower, upper, sense, bound),
-            )  # fmt: skip
+                layer,
+                "band",
+                strength,
+                EVERY,
+                measure,
+                mean,
+                lower=lower,
+                upper=upper,
+                seed=str(seed),
+                graphs=len(own),
+                examples=int(frame["images"].max()),
+                interval=_interval(own, options, EVERY),
+                **causal.held(lower, upper, sense, bound),
+            )
 
 
 # By verdict of the last strength less the first.
@@ -284,16 +322,22 @@ def _table(key, own, options, name, about, said, notes, **cells):
         caption=f"{ENTRY.label}, {about}: {tex.escape(title(*key))}.{said}",
         label=f"tab:{ENTRY.id}:{key[0]}:{key[1]}:{name}",
         notes=[
-            tex.escape(causal.provenance(
-                options, graphs=int(own["graphs"].max()), seeds=own["seeds"].iloc[0],
-                images=[own["examples"].min(), own["examples"].max()],
-            )),
-            tex.escape(f"{own['repetitions'].iloc[0]} repetitions each. {causal.made(own.iloc[0])} Index and exponent: the interval's ends."),
+            tex.escape(
+                causal.provenance(
+                    options,
+                    graphs=int(own["graphs"].max()),
+                    seeds=own["seeds"].iloc[0],
+                    images=[own["examples"].min(), own["examples"].max()],
+                )
+            ),
+            tex.escape(
+                f"{own['repetitions'].iloc[0]} repetitions each. {causal.made(own.iloc[0])} Index and exponent: the interval's ends."
+            ),
             *map(tex.escape, notes),
             tex.command_note(options),
         ],
         **cells,
-    )  # fmt: skip
+    )
 
 
 def _strength_table(key, part, options, said):
@@ -324,7 +368,12 @@ def _strength_table(key, part, options, said):
     ]
     layer = own["layer"].iloc[0]
     return _table(
-        key, own, options, "strength", f"intervention strength at {tex.escape(layer)}", said,
+        key,
+        own,
+        options,
+        "strength",
+        f"intervention strength at {tex.escape(layer)}",
+        said,
         [
             "Weights are set to a draw from 0 to the strength. Strengths in steps of 0.1; the CSV has all. Appearance rate: of the "
             "repetitions, in how many a node is found, mean over the nodes found at least once.",
@@ -333,7 +382,7 @@ def _strength_table(key, part, options, said):
         columns=["Strength", *(head for _ in MEASURES for head in heads)],
         groups=[(tex.escape(label), len(heads)) for label in MEASURES.values()],
         sections=[lines],
-    )  # fmt: skip
+    )
 
 
 def _jaccard_table(key, part, options, said):
@@ -357,12 +406,19 @@ def _jaccard_table(key, part, options, said):
             section.append(line)
         sections.append(section)
     return _table(
-        key, own, options, "jaccard", "noise and fewer images", said,
-        ["Jaccard index of the causes of a layer with those of the graph, in [0, 1]; none in both: 1. Noise: its standard deviation, "
-         "on pixels in [0, 1]. Nothing of this was released."],
+        key,
+        own,
+        options,
+        "jaccard",
+        "noise and fewer images",
+        said,
+        [
+            "Jaccard index of the causes of a layer with those of the graph, in [0, 1]; none in both: 1. Noise: its standard deviation, "
+            "on pixels in [0, 1]. Nothing of this was released."
+        ],
         columns=["Learnt anew with", *(f"{tex.escape(layer)} {tex.ARROWS[1]}" for layer in layers)],
         sections=sections,
-    )  # fmt: skip
+    )
 
 
 def _band_table(key, part, options, said):
@@ -371,13 +427,25 @@ def _band_table(key, part, options, said):
         return None
     sections = [
         [
-            [tex.escape(measure), row["seed"], tex.number(row["mean"], row["lower"], row["upper"], digits=2),
-             f"${causal.SENSES[row['sense']]} {row['bound']:.2f}$", row["holds"]]
+            [
+                tex.escape(measure),
+                row["seed"],
+                tex.number(row["mean"], row["lower"], row["upper"], digits=2),
+                f"${causal.SENSES[row['sense']]} {row['bound']:.2f}$",
+                row["holds"],
+            ]
             for _, row in lines.iterrows()
         ]
         for measure, lines in own.groupby("measure", sort=False)
-    ]  # fmt: skip
+    ]
     return _table(
-        key, own, options, "bands", "what we expect", said, ["Means over the graphs of a seed, and of all. Not told: the interval holds the bound."],
-        columns=["Band", "Seed", "Value", "Bound", ""], sections=sections,
-    )  # fmt: skip
+        key,
+        own,
+        options,
+        "bands",
+        "what we expect",
+        said,
+        ["Means over the graphs of a seed, and of all. Not told: the interval holds the bound."],
+        columns=["Band", "Seed", "Value", "Bound", ""],
+        sections=sections,
+    )

@@ -51,9 +51,13 @@ def rows(inputs, options):
         facts = metrics_of(models[dataset, model][0])
         frame = seed_rows(items)
         about = {
-            "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items), "images"),
-        }  # fmt: skip
+            "scale": options["scale"],
+            "dataset": dataset,
+            "model": model,
+            "architecture": facts["architecture"],
+            "seeds": seeds_of(items),
+            "interval": interval_text(options, seeds_of(items), "images"),
+        }
         for metric in METRICS:
             part = frame[frame["metric"] == metric]
             if len(part):
@@ -154,9 +158,14 @@ def summary(part):
         text = f"{EXPLANATIONS[name].label}: {'; '.join(parts)}."
         said.append(text + (f" By these tests, {' and '.join(claims)}." if claims else ""))
     steadiest = [
-        metric for metric in robustness
-        if all(cells.loc[(metric, name), "verdict"] == "worse" for name in methods if not EXPLANATIONS[name].control)
-    ]  # fmt: skip
+        metric
+        for metric in robustness
+        if all(
+            cells.loc[(metric, name), "verdict"] == "worse"
+            for name in methods
+            if not EXPLANATIONS[name].control
+        )
+    ]
     if steadiest:
         said.append(
             f"A fixed random map beats every explanation in {' and '.join(map(_name, steadiest))}: stability alone says nothing, and counts "
@@ -245,10 +254,13 @@ def _table(key, axis, part, said, options):
             "random map, Holm-adjusted; + better, - worse, none: not told apart. Third part: controls."
             + (f" Share of tied pixels or segments: {'; '.join(tied)}." if tied else "")
         ),
-        tex.escape(" ".join(
-            f"{METRICS[metric].label}: {cells.xs(metric, level='metric')['settings'].iloc[0]}." for metric in shown
-        )),
-    ]  # fmt: skip
+        tex.escape(
+            " ".join(
+                f"{METRICS[metric].label}: {cells.xs(metric, level='metric')['settings'].iloc[0]}."
+                for metric in shown
+            )
+        ),
+    ]
     if printed:
         row = part[part["published_value"].notna()].iloc[0]
         notes.append(

@@ -57,7 +57,14 @@ def draw(inputs, options):
             maps.short(MAPS[name].label).replace(", ", ",\n").replace(" attention", "\nattention"),
             fontsize=6.5,
         )
-    drawn.subplots_adjust(left=1.0 / drawn.get_size_inches()[0], right=1, top=1 - 0.42 / drawn.get_size_inches()[1], bottom=0.1 / drawn.get_size_inches()[1], wspace=0.04, hspace=0.06)  # fmt: skip
+    drawn.subplots_adjust(
+        left=1.0 / drawn.get_size_inches()[0],
+        right=1,
+        top=1 - 0.42 / drawn.get_size_inches()[1],
+        bottom=0.1 / drawn.get_size_inches()[1],
+        wspace=0.04,
+        hspace=0.06,
+    )
     text = provenance(options, examples=[len(explained)], seeds=str(lowest["seed"]), interval=False)
     dagger = f" {maps.DAGGER}" if any(MAPS[name].published for name in columns) else ""
     where = title(options["dataset"], options["model"])

@@ -57,8 +57,13 @@ def draw(inputs, options):
         axes.set_ylabel("Share of the largest")
     width = drawn.get_size_inches()[0]
     drawn.tight_layout(rect=(0, 0, 1 - 1.7 / width, 1))
-    drawn.legend(*panels[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1 - 1.68 / width, 0.5),
-                 fontsize=7.5, handlelength=3)  # fmt: skip
+    drawn.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="center left",
+        bbox_to_anchor=(1 - 1.68 / width, 0.5),
+        fontsize=7.5,
+        handlelength=3,
+    )
     seeds = seeds_of(next(iter(groups.values())))
     foot(
         drawn,

@@ -72,18 +72,25 @@ def rows(inputs, options):
         facts = metrics_of(models[dataset, model][0])
         frame = seed_rows(items)
         about = {
-            "scale": options["scale"], "dataset": dataset, "model": model, "architecture": facts["architecture"],
-            "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items), "images"),
-        }  # fmt: skip
+            "scale": options["scale"],
+            "dataset": dataset,
+            "model": model,
+            "architecture": facts["architecture"],
+            "seeds": seeds_of(items),
+            "interval": interval_text(options, seeds_of(items), "images"),
+        }
         own = []
         for (protocol, fill), part in frame.groupby(["protocol", "fill"], sort=False):
             for metric in METRICS:
                 if metric in part and part[metric].notna().any():
                     names = (dataset, model, protocol, fill)
                     own += [
-                        about | {"protocol": protocol, "fill": fill, "metric": metric} | row | dict.fromkeys(PUBLISHED)
+                        about
+                        | {"protocol": protocol, "fill": fill, "metric": metric}
+                        | row
+                        | dict.fromkeys(PUBLISHED)
                         for row in _metric(part, metric, options, names)
-                    ]  # fmt: skip
+                    ]
         found += joined(own, _numbers(dataset, facts), functools.partial(_published, facts))
     return pd.DataFrame(found)
 
@@ -122,16 +129,26 @@ def _metric(part, metric, options, names):
         apart = found.adjusted[place + 1] <= 1 - level
         signed = sorted(direction * end for end in ends) if apart else (np.nan, np.nan)
         yield {
-            "map": name, "label": entry.label, "control": entry.control, "published_definition": entry.published,
-            "reconstruction": entry.diffused, "tied": tied[name], "mean": means[place], "lower": lower[place],
-            "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
+            "map": name,
+            "label": entry.label,
+            "control": entry.control,
+            "published_definition": entry.published,
+            "reconstruction": entry.diffused,
+            "tied": tied[name],
+            "mean": means[place],
+            "lower": lower[place],
+            "upper": upper[place],
+            "direction": "higher" if direction > 0 else "lower",
             "area": means[place] * (points[-1] - points[0]) if metric.endswith("_auc") else np.nan,
-            "examples": cells.shape[1], "best": best.get(place, False), "against": None if own else twins[place],
+            "examples": cells.shape[1],
+            "best": best.get(place, False),
+            "against": None if own else twins[place],
             "difference": np.nan if own else gaps[..., place].mean(),
-            "difference_lower": np.nan if own else ends[0], "difference_upper": np.nan if own else ends[1],
+            "difference_lower": np.nan if own else ends[0],
+            "difference_upper": np.nan if own else ends[1],
             "adjusted_p": np.nan if own else found.adjusted[place + 1],
             "verdict": None if own else verdict(*signed),
-        }  # fmt: skip
+        }
 
 
 def _numbers(dataset, facts):
@@ -167,9 +184,10 @@ def summary(frame):
         worse = [
             MAPS[name].label
             for name in dict.fromkeys(part["map"])
-            if MAPS[name].readout and cells.loc[(name, "positive_auc"), "against"] == "random"
+            if MAPS[name].readout
+            and cells.loc[(name, "positive_auc"), "against"] == "random"
             and cells.loc[(name, "positive_auc"), "verdict"] == "worse"
-        ]  # fmt: skip
+        ]
         if worse:
             said.append(f"Worse than random with the relevant ones first: {', '.join(worse)}.")
     return " ".join(said)

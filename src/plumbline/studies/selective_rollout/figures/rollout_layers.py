@@ -41,10 +41,15 @@ def draw(inputs, options):
         limits(row[0], part["median_lower"].min(), part["median_upper"].max())
         row[0].set_ylabel("Median correlation")
     handles = _handles(found)
-    return finish(drawn, handles, found, options,
-                  "Correlation of the maximum over rows with the input gradient, over the tokens of a text, special tokens "
-                  "included; bands: intervals of the median. As published the gradient's sum is rounding noise. Attention flow: "
-                  "corrected, of the first short texts alone.")  # fmt: skip
+    return finish(
+        drawn,
+        handles,
+        found,
+        options,
+        "Correlation of the maximum over rows with the input gradient, over the tokens of a text, special tokens "
+        "included; bands: intervals of the median. As published the gradient's sum is rounding noise. Attention flow: "
+        "corrected, of the first short texts alone.",
+    )
 
 
 def _lines(part):
@@ -80,9 +85,16 @@ def _handles(found):
 
     lines = dict(line for _, part in found for line in _lines(part))
     return [
-        Line2D([], [], color=LOOKS[readout][1], marker=LOOKS[readout][2], label=_label(readout, threshold), **_style(readout))
+        Line2D(
+            [],
+            [],
+            color=LOOKS[readout][1],
+            marker=LOOKS[readout][2],
+            label=_label(readout, threshold),
+            **_style(readout),
+        )
         for readout, threshold in lines.items()
-    ]  # fmt: skip
+    ]
 
 
 def _label(readout, threshold):

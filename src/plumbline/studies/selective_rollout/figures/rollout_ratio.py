@@ -40,10 +40,16 @@ def draw(inputs, options):
         _finish_left(left, part)
         left.set_title(f"{title}: τ = {threshold:g}", loc="left", fontsize=8.5, weight="bold")
         _finish_right(right)
-    return finish(drawn, _handles(found), found, options,
-                  "Medians over examples of the correlation of the maximum over rows with the input gradient. Ratio to rollout "
-                  "with all layers, missing where that median is not surely positive; bars: intervals, of the ratio by resampling "
-                  "both together. Number: layer.", legend=1.5)  # fmt: skip
+    return finish(
+        drawn,
+        _handles(found),
+        found,
+        options,
+        "Medians over examples of the correlation of the maximum over rows with the input gradient. Ratio to rollout "
+        "with all layers, missing where that median is not surely positive; bars: intervals, of the ratio by resampling "
+        "both together. Number: layer.",
+        legend=1.5,
+    )
 
 
 def _bars(rows, name):
@@ -53,8 +59,19 @@ def _bars(rows, name):
 def _ratios(panel, rows, definition, shift):
     label, color, marker, face = LOOKS[definition]
     rows = rows.dropna(subset="ratio")
-    panel.errorbar(rows["layer"] + shift, rows["ratio"], yerr=_bars(rows, "ratio"), color=color, marker=marker,
-                   markerfacecolor=face, markersize=4, linewidth=0, elinewidth=1, capsize=2, label=label)  # fmt: skip
+    panel.errorbar(
+        rows["layer"] + shift,
+        rows["ratio"],
+        yerr=_bars(rows, "ratio"),
+        color=color,
+        marker=marker,
+        markerfacecolor=face,
+        markersize=4,
+        linewidth=0,
+        elinewidth=1,
+        capsize=2,
+        label=label,
+    )
     printed = rows.dropna(subset="published_value")
     panel.plot(
         printed["layer"], printed["published_value"], color="0.2", marker="*", markersize=9, linestyle=""
@@ -63,8 +80,18 @@ def _ratios(panel, rows, definition, shift):
 
 def _medians(panel, rows, joint, definition):
     _, color, marker, face = LOOKS[definition]
-    panel.errorbar(joint["median"], rows["median"], xerr=_bars(joint, "median"), yerr=_bars(rows, "median"), color=color,
-                   marker=marker, markerfacecolor=face, markersize=4.5, linewidth=0, elinewidth=0.6)  # fmt: skip
+    panel.errorbar(
+        joint["median"],
+        rows["median"],
+        xerr=_bars(joint, "median"),
+        yerr=_bars(rows, "median"),
+        color=color,
+        marker=marker,
+        markerfacecolor=face,
+        markersize=4.5,
+        linewidth=0,
+        elinewidth=0.6,
+    )
     for x, y, layer in zip(joint["median"], rows["median"], rows["layer"], strict=True):
         panel.annotate(
             str(layer), (x, y), xytext=(4, -9), textcoords="offset points", fontsize=6.5, color=color

@@ -42,17 +42,32 @@ def draw(inputs, options):
         row[0].set_ylabel("Median correlation")
         shown = own[own["readout"].isin((*PANELS, *HORIZONTAL))]
         limits(row[0], shown["median_lower"].min(), shown["median_upper"].max())
-    return finish(drawn, _handles(), found, options,
-                  "Corrected: normal network, predicted class, average ranks; maximum over rows. √(n/2) is the largest distance "
-                  "that n tokens allow. Bars and bands: intervals of the median.", legend=2.2)  # fmt: skip
+    return finish(
+        drawn,
+        _handles(),
+        found,
+        options,
+        "Corrected: normal network, predicted class, average ranks; maximum over rows. √(n/2) is the largest distance "
+        "that n tokens allow. Bars and bands: intervals of the median.",
+        legend=2.2,
+    )
 
 
 def _panel(panel, own, readout, layer, last):
     line = own[own["readout"] == readout].sort_values("threshold")
     _, color, marker = LOOKS[readout]
     ends = abs(line[["median_lower", "median_upper"]].to_numpy() - line[["median"]].to_numpy()).T
-    panel.errorbar(line["threshold"], line["median"], yerr=ends, color=color, marker=marker, markersize=4, linewidth=1.3,
-                   elinewidth=0.8, capsize=2)  # fmt: skip
+    panel.errorbar(
+        line["threshold"],
+        line["median"],
+        yerr=ends,
+        color=color,
+        marker=marker,
+        markersize=4,
+        linewidth=1.3,
+        elinewidth=0.8,
+        capsize=2,
+    )
     for other in HORIZONTAL:
         row = own[own["readout"] == other].iloc[0]
         panel.axhline(row["median"], color=LOOKS[other][1], linewidth=1.2, linestyle=(0, (4, 1.5)), zorder=1)
@@ -60,8 +75,15 @@ def _panel(panel, own, readout, layer, last):
             row["median_lower"], row["median_upper"], color=LOOKS[other][1], alpha=0.1, linewidth=0, zorder=0
         )
     right = panel.twinx()
-    right.plot(line["threshold"], line["used"] / (layer + 1), color="0.45", linestyle=":", marker=".", markersize=4,
-               linewidth=1.1)  # fmt: skip
+    right.plot(
+        line["threshold"],
+        line["used"] / (layer + 1),
+        color="0.45",
+        linestyle=":",
+        marker=".",
+        markersize=4,
+        linewidth=1.1,
+    )
     right.set_ylim(0, 1.08)
     right.spines["right"].set_visible(True)
     if last:
@@ -74,9 +96,17 @@ def _handles():
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=LOOKS[readout][1], marker=LOOKS[readout][2], markersize=4, linewidth=1.3, label=LOOKS[readout][0])
+        Line2D(
+            [],
+            [],
+            color=LOOKS[readout][1],
+            marker=LOOKS[readout][2],
+            markersize=4,
+            linewidth=1.3,
+            label=LOOKS[readout][0],
+        )
         for readout in PANELS
-    ]  # fmt: skip
+    ]
     handles += [
         Line2D(
             [], [], color=LOOKS[readout][1], linewidth=1.2, linestyle=(0, (4, 1.5)), label=LOOKS[readout][0]

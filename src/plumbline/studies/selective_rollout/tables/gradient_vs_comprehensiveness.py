@@ -163,12 +163,24 @@ def _over(cells, readouts, options, seed):
         for place, readout in enumerate(readouts):
             if counts(readout) and group in ("all", method_of(readout).family):
                 methods.setdefault(method_of(readout).id, []).append(place)
-        row = {"readout": "", "label": f"{label} ({len(methods)})", "method": "", "control": False, "counted": False,
-               "published_definition": False, "examples": together.shape[1], "methods": len(methods)}  # fmt: skip
-        by_method = {
-            name: np.stack([means[:, place, own].mean(axis=1) for own in methods.values()], axis=1)
-            for place, name in enumerate(QUANTITIES)
-        } if methods else {}  # fmt: skip
+        row = {
+            "readout": "",
+            "label": f"{label} ({len(methods)})",
+            "method": "",
+            "control": False,
+            "counted": False,
+            "published_definition": False,
+            "examples": together.shape[1],
+            "methods": len(methods),
+        }
+        by_method = (
+            {
+                name: np.stack([means[:, place, own].mean(axis=1) for own in methods.values()], axis=1)
+                for place, name in enumerate(QUANTITIES)
+            }
+            if methods
+            else {}
+        )
         chosen = resampled_counts(max(1, len(methods)), resamples=settings["resamples"], seed=generator)
         for name in ("comp", "suff"):
             row |= {name: np.nan, f"{name}_lower": np.nan, f"{name}_upper": np.nan}

@@ -85,19 +85,29 @@ def rows(inputs, options):
             own = frame[frame["definition"] == definition]
             for metric, (_, reference) in CORRELATIONS.items():
                 block = _block(own, metric, options, seed_of(ENTRY.id, dataset, model))
-                about = {"dataset": dataset, "model": model, "architecture": metrics["architecture"], "depth": depth,
-                         "definition": definition, "metric": metric, "reference": reference,
-                         "seeds": seeds_of(items), "interval": interval_text(options, seeds_of(items))}  # fmt: skip
+                about = {
+                    "dataset": dataset,
+                    "model": model,
+                    "architecture": metrics["architecture"],
+                    "depth": depth,
+                    "definition": definition,
+                    "metric": metric,
+                    "reference": reference,
+                    "seeds": seeds_of(items),
+                    "interval": interval_text(options, seeds_of(items)),
+                }
                 blocks.append(block.assign(**about))
     frame = pd.concat(blocks, ignore_index=True).assign(scale=options["scale"])
     frame["threshold"] = frame["threshold"].where(frame["threshold"] != NONE)
     frame = beside(frame, ENTRY.id, options, models=inputs["models"], statistics=[("ratio", "value")])
     first = ["scale", "dataset", "model", "architecture", "depth", "definition", "metric", "reference", *KEYS]
     numbers = [
-        "mean", "lower", "upper",
+        "mean",
+        "lower",
+        "upper",
         *(f"{name}{end}" for name in ("median", "ratio") for end in ("", "_lower", "_upper")),
         *(f"{name}{end}" for name in RIVALS for end in ENDS),
-    ]  # fmt: skip
+    ]
     last = ["sd", "used", "left_of_sum", "examples", "seeds", "interval"]
     last += [f"published_{name}" for name in ("value", "checkpoint", "verdict", "why", "source")]
     return frame[[*first, *numbers, *last]]
@@ -114,10 +124,11 @@ def _block(own, metric, options, seed):
     values, columns = cells_of(units), list(units.columns)
     settings = {**options["bootstrap"], "seed": seed}
     block = pd.DataFrame(columns, columns=KEYS).assign(
-        **over_seeds(values, **options["bootstrap"], seed=seed), sd=np.nanstd(values.mean(axis=0), axis=0),
+        **over_seeds(values, **options["bootstrap"], seed=seed),
+        sd=np.nanstd(values.mean(axis=0), axis=0),
         used=own.astype({"used": float}).groupby(KEYS)["used"].mean().reindex(units.columns).to_numpy(),
         left_of_sum=float(own.groupby("id")["left_of_sum"].mean().median()),
-    )  # fmt: skip
+    )
     median = resampled_medians(values, resamples=settings["resamples"], seed=seed)
     for name, found in {"median": median, "ratio": _ratios(values, columns, median, settings)}.items():
         block[name] = found.value
@@ -287,14 +298,22 @@ def _interval(row, name, ends=("lower", "upper"), sign=""):
 # ------------------------------------------------------------------------------------------------------- LaTeX
 
 HEADS = [
-    ("corrected", "spearman", "median"), ("corrected", "spearman", "over_rollout"), ("corrected", "spearman", "over_first"),
-    ("corrected", "spearman_l2", "median"), ("corrected", "spearman_l2", "over_rollout"),
-    ("corrected", "spearman_dot", "median"), ("corrected", "spearman_dot", "over_rollout"),
-    ("published", "spearman_dense", "median"), ("published", "spearman_dense", "ratio"),
-]  # fmt: skip
+    ("corrected", "spearman", "median"),
+    ("corrected", "spearman", "over_rollout"),
+    ("corrected", "spearman", "over_first"),
+    ("corrected", "spearman_l2", "median"),
+    ("corrected", "spearman_l2", "over_rollout"),
+    ("corrected", "spearman_dot", "median"),
+    ("corrected", "spearman_dot", "over_rollout"),
+    ("published", "spearman_dense", "median"),
+    ("published", "spearman_dense", "ratio"),
+]
 NAMES = {
-    "median": "median", "over_rollout": "less rollout", "over_first": "less first layer", "ratio": "ratio to rollout",
-}  # fmt: skip
+    "median": "median",
+    "over_rollout": "less rollout",
+    "over_first": "less first layer",
+    "ratio": "ratio to rollout",
+}
 
 
 def latex(frame, options):
@@ -309,10 +328,7 @@ def _table(key, part, options):
     dataset, model = key
     layer = shown_layer(part["depth"].iloc[0], options)
     own = part[part["layer"] == layer].assign(threshold=part["threshold"].fillna(NONE))
-    cells = {
-        (row.definition, row.metric, row.readout, row.threshold): row
-        for row in own.itertuples()
-    }  # fmt: skip
+    cells = {(row.definition, row.metric, row.readout, row.threshold): row for row in own.itertuples()}
     sections = {"max": [], "row": [], "control": []}
     for readout, threshold in dict.fromkeys(zip(own["readout"], own["threshold"], strict=True)):
         section = "control" if facts(readout)["control"] else "max" if readout.endswith("_max") else "row"
@@ -329,14 +345,15 @@ def _table(key, part, options):
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
         columns=["Readout, threshold", *(NAMES[name] for *_, name in HEADS), "layers used"],
         groups=[
-            (r"$|\sum_d g|$, corrected", 3), (r"$\|g\|_2$", 2), (r"$|g \cdot x|$", 2), (r"$|\sum_d g|$, as published", 2),
+            (r"$|\sum_d g|$, corrected", 3),
+            (r"$\|g\|_2$", 2),
+            (r"$|g \cdot x|$", 2),
+            (r"$|\sum_d g|$, as published", 2),
             ("", 1),
-        ],  # fmt: skip
+        ],
         sections=[lines for lines in sections.values() if lines],
         notes=[
-            tex.escape(
-                provenance_of(own, options)
-            ),
+            tex.escape(provenance_of(own, options)),
             "Correlation with the input gradient $g$ over the tokens of a text: with its sum over features, as in print, one "
             "arbitrary direction; with its norm; with its product with the input $x$. First block: maximum over rows, as "
             "published; second: the explained position's row. Scaled thresholds are shares of $\\sqrt{n/2}$. Index and exponent: "
@@ -345,7 +362,7 @@ def _table(key, part, options):
             *_in_print(part),
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )
 
 
 def _cell(row, name):
