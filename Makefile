@@ -30,7 +30,7 @@ endif
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all lint fast test test-slurm local report bench pins clean distclean install
+.PHONY: all lint fast quick test test-slurm local report bench pins clean distclean install
 .DELETE_ON_ERROR:
 
 all: install
@@ -72,8 +72,11 @@ lint: install
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/snakemake --lint
 
-# Without the tests that train, run Snakemake or take longer than a quarter of a second (mark `slow`).
-fast: lint
+# Lint beside the tests that neither train nor run Snakemake nor take longer than a quarter of a second (mark `slow`).
+fast: install
+	@$(MAKE) --no-print-directory -j 2 lint quick
+
+quick: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test: lint $(VENV)/minilm $(VENV)/quantus

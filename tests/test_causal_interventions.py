@@ -40,6 +40,7 @@ def test_an_intervention_is_a_forward_pass_of_a_modified_copy(kind, layer, u):
     assert (found - seen.logits).abs().max() > 1e-5
 
 
+@pytest.mark.slow
 def test_the_last_layer_in_closed_form():
     """y' = y + (u - w) a, and no other logit moves."""
     model, images, _ = lenet()
@@ -117,6 +118,7 @@ def test_no_weight_is_left_changed(left):
     assert digest(network.model)[1] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["resnet", "branched", "plain"])
 def test_other_networks(kind):
     model, images = model_of(kind)

@@ -87,6 +87,7 @@ def test_selection_follows_from_the_stored_values(soft, test, correction):
     assert "test" in rules
 
 
+@pytest.mark.slow
 def test_a_graph_is_what_modified_copies_say():
     """Every stored number of a whole graph, from forward passes of modified copies alone."""
     model, images, labels = lenet()
@@ -183,6 +184,7 @@ def test_cap_takes_the_largest_weights_onto_all_effects():
         assert record.candidates == {"fc3": 84, "fc2": 120, "fc1": 16, "conv2": 6}[record.layer]
 
 
+@pytest.mark.slow
 def test_seeds_draw_images_and_strengths():
     model, images, labels = lenet()
     first, again, other = (learn_graph(model, images, labels, 0, samples=30, seed=seed) for seed in (1, 1, 2))
@@ -195,6 +197,7 @@ def test_seeds_draw_images_and_strengths():
     assert drawn(right, 0, 20, 1).tolist() == drawn(right, 0, 50, 1)[:20].tolist()
 
 
+@pytest.mark.slow
 def test_only_rightly_classified_images_of_the_class_count():
     model, images, labels = lenet()
     shown = labels.clone()
@@ -321,6 +324,7 @@ def test_half_of_each_class_is_held_out_alike_for_all_models():
     assert kept[0] == kept[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
 def test_a_graph_is_learnt_from_none_of_the_images_held_out(plain, share):
     model, images, labels, _ = plain

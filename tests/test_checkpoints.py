@@ -229,6 +229,7 @@ def test_agreement_as_it_is_needs_the_one_logit_head(tmp_path):
         taken(tmp_path / "model", data, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_training_names_the_classes_as_the_data_does(finished, copy, tmp_path):
     change(copy, id2label={"0": "positive", "1": "negative"}, label2id={"positive": 0, "negative": 1})
     train(

@@ -126,6 +126,7 @@ def test_the_file_holds_every_layer_of_the_chosen_examples(trained, tmp_path):
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_too_long_gives_way_to_the_next(trained, tmp_path):
     lengths = (
         write(trained, tmp_path / "a.parquet", wanted=[0, 1, 2]).groupby("id")["tokens"].first().map(len)

@@ -55,6 +55,7 @@ def test_entry_is_complete(dataset):
     assert settings(dataset, {})["source"] == next(iter(entry.sources))
 
 
+@pytest.mark.slow
 def test_import_is_cheap():
     """The Snakefile imports this package at every start."""
     code = "import sys, plumbline.datasets; print({'pandas', 'torch', 'pyarrow', 'numpy'} & set(sys.modules))"
@@ -153,6 +154,7 @@ def test_the_drawn_sample_holds_the_rows_of_its_places():
     assert validation.equals(load("sst2", "validation", {"source": "mirror"}, mirror=MIRROR))
 
 
+@pytest.mark.slow
 @needs_mirror
 def test_mirrored_phrases():
     assert len(load("sst2", "train", {"source": "mirror", "train_on": "phrases"}, mirror=MIRROR)) == 67_349

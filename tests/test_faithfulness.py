@@ -150,6 +150,7 @@ def test_errors(change, text):
         curves(model, ids, mask, torch.rand(ids.shape), **arguments)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_envelope(values):
     values = torch.tensor(values)

@@ -130,6 +130,7 @@ def test_shared_layers_train_and_load(task, tmp_path):
     assert tokenizer("place 3 is good .").input_ids[0] == tokenizer.cls_token_id
 
 
+@pytest.mark.slow
 def test_artefacts_of_a_trained_model(trained, tmp_path):
     """The oracle's tokens are the rationale, and their removal changes the prediction."""
     folder, data, _, task = trained

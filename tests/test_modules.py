@@ -86,6 +86,7 @@ def test_every_file_is_in_some_jobs_code_or_named():
     assert {f"schemas/artefacts/{path.name}" for path in PACKAGE.glob("schemas/artefacts/*.yaml")} <= reached
 
 
+@pytest.mark.slow
 def test_what_is_not_tracked_computes_nothing():
     """No numerical library, no rounding, no products: values can only pass through."""
     for name in modules.UNTRACKED:
@@ -212,6 +213,7 @@ def test_modules_imported_by_name_are_those_that_the_rules_name():
     }
 
 
+@pytest.mark.slow
 def test_the_list_is_read_in_a_copy_too(tmp_path):
     """The files are found from the package's own place, wherever the checkout lies."""
     shutil.copytree(PACKAGE, tmp_path / "src/plumbline", ignore=shutil.ignore_patterns("__pycache__"))

@@ -4,6 +4,7 @@ import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -55,6 +56,7 @@ def needed(names):
     return {name for name, _ in found}
 
 
+@pytest.mark.slow
 def test_conda_environment_has_the_same_pins():
     """Whole: what its packages need is pinned as well, so that it cannot resolve to other versions."""
     dependencies = yaml.safe_load((ROOT / "envs/plumbline.yaml").read_text())["dependencies"]

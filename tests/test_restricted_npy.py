@@ -189,6 +189,7 @@ def test_a_wrong_size_or_an_array_of_numbers_is_refused(tmp_path):
         restricted_npy.read(path)
 
 
+@pytest.mark.slow
 def test_what_a_file_names_is_never_looked_up(tmp_path):
     """Python itself reports each class or function that a pickle gets; this one gets none."""
     code = (

@@ -95,6 +95,7 @@ def fresh_model():
     config.model.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", rooms("config"))
 def test_a_study_without_its_room_and_its_keys(study, monkeypatch, fresh_model):
     """The others stay as they are, and its keys are unknown."""

@@ -132,6 +132,7 @@ def test_intervals_of_medians_of_seeds_by_hand():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_pseudo_value_interval_of_a_ratio_covers(seeds):
     rng = np.random.default_rng([21, seeds])

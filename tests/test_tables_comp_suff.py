@@ -65,6 +65,7 @@ def scored(tmp_path, means, *, seeds=(0,), texts=40):
     return {"faithfulness": items, "models": []}
 
 
+@pytest.mark.slow
 def test_comprehensiveness_of_known_scores(tmp_path):
     """ALTI is the best by comp and by suff under one protocol, rollout under the other; a control takes no part."""
     means = {

@@ -264,6 +264,7 @@ def test_a_ratio_is_to_the_rollout_of_the_same_layer_readout_and_examples():
 BOOTSTRAP = {"scale": "s", "command": "c", "bootstrap": {"level": 0.95, "resamples": 50}}
 
 
+@pytest.mark.slow
 def test_selective_rollout_of_known_correlations(read_as):
     """Two layers, two definitions, one reference better and one worse: from correlations of texts to the verdicts."""
     draw = np.random.default_rng(13)

@@ -112,6 +112,7 @@ def classifiers(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_numbers_of_the_classifier_are_means_over_seeds(classifiers):
     frame = classifiers()
     # t(2) = 4.3027: of the numbers 0, 1 and 2 the standard error is .57735.
@@ -157,6 +158,7 @@ def test_the_accuracy_of_the_classifier_is_that_of_one_more_seed(
     assert row["difference"] == pytest.approx(difference)
 
 
+@pytest.mark.slow
 def test_another_data_set_sentence_or_document_of_the_classifier_is_no_comparison(classifiers):
     frame = classifiers(dataset="sentiment")
     assert frame["verdict"].tolist() == ["not comparable"] + ["not run"] * (len(frame) - 1)

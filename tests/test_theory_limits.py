@@ -103,6 +103,7 @@ def test_constant_of_extreme_ratios():
     np.testing.assert_allclose(constant(np.array([1e-9, 1e-30])), [3e-9, 3e-30], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [None, 25.0])
 @pytest.mark.parametrize("rho", [0.2, 30.0, 390.0])
 def test_constant_is_limes_slope_away_from_one(rho, width):

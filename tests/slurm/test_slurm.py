@@ -4,25 +4,24 @@ Slurm's own record of jobs (jobcomp.log) says what ran and how it ended; nothing
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-import yaml
 
 from tests import workflow
 
 HERE = Path(__file__).parent
-# Two nodes of two CPUs, as many as the machine of the tests has. Waits that suit one machine, not a cluster; no sacct here.
-NODES = {"SLURM_E2E_CPU_NODES": "2", "SLURM_E2E_CPUS": "2", "SLURM_E2E_MEM_MB": "10000"}
+# Four nodes of one CPU, so that two faults never share a node. Waits that suit one machine, not a cluster; no sacct here.
+NODES = {"SLURM_E2E_CPU_NODES": "4", "SLURM_E2E_CPUS": "1", "SLURM_E2E_MEM_MB": "10000"}
 SLURM = (
     "--workflow-profile",
     "profiles/slurm",
@@ -33,12 +32,15 @@ SLURM = (
     "--slurm-no-account",
     "--slurm-keep-successful-logs",
 )
-TINY = ("--configfile", workflow.TINY)
+FEW = ("--configfile", workflow.TINY, "tests/slurm/few.yaml")
 STUDIES = ("attention_meets_xai", "explainn")
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="Slurm's daemons need root here: run `make test-slurm` as root"
+    ),
+    pytest.mark.timeout(1800),  # the run of the fixture `few` has an interpreter of its own for every job
+]
 
 
 class Cluster:
@@ -171,17 +173,23 @@ def outputs_of(text):
     return {name for line in lines for name in line.split(", ")}
 
 
-def equal(folder, reference, scale):
-    """Both folders hold the same files of one scale, byte for byte, but for benchmarks and logs."""
-    mine, theirs = (workflow.files(place / "results" / scale) for place in (folder, reference))
+def plan(folder, *arguments):
+    """What a dry run through the profile says, and the numbers of its jobs and of its submissions."""
+    said = workflow.snakemake(folder, "-n", *SLURM, *arguments).stdout
+    jobs = int(re.search(r"^total +(\d+)$", said, flags=re.MULTILINE)[1])
+    return said, jobs, len(re.findall("Group job ", said))
+
+
+def equal(folder, reference):
+    """Both folders hold the same results, byte for byte, but for benchmarks and logs."""
+    mine, theirs = (workflow.files(place / "results/tiny") for place in (folder, reference))
     assert mine.keys() == theirs.keys()
     assert [name for name in mine if mine[name] != theirs[name]] == []
 
 
-def checked(cluster, folder, scale, *arguments):
-    """A run through Slurm from nothing: every job in a submission, few of those, and the bytes of a local run."""
-    planned = workflow.snakemake(folder, "-n", *arguments).stdout
-    jobs = int(re.search(r"^total +(\d+)$", planned, flags=re.MULTILINE)[1])
+def checked(cluster, folder, *arguments):
+    """A run through Slurm: every job in a submission that ended well, and no more submissions than were planned."""
+    planned, jobs, submissions = plan(folder, *arguments)
     run = Run(cluster, folder, *arguments).finish()
     # How many GPUs are in use is for Slurm to say.
     assert re.search(r"^Provided resources: slot=\S+ 1\)$", run.log.read_text(), flags=re.MULTILINE)
@@ -191,95 +199,72 @@ def checked(cluster, folder, scale, *arguments):
     logs = (folder / ".snakemake/slurm_logs").rglob("*.log")
     made = set().union(*(outputs_of(path.read_text()) for path in logs if path.stem in run.submitted()))
     assert made == outputs_of(planned)
-    # At most one submission per five jobs of under 30 seconds; a longer one may have its own.
-    took = [
-        json.loads(path.read_text())["seconds"]
-        for path in folder.glob(f"results/{scale}/benchmarks/**/*.json")
-        if "work" not in path.parts
-    ]
-    long = sum(seconds >= 30 for seconds in took)
-    assert len(run.submitted()) <= (jobs - long) / 5 + long
-    print(f"{scale}: {jobs} jobs, {long} of 30 s or more, {len(run.submitted())} submissions")
-    local = workflow.checkout(folder.parent / "local")
-    done = workflow.snakemake(local, "--cores", "2", *arguments)
-    assert done.returncode == 0, done.stdout
-    equal(folder, local, scale)
+    print(f"{' '.join(arguments)}: {jobs} jobs, {len(run.submitted())} submissions")
+    assert len(run.submitted()) == submissions
+
+
+@pytest.mark.parametrize("config", [workflow.TINY, "config.yaml"])
+def test_at_most_one_submission_for_five_jobs(plain, config):
+    _, jobs, submissions = plan(plain, "--configfile", config)
+    assert 0 < submissions <= jobs / 5
+
+
+def test_the_run_has_each_kind_of_job(plain):
+    assert workflow.counts(plain, *FEW).keys() == workflow.counts(plain, *FEW[:2]).keys()
 
 
 @pytest.fixture(scope="module")
-def tiny(cluster, tmp_path_factory):
-    """The tiny configuration, made through Slurm."""
-    folder = workflow.checkout(tmp_path_factory.mktemp("tiny") / "checkout")
-    checked(cluster, folder, "tiny", *TINY)
+def few(cluster, tmp_path_factory):
+    """A run through Slurm in two calls: two studies by name, then all. A local run beside it gives the same bytes."""
+    root = tmp_path_factory.mktemp("few")
+    folder, local = (workflow.checkout(root / name) for name in ("checkout", "local"))
+    with open(local / "snakemake.log", "w") as out:
+        beside = subprocess.Popen(
+            workflow.command("--cores", "1", *FEW),
+            cwd=local,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=workflow.environment(),
+        )
+    try:
+        checked(cluster, folder, *FEW, "--", *STUDIES)
+        checked(cluster, folder, *FEW)
+        code = beside.wait(900)
+    finally:
+        beside.kill()
+    assert code == 0, (local / "snakemake.log").read_text()
+    equal(folder, local)
     return folder
 
 
-LOST = [
-    f"results/tiny/{name}"
-    for name in (
-        "models/sentiment/tiny/seed0/model.safetensors",
-        "attributions/sentiment/tiny/seed0/alti.parquet",
-    )
-]
-TARGET = (*TINY, "--", LOST[-1])
-
-
-@pytest.fixture
-def begun(tiny, tmp_path):
-    """A copy of the finished tiny run without its model and one method's scores: two jobs are to be done, two submissions."""
-    folder = workflow.copy(tiny, tmp_path / "checkout")
-    for name in LOST:
-        (folder / name).unlink()
-    return folder
-
-
-def test_tiny_run(tiny):
-    assert (tiny / "results/tiny/tables/alti/comp_suff.csv").is_file()
-
-
-def test_two_studies_of_the_small_scale(cluster, tmp_path):
-    checked(cluster, workflow.checkout(tmp_path / "checkout"), "small", "--", *STUDIES)
-
-
-def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
-    """Slurm's GPUs are empty files here, so that the job gets one and then says that there is none."""
-    config = yaml.safe_load((begun / workflow.TINY).read_text()) | {"device": "cuda"}
-    (begun / "gpu.yaml").write_text(yaml.safe_dump(config))
-    run = Run(cluster, begun, "--retries", "0", "--configfile", "gpu.yaml", *TARGET[2:])
-    assert (run.process.wait(300) == 0) == torch.cuda.is_available(), run.log.read_text()
-    record = (cluster.root / "log/jobcomp.log").read_text()
-    assert re.search(
-        rf"^JobId={run.submitted()[0]} .*Partition=gpu .*NodeList=gpu1 ", record, flags=re.MULTILINE
-    )
-    if not torch.cuda.is_available():
-        said = begun / "results/tiny/logs/models/sentiment/tiny/seed0.log"
-        assert "device 'cuda' is not there" in said.read_text()
+def test_two_studies_by_name_and_the_rest(few):
+    assert (few / "results/tiny/tables/alti/agreement.csv").is_file()
 
 
 # ------------------------------------------------------------------------------------------- faults
 
+MODEL = "results/tiny/models/sentiment/tiny/seed0/model.safetensors"
+SCORES = "results/tiny/attributions/sentiment/tiny/seed0/alti.parquet"
 
-def test_killed_job_is_submitted_again(cluster, tiny, begun):
-    run = Run(cluster, begun, *TARGET)
+
+def killed_job(cluster, folder, target):
+    run = Run(cluster, folder, *FEW, "--", target)
     run.script("model.py").kill()
     run.finish()
     assert cluster.ended()[run.submitted()[0]] == ["FAILED"]
-    equal(begun, tiny, "tiny")
 
 
-def test_cancelled_job_is_submitted_again(cluster, tiny, begun):
-    run = Run(cluster, begun, *TARGET)
+def cancelled_job(cluster, folder, target):
+    run = Run(cluster, folder, *FEW, "--", target)
     run.script("model.py")
     cluster.ask("scancel", run.submitted()[0])
     run.finish()
     assert cluster.ended()[run.submitted()[0]] == ["CANCELLED"]
-    equal(begun, tiny, "tiny")
 
 
-@pytest.mark.parametrize("state", ["drain", "down"])
-def test_lost_node(cluster, tiny, begun, state):
-    """A drained node ends its job and gets no other; one that goes down loses its job, which another node runs."""
-    run = Run(cluster, begun, *TARGET)
+def lost_node(cluster, folder, target, state):
+    """The first job's node gets this state; no later submission runs there. Returns the records of the two submissions."""
+    run = Run(cluster, folder, *FEW, "--", target)
     run.script("model.py")
     node = cluster.running()[run.submitted()[0]]
     lost = run.on_nodes() if state == "down" else []
@@ -293,36 +278,105 @@ def test_lost_node(cluster, tiny, begun, state):
     finally:
         cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
     record = (cluster.root / "log/jobcomp.log").read_text()
-    states = [cluster.ended()[job] for job in run.submitted()]
-    assert states[-1] == ["COMPLETED"]
-    assert (states[0] == ["COMPLETED"]) == (state == "drain")
+    assert len(run.submitted()) == 2
     assert re.search(rf"JobId={run.submitted()[-1]} .*NodeList={node} ", record) is None
-    equal(begun, tiny, "tiny")
+    return [cluster.ended()[job] for job in run.submitted()]
 
 
-def test_restarted_controller(cluster, tiny, begun):
-    run = Run(cluster, begun, *TARGET)
+def drained_node(cluster, folder, target):
+    """It ends its job and gets no other."""
+    assert lost_node(cluster, folder, target, "drain") == [["COMPLETED"], ["COMPLETED"]]
+
+
+def node_that_goes_down(cluster, folder, target):
+    """It loses its job, which another node runs."""
+    first, last = lost_node(cluster, folder, target, "down")
+    assert first != ["COMPLETED"]
+    assert last == ["COMPLETED"]
+
+
+def killed_snakemake(cluster, folder, target):
+    """Its lock stays and is named; after --unlock the same command goes on to the same bytes."""
+    call = (*FEW, "--", target)
+    run = Run(cluster, folder, *call)
+    run.script("model.py")
+    run.process.kill()
+    run.process.wait()
+    blocked = workflow.snakemake(folder, *SLURM, *call, **cluster.environment)
+    assert blocked.returncode != 0
+    assert "Directory cannot be locked" in blocked.stdout
+    assert "--unlock" in blocked.stdout
+    # Jobs that it left in the queue would write beside the new ones (docs/cluster.md).
+    cluster.ask("scancel", *run.submitted())
+    assert workflow.snakemake(folder, "--unlock", *FEW).returncode == 0
+    Run(cluster, folder, *call).finish()
+
+
+@pytest.fixture(scope="module")
+def begun(few, tmp_path_factory):
+    """A function that copies the finished run without its model and a target: a submission for each."""
+
+    def copy(target):
+        folder = workflow.copy(few, tmp_path_factory.mktemp("begun") / "checkout")
+        for name in {MODEL, target}:
+            (folder / name).unlink()
+        return folder
+
+    return copy
+
+
+# Fault -> what is asked for when it happens.
+FAULTS = {
+    killed_job: MODEL,
+    cancelled_job: MODEL,
+    drained_node: SCORES,
+    node_that_goes_down: MODEL,
+    killed_snakemake: MODEL,
+}
+
+
+@pytest.fixture(scope="module")
+def side_by_side(cluster, begun):
+    """Fault -> (its future, its folder), of a run each. A run of one job waits for one core most of the time."""
+    folders = {fault: begun(target) for fault, target in FAULTS.items()}
+    with ThreadPoolExecutor(3) as pool:
+        yield {
+            fault: (pool.submit(fault, cluster, folder, FAULTS[fault]), folder)
+            for fault, folder in folders.items()
+        }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_ends_in_the_same_bytes(side_by_side, few, fault):
+    ended, folder = side_by_side[fault]
+    ended.result()
+    equal(folder, few)
+
+
+def test_restarted_controller(cluster, few, begun, side_by_side):
+    """Every run on the cluster asks the controller, so this one comes when those side by side have ended."""
+    for ended, _ in side_by_side.values():
+        ended.exception()
+    folder = begun(SCORES)
+    run = Run(cluster, folder, *FEW, "--", SCORES)
     run.script("model.py")
     controller = int((cluster.root / "run/slurmctld.pid").read_text())
     os.kill(controller, signal.SIGKILL)
     time.sleep(8)
     cluster.up()
     run.finish()
-    equal(begun, tiny, "tiny")
+    equal(folder, few)
 
 
-def test_killed_snakemake(cluster, tiny, begun):
-    """Its lock stays and is named; after --unlock the same command goes on to the same bytes."""
-    run = Run(cluster, begun, *TARGET)
-    run.script("model.py")
-    run.process.kill()
-    run.process.wait()
-    blocked = workflow.snakemake(begun, *SLURM, *TARGET, **cluster.environment)
-    assert blocked.returncode != 0
-    assert "Directory cannot be locked" in blocked.stdout
-    assert "--unlock" in blocked.stdout
-    # Jobs that it left in the queue would write beside the new ones (docs/cluster.md).
-    cluster.ask("scancel", *run.submitted())
-    assert workflow.snakemake(begun, "--unlock", *TINY).returncode == 0
-    Run(cluster, begun, *TARGET).finish()
-    equal(begun, tiny, "tiny")
+def test_gpu_jobs_go_to_the_gpu_partition(cluster, begun):
+    """Slurm's GPUs are empty files here, so that the job gets one and then says that there is none."""
+    folder = begun(MODEL)
+    run = Run(cluster, folder, "--retries", "0", "--config", "device=cuda", *FEW, "--", MODEL)
+    assert (run.process.wait(300) == 0) == torch.cuda.is_available(), run.log.read_text()
+    record = (cluster.root / "log/jobcomp.log").read_text()
+    assert re.search(
+        rf"^JobId={run.submitted()[0]} .*Partition=gpu .*NodeList=gpu1 ", record, flags=re.MULTILINE
+    )
+    if not torch.cuda.is_available():
+        said = folder / "results/tiny/logs/models/sentiment/tiny/seed0.log"
+        assert "device 'cuda' is not there" in said.read_text()
