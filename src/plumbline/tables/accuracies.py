@@ -87,11 +87,23 @@ def image_latex(frame, options, entry):
     table = tex.table(
         caption=f"{entry.label}.",
         label=f"tab:{entry.id}",
-        columns=["Data", "Model", "Architecture", "Source", "Parameters", "Seed", "N", f"Accuracy {tex.ARROWS[1]}", "in print"],
+        columns=[
+            "Data",
+            "Model",
+            "Architecture",
+            "Source",
+            "Parameters",
+            "Seed",
+            "N",
+            f"Accuracy {tex.ARROWS[1]}",
+            "in print",
+        ],
         sections=[lines],
         notes=[
-            tex.escape(f"Scale: {options['scale']}; N: test images; index and exponent: intervals, {intervals}."),
+            tex.escape(
+                f"Scale: {options['scale']}; N: test images; index and exponent: intervals, {intervals}."
+            ),
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )
     return tex.document(entry.label, [table], options)

@@ -108,13 +108,25 @@ def _table(key, part, options):
     return tex.table(
         caption=f"{ENTRY.label}: {tex.escape(dataset_label(dataset))}, {tex.escape(model)}.",
         label=f"tab:{ENTRY.id}:{dataset}:{model}",
-        columns=["Stage", "Method", "s", "ms/example", "CPU s", "max MB", "rows/s", r"padding \%", r"duplicates \%"],
+        columns=[
+            "Stage",
+            "Method",
+            "s",
+            "ms/example",
+            "CPU s",
+            "max MB",
+            "rows/s",
+            r"padding \%",
+            r"duplicates \%",
+        ],
         sections=sections,
         notes=[
-            tex.escape(f"Scale: {options['scale']}; N = {', '.join(counts) or '--'} examples; "
-                       f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs without the start of Python and its imports; "
-                       "rows/s, padding and duplicates: the perturbation passes alone. "
-                       f"Interval: {INTERVAL}."),
+            tex.escape(
+                f"Scale: {options['scale']}; N = {', '.join(counts) or '--'} examples; "
+                f"seeds {part['seeds'].iloc[0].replace(' ', ', ')}. Whole jobs without the start of Python and its imports; "
+                "rows/s, padding and duplicates: the perturbation passes alone. "
+                f"Interval: {INTERVAL}."
+            ),
             tex.command_note(options),
         ],
-    )  # fmt: skip
+    )

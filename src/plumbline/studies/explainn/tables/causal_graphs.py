@@ -74,16 +74,34 @@ def _graph(seed, graph, layers):
     found = []
     for layer in (*layers, EVERY):
         own = list(layers) if layer == EVERY else [layer]
-        found.append({
-            "seeds": str(seed), "seed": str(seed), "class": str(graph.target), "label": graph.label, "layer": layer,
-            "candidates": sum(layers[name][0] for name in own), "tested": sum(layers[name][1] for name in own),
-            "nodes": sum(nodes[name] for name in own), "by_test": sum(nodes[name] for name in own if rules[name] == "test"),
-            "held_out": graph.held_out, "lower": None, "upper": None, "lowest": None, "highest": None,
-            "interval": "none: one graph", "rule": rules.get(layer), "u": records[layer].u if layer in records else None,
-            "graphs": 1, "examples": graph.n_used, "examples_most": graph.n_used, "truncated": int(graph.truncated),
-            "fallback": int(any(rules[name] == "fallback" for name in own)), "single": int(any(nodes[name] == 1 for name in own)),
-            **causal.NOTHING,
-        })  # fmt: skip
+        found.append(
+            {
+                "seeds": str(seed),
+                "seed": str(seed),
+                "class": str(graph.target),
+                "label": graph.label,
+                "layer": layer,
+                "candidates": sum(layers[name][0] for name in own),
+                "tested": sum(layers[name][1] for name in own),
+                "nodes": sum(nodes[name] for name in own),
+                "by_test": sum(nodes[name] for name in own if rules[name] == "test"),
+                "held_out": graph.held_out,
+                "lower": None,
+                "upper": None,
+                "lowest": None,
+                "highest": None,
+                "interval": "none: one graph",
+                "rule": rules.get(layer),
+                "u": records[layer].u if layer in records else None,
+                "graphs": 1,
+                "examples": graph.n_used,
+                "examples_most": graph.n_used,
+                "truncated": int(graph.truncated),
+                "fallback": int(any(rules[name] == "fallback" for name in own)),
+                "single": int(any(nodes[name] == 1 for name in own)),
+                **causal.NOTHING,
+            }
+        )
     return found
 
 

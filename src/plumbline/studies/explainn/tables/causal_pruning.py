@@ -44,16 +44,22 @@ BANDS = {
     "recall without causal nodes": (lambda of: of["recall", "ablate_causal"], "<=", 0.40),
     "recall without random nodes": (lambda of: of["recall", "ablate_random"], ">=", 0.80),
     "recall without non-causal edges, less base": (
-        lambda of: of["recall", "drop_non_causal"] - of["recall", "base"], ">=", -0.05,
+        lambda of: of["recall", "drop_non_causal"] - of["recall", "base"],
+        ">=",
+        -0.05,
     ),
     "recall without random nodes, less without causal": (
-        lambda of: of["recall", "ablate_random"] - of["recall", "ablate_causal"], ">=", 0.40,
+        lambda of: of["recall", "ablate_random"] - of["recall", "ablate_causal"],
+        ">=",
+        0.40,
     ),
     "recall without non-causal nodes, less without random": (
-        lambda of: of["recall", "ablate_non_causal"] - of["recall", "ablate_random"], ">=", -0.02,
+        lambda of: of["recall", "ablate_non_causal"] - of["recall", "ablate_random"],
+        ">=",
+        -0.02,
     ),
     "AUC of the graph alone": (lambda of: of["auc", "graph_layer"], ">=", 0.80),
-}  # fmt: skip
+}
 
 
 def rows(inputs, options):

@@ -87,10 +87,26 @@ def rates(frame):
 
 def _row(layer, kind, strength, label, measure, mean, **more):
     return {
-        "layer": layer, "kind": kind, "strength": strength, "class": label, "measure": measure, "seed": EVERY, "mean": mean, "lower": None,
-        "upper": None, "graphs": None, "examples": None, "interval": None, "bound": None, "sense": None, "holds": None, "adjusted_p": None,
-        "difference": None, **causal.NOTHING, **more,
-    }  # fmt: skip
+        "layer": layer,
+        "kind": kind,
+        "strength": strength,
+        "class": label,
+        "measure": measure,
+        "seed": EVERY,
+        "mean": mean,
+        "lower": None,
+        "upper": None,
+        "graphs": None,
+        "examples": None,
+        "interval": None,
+        "bound": None,
+        "sense": None,
+        "holds": None,
+        "adjusted_p": None,
+        "difference": None,
+        **causal.NOTHING,
+        **more,
+    }
 
 
 def _strengths(frame, options, names, about):

@@ -93,18 +93,37 @@ def _metric(part, metric, options, about):
         entry = EXPLANATIONS[name]
         ends = sorted((direction * against.lower[place], direction * against.upper[place]))
         yield {
-            "metric": metric, "metric_label": METRICS[metric].label, "axis": METRICS[metric].axis, "method": name, "label": entry.label,
-            "control": entry.control, "published_definition": entry.published, "mean": means[place], "lower": lower[place],
-            "upper": upper[place], "direction": "higher" if direction > 0 else "lower",
-            "examples": len(units.index.unique("id")), "tied": tied[name],
-            "best": best.get(place, False), "testable": is_testable(seeds, pairs, level=level),
+            "metric": metric,
+            "metric_label": METRICS[metric].label,
+            "axis": METRICS[metric].axis,
+            "method": name,
+            "label": entry.label,
+            "control": entry.control,
+            "published_definition": entry.published,
+            "mean": means[place],
+            "lower": lower[place],
+            "upper": upper[place],
+            "direction": "higher" if direction > 0 else "lower",
+            "examples": len(units.index.unique("id")),
+            "tied": tied[name],
+            "best": best.get(place, False),
+            "testable": is_testable(seeds, pairs, level=level),
             "against": None if name == AGAINST else AGAINST,
-            "difference": direction * against.mean[place], "difference_lower": ends[0], "difference_upper": ends[1],
+            "difference": direction * against.mean[place],
+            "difference_lower": ends[0],
+            "difference_upper": ends[1],
             "adjusted_p": against.adjusted[place],
-            "verdict": None if name == AGAINST else verdict_of(against.mean[place], against.adjusted[place], level),
-            **{f"{who}_{key}": value for who, claim in claims.items() for key, value in claim.get(name, _NONE).items()},
-            "settings": how, **dict.fromkeys(RELEASED),
-        }  # fmt: skip
+            "verdict": None
+            if name == AGAINST
+            else verdict_of(against.mean[place], against.adjusted[place], level),
+            **{
+                f"{who}_{key}": value
+                for who, claim in claims.items()
+                for key, value in claim.get(name, _NONE).items()
+            },
+            "settings": how,
+            **dict.fromkeys(RELEASED),
+        }
 
 
 def _released(about, number):
