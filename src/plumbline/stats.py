@@ -22,25 +22,55 @@ MOST_RESAMPLES = 10**7  # more is a slip, and would not fit the memory
 
 
 def resampled_counts(count, *, resamples, seed):
-    """How often each of `count` examples is drawn, a row a resample: int64 (resamples, count)."""
+    """How often each example is drawn, a row a resample.
+
+    Parameters
+    ----------
+    count : int
+        The number of examples.
+    resamples : int
+        The number of resamples.
+    seed : int or numpy.random.Generator
+        See `bootstrap_interval`. A generator goes on.
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (resamples, count)
+        A row sums to `count`.
+    """
     whole(resamples, "resamples", low=1, high=MOST_RESAMPLES)
     return _generator(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
 
 
 def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=None):
-    """Percentile bootstrap interval of the mean over examples (Efron 1979), in the unit of `values`.
+    """Percentile bootstrap interval of the mean over examples (Efron 1979).
 
-    values     float array (examples,), or (examples, columns): a resample draws the same examples for every
-               column, so columns can be compared and their order changes nothing.
-    resamples  number of resamples; level: coverage in (0, 1).
-    seed       an integer, from plumbline.seeds.seed_of and names (what is resampled), never a running number.
-    ragged     NaN means that the example lacks that column (a curve that has ended, an undefined
-               correlation): each mean then runs over the examples that have it, in every resample too.
-               A column without any number gives NaN. Without `ragged`, NaN is an error.
-    weights    positive floats (examples,): the mean is weighted by them, in every resample too; None: equally.
+    Parameters
+    ----------
+    values : array_like of float, shape (examples,) or (examples, columns)
+        In any unit. A resample draws the same examples for every column, so columns can be compared and their order changes
+        nothing.
+    resamples : int
+        The number of resamples.
+    level : float
+        Coverage, in (0, 1).
+    seed : int or numpy.random.Generator
+        From plumbline.seeds.seed_of and names (what is resampled), never a running number.
+    ragged : bool
+        True: NaN means that the example lacks that column (a curve that has ended, an undefined correlation). Each mean then runs
+        over the examples that have it, in every resample too. A column without any number gives NaN. False: NaN is an error.
+    weights : array_like of float, shape (examples,), optional
+        Positive. The mean is weighted by them, in every resample too. None: equally.
 
-    Returns (lower, upper): floats for one column, float64 arrays (columns,) for several.
-    Raises PlumblineError where there is no example, or a number is not finite.
+    Returns
+    -------
+    lower, upper : float or numpy.ndarray, float64, shape (columns,)
+        In the unit of `values`. Floats for one column.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is no example, or a number is not finite.
     """
     values = _numbers(values)
     missing = np.isnan(values)
@@ -67,7 +97,25 @@ def bootstrap_interval(values, *, resamples, level, seed, ragged=False, weights=
 
 
 def wilson_interval(successes, n, level=0.95):
-    """Wilson's score interval of a proportion (Wilson 1927): (lower, upper), in [0, 1]."""
+    """Wilson's score interval of a proportion (Wilson 1927).
+
+    Parameters
+    ----------
+    successes, n : int
+        So many of so many.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : float
+        In [0, 1].
+
+    Raises
+    ------
+    PlumblineError
+        For numbers that are not whole, or more successes than `n`.
+    """
     from scipy.stats import binomtest
 
     successes, n = whole(successes, "successes"), whole(n, "n", low=1, high=2**53)
@@ -78,10 +126,26 @@ def wilson_interval(successes, n, level=0.95):
 
 
 def t_interval(values, level=0.95):
-    """Student's t interval of the mean of a few independent values (training seeds): (lower, upper).
+    """Student's t interval of the mean of a few independent values (training seeds).
 
-    It answers "these sentences, new seeds": for a mean over examples as well, take `mean_interval`.
-    Raises PlumblineError for fewer than two values, for which there is no such interval.
+    It answers "these sentences, new seeds". For a mean over examples as well, take `mean_interval`.
+
+    Parameters
+    ----------
+    values : array_like of float
+        In any unit.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : float
+        In the unit of `values`.
+
+    Raises
+    ------
+    PlumblineError
+        For fewer than two values, for which there is no such interval.
     """
     values = _numbers(values)
     if not np.isfinite(values).all():
@@ -95,19 +159,35 @@ def t_interval(values, level=0.95):
 def mean_interval(values, *, level, resamples, seed, weights=None):
     """Interval of the mean over training seeds and examples, for a new seed and a new example.
 
-    values  float array (seeds, examples), or (seeds, examples, columns), in any unit. Every seed has the same examples.
-            NaN: a missing cell; a column's interval is around the mean of its complete examples.
-    level   coverage in (0, 1).
-    resamples, seed  of the bootstrap that stands in for the two-way interval where there is one seed.
-    weights  positive floats (examples,), where the mean is weighted by them (values that an example pools); None: equally.
+    From two seeds on: mean +- t sqrt(V) of the two-way layout, with Satterthwaite's degrees of freedom, at least the number of
+    seeds less one. One seed: percentile bootstrap over examples, for this checkpoint alone.
 
-    From two seeds on: mean +- t sqrt(V) of the two-way layout, with Satterthwaite's degrees of freedom, at least the
-    number of seeds less one. One seed: percentile bootstrap over examples, for this checkpoint alone.
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples) or (seeds, examples, columns)
+        In any unit. Every seed has the same examples. NaN: a missing cell; a column's interval is around the mean of its complete
+        examples.
+    level : float
+        Coverage, in (0, 1).
+    resamples, seed
+        Of the bootstrap that stands in for the two-way interval where there is one seed, see `bootstrap_interval`.
+    weights : array_like of float, shape (examples,), optional
+        Positive. The mean is weighted by them (values that an example pools). None: equally.
+
+    Returns
+    -------
+    lower, upper : float or numpy.ndarray, float64, shape (columns,)
+        In the unit of `values`. Floats for values (seeds, examples). NaN for a column with fewer than two complete examples.
+
+    Raises
+    ------
+    PlumblineError
+        For another shape, no cell, or a number that is infinite.
+
+    Notes
+    -----
     Simulated coverage of 95%: 94 to 97%; 92 to 93% for 3 seeds that differ by more than twice the standard error over
     examples. The bootstrap that resamples seeds and other examples for each of them covers 61 to 85%.
-
-    Returns (lower, upper): floats for (seeds, examples), float64 arrays (columns,) otherwise; NaN for a column with fewer
-    than two complete examples. Raises PlumblineError for another shape, no cell, or a number that is infinite.
     """
     cells = _cells(values)
     (
@@ -128,8 +208,17 @@ def mean_interval(values, *, level, resamples, seed, weights=None):
 def complete_mean(values, weights=None):
     """The mean that `mean_interval` is around, and the number of examples in it.
 
-    values, weights: see `mean_interval`. Returns (mean, complete examples): a float and an int for (seeds, examples), arrays
-    (columns,) of float64 and int64 otherwise; the mean is NaN where no example is complete.
+    Parameters
+    ----------
+    values, weights
+        See `mean_interval`.
+
+    Returns
+    -------
+    mean : float or numpy.ndarray, float64, shape (columns,)
+        A float for values (seeds, examples). NaN where no example is complete.
+    examples : int or numpy.ndarray, int64, shape (columns,)
+        The number of complete examples.
     """
     error = _two_way(_linear(_cells(values), weights))
     if _numbers(values).ndim == 2:
@@ -176,15 +265,26 @@ def over_seeds(values, *, level, resamples, seed, weights=None):
 def summary_interval(means, deviations, examples, *, level):
     """`mean_interval` where each seed's numbers over its examples are at hand, and the examples' values are not.
 
-    How far examples agree between seeds is then unknown; all of their spread counts as shared by the seeds, which makes
+    How far examples agree between seeds is then unknown. All of their spread counts as shared by the seeds, which makes
     the interval at most wider. V = variance of the means / seeds + mean of deviation^2 / (examples - 1).
 
-    means, deviations, examples  float arrays (seeds, columns): mean, population standard deviation and number of examples.
-    level  coverage in (0, 1).
+    Parameters
+    ----------
+    means, deviations, examples : array_like of float, shape (seeds, columns)
+        Mean, population standard deviation and number of examples of each seed.
+    level : float
+        Coverage, in (0, 1).
 
-    Returns (lower, upper), float64 arrays (columns,), around the mean of the means; NaN where a seed has fewer than two
-    examples. Raises PlumblineError for fewer than two seeds, whose own interval is the one over its examples, for other shapes,
-    and for negative deviations or numbers of examples.
+    Returns
+    -------
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        Around the mean of the means, in their unit. NaN where a seed has fewer than two examples.
+
+    Raises
+    ------
+    PlumblineError
+        For fewer than two seeds, whose own interval is the one over its examples, for other shapes, and for negative deviations
+        or numbers of examples.
     """
     means, deviations, examples = (
         _numbers(part, name, (2,))
@@ -210,15 +310,25 @@ def summary_interval(means, deviations, examples, *, level):
 def pair_interval(values, *, level):
     """Interval of the mean over pairs of training seeds (consistency): jackknife over seeds with Student's t.
 
-    Pairs that share a seed are not independent, so seeds are left out one by one (Arvesen 1969, jackknife of a
-    U-statistic). Simulated coverage of 95%: 95 to 98%, from 3 seeds on.
+    Pairs that share a seed are not independent, so seeds are left out one by one (Arvesen 1969, jackknife of a U-statistic).
+    Simulated coverage of 95%: 95 to 98%, from 3 seeds on.
 
-    values  float array (seeds, seeds), symmetric, in any unit. The diagonal does not count, NaN is an undefined pair. A
-            seed without any pair does not count.
-    level   coverage in (0, 1).
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, seeds)
+        Symmetric, in any unit. The diagonal does not count, NaN is an undefined pair. A seed without any pair does not count.
+    level : float
+        Coverage, in (0, 1).
 
-    Returns (lower, upper); NaN for fewer than three seeds, or where one seed takes part in every defined pair.
-    Raises PlumblineError where `values` is not square and symmetric, or a number is infinite.
+    Returns
+    -------
+    lower, upper : float
+        In the unit of `values`. NaN for fewer than three seeds, or where one seed takes part in every defined pair.
+
+    Raises
+    ------
+    PlumblineError
+        Where `values` is not square and symmetric, or a number is infinite.
     """
     values = _numbers(values).copy()
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
@@ -245,12 +355,18 @@ def pair_interval(values, *, level):
 
 
 class Differences(NamedTuple):
-    """Paired differences, float64 arrays (columns,) each, NaN for the reference itself.
+    """Paired differences; NaN for the reference itself.
 
-    mean          column less reference, over the examples that both have under every seed.
-    lower, upper  its interval, not adjusted for the number of comparisons.
-    p             two-sided; at most 1 - level where the interval does not hold 0.
-    adjusted      p after Holm's correction over all comparisons made.
+    Attributes
+    ----------
+    mean : numpy.ndarray, float64, shape (columns,)
+        Column less reference, over the examples that both have under every seed.
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        Its interval, not adjusted for the number of comparisons.
+    p : numpy.ndarray, float64, shape (columns,)
+        Two-sided; at most 1 - level where the interval does not hold 0.
+    adjusted : numpy.ndarray, float64, shape (columns,)
+        p after Holm's correction over all comparisons made.
     """
 
     mean: np.ndarray
@@ -261,17 +377,30 @@ class Differences(NamedTuple):
 
 
 def paired_differences(values, *, reference, level):
-    """Each column against one that was chosen beforehand, on the error term of seeds and examples.
-
-    values     float array (seeds, examples, columns); NaN: a missing cell, whose example drops out of that comparison.
-    reference  the column's place. Where these numbers chose it (the best), take `all_pairs`.
-    level      coverage in (0, 1) of the intervals.
+    """Compare each column with one that was chosen beforehand, on the error term of seeds and examples.
 
     The statistic is mean / sqrt(V) of the two-way layout with seeds less one degrees of freedom, which keeps the rate of
     any false rejection among 20 comparisons at or below 5% (Satterthwaite's degrees of freedom give 6 to 11%). One seed:
     the paired t test over examples, for this checkpoint alone. See `is_testable`.
 
-    Returns Differences. Raises PlumblineError as `mean_interval`, and for a reference that is no column.
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, columns)
+        In any unit. NaN: a missing cell, whose example drops out of that comparison.
+    reference : int
+        The column's place. Where these numbers chose it (the best), take `all_pairs`.
+    level : float
+        Coverage of the intervals, in (0, 1).
+
+    Returns
+    -------
+    Differences
+        Of arrays (columns,).
+
+    Raises
+    ------
+    PlumblineError
+        As `mean_interval` does, and for a reference that is no column.
     """
     cells = _cells(values, ndim=3)
     columns = cells.shape[2]
@@ -282,12 +411,24 @@ def paired_differences(values, *, reference, level):
 
 
 def all_pairs(values, *, level):
-    """Every column against every other one, on the error term of `paired_differences`, Holm over all pairs.
-
-    values, level: see `paired_differences`. Returns Differences of arrays (columns, columns): column less row's reference,
-    so [reference, column]; NaN on the diagonal.
+    """Compare every column with every other one, on the error term of `paired_differences`, with Holm's correction over all pairs.
 
     Whatever is selected by these numbers (the best, a rank), no pair that is alike is told apart in more than 5% of runs.
+
+    Parameters
+    ----------
+    values, level
+        See `paired_differences`.
+
+    Returns
+    -------
+    Differences
+        Of arrays (columns, columns): [reference, column] is column less reference. NaN on the diagonal.
+
+    Raises
+    ------
+    PlumblineError
+        As `mean_interval` does.
     """
     cells = _cells(values, ndim=3)
     columns = cells.shape[2]
@@ -300,26 +441,63 @@ def all_pairs(values, *, level):
 
 
 def told_apart(pairs, *, level):
-    """What `all_pairs` tells apart: int64 (columns, columns), 1 where column is above reference, -1 where below, else 0."""
+    """What `all_pairs` tells apart.
+
+    Parameters
+    ----------
+    pairs : Differences
+        Of `all_pairs`.
+    level : float
+        Of `all_pairs`.
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (columns, columns)
+        1 where the column is above the reference, -1 where it is below, else 0.
+    """
     found = (pairs.adjusted <= 1 - _checked(level)) * np.sign(np.nan_to_num(pairs.mean))
     return found.astype(np.int64)
 
 
 def rank_ranges(pairs, *, level):
-    """The ranks that each column may have, 1 the highest: (lowest, highest rank), int64 (columns,) each.
+    """The ranks that each column may have, 1 the highest.
 
-    pairs: of `all_pairs`. Those told apart as better stand before a column, those told apart as worse behind it; all
-    ranges hold together with probability `level` (Mohamad, Goeman and van Zwet 2019).
+    Those told apart as better stand before a column, those told apart as worse behind it. All ranges hold together with
+    probability `level` (Mohamad, Goeman and van Zwet 2019).
+
+    Parameters
+    ----------
+    pairs : Differences
+        Of `all_pairs`.
+    level : float
+        Of `all_pairs`.
+
+    Returns
+    -------
+    lowest, highest : numpy.ndarray, int64, shape (columns,)
+        The lowest and the highest rank.
     """
     signs = told_apart(pairs, level=level)
     return 1 + (signs < 0).sum(axis=0), signs.shape[0] - (signs > 0).sum(axis=0)
 
 
 def holm(p):
-    """Holm's step-down correction (Holm 1979): adjusted p values, float64, of the same shape.
+    """Holm's step-down correction (Holm 1979).
 
-    p: float array of any length, in [0, 1]; NaN is no comparison, is not counted and stays NaN.
-    Raises PlumblineError for a p outside [0, 1].
+    Parameters
+    ----------
+    p : array_like of float
+        In [0, 1]. NaN is no comparison, is not counted and stays NaN.
+
+    Returns
+    -------
+    numpy.ndarray, float64
+        Adjusted p values, of the same shape.
+
+    Raises
+    ------
+    PlumblineError
+        For a p outside [0, 1].
     """
     p = _numbers(p, "p")
     if ((p < 0) | (p > 1)).any():
@@ -335,8 +513,18 @@ def holm(p):
 def is_testable(seeds, comparisons, *, level):
     """Whether so few seeds can tell anything apart in a family of so many comparisons.
 
-    False where the critical value of Holm's first step is more than three times that of infinitely many seeds: 3 seeds
-    test at most 2 comparisons, 4 seeds 16, 5 seeds 107. One seed is tested over its examples: True.
+    Parameters
+    ----------
+    seeds, comparisons : int
+        Their numbers.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    bool
+        False where the critical value of Holm's first step is more than three times that of infinitely many seeds: 3 seeds test at
+        most 2 comparisons, 4 seeds 16, 5 seeds 107. One seed is tested over its examples: True.
     """
     from scipy.stats import norm, t
 
@@ -349,9 +537,22 @@ def is_testable(seeds, comparisons, *, level):
 
 
 def verdict(lower, upper):
-    """'better', 'worse' or 'not told apart': what the interval of a paired difference says whose positive side is better.
+    """What the interval of a paired difference says whose positive side is better.
 
-    NaN, where no interval could be made, tells nothing apart. Raises PlumblineError where lower is above upper.
+    Parameters
+    ----------
+    lower, upper : float
+        The ends. NaN: no interval could be made.
+
+    Returns
+    -------
+    {'better', 'worse', 'not told apart'}
+        NaN tells nothing apart.
+
+    Raises
+    ------
+    PlumblineError
+        Where `lower` is above `upper`.
     """
     ends = [array(end, "an interval's end") for end in (lower, upper)]
     if any(end.ndim or end.dtype.kind == "b" for end in ends):
@@ -376,17 +577,33 @@ class Equivalence(NamedTuple):
 def equivalence(values, published, margin, *, level, rounding=0.0):
     """Whether a mean is the published value, up to a margin: two one-sided tests (Schuirmann 1987).
 
-    values     float array (seeds, examples); NaN: see `mean_interval`.
-    published  the printed number; margin: half the width, above 0, inside which a difference does not matter.
-    level      coverage of the interval that decides 'different'; each one-sided test is at 1 - level.
-    rounding   half a unit of the last printed digit (.0005 for three), which is taken off the margin: the test must hold
-               for every number that would be printed so.
-
     Error term and degrees of freedom are those of `mean_interval`; with one seed, of Student's t over examples.
-    Returns Equivalence(mean, lower, upper, p, verdict): p is the larger one of the two tests; verdict is 'same' where p is
-    at most 1 - level, 'different' where the interval does not meet published +- rounding, else 'undecided'. A mean
-    inside the margin for sure and off the printed value for sure is 'same', as the margin says that it does not matter.
-    Raises PlumblineError as `mean_interval`, for a margin that is not above the rounding, or a published NaN.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples)
+        NaN: see `mean_interval`.
+    published : float
+        The printed number, in the unit of `values`.
+    margin : float
+        Half the width, above 0, inside which a difference does not matter.
+    level : float
+        Coverage of the interval that decides 'different'. Each one-sided test is at 1 - level.
+    rounding : float
+        Half a unit of the last printed digit (.0005 for three), which is taken off the margin: the test must hold for every
+        number that would be printed so.
+
+    Returns
+    -------
+    Equivalence
+        (mean, lower, upper, p, verdict). p is the larger one of the two tests. verdict is 'same' where p is at most 1 - level,
+        'different' where the interval does not meet published +- rounding, else 'undecided'. A mean inside the margin for sure
+        and off the printed value for sure is 'same', as the margin says that it does not matter.
+
+    Raises
+    ------
+    PlumblineError
+        As `mean_interval` does, for a margin that is not above the rounding, or a published NaN.
     """
     from scipy.stats import t
 
@@ -411,14 +628,28 @@ def equivalence(values, published, margin, *, level, rounding=0.0):
 
 
 def equivalence_of_samples(mean, error, published, published_error, margin, *, level, rounding=0.0):
-    """As `equivalence`, of two independent samples of which means and standard errors are at hand alone.
+    """`equivalence` of two independent samples of which means and standard errors are at hand alone.
 
-    mean, published  of the two samples; error, published_error: their standard errors, known well enough for the normal
-                     distribution (hundreds of examples). One unit for all.
-    margin           as for `equivalence`; None: equivalence is not tested.
+    Parameters
+    ----------
+    mean, published : float
+        Of the two samples, in one unit.
+    error, published_error : float
+        Their standard errors, known well enough for the normal distribution (hundreds of examples).
+    margin : float or None
+        As for `equivalence`. None: equivalence is not tested.
+    level, rounding
+        See `equivalence`.
 
-    Returns Equivalence; its mean, lower and upper are those of the difference mean - published.
-    Raises PlumblineError for a margin that is not above the rounding, a negative error, or a number that is not finite.
+    Returns
+    -------
+    Equivalence
+        mean, lower and upper are those of the difference mean - published.
+
+    Raises
+    ------
+    PlumblineError
+        For a margin that is not above the rounding, a negative error, or a number that is not finite.
     """
     from scipy.stats import norm
 
@@ -452,14 +683,25 @@ def simultaneous_interval(estimates, resampled, *, level, errors=None, df=np.inf
     """Intervals of several estimates that hold all at once, so that one may be selected by what it shows.
 
     The maximum statistic: the quantile of max |resampled - estimate| / sd over resamples says how many standard errors all
-    estimates stay within together; correlated estimates need fewer than Bonferroni's.
+    estimates stay within together. Correlated estimates need fewer than Bonferroni's.
 
-    estimates  float array (columns,); resampled: float array (resamples, columns) of the same estimates.
-    level      coverage in (0, 1) of all intervals together.
-    errors     standard errors (columns,), where they are not the resamples' own; df: their degrees of freedom, (columns,) or
-               one number.
+    Parameters
+    ----------
+    estimates : array_like of float, shape (columns,)
+        In any unit.
+    resampled : array_like of float, shape (resamples, columns)
+        The same estimates of resamples.
+    level : float
+        Coverage of all intervals together, in (0, 1).
+    errors : array_like of float, shape (columns,), optional
+        Standard errors. None: the resamples' own.
+    df : float or array_like of float, shape (columns,)
+        Degrees of freedom of `errors`.
 
-    Returns (lower, upper), float64 arrays (columns,), NaN where an estimate is NaN.
+    Returns
+    -------
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        In the unit of the estimates. NaN where an estimate is NaN.
     """
     from scipy.stats import norm, t
 
@@ -480,12 +722,21 @@ def simultaneous_interval(estimates, resampled, *, level, errors=None, df=np.inf
 def max_statistic_interval(values, *, level, resamples, seed):
     """Intervals of the means of several candidates, one of which is then selected (a threshold, a readout).
 
-    values     float array (seeds, examples, candidates), differences or scores; NaN: see `mean_interval`. For the best of
-               several thresholds against a rival, give the differences to that rival.
-    level, resamples, seed  see `bootstrap_interval`; seeds and examples are resampled independently of each other.
+    The means of the resamples set the width in standard errors (see `simultaneous_interval`). The two-way layout sets the
+    standard error and its degrees of freedom. Seeds and examples are resampled independently of each other.
 
-    The means of the resamples set the width in standard errors (see `simultaneous_interval`), the two-way layout sets the
-    standard error and its degrees of freedom. Returns (lower, upper), float64 arrays (candidates,).
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, candidates)
+        Differences or scores. NaN: see `mean_interval`. For the best of several thresholds against a rival, give the differences
+        to that rival.
+    level, resamples, seed
+        See `bootstrap_interval`.
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray, float64, shape (candidates,)
+        In the unit of `values`.
     """
     error = _two_way(_cells(values, ndim=3))
     resampled = resampled_means(values, resamples=resamples, seed=seed)
@@ -493,11 +744,19 @@ def max_statistic_interval(values, *, level, resamples, seed):
 
 
 def resampled_means(values, *, resamples, seed):
-    """Means over resamples of seeds and examples, which are drawn independently of each other: float64 (resamples, columns).
+    """Means over resamples of seeds and examples, which are drawn independently of each other.
 
-    values     float array (seeds, examples, columns); NaN: see `mean_interval`. A resample draws the same seeds and examples
-               for every column. NaN where it holds no complete example.
-    resamples, seed  see `bootstrap_interval`; seed may be a generator, which goes on.
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, columns)
+        NaN: see `mean_interval`. A resample draws the same seeds and examples for every column.
+    resamples, seed
+        See `bootstrap_interval`. A generator goes on.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (resamples, columns)
+        In the unit of `values`. NaN where a resample holds no complete example.
     """
     cells = _cells(values, ndim=3)
     whole = ~np.isnan(cells).any(axis=0)
@@ -518,11 +777,28 @@ def pseudo_value_interval(values, statistic, *, level, seed, groups=30):
     Pseudo-values (Tukey 1958) of the cells of seeds and groups of examples, whose mean has the two-way layout of
     `mean_interval`. Simulated coverage of 95% for a ratio: 92 to 98%.
 
-    values     float array (seeds, examples, columns); examples that lack any cell are left out.
-    statistic  function of means, float array (..., columns) -> (...), such as lambda means: means[..., 0] / means[..., 1].
-    seed       of the draw of groups; groups: into how many the examples are drawn, at most their number.
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, columns)
+        Examples that lack any cell are left out.
+    statistic : callable
+        A function of means, from shape (..., columns) to (...), such as lambda means: means[..., 0] / means[..., 1].
+    level : float
+        Coverage, in (0, 1).
+    seed : int
+        Of the draw of groups.
+    groups : int
+        Into how many groups the examples are drawn, at most their number.
 
-    Returns (lower, upper), floats; NaN for fewer than two complete examples. Raises PlumblineError as `mean_interval`.
+    Returns
+    -------
+    lower, upper : float
+        In the unit of the statistic. NaN for fewer than two complete examples.
+
+    Raises
+    ------
+    PlumblineError
+        As `mean_interval` does.
     """
     cells = _cells(values, ndim=3)
     cells = cells[:, ~np.isnan(cells).any(axis=(0, 2))]
@@ -542,12 +818,18 @@ def pseudo_value_interval(values, statistic, *, level, seed, groups=30):
 
 
 class Resampled(NamedTuple):
-    """A statistic that is no mean, such as a median, and what its interval is made from; float64 arrays.
+    """A statistic that is no mean, such as a median, and what its interval is made from.
 
-    value     (columns,): of all seeds and examples.
-    drawn     (resamples, columns): of resamples of the examples, under all seeds together.
-    without   (seeds, columns): of all seeds but one; of one seed alone, that of it.
-    examples  (columns,): the number of examples.
+    Attributes
+    ----------
+    value : numpy.ndarray, float64, shape (columns,)
+        Of all seeds and examples.
+    drawn : numpy.ndarray, float64, shape (resamples, columns)
+        Of resamples of the examples, under all seeds together.
+    without : numpy.ndarray, float64, shape (seeds, columns)
+        Of all seeds but one; of one seed alone, that of it.
+    examples : numpy.ndarray, shape (columns,)
+        The number of examples.
     """
 
     value: np.ndarray
@@ -562,12 +844,24 @@ class Resampled(NamedTuple):
 
 
 def resampled_interval(found, *, level):
-    """Interval of each column of a Resampled statistic, for a new seed and a new example: (lower, upper), (columns,) each.
+    """Interval of each column of a Resampled statistic, for a new seed and a new example.
 
     One seed: percentiles of the resamples, for this checkpoint alone. From two seeds on: value +- t sqrt(V), where V is the
     variance over resamples of the examples plus the jackknife's over seeds, with Satterthwaite's degrees of freedom, at least
     the seeds less one. What seeds and examples share counts twice, which makes the interval at most wider. Simulated
     coverage of 95% for medians and differences of medians: 93 to 98%.
+
+    Parameters
+    ----------
+    found : Resampled
+        The statistic.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        In the unit of the statistic.
     """
     if len(found.without) == 1:
         return percentiles(found.drawn, level)
@@ -578,13 +872,24 @@ def resampled_interval(found, *, level):
 def median_differences(values, *, reference, level, resamples, seed, families=None, medians=None):
     """Median of each column less that of a reference column: paired, with ordinary and simultaneous intervals.
 
-    values, reference, resamples, seed, medians  see `paired_medians`.
-    level      coverage in (0, 1).
-    families   names (columns,): among which columns one may be selected; None: among all.
+    Parameters
+    ----------
+    values, reference, resamples, seed, medians
+        See `paired_medians`.
+    level : float
+        Coverage, in (0, 1).
+    families : sequence, shape (columns,), optional
+        Names: among which columns one may be selected. None: among all.
 
-    Returns (difference, lower, upper, lowest, uppermost), float64 arrays (columns,): lower and upper are those of
-    `resampled_interval`, for a column chosen beforehand; lowest and uppermost hold for all columns of a family at once, for
-    one that was selected (`simultaneous_interval`, the width from the resamples of examples).
+    Returns
+    -------
+    difference : numpy.ndarray, float64, shape (columns,)
+        In the unit of `values`.
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        Those of `resampled_interval`, for a column chosen beforehand.
+    lowest, uppermost : numpy.ndarray, float64, shape (columns,)
+        They hold for all columns of a family at once, for one that was selected (`simultaneous_interval`, the width from the
+        resamples of examples).
     """
     settings = {"resamples": resamples, "seed": seed}
     own, other = paired_medians(values, reference=reference, medians=medians, **settings)
@@ -604,11 +909,21 @@ def median_differences(values, *, reference, level, resamples, seed, families=No
 
 
 def paired_medians(values, *, reference, resamples, seed, medians=None):
-    """Medians of each column and of its reference column, over the examples that both have: two Resampled.
+    """Medians of each column and of its reference column, over the examples that both have.
 
-    values, resamples, seed  see `resampled_medians`.
-    reference  the reference column's place, or one for each column.
-    medians    those of all columns, each over its own examples, where they are at hand; None: they are made here.
+    Parameters
+    ----------
+    values, resamples, seed
+        See `resampled_medians`.
+    reference : int or array_like of int, shape (columns,)
+        The reference column's place, or one for each column.
+    medians : Resampled, optional
+        Those of all columns, each over its own examples, where they are at hand. None: they are made here.
+
+    Returns
+    -------
+    own, reference : Resampled
+        Of the columns and of their references.
     """
     values = _cells(values, ndim=3)
     columns = values.shape[2]
@@ -634,12 +949,20 @@ def paired_medians(values, *, reference, resamples, seed, medians=None):
 
 
 def resampled_medians(values, *, resamples, seed):
-    """Medians over examples of the means over seeds, as Resampled, in the unit of `values`.
+    """Medians over examples of the means over seeds.
 
-    values  float array (seeds, examples, columns); NaN: a missing cell, whose example drops out of that column. A resample
-            draws the same examples for every column, the ones that `bootstrap_interval` draws with the same seed, so medians
-            of columns can be set against each other. A median of no example is NaN.
-    resamples, seed: see `bootstrap_interval`.
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds, examples, columns)
+        In any unit. NaN: a missing cell, whose example drops out of that column. A resample draws the same examples for every
+        column, the ones that `bootstrap_interval` draws with the same seed, so medians of columns can be compared.
+    resamples, seed
+        See `bootstrap_interval`.
+
+    Returns
+    -------
+    Resampled
+        In the unit of `values`. A median of no example is NaN.
     """
     cells = _cells(values, ndim=3)
     seeds = len(cells)
@@ -655,9 +978,19 @@ def resampled_medians(values, *, resamples, seed):
 
 
 def percentiles(resampled, level):
-    """The percentile interval of each column of resampled values (resamples, columns): (lower, upper), (columns,) each.
+    """The percentile interval of each column of resampled values.
 
-    Resamples that are NaN do not count; NaN where a column has no other.
+    Parameters
+    ----------
+    resampled : numpy.ndarray, float, shape (resamples, columns)
+        Resamples that are NaN do not count.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray, float64, shape (columns,)
+        In the unit of `resampled`. NaN where a column has no number.
     """
     bounds = np.full((2, resampled.shape[1]), np.nan)
     ends = [(1 - level) / 2, (1 + level) / 2]

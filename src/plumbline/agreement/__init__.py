@@ -14,16 +14,27 @@ METRICS = discover(__name__, "agreement metric")
 
 
 def table(attributions, *, resamples, level, seed):
-    """Every unordered pair of readouts and every metric, averaged over examples.
+    """Compare every unordered pair of readouts by every metric, averaged over examples.
 
-    attributions  readout id -> one 1-D float array (tokens,) an example; all readouts have the same examples
-                  in the same order. The order of the mapping is that of the rows, so give the registry's.
-    resamples, level, seed  of plumbline.stats.bootstrap_interval.
+    Parameters
+    ----------
+    attributions : mapping of str to list of array_like of float, shape (tokens,)
+        Readout -> its scores, one array an example. All readouts have the same examples in the same order. The order of the
+        mapping is that of the rows, so give the registry's.
+    resamples, level, seed
+        See `plumbline.stats.bootstrap_interval`.
 
-    Returns a pandas DataFrame with the columns of schemas/artefacts/agreement.yaml. `examples` counts the
-    examples on which both rankings are defined; a pair that is never defined has no row. `mean`, `lower`,
-    `upper` and `sd` have the metric's unit: none, in [-1, 1], or [0, 1] for the overlaps.
-    Raises PlumblineError where readouts differ in their examples or in an example's tokens.
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of schemas/artefacts/agreement.yaml. `examples` counts the examples on which both rankings are defined. A pair
+        that is never defined has no row. mean, lower, upper and sd have the metric's unit: none, in [-1, 1], or in [0, 1] for the
+        overlaps.
+
+    Raises
+    ------
+    PlumblineError
+        Where readouts differ in their examples or in the tokens of an example.
     """
     import numpy as np
     import pandas as pd

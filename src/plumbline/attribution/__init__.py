@@ -30,19 +30,59 @@ _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout i
 
 
 def shown_in(place: str) -> tuple[str, ...]:
-    """The readouts that stand in a place of `registry.SHOWN` by default, in the registry's order."""
+    """The readouts that a place shows by default.
+
+    Parameters
+    ----------
+    place : str
+        One of `registry.SHOWN`.
+
+    Returns
+    -------
+    tuple of str
+        Ids of readouts, in the registry's order.
+    """
     return tuple(name for name, entry in READOUTS.items() if entry.stands_in(place))
 
 
 def method_of(readout: str) -> Method:
-    """The registry entry of the method that a readout belongs to; PlumblineError for an unknown readout."""
+    """The method that a readout belongs to.
+
+    Parameters
+    ----------
+    readout : str
+        Id of a readout, or of a method for its principal readout.
+
+    Returns
+    -------
+    registry.Method
+        The entry of the method.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown readout.
+    """
     return METHODS[_METHOD_OF[readout_of(readout)]]
 
 
 def readout_of(name: str) -> str:
-    """The readout that a name means: a readout's own id, or a method's for its principal readout.
+    """The readout that a name means.
 
-    Raises PlumblineError for an unknown name, and for a method that has no principal readout; it lists those that it has.
+    Parameters
+    ----------
+    name : str
+        Id of a readout, or of a method for its principal readout.
+
+    Returns
+    -------
+    str
+        Id of the readout.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown name, and for a method without a principal readout. The error lists the readouts that there are.
     """
     if isinstance(name, str) and name in READOUTS:
         return name
@@ -70,28 +110,50 @@ def attribute(
     seed: int | Numbers | None = None,
     **parameters: Any,
 ) -> torch.Tensor:
-    """One score a token.
+    """Score every token by one readout.
 
-    model          a transformers encoder for sequence classification, or one for masked-language modelling whose
-                   vocabulary decoder is Linear(hidden, 1) (agreement; logits (batch, n, 1)). The explained probability is
-                   `models.encoders.explained_probability`: of one logit or of a multi-label classifier a sigmoid.
-    input_ids      whole numbers (batch, n), special tokens included, padded on the right: a tensor, array or list.
-    attention_mask 1 at tokens, 0 at padding, (batch, n); None: no padding.
-    token_type_ids the segments of a sentence pair, (batch, n), as the tokeniser gives them: `attribute(model,
-                   **tokenizer(first, second, return_tensors="pt"))`; None: one segment.
-    method         a readout id of `READOUTS`, or a method's for its principal readout (`METHODS[...].principal`).
-    target         int or int64 (batch,): the explained class; None: the predicted one. One logit: 1 = its sigmoid (agreement:
-                   third person singular), 0 = the complement.
-    position       int or int64 (batch,): the position that is read out; None: the class token. Agreement
-                   needs it (the mask).
-    tokenizer_ids  mapping with cls, sep, mask, pad; needed by methods that replace tokens.
-    seed           int64 (batch,), one an example, for stochastic methods.
-    parameters     the method's parameters (`METHODS[...].parameters`).
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A transformers encoder for sequence classification, or one for masked-language modelling whose vocabulary decoder is
+        Linear(hidden, 1) (agreement; logits (batch, n, 1)). `models.encoders.explained_probability` is explained: of one logit or
+        of a multi-label classifier a sigmoid.
+    input_ids : array_like of int, shape (batch, n)
+        Token ids, special tokens included, padded on the right: a tensor, array or list.
+    attention_mask : array_like of int, shape (batch, n), optional
+        1 at tokens, 0 at padding. None: no padding.
+    method : str
+        Id of a readout of `READOUTS`, or of a method for its principal readout (`METHODS[...].principal`).
+    token_type_ids : array_like of int, shape (batch, n), optional
+        The segments of a sentence pair, as the tokeniser gives them: `attribute(model, **tokenizer(first, second,
+        return_tensors="pt"))`. None: one segment.
+    target : int or array_like of int, shape (batch,), optional
+        The explained class. None: the predicted one. One logit: 1 is its sigmoid (agreement: third person singular), 0 the
+        complement.
+    position : int or array_like of int, shape (batch,), optional
+        The position that is read out. None: the class token. Agreement needs it (the mask).
+    tokenizer_ids : mapping of str to int, optional
+        cls, sep, mask and pad. Methods that replace tokens need it.
+    seed : int or array_like of int, shape (batch,), optional
+        One an example. Stochastic methods need it.
+    **parameters
+        The parameters of the method (`METHODS[...].parameters`).
 
-    Returns detached float32 (batch, n), zero at padding. The model's training mode, gradients and attention
-    implementation are as before afterwards; one thread at a time has a model. Autocast and inference mode around the call
-    change nothing. Raises PlumblineError for an unknown readout or parameter, a model of another kind, a missing argument,
-    one of another shape, type or range, an empty or too long input, or a score that is not finite.
+    Returns
+    -------
+    torch.Tensor, float32, shape (batch, n)
+        Detached scores, zero at padding. The readout's entry names their unit and source.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown readout or parameter, a model of another kind, a missing argument, one of another shape, type or range, an
+        empty or too long input, or a score that is not finite.
+
+    Notes
+    -----
+    The model's training mode, gradients and attention implementation are as before afterwards. One thread at a time has a
+    model. Autocast and inference mode around the call change nothing.
     """
     readout = readout_of(method)
     import torch
@@ -115,9 +177,29 @@ def attribute(
 def explain(
     method: str, batch: Batch, readouts: Iterable[str] | None = None, **parameters: Any
 ) -> dict[str, torch.Tensor]:
-    """All (or the given) readouts of one method for a `Batch`: readout -> float32 (batch, n).
+    """All readouts of one method for a batch, or the given ones.
 
-    A method may add facts of its own, such as completeness_gap (batch,), whole numbers among them as they are.
+    Parameters
+    ----------
+    method : str
+        Id of the method.
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : iterable of str, optional
+        Ids of readouts of the method. None: all.
+    **parameters
+        The parameters of the method. What is left out has the default of the registry entry.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Readout -> scores, float32, shape (batch, n), zero at padding. A method may add facts of its own, such as
+        completeness_gap, shape (batch,); whole numbers among them stay whole.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown parameter, a value that is not legal, or a score that is not finite.
     """
     import torch
 
@@ -164,16 +246,31 @@ def selective_rollout(
 ) -> tuple[Array, list[int]]:
     """Selective attention rollout of one example ("Improving Explainability of Transformer Models", part 1).
 
-    attention  floats (layers, heads, n, n), rows summing to one: a NumPy array, a tensor, or `attentions` as a transformers
-               model returns them for one text, (1, heads, n, n) a layer.
-    threshold  at least 0: a layer is used where its matrix is farther than this, in the Frobenius norm, from that of the
-               last layer used. 0 is ordinary rollout, since only equal matrices are not farther.
-    residual   whether the matrices are head means + I with rows divided by their sum, or the head means alone.
-    position   None: the maximum over rows, as published; else that row (the class token's is 0).
+    Parameters
+    ----------
+    attention : array_like of float, shape (layers, heads, n, n)
+        Rows sum to one. A NumPy array, a tensor, or `attentions` as a transformers model returns them for one text,
+        (1, heads, n, n) a layer.
+    threshold : float
+        At least 0. A layer is used where its matrix is farther than this, in the Frobenius norm, from that of the last layer
+        used. 0 is ordinary rollout, since only equal matrices are not farther.
+    residual : bool
+        Whether the matrices are head means + I with rows divided by their sum, or the head means alone.
+    position : int, optional
+        The row that is read out (the class token's is 0). None: the maximum over rows, as published.
 
-    Returns (relevance (layers, n), of the kind and dtype of `attention`; used, the list of the layers used, 0 among
-    them): row l is what layers up to l give, a layer that is not used repeats the row before. Raises PlumblineError for
-    another shape, numbers that are not finite or no attention weights, a negative threshold, a position outside the tokens.
+    Returns
+    -------
+    relevance : numpy.ndarray or torch.Tensor, shape (layers, n)
+        Of the kind and dtype of `attention`. Row l is what layers up to l give; a layer that is not used repeats the row before.
+    used : list of int
+        The layers used, 0 among them.
+
+    Raises
+    ------
+    PlumblineError
+        For another shape, numbers that are not finite or no attention weights, a negative threshold, or a position outside the
+        tokens.
     """
     return _module("selective").rollout_relevance(attention, threshold, residual, position)
 
@@ -183,13 +280,26 @@ def attention_flow(
 ) -> Array:
     """Attention flow of one example from the nodes above a layer to the inputs (Abnar & Zuidema 2020).
 
-    attention  as of `selective_rollout`; the residual connection is added here.
-    layer      0 to layers - 1: the topmost layer that flows pass.
-    position   None: the maximum over output nodes, as published; else the flows of that node.
+    Flows are maximum flows, exact to about 1e-9. Each node's are divided by their sum.
 
-    Maximum flows, exact to about 1e-9, each node's divided by their sum. Returns (n,), of the kind and dtype of
-    `attention`. Raises PlumblineError for another shape, numbers that are not finite or no attention weights, a layer or a
-    position that there is not.
+    Parameters
+    ----------
+    attention : array_like of float, shape (layers, heads, n, n)
+        As of `selective_rollout`. The residual connection is added here.
+    layer : int
+        The topmost layer that flows pass, 0 to layers - 1.
+    position : int, optional
+        The output node whose flows are read out. None: the maximum over output nodes, as published.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor, shape (n,)
+        Of the kind and dtype of `attention`.
+
+    Raises
+    ------
+    PlumblineError
+        For another shape, numbers that are not finite or no attention weights, or a layer or a position that does not exist.
     """
     return _module("flow").flow_relevance(attention, layer, position)
 
@@ -203,10 +313,32 @@ def mamba_maps(
     published: bool = True,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> dict[str, Array]:
-    """Vision Mamba's raw, rollout and attribution maps of the class token's row: `plumbline.attribution.mamba.mamba_maps`.
+    """Vision Mamba's raw, rollout and attribution maps from the class token's row: `plumbline.attribution.mamba.mamba_maps`.
 
-    hidden (layers, batch, channels, tokens) and residual_gradients (layers, batch, tokens, features) are NumPy arrays or
-    tensors, both of one kind and dtype; `transform` takes a tensor. Returns a dict of (batch, tokens - 1), of their kind.
+    Parameters
+    ----------
+    hidden : array_like of float, shape (layers, batch, channels, tokens)
+        Hidden attention of the class token. A NumPy array or a tensor.
+    residual_gradients : array_like of float, shape (layers, batch, tokens, features)
+        Gradients of the explained logit at what enters each block's norm. Of the kind and dtype of `hidden`.
+    start_layer : int
+        The first layer that counts.
+    class_position : int
+        The place of the class token among the tokens.
+    published : bool
+        Whether maps are clamped at zero, as published. False keeps signs and guards row sums near zero.
+    transform : callable, optional
+        A function of a tensor. None: none.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray or torch.Tensor, shape (batch, tokens - 1)
+        Map -> scores of the patches, of the kind and dtype of `hidden`.
+
+    Raises
+    ------
+    PlumblineError
+        For another shape or dtype, numbers that are not finite, or an argument of another type or range.
     """
     mamba = _module("mamba")
     settings = {"start_layer": start_layer, "class_position": class_position}
@@ -224,7 +356,27 @@ def mamba_maps_full(
     published: bool = False,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> dict[str, Array]:
-    """As `mamba_maps`, of true matrices (layers, batch, tokens, tokens): `plumbline.attribution.mamba.mamba_maps_full`."""
+    """Vision Mamba's maps as `mamba_maps`, from whole matrices: `plumbline.attribution.mamba.mamba_maps_full`.
+
+    Parameters
+    ----------
+    matrices : array_like of float, shape (layers, batch, tokens, tokens)
+        Hidden attention. A NumPy array or a tensor.
+    residual_gradients : array_like of float, shape (layers, batch, tokens, features)
+        Gradients of the explained logit at what enters each block's norm. Of the kind and dtype of `matrices`.
+    start_layer, class_position, published, transform
+        See `mamba_maps`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray or torch.Tensor, shape (batch, tokens - 1)
+        Map -> scores of the patches, of the kind and dtype of `matrices`.
+
+    Raises
+    ------
+    PlumblineError
+        As `mamba_maps` does.
+    """
     mamba = _module("mamba")
     settings = {"start_layer": start_layer, "class_position": class_position}
     return _as_given(

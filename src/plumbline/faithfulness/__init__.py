@@ -38,19 +38,35 @@ def curves(
 ) -> list[torch.Tensor]:
     """Perturbation curves, one an example.
 
-    model, input_ids, attention_mask, token_type_ids, position, target: see `plumbline.attribution.attribute`.
-    scores         real numbers (batch, n), higher = more important. Tied tokens are taken in a random order, and the curve is
-                   the mean over `ranking.DRAWS` such orders. Special tokens (`ranking.special`) are no candidates.
-    protocol       an id of `PROTOCOLS`; kind 'comp' or 'suff'.
-    tokenizer_ids  mapping with mask for a protocol that masks; cls and sep say which tokens are special, None: the first and
-                   the last one's ids; pad: the model's own where it is left out.
-    cap            published_steps: number of points at most.
-    seed           of those orders: one number, or int64 (batch,), one an example; None: from the example's token ids alone,
-                   so that neither the batch nor the time of the call changes anything.
+    Parameters
+    ----------
+    model, input_ids, attention_mask, token_type_ids, position, target
+        See `plumbline.attribution.attribute`.
+    scores : array_like of float, shape (batch, n)
+        Higher is more important. Tied tokens are taken in a random order, and the curve is the mean over `ranking.DRAWS` such
+        orders. Special tokens (`ranking.special`) are no candidates.
+    protocol : str
+        An id of `PROTOCOLS`.
+    kind : {'comp', 'suff'}
+        comp removes the most important tokens first; suff adds them first, to the special tokens alone.
+    tokenizer_ids : mapping of str to int, optional
+        mask, for a protocol that masks. cls and sep say which tokens are special; None: the ids of the first and the last token.
+        pad; the model's own where it is left out.
+    cap : int
+        The largest number of points, of published_steps.
+    seed : int or array_like of int, shape (batch,), optional
+        Of the random orders: one number, or one an example. None: from the example's token ids alone, so that neither the batch
+        nor the time of the call changes anything.
 
-    Returns a list of 1-D float32 tensors of probabilities of the explained class. Index 0 is the full text
-    for comp, the special tokens alone for suff. Raises PlumblineError as `attribute` does, and for scores of another
-    shape or that are not finite real numbers.
+    Returns
+    -------
+    list of torch.Tensor, float32, shape (points,)
+        Probabilities of the explained class. Index 0 is the full text for comp, the special tokens alone for suff.
+
+    Raises
+    ------
+    PlumblineError
+        As `attribute` does, and for scores of another shape or that are not finite real numbers.
     """
     _check_kind(kind)
     return _perturbed(
@@ -91,9 +107,25 @@ def comp_suff(
 ) -> CompSuff:
     """Comprehensiveness and sufficiency (DeYoung et al. 2020, eqs. 1-3), one of each an example.
 
-    Both are areas between the example's own probability on the full text and a curve, `aopc`; the full text's is not what a
-    suff curve begins with. The arguments are those of `curves`. Returns a `CompSuff`, (comp, suff). Raises PlumblineError as
-    `curves` does, and for a protocol without a score.
+    Both are areas between the example's own probability on the full text and a curve, see `aopc`. The full text's probability is
+    not what a suff curve begins with.
+
+    Parameters
+    ----------
+    model, input_ids, attention_mask, scores, tokenizer_ids, token_type_ids, position, target, seed
+        See `curves`.
+    protocol : str
+        An id of `PROTOCOLS`, of one with a score.
+
+    Returns
+    -------
+    CompSuff
+        (comp, suff), float32, shape (batch,) each, in probability of the explained class.
+
+    Raises
+    ------
+    PlumblineError
+        As `curves` does, and for a protocol without a score.
     """
     if not PROTOCOLS[protocol].scored:
         raise _no_score(protocol)
@@ -169,11 +201,28 @@ def _check_kind(kind: object) -> None:
 
 
 def aopc(curves: Sequence[Numbers], full_probability: Numbers, protocol: str) -> torch.Tensor:
-    """Area over the perturbation curve, one score an example: float32 (examples,).
+    """Area over the perturbation curve, one score an example.
 
-    curves: as returned by `curves`; full_probability (examples,): probability on the full text, which a suff curve does not hold
-    (`comp_suff` takes both together). The same sign
-    for both kinds: comp higher is better, suff lower is better. PlumblineError for a protocol without score.
+    The sign is the same for both kinds: a higher comp is better, a lower suff is better.
+
+    Parameters
+    ----------
+    curves : sequence of array_like of float, shape (points,)
+        As `curves` returns them.
+    full_probability : array_like of float, shape (examples,)
+        The probability on the full text, which a suff curve does not hold. `comp_suff` takes both together.
+    protocol : str
+        An id of `PROTOCOLS`, of one with a score.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (examples,)
+        In probability of the explained class.
+
+    Raises
+    ------
+    PlumblineError
+        For a protocol without a score.
     """
     import torch
 

@@ -18,9 +18,22 @@ MOST_DRAWS = 10**6
 
 
 def real(scores):
-    """Scores as a NumPy array: of numbers, bool or tensors of any real dtype, bfloat16 too, on any device.
+    """Scores as a NumPy array.
 
-    Raises PlumblineError for what is not a real number and for NaN or infinite values.
+    Parameters
+    ----------
+    scores : array_like
+        Numbers, bool, or tensors of any real dtype, bfloat16 too, on any device.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of their shape.
+
+    Raises
+    ------
+    PlumblineError
+        For what is not a real number, and for NaN or infinite values.
     """
     found = array(scores, "scores")
     if not np.isfinite(found).all():
@@ -41,12 +54,26 @@ def _row(scores):
 
 
 def ranked(scores, *, seed, draws=1):
-    """Candidates in order, most important first; equal scores in a random order.
+    """Put candidates in order, the most important one first, and equal scores in a random order.
 
-    scores (candidates,), as `real` takes them, higher = more important; seed: whole number, at least 0.
+    Parameters
+    ----------
+    scores : array_like of float, shape (candidates,)
+        As `real` takes them. Higher is more important.
+    seed : int
+        At least 0.
+    draws : int
+        The number of orders.
 
-    Returns int64 (draws, candidates): a draw a row, alike where nothing is tied, and the first ones the same for any
-    number of draws. Raises PlumblineError as `real` does and for another shape, seed or number of draws.
+    Returns
+    -------
+    numpy.ndarray, int64, shape (draws, candidates)
+        An order a row. Orders are alike where nothing is tied, and the first ones are the same for any number of draws.
+
+    Raises
+    ------
+    PlumblineError
+        As `real` does, and for another shape, seed or number of draws.
     """
     found = _row(scores)
     _check_whole("seed", seed, 0)
@@ -66,9 +93,22 @@ def _check_whole(name, value, least):
 
 
 def tied_share(scores):
-    """The share of candidates that share their score with another one, in [0, 1]; 0 where there is no candidate.
+    """The share of candidates that share their score with another one.
 
-    scores and errors: see `ranked`.
+    Parameters
+    ----------
+    scores : array_like of float, shape (candidates,)
+        As `real` takes them.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 where there is no candidate.
+
+    Raises
+    ------
+    PlumblineError
+        As `ranked` does.
     """
     found = _row(scores)
     counts = np.unique(found, return_counts=True)[1]
@@ -76,8 +116,22 @@ def tied_share(scores):
 
 
 def candidates(tokens, position=None, fixed=None):
-    """Positions that a ranking of `tokens` tokens holds, int64: all but the first, the last, `position`, which is read, and
-    those that are `fixed`, bool (tokens,): see `special`."""
+    """The positions that a ranking holds: all but the first, the last, the one that is read, and the fixed ones.
+
+    Parameters
+    ----------
+    tokens : int
+        The number of tokens.
+    position : int, optional
+        The position that is read.
+    fixed : numpy.ndarray, bool, shape (tokens,), optional
+        Which tokens are special, see `special`.
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (candidates,)
+        Positions, in their order.
+    """
     places = np.arange(1, tokens - 1)
     if fixed is not None:
         places = places[~fixed[places]]
@@ -85,19 +139,38 @@ def candidates(tokens, position=None, fixed=None):
 
 
 def special(tokens, known=()):
-    """Which tokens are special, as the [SEP] between the sentences of a pair is: bool (n,).
+    """Which tokens are special, as the [SEP] between the sentences of a pair is.
 
-    tokens: ids or names, (n,); known: those of the class token and the separator; where empty, the first and the last
-    token are taken for them.
+    Parameters
+    ----------
+    tokens : numpy.ndarray, shape (n,)
+        Ids or names.
+    known : collection
+        The ids or names of the class token and the separator. Empty: those of the first and the last token.
+
+    Returns
+    -------
+    numpy.ndarray, bool, shape (n,)
+        True at special tokens.
     """
     tokens = np.asarray(tokens)
     return np.isin(tokens, list(known) or [tokens[0], tokens[-1]])
 
 
 def top_chances(scores, count):
-    """The chance of each candidate to be among the top `count` when equal scores are put in a random order.
+    """The chance of each candidate to be among the top ones when equal scores are put in a random order.
 
-    scores (..., candidates), as `real` takes them. float64, of their shape, summing to min(count, candidates) a row.
+    Parameters
+    ----------
+    scores : array_like of float, shape (..., candidates)
+        As `real` takes them.
+    count : int
+        The number of top candidates.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (..., candidates)
+        Chances, which sum to min(count, candidates) a row.
     """
     from scipy.stats import rankdata
 
