@@ -84,7 +84,18 @@ LEFT_BEHIND = 48
 
 
 def temporary_prefix(name):
-    """How the name of a temporary file beside `name` begins: it says which process, on which machine, writes it."""
+    """How the name of a temporary file begins: it says which process, on which machine, writes it.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file that it becomes.
+
+    Returns
+    -------
+    str
+        The beginning, a dot first.
+    """
     return f".{name}.{_here()}.{os.getpid()}."
 
 
@@ -100,10 +111,20 @@ TEMPORARY = re.compile(r"\.(.+)\.([A-Za-z0-9-]+)\.(\d+)\.([a-z0-9_]{8})")
 
 
 def sweep(folder):
-    """Remove the temporary files and folders of `temporary_prefix` under `folder` whose process is gone; the removed paths.
+    """Remove temporary files and folders whose process is gone.
 
-    A process of this machine is asked for by its number, and by its start: the number may have been given anew. Whether one of
+    A process of this machine is asked for by its number and its start, since a number may be given anew. Whether a process of
     another machine lives is not known here: its files go when nothing has changed them for LEFT_BEHIND hours.
+
+    Parameters
+    ----------
+    folder : path_like
+        Where `temporary_prefix` names are looked for, at any depth.
+
+    Returns
+    -------
+    list
+        The removed paths.
     """
     here, removed = _here(), []
     for place, folders, files in os.walk(folder):
@@ -142,7 +163,18 @@ def _abandoned(path, process):
 
 @contextlib.contextmanager
 def atomic(path):
-    """Yield a path beside `path`; rename it to `path` if the block succeeds, remove it if not."""
+    """A context that makes a file as a whole or not at all.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+
+    Yields
+    ------
+    str
+        A place beside `path`. It is renamed to `path` if the block succeeds, and removed if not.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path.name))
@@ -163,15 +195,35 @@ def atomic(path):
 
 
 def write_text(path, text):
-    """Write a text file atomically (UTF-8, as given)."""
+    """Write a text file atomically (UTF-8, as given).
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    text : str
+        Its content.
+    """
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         out.write(text)
 
 
 def write_json(path, facts):
-    """Write JSON with sorted keys, two blanks of indent and a final newline; NaN is refused.
+    """Write a JSON file atomically: sorted keys, two blanks of indent and a final newline.
 
     An object says what it is of where a block of `about` is open: `about` sorts before every other key.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    facts : object
+        What JSON can hold.
+
+    Raises
+    ------
+    PlumblineError
+        For NaN or an infinite number.
     """
     if isinstance(facts, dict) and (fields := _ABOUT.get()) is not None:
         facts = facts | {"about": fields}
@@ -183,7 +235,23 @@ def write_json(path, facts):
 
 
 def read_json(path):
-    """The content of a JSON file without what it is of; PlumblineError where it is missing or broken."""
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+
+    Returns
+    -------
+    object
+        The content without what it is of (`read_about`).
+
+    Raises
+    ------
+    PlumblineError
+        Where the file is missing or broken.
+    """
     content = _load_json(path)
     if isinstance(content, dict):
         content.pop("about", None)
@@ -201,9 +269,19 @@ def _load_json(path):
 
 
 def load_weights(model, path):
-    """Load a safetensors file into an nn.Module whose parameters it holds, all and no others.
+    """Load a safetensors file into a module whose parameters it holds, all and no others.
 
-    Raises PlumblineError, with the file's name, where it is missing, damaged, or of another network.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The module, which is changed.
+    path : path_like
+        The file.
+
+    Raises
+    ------
+    PlumblineError
+        With the file's name, where it is missing, damaged, or of another network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -223,7 +301,18 @@ def load_weights(model, path):
 
 
 def schema(name):
-    """The artefact schema `schemas/artefacts/<name>.yaml`: columns and patterns of columns."""
+    """The schema of an artefact, `schemas/artefacts/<name>.yaml`.
+
+    Parameters
+    ----------
+    name : str
+        The schema's name.
+
+    Returns
+    -------
+    dict
+        Columns and patterns of columns.
+    """
     import yaml
 
     return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -258,10 +347,21 @@ def _column(description, name):
 
 
 def write_rows(path, columns, *, kind):
-    """Write rows as Parquet (zstd) in the column order of the schema `kind`.
+    """Write rows as Parquet (zstd) in the column order of a schema, atomically.
 
-    columns: a mapping name -> sequence, or a pandas DataFrame. Raises PlumblineError where a column is
-    unknown, missing, of another type or holds a number that is not finite.
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    columns : mapping of str to sequence, or pandas.DataFrame
+        Name -> values, one a row.
+    kind : str
+        The schema, `schemas/artefacts/<kind>.yaml`.
+
+    Raises
+    ------
+    PlumblineError
+        Where a column is unknown, missing, of another type or holds a number that is not finite.
     """
     with rows_writer(path, kind=kind) as write:
         write(columns)
@@ -269,9 +369,24 @@ def write_rows(path, columns, *, kind):
 
 @contextlib.contextmanager
 def rows_writer(path, *, kind):
-    """Yield write(columns), which adds rows; the file is to the byte what `write_rows` makes of all rows at once.
+    """A context in which rows are written block by block. Memory holds one row group.
 
-    columns: as of `write_rows`, or a pyarrow table; the same names in every call. Memory holds one row group.
+    Parameters
+    ----------
+    path : path_like
+        The file. It is to the byte what `write_rows` makes of all rows at once.
+    kind : str
+        The schema, see `write_rows`.
+
+    Yields
+    ------
+    callable
+        write(columns), which adds rows: columns as of `write_rows`, or a pyarrow table; the same names in every call.
+
+    Raises
+    ------
+    PlumblineError
+        As `write_rows` does.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -357,22 +472,61 @@ def _encoding(schema):
 
 
 def read_rows(path, columns=None):
-    """The rows of a Parquet artefact as a pandas DataFrame; columns: names, None: all.
+    """Read the rows of a Parquet artefact.
 
-    Raises PlumblineError, with the file's name, as do all readers here: for a missing or damaged file, and a missing column.
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    columns : list of str, optional
+        Names. None: all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an artefact's row.
+
+    Raises
+    ------
+    PlumblineError
+        With the file's name, as all readers here do: for a missing or damaged file, and a missing column.
     """
     with _readable(path):
         return _read(open_rows(path), path, columns).to_pandas()
 
 
 def read_records(path, columns=None):
-    """The rows of a Parquet artefact as a list of dicts; for jobs that do without pandas and its import."""
+    """Read the rows of a Parquet artefact without pandas and its import.
+
+    Parameters
+    ----------
+    path, columns
+        See `read_rows`.
+
+    Returns
+    -------
+    list of dict
+        One a row.
+    """
     with _readable(path):
         return _read(open_rows(path), path, columns).to_pylist()
 
 
 def stream_records(path, columns=None, *, start=0, stop=None):
-    """The rows start:stop of a Parquet artefact as dicts, one after the other: memory holds one row group."""
+    """Read some rows of a Parquet artefact one after the other. Memory holds one row group.
+
+    Parameters
+    ----------
+    path, columns
+        See `read_rows`.
+    start, stop : int
+        The rows start:stop. None: to the end.
+
+    Yields
+    ------
+    dict
+        One a row.
+    """
     file = open_rows(path)
     stop = file.metadata.num_rows if stop is None else stop
     first = 0
@@ -389,9 +543,23 @@ def stream_records(path, columns=None, *, start=0, stop=None):
 
 
 def stream_tables(path, size, columns=None, *, start=0, stop=None):
-    """The rows start:stop of a Parquet artefact as pyarrow tables of `size` rows, the last one of fewer.
+    """Read some rows of a Parquet artefact, a few at a time.
 
-    No more rows than these are in memory, whatever a row group has: for rows that are large, such as images.
+    No more rows than `size` are in memory, whatever a row group has: for rows that are large, such as images.
+
+    Parameters
+    ----------
+    path, columns
+        See `read_rows`.
+    size : int
+        Rows of a table; the last one has fewer.
+    start, stop : int
+        The rows start:stop. None: to the end.
+
+    Yields
+    ------
+    pyarrow.Table
+        `size` rows.
     """
     import pyarrow as pa
 
@@ -409,7 +577,25 @@ def stream_tables(path, size, columns=None, *, start=0, stop=None):
 
 
 def open_rows(path, **settings):
-    """A Parquet artefact as a pyarrow.parquet.ParquetFile, for `metadata.num_rows` and `schema_arrow.names`."""
+    """Open a Parquet artefact, for `metadata.num_rows` and `schema_arrow.names`.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    **settings
+        Of pyarrow.parquet.ParquetFile.
+
+    Returns
+    -------
+    pyarrow.parquet.ParquetFile
+        The open file.
+
+    Raises
+    ------
+    PlumblineError
+        For a missing or damaged file.
+    """
     import pyarrow.parquet as pq
 
     with _readable(path):
@@ -444,7 +630,17 @@ def _readable(path):
 
 
 def gather_rows(path, shards, *, kind):
-    """Write the rows of shards (Parquet files of `kind`) one after the other, to the byte as if they had not been split."""
+    """Write the rows of shards one after the other, to the byte as if they had not been split.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    shards : sequence of path_like
+        Parquet files of one kind, in their order.
+    kind : str
+        The schema, see `write_rows`.
+    """
     with rows_writer(path, kind=kind) as write:
         for shard in shards:
             file = open_rows(shard)
@@ -456,7 +652,20 @@ def gather_rows(path, shards, *, kind):
 
 
 def check_table(table, kind):
-    """Faults of a pyarrow table against the schema `kind`, a line each; empty where it is sound."""
+    """Check a table against a schema.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    kind : str
+        The schema, see `write_rows`.
+
+    Returns
+    -------
+    list of str
+        Faults, a line each; empty where the table is sound.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -491,7 +700,23 @@ def check_table(table, kind):
 
 
 def check_file(path):
-    """Faults of a Parquet artefact against the schema that its own metadata names; PlumblineError for a damaged file."""
+    """Check a Parquet artefact against the schema that its own metadata names.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+
+    Returns
+    -------
+    list of str
+        Faults, a line each; empty where the file is sound.
+
+    Raises
+    ------
+    PlumblineError
+        For a damaged file.
+    """
     with _readable(path):
         table = _read(open_rows(path), path)
     kind = (table.schema.metadata or {}).get(b"plumbline")

@@ -54,15 +54,26 @@ def read(name, files):
 
 
 def table(models, *, resamples, level, seed):
-    """Every unordered pair of models, every readout that all have, every metric, averaged over sentences.
+    """Compare every unordered pair of models by every readout that all have and every metric, averaged over sentences.
 
-    models  Rankings; the order of the first one's readouts is that of the rows.
-    resamples, level, seed  of plumbline.stats.bootstrap_interval.
+    Parameters
+    ----------
+    models : sequence of Ranking
+        The order of the first one's readouts is that of the rows.
+    resamples, level, seed
+        See `plumbline.stats.bootstrap_interval`.
 
-    Returns a pandas DataFrame with the columns of schemas/artefacts/consistency.yaml but `seed`. `examples` counts
-    the sentences on which the pair is compared and both rankings are defined; a pair that is never defined has no
-    row. `mean`, `lower`, `upper` and `sd` (population) have the metric's unit: none, in [-1, 1], or [0, 1] for
-    the overlaps. Raises PlumblineError for a pair without any sentence in common.
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of schemas/artefacts/consistency.yaml but `seed`. `examples` counts the sentences on which the pair is
+        compared and both rankings are defined. A pair that is never defined has no row. mean, lower, upper and sd (population)
+        have the metric's unit: none, in [-1, 1], or in [0, 1] for the overlaps.
+
+    Raises
+    ------
+    PlumblineError
+        For a pair without any sentence in common.
     """
     import pandas as pd
 

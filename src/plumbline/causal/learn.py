@@ -39,28 +39,56 @@ def learn_graph(
     layers=None,
     held_out=0.0,
 ):
-    """The causal graph of class `target`.
+    """Learn the causal graph of one class.
 
-    model       an nn.Module: LeNet, any with `causal_layers`, or an nn.Sequential of layers (see
-                interventions.CausalNetwork). It is read in evaluation mode on a copy, and never altered.
-    images      floats (rows, channels, height, width) as the model reads them, scaled as it wants them, of any precision, of the
-                test split: a tensor, on any device, or a NumPy array. labels: whole numbers (rows,), a tensor, array or list.
-    target      a class that the model has: 0 to classes - 1.
-    samples     images of the class that the model classifies rightly, drawn by `seed`; all where there are fewer.
-    soft        weights become u ~ Uniform(0, 0.01), one draw a layer, and not u = 0.
-    test        welch (two samples, as published) or paired; correction: none or bh (Benjamini-Hochberg at 0.05).
-    cap         candidates tested a layer: those of the largest L2 norm of the weights onto all effects.
-    layers      names of the upper layers to walk; None: all.
-    held_out    share of each class's images, in [0, 1), that are not learnt from; their numbers are `held_out_rows(labels,
-                held_out)`. What is said of a graph should be measured on them. 0: none, as published. `rows` of the graph
-                are the numbers of the images that it is learnt from.
+    A candidate is a cause where z < -1.65 (or by Benjamini-Hochberg). If none is, it is one where its mean effect lies below
+    -0.001 |mean logit|. If none does either, the graph ends there (`truncated`). The same seed gives the same graph.
 
-    A candidate is a cause where z < -1.65 (or by Benjamini-Hochberg); if none is, where its mean effect lies below -0.001
-    |mean logit|; if none does either, the graph ends there (`truncated`). The same seed gives the same graph.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        LeNet, any with `causal_layers`, or an nn.Sequential of layers (see interventions.CausalNetwork). It is read in evaluation
+        mode on a copy, and never altered.
+    images : array_like of float, shape (rows, channels, height, width)
+        As the model reads them, scaled as it wants them, of any precision, of the test split: a tensor, on any device, or a NumPy
+        array.
+    labels : array_like of int, shape (rows,)
+        Classes of the images: a tensor, array or list.
+    target : int
+        A class that the model has, 0 to classes - 1.
+    samples : int
+        Images of the class that the model classifies rightly, drawn by `seed`; all where there are fewer.
+    soft : bool
+        True: weights become u ~ Uniform(0, 0.01), one draw a layer. False: 0.
+    test : {'welch', 'paired'}
+        welch: two samples, as published.
+    correction : {'none', 'bh'}
+        bh: Benjamini-Hochberg at 0.05.
+    seed : int
+        Of the images drawn and of u.
+    cap : int
+        Candidates tested a layer: those of the largest L2 norm of the weights onto all effects.
+    layers : list of str, optional
+        Names of the upper layers to walk. None: all.
+    held_out : float
+        Share of each class's images, in [0, 1), that are not learnt from; they are `held_out_rows(labels, held_out)`. What is said
+        of a graph should be measured on them. 0: none, as published.
 
-    Raises PlumblineError where the class has fewer than 2 rightly classified images, for images, labels or a target that the
-    model cannot have, an unknown test, correction or layer, a number out of range, and for a model that is no chain. Warns
-    below 30 images.
+    Returns
+    -------
+    CausalGraph
+        `rows` are the numbers of the images that it is learnt from.
+
+    Raises
+    ------
+    PlumblineError
+        Where the class has fewer than 2 rightly classified images, for images, labels or a target that the model cannot have, an
+        unknown test, correction or layer, a number out of range, and for a model that is no chain.
+
+    Warns
+    -----
+    UserWarning
+        Below 30 images.
     """
     for name, value, legal in (
         ("test", test, estimates.TESTS),
@@ -146,11 +174,27 @@ def _checked(model, images, labels, target):
 
 
 def held_out_rows(labels, share):
-    """Numbers of the images that `learn_graph` does not learn from where `held_out` is this share: int64, ascending.
+    """The images that `learn_graph` does not learn from.
 
-    labels: whole numbers (rows,). Of each class `share` of its images, rounded, drawn by the class and the number of its
-    images alone, so that they are the same for all models and seeds. Raises PlumblineError for a share outside [0, 1), and
-    for labels that are no row of whole numbers, at least 0.
+    Of each class `share` of its images, rounded, is drawn by the class and the number of its images alone, so that they are
+    the same for all models and seeds.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (rows,)
+        Classes, at least 0.
+    share : float
+        `held_out` of `learn_graph`, in [0, 1).
+
+    Returns
+    -------
+    numpy.ndarray, int64
+        Numbers of rows, ascending.
+
+    Raises
+    ------
+    PlumblineError
+        For a share outside [0, 1), and for labels that are no row of whole numbers, at least 0.
     """
     if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share < 1:
         raise PlumblineError(f"held_out is {share!r}: expected a share from 0 to less than 1")

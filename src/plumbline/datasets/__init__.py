@@ -28,9 +28,24 @@ CHOICES = {
 
 
 def settings(dataset, block):
-    """The config block of a data set, completed with defaults.
+    """The block of a data set in the configuration, completed with defaults.
 
-    Raises PlumblineError for an unknown key, source or choice, or a number of rows that is none.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    block : dict
+        Keys and values of the configuration.
+
+    Returns
+    -------
+    dict
+        Every key of the data set; `source` is always a name.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown key, source or choice, or a number of rows that is none.
     """
     entry = DATASETS[dataset]
     defaults = {"source": next(iter(entry.sources)), **entry.parameters}
@@ -54,11 +69,21 @@ def settings(dataset, block):
 
 
 def raw_files(dataset, block):
-    """The raw files that a config block needs to be downloaded, as a list of dicts for `sources.fetch`.
+    """The raw files of a data set that are downloaded.
 
-    Each has `name` (of the file in the data set's download folder), `kind` and `sha256` (None where only the
-    lock file knows it); kind 'hub' also repo, repo_type, filename, revision; kind 'url' also url.
-    Generated and mirrored data need none.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    block : dict
+        See `settings`.
+
+    Returns
+    -------
+    list of dict
+        What `sources.fetch` takes: `name` (of the file in the data set's download folder), `kind` and `sha256` (None where only
+        the lock file knows it); of kind 'hub' also repo, repo_type, filename and revision; of kind 'url' also url. Empty for
+        generated and mirrored data.
     """
     block = settings(dataset, block)
     if block["source"] not in ("hub", "url"):
@@ -78,18 +103,47 @@ def raw_files(dataset, block):
 
 
 def schema_of(dataset):
-    """The artefact schema of a data set's rows: data, or of image data sets images."""
+    """The artefact schema of a data set's rows.
+
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+
+    Returns
+    -------
+    {'data', 'images'}
+        images for image data sets.
+    """
     return "images" if DATASETS[dataset].task == "images" else "data"
 
 
 def load(dataset, split, block, *, mirror=None, downloads=None):
-    """The rows of a split: a pandas DataFrame with the columns of the data set's schema, see `schema_of`.
+    """Read one split of a data set.
 
-    block      config["datasets"][dataset]; missing keys take their defaults.
-    mirror     the mirror folder of `source: mirror`; PLUMBLINE_MIRROR where it is None.
-    downloads  of hub and url sources: the folder that holds `<dataset>/<name>` for each of `raw_files`.
-    Labels are indices of ENTRY.label_names, or -1 where the source hides them. Raises PlumblineError for an
-    unknown split, key or source, a missing, damaged or altered file, and an empty text.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    split : str
+        One of the data set's splits.
+    block : dict
+        config["datasets"][dataset]. Missing keys have their defaults.
+    mirror : path_like, optional
+        The mirror folder of `source: mirror`. None: PLUMBLINE_MIRROR.
+    downloads : path_like, optional
+        Of hub and url sources: the folder that holds `<dataset>/<name>` for each of `raw_files`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an example, in the source's order, with the columns of `schema_of`. `id` counts the rows from 0. Labels are indices
+        of ENTRY.label_names, or -1 where the source hides them.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown split, key or source, a missing, damaged or altered file, and an empty text.
     """
     import pandas as pd
 

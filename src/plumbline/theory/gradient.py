@@ -12,18 +12,34 @@ LABEL = 1  # the positive class, whose raw logit is explained
 
 @torch.no_grad()
 def closed_form_gradient(model, ids, *, corrected):
-    """The gradient's formula (Lopardo et al. 2024, Section 4), averaged over heads: (batch, T, d_in).
+    """The closed form of the gradient of the positive logit (Lopardo et al. 2024, Section 4), averaged over heads.
 
     Per head, with attention a, keys k, the [cls] query q and u_t = w . v_t, f = sum_t a_t u_t:
 
         a_t [(u_t - f) W_k^T q / sqrt(d_attn) + W_v^T w]
 
-    The published formula holds q fixed, although q = W_q e_0. `corrected` adds what e_0 gains through it, at t = 0:
+    The published form holds q fixed, although q = W_q e_0. `corrected` adds what e_0 gains through it, at t = 0:
 
         W_q^T [sum_s a_s (u_s - f) k_s] / sqrt(d_attn)
 
-    ids: int64 (batch, T), padded with UNK. Floating point: the model's own.
-    Raises PlumblineError for ids that `checked_ids` refuses, and weights that are not finite.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (batch, T)
+        Token ids, padded with UNK.
+    corrected : bool
+        Whether the query's own derivative is added.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, T, d_in)
+        Of the model's floating-point type, in logits per unit of the embedding.
+
+    Raises
+    ------
+    PlumblineError
+        For ids that `checked_ids` refuses, and weights that are not finite.
     """
     if not isinstance(corrected, bool):
         raise PlumblineError(f"corrected is {corrected!r}: give True, or False for the formula as published")

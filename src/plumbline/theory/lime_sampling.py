@@ -18,17 +18,36 @@ MOST_SAMPLES = 10**8  # above which the draws would not fit any memory
 
 
 def lime_coefficients(model, ids, *, mode, samples, seed, kernel_width=WIDTH, lengths=None, words=None):
-    """LIME's coefficients of the positive logit, one term a position: float64 tensor (batch, T), zero at [cls] and
-    padding.
+    """LIME's coefficients of the positive logit, one term a position.
 
-    mode     'mask' replaces tokens by UNK in place, each position a feature (the package's bow=False); 'delete' deletes
-             words, all occurrences at once (bow=True, the default of the package and of the paper's figures): a word's
-             coefficient in equal shares at its occurrences.
-    samples  documents, the intact one among them; at least 2.
-    seed     of every document's draws, whatever its place in the batch: an integer, not negative.
-    kernel_width  of the kernel, 25 in the package; None: every sample weighs the same.
-    ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
-    Raises PlumblineError for an unknown mode, a number out of these ranges, and what `per_document` refuses.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (batch, T)
+        Token ids, padded with UNK.
+    mode : {'mask', 'delete'}
+        'mask' replaces tokens by UNK in place, each position a feature (the package's bow=False). 'delete' deletes words, all
+        occurrences at once (bow=True, the default of the package and of the paper's figures): a word's coefficient stands in
+        equal shares at its occurrences.
+    samples : int
+        Documents, the intact one among them; at least 2.
+    seed : int
+        Of every document's draws, whatever its place in the batch; at least 0.
+    kernel_width : float, optional
+        Of the kernel, 25 in the package. None: every sample weighs the same.
+    lengths, words
+        See `documents.per_document`.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (batch, T)
+        In logits; zero at [cls] and padding.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown mode, a number out of these ranges, and what `per_document` refuses.
     """
     if not isinstance(mode, str) or mode not in MODES:
         raise unknown("mode", mode, MODES)

@@ -19,20 +19,35 @@ DEGENERATE = 1e-9
 
 
 def lime_limit(model, ids, *, formula="first_order", kernel_width=WIDTH, lengths=None, words=None):
-    """The limit of LIME's coefficients of the positive logit for many samples, one term a position: float64 tensor
-    (batch, T), in the logit's unit.
+    """The limit of LIME's coefficients of the positive logit for many samples, one term a position.
 
-    formula  'first_order': the logit's whole first derivative in each word, averaged over LIME's law; 'mean_field': the
-             expectation over that law with the other words at their mean, and the regression's exact Gram matrix;
-             'published': 3/2 (alpha_t v_t - alpha_h,t v_h,t) . w, averaged over heads (Lopardo et al. 2024, Section 5),
-             h being the document with every word replaced by UNK; 'rho': each head's 3/2 replaced by `constant(rho)`.
-             The last two lack the derivative of the softmax's sum: a constant added to all values moves them, and
-             LIME's coefficients not.
-    kernel_width  of LIME's kernel, in the package's unit (25 there); None: no kernel, every sample weighs the same.
-             'published' has none.
-    Zero at [cls] and padding; over a word's occurrences the terms sum to its coefficient (mean_field: equal shares).
-    ids, lengths, words: see `documents.per_document`; ids are padded with UNK.
-    Raises PlumblineError for an unknown formula, a width that is not positive, and what `per_document` refuses.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (batch, T)
+        Token ids, padded with UNK.
+    formula : {'first_order', 'mean_field', 'published', 'rho'}
+        'first_order': the logit's whole first derivative in each word, averaged over LIME's law. 'mean_field': the expectation
+        over that law with the other words at their mean, and the regression's exact Gram matrix. 'published':
+        3/2 (alpha_t v_t - alpha_h,t v_h,t) . w, averaged over heads (Lopardo et al. 2024, Section 5), h being the document with
+        every word replaced by UNK. 'rho': each head's 3/2 replaced by `constant(rho)`. The last two lack the derivative of the
+        softmax's sum: a constant added to all values moves them, and does not move LIME's coefficients.
+    kernel_width : float, optional
+        Of LIME's kernel, in the package's unit (25 there). None: no kernel, every sample weighs the same. 'published' has none.
+    lengths, words
+        See `documents.per_document`.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (batch, T)
+        In logits; zero at [cls] and padding. Over a word's occurrences the terms sum to its coefficient (mean_field: equal
+        shares).
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown formula, a width that is not positive, and what `per_document` refuses.
     """
     if not isinstance(formula, str) or formula not in FORMULAS:
         raise unknown("formula", formula, FORMULAS)
