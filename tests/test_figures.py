@@ -24,6 +24,7 @@ from plumbline.figures import (
     matrix,
     perturbation_curves,
     readout_correlation,
+    rollout_layers,
     special_tokens,
     style,
     token_heatmap,
@@ -90,6 +91,20 @@ def test_every_figure_states_its_source_and_gives_equal_bytes(inputs, name, tmp_
         about = "Digits, vim"
     for phrase in (about, "Scale: small", "N = ", "seed", "interval"):
         assert phrase in said
+
+
+def test_a_rollout_without_a_look_of_the_study_has_that_of_its_entry(inputs, tmp_path):
+    path = tmp_path / "selective_rollout.csv"
+    frame = pd.read_csv(inputs["tables/selective_rollout"][0]["path"])
+    more = frame[frame["readout"] == "raw_attention_max"].assign(readout="alti_max")
+    pd.concat([frame, more]).to_csv(path, index=False)
+    drawn = rollout_layers.draw({"tables/selective_rollout": [{"path": path}]}, HERE)
+    handles, labels = (
+        drawn.legends[0].legend_handles,
+        [text.get_text() for text in drawn.legends[0].get_texts()],
+    )
+    assert labels[-1] == READOUTS["alti"].label
+    assert handles[-1].get_color() == READOUTS["alti"].look.color
 
 
 VISION = HERE | {"dataset": "digits", "model": "vim", "runs": [IMAGE_RUN]}

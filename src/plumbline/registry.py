@@ -102,9 +102,19 @@ class Look:
     dash: str = "solid"
 
 
-# Where a readout can be shown: lines and points of means over examples; ranks of special tokens; heat maps of single texts or
-# images; coloured words, by the data set's task; matrices of all layers. Tables of means show every readout.
-SHOWN = ("curves", "ranks", "examples", "words_classification", "words_agreement", "matrices")
+# Where a readout can be shown: lines and points of means over examples, with their intervals as bands; ranks of special
+# tokens; heat maps of single texts or images; coloured words, by the data set's task; matrices of all layers; among the
+# gradients that a study's claim is about. Tables of means show every readout.
+SHOWN = (
+    "curves",
+    "bands",
+    "ranks",
+    "examples",
+    "words_classification",
+    "words_agreement",
+    "matrices",
+    "claims",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

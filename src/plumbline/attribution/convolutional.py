@@ -68,7 +68,8 @@ ENTRY = Method(
             "Zeiler & Fergus 2014, arXiv 1311.2901",
             signed=True,
         ),
-        _of(_GRADIENT, "grad_cam", "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391"),
+        # Of a layer's activations: the claim is about gradients of the image.
+        _of(_GRADIENT, "grad_cam", "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391", shown=()),
         _of(_PROPAGATION, "deep_lift", "DeepLift", "Shrikumar et al. 2017, arXiv 1704.02685", signed=True),
         _of(_PERTURBATION, "occlusion", "Occlusion", "Zeiler & Fergus 2014, arXiv 1311.2901", signed=True),
         _of(_PROPAGATION, "lrp", "LRP", "Bach et al. 2015; Montavon et al. 2019", signed=True),

@@ -42,8 +42,8 @@ _RAW, _ROLLOUT, _ATTRIBUTION, _GRADIENT, _GREY = "#029e73", "#0173b2", "#cc78bc"
 _NORMALISED, _PUBLISHED = {"dash": "dashdotted"}, {"dash": "dotted", "published": True}
 _DIFFUSED = {"marker": "D", "diffused": True}
 _VIM = {"architectures": ("vim",)}
-_CURVES, _BOTH = {"shown": ("curves",)}, {"shown": ("curves", "examples")}
-_NOWHERE = {"shown": ()}
+_CURVES, _BANDS, _NOWHERE = {"shown": ("curves",)}, {"shown": ("curves", "bands")}, {"shown": ()}
+_BOTH, _ALL = {"shown": ("curves", "examples")}, {"shown": ("curves", "bands", "examples")}
 ENTRY = Method(
     id="image_maps",
     label="Maps of attention, rolled out and diffused",
@@ -69,7 +69,7 @@ ENTRY = Method(
         _map(
             "attribution_normalised", "Attribution, normalised alone", _ATTRIBUTION, **_NORMALISED, **_NOWHERE
         ),
-        _map("rollout_diffused", "Rollout, diffused", _ROLLOUT, dash="dashed", **_DIFFUSED, **_BOTH),
+        _map("rollout_diffused", "Rollout, diffused", _ROLLOUT, dash="dashed", **_DIFFUSED, **_ALL),
         _map(
             "rollout_diffused_published",
             "Rollout, diffused, as published",
@@ -105,7 +105,7 @@ ENTRY = Method(
             signed=True,
             **_NOWHERE,
         ),
-        _map("random", "Random", _GREY, dash="dashed", control=True, stochastic=True, **_CURVES),
+        _map("random", "Random", _GREY, dash="dashed", control=True, stochastic=True, **_BANDS),
         _map("centre", "Nearness to the centre", _GREY, dash="dotted", control=True, **_CURVES),
     ),
 )

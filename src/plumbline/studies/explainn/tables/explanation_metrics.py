@@ -37,7 +37,9 @@ AGAINST = "random"
 # Columns of a released number.
 RELEASED = ("published_value", "published_sd", "published_verdict", "published_why", "published_source")
 # Those of the model's gradients that the causal maps are claimed to be more stable than.
-GRADIENTS = ("saliency", "input_x_gradient", "integrated_gradients", "gradient_shap")
+GRADIENTS = tuple(
+    name for name, entry in EXPLANATIONS.items() if entry.family == "gradient" and entry.stands_in("claims")
+)
 
 
 def rows(inputs, options):

@@ -1,8 +1,8 @@
 """Accuracy while patches or pixels go: the most relevant first (left), the least relevant first (right), a row a model, protocol
 and fill.
 
-inputs: patch_faithfulness. A line is the mean over images and seeds; the band of diffused rollout and of the random control
-is its interval, over images and, from two on, seeds.
+inputs: patch_faithfulness. A line is the mean over images and seeds; a band, of the maps that
+stand in `bands`, is its interval, over images and, from two on, seeds.
 """
 
 import numpy as np
@@ -22,7 +22,6 @@ ENTRY = Output(
     needs=("patch_faithfulness",),
     formats=maps.FORMATS,
 )
-BANDS = ("rollout_diffused", "random")
 
 
 @styled
@@ -71,7 +70,7 @@ def _panel(axes, part, kind, options, names):
         mark = maps.look(name)
         line = {"color": mark["color"], "linestyle": mark["linestyle"], "linewidth": 1.3}
         axes.plot(points, curves.mean((0, 1)), label=maps.short(MAPS[name].label), **line)
-        if name in BANDS:
+        if MAPS[name].stands_in("bands"):
             lower, upper = mean_interval(curves, **options["bootstrap"], seed=seed_of(ENTRY.id, *names, name))
             lower, upper = np.clip(lower, 0, 1), np.clip(upper, 0, 1)
             axes.fill_between(points, lower, upper, color=mark["color"], alpha=0.15, linewidth=0)

@@ -7,7 +7,7 @@ threshold, and at the scaled one in the middle of those of the configuration.
 """
 
 from ..registry import Output
-from .rollouts import LOOKS, finish, grid, limits, models, published_threshold
+from .rollouts import LOOKS, finish, grid, limits, look, models, published_threshold
 from .style import styled
 
 ENTRY = Output(
@@ -59,14 +59,15 @@ def _lines(part):
         "selective_rollout": published_threshold(part),
         "selective_rollout_scaled": shares[len(shares) // 2],
     }
-    here = set(part["readout"])
-    return [(readout, chosen.get(readout)) for readout in LOOKS if readout in here]
+    here = dict.fromkeys(part["readout"])
+    ordered = [name for name in LOOKS if name in here] + [name for name in here if name not in LOOKS]
+    return [(readout, chosen.get(readout)) for readout in ordered]
 
 
 def _line(panel, own, readout, threshold):
     own = own[own["readout"] == readout]
     own = own if threshold is None else own[own["threshold"] == threshold]
-    _, color, marker = LOOKS[readout]
+    _, color, marker = look(readout)
     style = _style(readout)
     panel.plot(own["layer"], own["median"], color=color, marker=marker, **style)
     panel.fill_between(
@@ -88,8 +89,8 @@ def _handles(found):
         Line2D(
             [],
             [],
-            color=LOOKS[readout][1],
-            marker=LOOKS[readout][2],
+            color=look(readout)[1],
+            marker=look(readout)[2],
             label=_label(readout, threshold),
             **_style(readout),
         )
@@ -98,7 +99,7 @@ def _handles(found):
 
 
 def _label(readout, threshold):
-    label = LOOKS[readout][0]
+    label, *_ = look(readout)
     if threshold is None:
         return label
     return f"{label} = {threshold:g}" if "τ" in label else f"{label}, τ = {threshold:g}"

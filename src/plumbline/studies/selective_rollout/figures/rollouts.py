@@ -1,8 +1,8 @@
 """What the three figures of selective rollout share: the table's rows, a panel a model, lines with their looks. No torch."""
 
-from ..collect import dataset_label, provenance, seeds_of, table_rows
+from ..collect import dataset_label, provenance, seeds_of, short_label, table_rows
 from ..tables import selective_rollout as table
-from .style import figure, foot
+from .style import figure, foot, mark
 
 # Readout without its `_max` -> (label, colour, marker); in grey print the markers tell them apart.
 LOOKS = {
@@ -18,6 +18,14 @@ LOOKS = {
 }
 # Definition -> the metric that belongs to it.
 DEFINITIONS = {"corrected": "spearman", "published": "spearman_dense"}
+
+
+def look(readout):
+    """(label, colour, marker) of a readout without its `_max`: that of LOOKS, or else of its registry entry."""
+    if readout in LOOKS:
+        return LOOKS[readout]
+    found = mark(readout)
+    return short_label(readout), found["color"], found["marker"]
 
 
 def models(inputs):
