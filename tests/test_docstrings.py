@@ -1,5 +1,6 @@
 """The public API's docstrings: NumPy style, and they name the arguments that there are."""
 
+import dataclasses
 import inspect
 import re
 
@@ -10,15 +11,17 @@ from plumbline import (
     artefacts,
     attribution,
     causal,
+    collect,
     config,
     datasets,
     faithfulness,
+    registry,
     seeds,
     stats,
     theory,
 )
 
-MODULES = (agreement, artefacts, attribution, config, datasets, faithfulness, seeds, stats)
+MODULES = (agreement, artefacts, attribution, collect, config, datasets, faithfulness, registry, seeds, stats)
 PUBLIC = {
     f"{module.__name__}.{name}": value
     for module in MODULES
@@ -32,19 +35,30 @@ PUBLIC = {
 }
 
 
+ENTRIES = {name: value for name, value in vars(registry).items() if dataclasses.is_dataclass(value)}
+
+
 def sections(text):
     """Heading -> lines of a docstring in NumPy style."""
     parts = re.split(r"^(\w+)\n-+\n", inspect.cleandoc(text), flags=re.MULTILINE)
     return {name: body.rstrip().split("\n") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+def named(text, heading):
+    """The names under a heading, each on a line of its own or with others."""
+    lines = [line.split(" : ")[0] for line in sections(text).get(heading, ()) if line and line[0] != " "]
+    return sorted(name.strip(" *") for line in lines for name in line.split(","))
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstrings_name_the_arguments(name):
-    """An argument has a line of its own, or shares one, and none is made up."""
-    found = sections(PUBLIC[name].__doc__)
-    lines = [line.split(" : ")[0] for line in found.get("Parameters", ()) if line and line[0] != " "]
-    named = [argument.strip(" *") for line in lines for argument in line.split(",")]
-    assert sorted(named) == sorted(inspect.signature(PUBLIC[name]).parameters)
+    assert named(PUBLIC[name].__doc__, "Parameters") == sorted(inspect.signature(PUBLIC[name]).parameters)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entries_say_what_each_field_is(name):
+    fields = [field.name for field in dataclasses.fields(ENTRIES[name])]
+    assert named(ENTRIES[name].__doc__, "Attributes") == sorted(fields)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -36,9 +36,24 @@ def read_inputs(entry, files):
 
 
 def by_model(items, options=None):
-    """Items of one stage by (dataset, model), in their order; `options` may name one dataset and model.
+    """Group items of one stage by data set and model.
 
-    Raises PlumblineError where there is no item at all.
+    Parameters
+    ----------
+    items : list of dict
+        Of one need, as `read_inputs` returns them.
+    options : dict, optional
+        It may name one dataset and model.
+
+    Returns
+    -------
+    dict of (str, str) to list of dict
+        (dataset, model) -> items, in their order.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is no item at all.
     """
     options = options or {}
     wanted = [(key, options[key]) for key in ("dataset", "model") if options.get(key)]
@@ -55,12 +70,36 @@ def by_model(items, options=None):
 
 
 def seeds_of(items):
-    """The training seeds of items as text, e.g. '0 1 2'."""
+    """The training seeds of items as text.
+
+    Parameters
+    ----------
+    items : list of dict
+        Each has a seed.
+
+    Returns
+    -------
+    str
+        E.g. '0 1 2'.
+    """
     return " ".join(str(seed) for seed in sorted({int(item["seed"]) for item in items}))
 
 
 def seed_rows(items, columns=None):
-    """Rows of the files of a model's training seeds as one DataFrame, with the column `seed`."""
+    """The rows of the files of a model's training seeds.
+
+    Parameters
+    ----------
+    items : list of dict
+        One a training seed, with its path.
+    columns : list of str, optional
+        Names. None: all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, with the column `seed`.
+    """
     import pandas as pd
 
     frames = [read_rows(item["path"], columns).assign(seed=item["seed"]) for item in items]
@@ -68,19 +107,47 @@ def seed_rows(items, columns=None):
 
 
 def whole_texts(path, columns=None):
-    """Rows of an attribution or faithfulness file as a DataFrame, without the examples whose text was cut.
+    """The rows of an attribution or faithfulness file, without the examples whose text was cut.
 
-    Above the model's max_tokens a text is skipped, as published; cut ones are shown in table comp_suff, apart.
+    Above the model's max_tokens a text is skipped, as published. Cut ones are shown in table comp_suff, apart.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+    columns : list of str, optional
+        Names. None: all but `cut`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an example or curve.
     """
     frame = read_rows(path, None if columns is None else [*columns, "cut"])
     return frame[frame["cut"] == 0].drop(columns="cut").reset_index(drop=True)
 
 
 def table_rows(inputs, table, options=None):
-    """The rows of a table's CSV files as a DataFrame (`seeds` as text), for outputs that need 'tables/<table>'.
+    """The rows of a table's CSV files, for outputs that need 'tables/<table>'.
 
-    options may name one dataset and model, of which PlumblineError says so where there is
-    none. Without options, an empty frame where no file is there.
+    Parameters
+    ----------
+    inputs : dict
+        As `read_inputs` returns it.
+    table : str
+        Id of the table.
+    options : dict, optional
+        It names one dataset and model. None: all rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `seeds` is text. Without options, empty where no file is there.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is no row of the dataset and model.
     """
     import pandas as pd
 
@@ -104,35 +171,112 @@ def _read_table(file):
 
 
 def seeds_text(seeds):
-    """'0' -> 'seed 0', '0 1' -> 'seeds 0 1', as tables' CSV files name training seeds, so that none reads like a count."""
+    """How tables' CSV files name training seeds, so that none reads like a count.
+
+    Parameters
+    ----------
+    seeds : str
+        As of `seeds_of`.
+
+    Returns
+    -------
+    str
+        '0' -> 'seed 0', '0 1' -> 'seeds 0 1'.
+    """
     count = len(str(seeds).split())
     return f"{'seed' if count == 1 else 'seeds'} {seeds}" if count else ""
 
 
 def experiment_rows(items):
-    """An experiment with the multi-head classifier: (rows of all seeds and shards, `seed` a column; dataset; seeds as text)."""
+    """The rows of an experiment with the multi-head classifier.
+
+    Parameters
+    ----------
+    items : list of dict
+        Its files, of all seeds and shards.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        All rows; `seed` is a column.
+    dataset : str
+        Id of the data set.
+    seeds : str
+        As of `seeds_of`.
+    """
     return seed_rows(items), items[0]["dataset"], seeds_of(items)
 
 
 def metrics_of(item):
-    """The facts of a trained model, metrics.json, of an item whose path is any file of the model's folder."""
+    """The facts of a trained model, metrics.json.
+
+    Parameters
+    ----------
+    item : dict
+        Its path is any file of the model's folder.
+
+    Returns
+    -------
+    dict
+        Accuracy, architecture, source and so on.
+    """
     return read_json(Path(item["path"]).with_name("metrics.json"))
 
 
 def dataset_label(dataset):
-    """The data set's name for readers."""
+    """The data set's name for readers.
+
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+
+    Returns
+    -------
+    str
+        Its label.
+    """
     from .datasets import DATASETS
 
     return DATASETS[dataset].label
 
 
 def title(dataset, model, *more):
-    """Data set and model for readers, then `more`."""
+    """The title of a panel: data set, model and more, with commas between.
+
+    Parameters
+    ----------
+    dataset, model : str
+        Ids of the data set and the model.
+    *more
+        Texts that follow.
+
+    Returns
+    -------
+    str
+        For readers.
+    """
     return ", ".join([dataset_label(dataset), model, *more])
 
 
 def ordered(readouts):
-    """Readouts in the registry's order; PlumblineError for one that is not registered."""
+    """Put readouts in the registry's order.
+
+    Parameters
+    ----------
+    readouts : iterable of str
+        Ids of readouts.
+
+    Returns
+    -------
+    list of str
+        Each once.
+
+    Raises
+    ------
+    PlumblineError
+        For a readout that is not registered.
+    """
     from .attribution import READOUTS, method_of
 
     for readout in readouts:
@@ -142,7 +286,18 @@ def ordered(readouts):
 
 
 def facts(readout):
-    """What tables say of a readout: label, method, control, published_definition."""
+    """The columns that tables have of a readout.
+
+    Parameters
+    ----------
+    readout : str
+        Id of the readout.
+
+    Returns
+    -------
+    dict
+        label, method, control, published_definition.
+    """
     from .attribution import READOUTS, method_of
 
     entry, method = READOUTS[readout], method_of(readout)
@@ -168,14 +323,36 @@ COMPETING = ("signed", "unsigned")
 
 
 def block_of(readout):
-    """The block of `BLOCKS` in which a faithfulness table shows a readout."""
+    """The block in which a faithfulness table shows a readout.
+
+    Parameters
+    ----------
+    readout : str
+        Id of the readout.
+
+    Returns
+    -------
+    str
+        A key of `BLOCKS`.
+    """
     from .attribution import READOUTS
 
     return READOUTS[readout].block
 
 
 def short_label(readout):
-    """A readout's label where room is scarce: a dagger stands for ', as published (...)'."""
+    """A readout's label where room is scarce.
+
+    Parameters
+    ----------
+    readout : str
+        Id of the readout.
+
+    Returns
+    -------
+    str
+        A dagger stands for ', as published (...)'.
+    """
     from .attribution import READOUTS
 
     entry = READOUTS[readout]
@@ -183,9 +360,21 @@ def short_label(readout):
 
 
 def seed_cells(frame, value):
-    """Rows (id, seed, readout, value) as float64 (seeds, examples, readouts), and the readouts in the registry's order.
+    """Pair the examples of training seeds by their ids.
 
-    NaN: a cell that is missing. One row a seed, example and readout.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns id, seed, readout and `value`; one row a seed, example and readout.
+    value : str
+        The column with the numbers.
+
+    Returns
+    -------
+    cells : numpy.ndarray, float64, shape (seeds, examples, readouts)
+        NaN: a cell that is missing.
+    readouts : list of str
+        In the registry's order.
     """
     wide = frame.astype({value: float}).set_index(["seed", "id", "readout"])[value].unstack("readout")
     readouts = ordered(wide.columns)
@@ -193,7 +382,18 @@ def seed_cells(frame, value):
 
 
 def cells_of(units):
-    """float64 (seeds, examples, columns) of a DataFrame with the index (seed, id, or whatever crosses seeds); NaN: none."""
+    """The cells of a table of seeds and what crosses them.
+
+    Parameters
+    ----------
+    units : pandas.DataFrame
+        The index is (seed, id, or whatever crosses seeds).
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (seeds, examples, columns)
+        NaN: a cell that is missing.
+    """
     import numpy as np
 
     seeds, crossed = (units.index.unique(level) for level in (0, 1))
@@ -204,8 +404,19 @@ def cells_of(units):
 def interval_text(options, seeds=None, unit="examples"):
     """How an interval was made, e.g. '95% percentile bootstrap over examples, 1000 resamples'.
 
-    seeds: the text of `seeds_of`, where the interval is that of `stats.over_seeds`; None: over examples alone. unit: what crosses
-    the seeds.
+    Parameters
+    ----------
+    options : dict
+        Its `bootstrap` has level and resamples.
+    seeds : str, optional
+        The text of `seeds_of`, where the interval is that of `stats.over_seeds`. None: over examples alone.
+    unit : str
+        What crosses the seeds.
+
+    Returns
+    -------
+    str
+        For tables' column `interval` and for feet.
     """
     settings = options["bootstrap"]
     level = percent(settings["level"])
@@ -216,14 +427,39 @@ def interval_text(options, seeds=None, unit="examples"):
 
 
 def percent(level):
-    """A share as text: 0.95 -> '95%'."""
+    """A share as text.
+
+    Parameters
+    ----------
+    level : float
+        E.g. 0.95.
+
+    Returns
+    -------
+    str
+        E.g. '95%'.
+    """
     return f"{100 * level:g}%"
 
 
 def provenance(options, *, examples, seeds, interval=True):
     """One sentence on scale, sample count, seeds and interval, for the foot of a table or figure.
 
-    interval: how it was made, as text; True: `interval_text` over examples alone; False: none is named.
+    Parameters
+    ----------
+    options : dict
+        Its `scale` is named.
+    examples : iterable of int
+        Numbers of examples; the smallest and the largest are named.
+    seeds : str
+        As of `seeds_of`.
+    interval : str or bool
+        How it was made. True: `interval_text` over examples alone. False: none is named.
+
+    Returns
+    -------
+    str
+        The sentence.
     """
     counts = sorted({int(count) for count in examples})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -236,7 +472,20 @@ def provenance(options, *, examples, seeds, interval=True):
 
 
 def provenance_of(rows, options):
-    """`provenance` of a table's rows: of all their examples, of the seeds and the interval of the first."""
+    """`provenance` of a table's rows.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        All their examples are counted; seeds and interval are those of the first.
+    options : dict
+        See `provenance`.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     first = rows.iloc[0]
     return provenance(options, examples=rows["examples"], seeds=first["seeds"], interval=first["interval"])
 

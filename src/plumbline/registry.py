@@ -50,6 +50,18 @@ def discover(package: str, kind: str) -> Registry[Any]:
     """The registry of a package: every module directly inside it that defines an `ENTRY`.
 
     A module bears its entry's id. The others, which may import torch, are not imported.
+
+    Parameters
+    ----------
+    package : str
+        The package's name.
+    kind : str
+        What messages call an entry, e.g. 'method'.
+
+    Returns
+    -------
+    Registry
+        Id -> entry, in the order of `order`, then of ids.
     """
     spec = importlib.util.find_spec(package)
     assert spec is not None and spec.submodule_search_locations, f"{package} is no package"
@@ -58,9 +70,21 @@ def discover(package: str, kind: str) -> Registry[Any]:
 
 
 def discover_in_rooms(registry: Registry[Any], part: str) -> None:
-    """Add the entries in the folder `part` of every study's room, by studies; those of rooms that were read are left.
+    """Add the entries in a folder of every study's room to a registry. Rooms that were read are left.
 
     A module there is imported as one of the package `plumbline.<part>`.
+
+    Parameters
+    ----------
+    registry : Registry
+        The registry, which is changed. Its `studies` say to which study an entry belongs.
+    part : {'tables', 'figures'}
+        The folder.
+
+    Raises
+    ------
+    PlumblineError
+        Where an entry of that id is there already.
     """
     package = importlib.import_module(f"{__package__}.{part}")
     for study, room in studies.folders().items():
@@ -95,7 +119,17 @@ def _entries(package: str, folder: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Look:
-    """How figures draw a readout: colour, as '#rrggbb'; marker, as matplotlib names it; dash, a key of `figures.style.DASHES`."""
+    """How figures draw a readout.
+
+    Attributes
+    ----------
+    color : str
+        '#rrggbb'.
+    marker : str
+        As matplotlib names it.
+    dash : str
+        A key of `figures.style.DASHES`.
+    """
 
     color: str
     marker: str
@@ -121,24 +155,39 @@ SHOWN = (
 class Readout:
     """One way to reduce a method's computation to one score a token.
 
-    id        the name in files, tables and the Python API.
-    label     the name in figures and tables.
-    column    the Parquet column, `scores_<id>`.
-    signed    whether the score tells evidence for the class from evidence against it; clipped scores do, though none is negative.
-    absolute_of ids of the signed readouts of the same quantity, of which this one is the absolute value up to a factor an
-              example: the unsigned twin beside which a signed readout is to be read.
-    layered   whether it is a product of one matrix a layer; the method's module then has `layer_matrices(readouts,
-              **parameters)`.
-    published whether this is the definition behind published numbers where it differs from the correct one.
-    reference the key of the same vector in the reference's files, None where it has none.
-    noise     whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
-    stochastic whether it is drawn; its seeds bear its name.
-    known_truth whether it needs a rationale mask, so exists on known-truth data alone.
-    control   whether it knows nothing of the model, so makes no claim.
-    family    what it is computed from, which tables and figures group by; empty: its method's.
-    citation  empty: its method's.
-    look      how figures draw it; None: as its corrected definition, `<id>` of `<id>_published`, or by its id.
-    shown     the places of `SHOWN` where it stands by default; None: all, of a published definition none.
+    Attributes
+    ----------
+    id : str
+        The name in files, tables and the Python API.
+    label : str
+        The name in figures and tables.
+    signed : bool
+        Whether the score tells evidence for the class from evidence against it. Clipped scores do, though none is negative.
+    absolute_of : tuple of str
+        Ids of the signed readouts of the same quantity, of which this one is the absolute value up to a factor an example: the
+        unsigned twin beside which a signed readout is to be read.
+    layered : bool
+        Whether it is a product of one matrix a layer. The method's module then has `layer_matrices(readouts, **parameters)`.
+    published : bool
+        Whether this is the definition behind published numbers where it differs from the correct one.
+    reference : str or None
+        The key of the same vector in the reference's files. None: it has none.
+    noise : bool
+        Whether exact arithmetic gives zero everywhere, so that what it ranks is rounding noise.
+    stochastic : bool
+        Whether it is drawn. Its seeds bear its name.
+    known_truth : bool
+        Whether it needs a rationale mask, so exists on known-truth data alone.
+    control : bool
+        Whether it knows nothing of the model, so makes no claim.
+    family : str
+        What it is computed from, by which tables and figures group. Empty: its method's.
+    citation : str
+        The source. Empty: its method's.
+    look : Look or None
+        How figures draw it. None: as its corrected definition, `<id>` of `<id>_published`, or by its id.
+    shown : tuple of str or None
+        The places of `SHOWN` where it stands by default. None: all, of a published definition none.
     """
 
     id: str
@@ -179,7 +228,15 @@ class Readout:
 
 @dataclass(frozen=True)
 class Legal:
-    """What a parameter may be: in words, and as a function of a value."""
+    """What a parameter may be.
+
+    Attributes
+    ----------
+    words : str
+        In words.
+    holds : callable
+        A function of a value: whether it is legal.
+    """
 
     words: str
     # Not in the text of an entry, which is part of what jobs hang on: a function's text is its address, another in every process.
@@ -187,12 +244,34 @@ class Legal:
 
 
 def whole(value: object) -> bool:
-    """Whether a value is a whole number, at least 1, and not so large that nobody would wait for it."""
+    """Whether a value is a whole number, at least 1, and not so large that nobody would wait for it.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bool
+        At most 100,000 is legal.
+    """
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000
 
 
 def between(low: float, high: float) -> Callable[[Any], bool]:
-    """A function that says whether a value is a number from `low` to `high`."""
+    """A test of numbers within bounds.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds, which are legal themselves.
+
+    Returns
+    -------
+    callable
+        A function of a value: whether it is a number from `low` to `high`.
+    """
 
     def holds(value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
@@ -215,14 +294,34 @@ MODELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One computation: one job, one file; its readouts are that file's columns.
+    """One computation: one job, one file. Its readouts are that file's columns.
 
-    models      what it explains, a key of `MODELS`. Of text encoders its module has `compute(batch, readouts, **parameters)`.
-    needs       what it takes from the model: attention, gradient, forward; nothing for controls.
-    parameters  name -> default; what the config block of the method may set.
-    legal       name -> `Legal`, of parameters of which the default's type does not say what they may be.
-    integral    whether it sums an integral, so that its files say of each example how inexact that is: completeness_gap, steps.
-    principal   the readout that the method's name means in the Python API where no readout bears it; None where none stands for it.
+    Attributes
+    ----------
+    id : str
+        The name in files, in the configuration and in the Python API.
+    label : str
+        The name in figures and tables.
+    family : str
+        What it is computed from, by which tables and figures group.
+    readouts : tuple of Readout
+        Its scores, in the order of the columns.
+    citation : str
+        The source.
+    models : str
+        What it explains, a key of `MODELS`. Of text encoders its module has `compute(batch, readouts, **parameters)`.
+    needs : tuple of str
+        What it takes from the model: attention, gradient, forward. Empty: nothing, of controls.
+    integral : bool
+        Whether it sums an integral, so that its files say of each example how inexact that is: completeness_gap, steps.
+    parameters : dict of str to object
+        Name -> default; what the method's block of the configuration may set.
+    legal : dict of str to Legal
+        Of parameters of which the default's type does not say what they may be.
+    principal : str or None
+        The readout that the method's name means in the Python API where no readout bears it. None: none stands for it.
+    order : int
+        Its place in the registry, then by id.
     """
 
     id: str
@@ -258,9 +357,22 @@ class Method:
 class Protocol:
     """A way to perturb an input by a ranking and to score what happens.
 
-    scored     whether a curve has a score (`aopc`); published_steps is a curve only.
-    removal    'delete' (tokens leave, positions shift) or 'mask' (replaced by the mask token).
-    precision  of the forward passes: 'float32', or 'bfloat16' (torch's autocast; weights and results stay float32).
+    Attributes
+    ----------
+    id : str
+        The name in files and in the configuration.
+    label : str
+        The name in figures and tables.
+    citation : str
+        The source.
+    removal : {'delete', 'mask'}
+        delete: tokens leave, positions shift. mask: they are replaced by the mask token.
+    precision : {'float32', 'bfloat16'}
+        Of the forward passes. bfloat16 is torch's autocast; weights and results stay float32.
+    scored : bool
+        Whether a curve has a score (`aopc`). published_steps is a curve only.
+    order : int
+        Its place in the registry, then by id.
     """
 
     id: str
@@ -274,9 +386,22 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A number of explanations with its direction: +1 higher is better, -1 lower is better, 0 neither.
+    """A number of explanations with its direction.
 
-    axis  what it measures of one explanation: robustness, faithfulness, complexity, randomisation; empty: how two agree.
+    Attributes
+    ----------
+    id : str
+        The name in files.
+    label : str
+        The name in figures and tables.
+    direction : {1, -1, 0}
+        1: higher is better; -1: lower is better; 0: neither.
+    citation : str
+        The source.
+    axis : str
+        What it measures of one explanation: robustness, faithfulness, complexity, randomisation. Empty: how two agree.
+    order : int
+        Its place in the registry, then by id.
     """
 
     id: str
@@ -291,12 +416,32 @@ class Metric:
 class Dataset:
     """A data set: what it is, where it comes from, what its rows hold.
 
-    task         'classification' or 'agreement' of texts, or 'images'.
-    label_names  label -> name, by index; empty where the data have the names.
-    sources      source kind ('generated', 'mirror', 'hub', 'url') -> its particulars; the first is the default.
-    hidden       source kind -> splits whose labels the source hides (-1).
-    known_truth  whether every row carries a rationale mask, one flag a word.
-    parameters   name -> default of the config block.
+    Attributes
+    ----------
+    id : str
+        The name in files and in the configuration.
+    label : str
+        The name in figures and tables.
+    task : {'classification', 'agreement', 'images'}
+        classification and agreement are of texts.
+    label_names : tuple of str
+        Names of labels, by index. Empty where the data have the names.
+    splits : tuple of str
+        Names of the splits.
+    licence : str
+        As the source states it.
+    citation : str
+        The source.
+    sources : dict of str to object
+        Source kind ('generated', 'mirror', 'hub', 'url') -> its particulars. The first is the default.
+    hidden : dict of str to tuple of str
+        Source kind -> splits whose labels the source hides (-1).
+    known_truth : bool
+        Whether every row carries a rationale mask, one flag a word.
+    parameters : dict of str to object
+        Name -> default of the data set's block of the configuration.
+    order : int
+        Its place in the registry, then by id.
     """
 
     id: str
@@ -317,19 +462,33 @@ class Dataset:
 class Output:
     """A figure or a table: one module, named as its output.
 
-    needs    the artefacts it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement', 'gaps' (the
-             attributions of the methods that it shows and that sum an integral: how inexact each is),
-             'isotropy', 'rollouts', 'contributions', 'seed_consistency', 'model_consistency', 'released', '<stage>_cost', 'work',
-             'classifier', 'theory_<experiment>' and 'shown' of the multi-head classifier,
-             'tables/<id>' ('tables/<id>?': where the configuration makes it).
-    per      what there is one of: 'study', 'model' (one a data set and model), 'seed'.
-    options  the configuration's keys that it reads beyond scale and runs: a change there makes it again.
-    methods  it shows the runs alone that have all of these methods, and is not made where none has; empty: every run.
-    readouts it reads the methods alone that have one of these readouts, or all methods of a run that has none of them; empty:
-             every method. A dict where it depends on the data set's task.
-    seeds    'all', or 'lowest': it shows the lowest training seed alone of a data set and model.
-    published whether it reads the published numbers.
-    formats  file endings.
+    Attributes
+    ----------
+    id : str
+        The name in files and in the configuration.
+    label : str
+        The name for readers.
+    needs : tuple of str
+        The artefacts that it reads, by stage: 'data', 'models', 'attributions', 'faithfulness', 'agreement', 'gaps' (the
+        attributions of the methods that it shows and that sum an integral: how inexact each is), 'isotropy', 'rollouts',
+        'contributions', 'seed_consistency', 'model_consistency', 'released', '<stage>_cost', 'work', 'classifier',
+        'theory_<experiment>' and 'shown' of the multi-head classifier, 'tables/<id>' ('tables/<id>?': where the configuration makes
+        it).
+    per : {'study', 'model', 'seed'}
+        What there is one of. model: one a data set and model.
+    options : tuple of str
+        The configuration's keys that it reads beyond scale and runs. A change there makes it again.
+    methods : tuple of str
+        It shows the runs alone that have all of these methods, and is not made where none has. Empty: every run.
+    readouts : tuple of str or dict
+        It reads the methods alone that have one of these readouts, or all methods of a run that has none of them. Empty: every
+        method. A dict where it depends on the data set's task.
+    seeds : {'all', 'lowest'}
+        lowest: it shows the lowest training seed alone of a data set and model.
+    published : bool
+        Whether it reads the published numbers.
+    formats : tuple of str
+        File endings.
     """
 
     id: str
