@@ -84,7 +84,7 @@ def discover_in_rooms(registry: Registry[Any], part: str) -> None:
     Raises
     ------
     PlumblineError
-        Where an entry of that id is there already.
+        Where another study has an output of that name.
     """
     package = importlib.import_module(f"{__package__}.{part}")
     for study, room in studies.folders().items():
