@@ -12,7 +12,6 @@ from plumbline import (
     attribution,
     causal,
     collect,
-    config,
     datasets,
     faithfulness,
     registry,
@@ -21,7 +20,7 @@ from plumbline import (
     theory,
 )
 
-MODULES = (agreement, artefacts, attribution, collect, config, datasets, faithfulness, registry, seeds, stats)
+MODULES = (agreement, artefacts, attribution, collect, datasets, faithfulness, registry, seeds, stats)
 PUBLIC = {
     f"{module.__name__}.{name}": value
     for module in MODULES

@@ -422,6 +422,7 @@ OF_ANSWERS = {
     "pseudo_value_interval",
     "resampled_interval",
     "resampled_medians",
+    "paired_medians",
     "percentiles",
 }
 

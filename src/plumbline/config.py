@@ -28,20 +28,7 @@ def registries():
 
 
 def dataset_config(config, dataset):
-    """A data set's block, with the defaults of its registry entry.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    dataset : str
-        Id of the data set.
-
-    Returns
-    -------
-    dict
-        Every key of the data set; `source` is always a name.
-    """
+    """A data set's block, its registry entry's defaults filled in; `source` is always a name."""
     from .datasets import settings
 
     block = config["datasets"][dataset]
@@ -49,22 +36,8 @@ def dataset_config(config, dataset):
 
 
 def model_config(config, dataset, model, seed=0):
-    """A model's block as it applies to one data set and training seed.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    dataset, model : str
-        Ids of the data set and the model.
-    seed : int
-        The training seed. `{seed}` in the name of a hub repository becomes this number.
-
-    Returns
-    -------
-    dict
-        What the model's source reads, and `training` (None: the model is taken as it is).
-    """
+    """A model's block as it applies to one data set and training seed: what its source reads, `training` (None: as it
+    is), no more. `{seed}` in the name of a hub repository becomes the seed."""
     block = config["models"][model]
     found = {key: block[key] for key in ("architecture", "source", "training")}
     found |= {key: value for key, value in block.items() if key != "max_tokens"}
@@ -80,76 +53,26 @@ def model_config(config, dataset, model, seed=0):
 
 
 def scored_split(config, run):
-    """The split on which accuracy is measured.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    run : dict
-        One of `runs`.
-
-    Returns
-    -------
-    str
-        The explained split, or validation where the labels of that split are hidden.
-    """
+    """The split on which accuracy is measured: the explained one, or validation where its labels are hidden."""
     source = dataset_config(config, run["dataset"])["source"]
     hidden = registries()["datasets"][run["dataset"]].hidden.get(source, ())
     return "validation" if run["split"] in hidden else run["split"]
 
 
 def methods_of(run):
-    """The methods of a run, controls included.
-
-    Parameters
-    ----------
-    run : dict
-        One of `runs`.
-
-    Returns
-    -------
-    list of str
-        Ids of methods, in the registry's order.
-    """
+    """A run's methods in the registry's order, controls included."""
     methods = registries()["methods"]
     return [name for name, method in methods.items() if name in run["methods"] or method.control]
 
 
 def choice_of(config, run):
-    """Which examples of its split a run explains.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    run : dict
-        One of `runs`.
-
-    Returns
-    -------
-    dict
-        Arguments of `plumbline.attribution.artefact.run_examples`.
-    """
+    """Which examples of its split a run explains: the arguments of `plumbline.attribution.artefact.run_examples`."""
     most = config["models"][run["model"]]["max_tokens"]
     return {"max_tokens": most} | {key: run[key] for key in ("examples", "within", "longer")}
 
 
 def readouts_of(run, method):
-    """The readouts of a method that a run computes.
-
-    Parameters
-    ----------
-    run : dict
-        One of `runs`.
-    method : str
-        Id of the method.
-
-    Returns
-    -------
-    list of str
-        Ids of readouts, in the registry's order. All controls are among them; the oracle is on known-truth data alone.
-    """
+    """The readouts of a method that a run takes up, in the registry's order; all controls, the oracle on known-truth data alone."""
     entries = registries()
     entry, wanted = entries["methods"][method], run["readouts"]
     truth = entries["datasets"][run["dataset"]].known_truth
@@ -161,21 +84,9 @@ def readouts_of(run, method):
 
 
 def layered_methods(config, run):
-    """The readouts of a run that are products of layer matrices.
+    """Method -> {readouts, parameters} of a run's readouts that are products of layer matrices.
 
     Published definitions are left out, since matrices are large.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    run : dict
-        One of `runs`.
-
-    Returns
-    -------
-    dict of str to dict
-        Method -> {readouts, parameters}.
     """
     entries, found = registries()["methods"], {}
     for method in methods_of(run):
@@ -191,22 +102,7 @@ def layered_methods(config, run):
 
 
 def protocols_of(config, run, method):
-    """What the faithfulness job of one method computes.
-
-    Parameters
-    ----------
-    config : dict
-        The validated configuration.
-    run : dict
-        One of `runs`.
-    method : str
-        Id of the method.
-
-    Returns
-    -------
-    list of dict
-        {protocol, readouts, examples, cap}, in the configuration's order.
-    """
+    """What the faithfulness job of one method does: a list of {protocol, readouts, examples, cap}."""
     control = registries()["methods"][method].control
     found = []
     for entry in config["faithfulness"]:
