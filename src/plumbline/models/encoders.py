@@ -27,9 +27,26 @@ def modules_of(model):
 
 
 def load(folder, device="cpu"):
-    """(model in evaluation mode, tokeniser) of a folder that the model stage wrote, or of a finished checkpoint.
+    """Load a model that the model stage wrote, or a finished checkpoint.
 
-    Raises PlumblineError where a file or a weight is missing or does not fit.
+    Parameters
+    ----------
+    folder : path_like
+        The model's folder.
+    device : str or torch.device
+        Where the model goes.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        In evaluation mode.
+    tokenizer : transformers tokeniser
+        Of the same folder.
+
+    Raises
+    ------
+    PlumblineError
+        Where a file or a weight is missing or does not fit.
     """
     from .checkpoint import check_folder, read_config, read_model, read_tokenizer
 
@@ -87,7 +104,20 @@ def forward(model, input_ids, attention_mask=None, token_type_ids=None, **more):
 
 
 def at_position(logits, position):
-    """The logits that are read, (batch, classes): of an agreement model's (batch, n, 1) those at `position`, (batch, 1)."""
+    """The logits that are read.
+
+    Parameters
+    ----------
+    logits : torch.Tensor, shape (batch, classes), or (batch, n, 1) of an agreement model
+        Of the model.
+    position : torch.Tensor, int64, shape (batch,)
+        Of an agreement model: the position that is read.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, classes) or (batch, 1)
+        Of the same dtype and device.
+    """
     if logits.dim() == 2:
         return logits
     import torch
@@ -102,8 +132,21 @@ def explained_probability(logits, target, position=None, *, multi_label=False):
     singular), the complement for target 0. Several: softmax over the classes, or, where each is a label of its own
     (`is_multi_label`), the sigmoid of the target's logit.
 
-    logits: (batch, classes), or (batch, n, 1) of an agreement model. target, position: int64 (batch,). Returns (batch,),
-    same dtype and device as the logits.
+    Parameters
+    ----------
+    logits : torch.Tensor, shape (batch, classes), or (batch, n, 1) of an agreement model
+        Of the model.
+    target : torch.Tensor, int64, shape (batch,)
+        The explained class.
+    position : torch.Tensor, int64, shape (batch,), optional
+        Of an agreement model: the position that is read.
+    multi_label : bool
+        Whether each class is a label of its own.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch,)
+        In [0, 1], of the same dtype and device as the logits.
     """
     read = at_position(logits, position)
     if read.shape[1] == 1:
@@ -114,13 +157,35 @@ def explained_probability(logits, target, position=None, *, multi_label=False):
 
 
 def explained_logit(logits, target, position=None):
-    """The logit behind `explained_probability`, (batch,); one logit speaks for both of its classes, without a sign."""
+    """The logit behind `explained_probability`. One logit speaks for both of its classes, without a sign.
+
+    Parameters
+    ----------
+    logits, target, position
+        See `explained_probability`.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch,)
+        Of the same dtype and device as the logits.
+    """
     read = at_position(logits, position)
     return read[:, 0] if read.shape[1] == 1 else read.gather(1, target[:, None])[:, 0]
 
 
 def predicted_class(logits, position=None):
-    """The predicted class, int64 (batch,): argmax of the logits; of one logit, 1 when its sigmoid is at least 0.5."""
+    """The predicted class.
+
+    Parameters
+    ----------
+    logits, position
+        See `explained_probability`.
+
+    Returns
+    -------
+    torch.Tensor, int64, shape (batch,)
+        argmax of the logits; of one logit, 1 when its sigmoid is at least 0.5.
+    """
     read = at_position(logits, position)
     return (read[:, 0] >= 0).long() if read.shape[1] == 1 else read.argmax(-1)
 
@@ -130,10 +195,23 @@ _WIDTHS = weakref.WeakKeyDictionary()
 
 
 def classes_of(model):
-    """The number of classes that the model tells apart; 2 for one logit.
+    """The number of classes that the model tells apart.
 
-    Raises PlumblineError for what is neither a classifier of whole texts nor an agreement model: no transformers encoder, a
-    regression, or logits of another shape than (batch, classes) and, for agreement, (batch, n, 1).
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A transformers model.
+
+    Returns
+    -------
+    int
+        2 for one logit.
+
+    Raises
+    ------
+    PlumblineError
+        For what is neither a classifier of whole texts nor an agreement model: no transformers encoder, a regression, or logits
+        of another shape than (batch, classes) and, for agreement, (batch, n, 1).
     """
     if not hasattr(model, "config") or not hasattr(model, "base_model"):
         raise PlumblineError(
@@ -195,11 +273,19 @@ def lock_of(model):
 
 @contextlib.contextmanager
 def undisturbed(model, attention="eager", packed=True):
-    """Run a model in evaluation mode, with the given attention implementation, frozen and (for float32) packed weights.
+    """A context that runs a model in evaluation mode, frozen, and leaves it as it was, also when the block raises.
 
-    Training flags of every module, requires_grad of every weight and the attention implementation are as
-    before afterwards, also when the block raises. One thread at a time has the model. Neither autocast nor inference mode
-    around the block reaches into it.
+    Training flags of every module, requires_grad of every weight and the attention implementation are as before afterwards. One
+    thread at a time has the model. Neither autocast nor inference mode around the block reaches into it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A transformers model.
+    attention : str
+        The attention implementation, e.g. 'eager'.
+    packed : bool
+        Whether weights are packed (for float32).
     """
     import torch
 
