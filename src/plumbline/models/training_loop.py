@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from ..errors import PlumblineError
+from .muon import Muon
 
 
 def steps(network, batches, losses, training, *, schedule=None, clip=None):
-    """Train in place with AdamW, and yield the loss after each step.
+    """Train in place, and yield the loss after each step.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def steps(network, batches, losses, training, *, schedule=None, clip=None):
         Takes a batch and yields scalar tensors that add up to its loss. Each one's gradient is computed before the next one
         is asked for, so that the parts of a large batch are not in memory together.
     training : dict
-        learning_rate, weight_decay.
+        learning_rate, weight_decay, and optimiser: 'adamw', also where there is none, or 'muon' (`optimisers_of`).
     schedule : callable, optional
         Takes the optimiser and returns a scheduler of torch; None leaves the learning rate as it is.
     clip : float, optional
@@ -36,13 +37,11 @@ def steps(network, batches, losses, training, *, schedule=None, clip=None):
     PlumblineError
         For a loss that is not finite.
     """
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
-    )
-    scheduler = schedule(optimiser) if schedule else None
+    optimisers = optimisers_of(network, training)
+    schedulers = [schedule(optimiser) for optimiser in optimisers] if schedule else []
     network.train()
     for step, batch in enumerate(batches, 1):
-        optimiser.zero_grad()
+        network.zero_grad()
         loss = 0.0
         for part in losses(batch):
             part.backward()
@@ -51,11 +50,25 @@ def steps(network, batches, losses, training, *, schedule=None, clip=None):
             raise PlumblineError(f"the loss is not finite at step {step}: lower the learning rate")
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimiser.step()
-        if scheduler:
+        for optimiser in optimisers:
+            optimiser.step()
+        for scheduler in schedulers:
             scheduler.step()
         yield loss
     network.eval()
+
+
+def optimisers_of(network, training):
+    """AdamW of all parameters; with `optimiser: muon` Muon of the weights of linear layers, AdamW of the rest.
+
+    The last linear layer, which makes the logits, belongs to the rest, and so do embeddings (Jordan et al. 2024).
+    """
+    options = {"lr": training["learning_rate"], "weight_decay": training["weight_decay"]}
+    linear = [module.weight for module in network.modules() if isinstance(module, torch.nn.Linear)]
+    matrices = linear[:-1] if training.get("optimiser") == "muon" else []
+    others = [weight for weight in network.parameters() if all(weight is not matrix for matrix in matrices)]
+    adamw = torch.optim.AdamW(others, fused=True, **options)
+    return [Muon(matrices, **options), adamw] if matrices else [adamw]
 
 
 def curve(losses):

@@ -56,6 +56,8 @@ class Training(Block):
     """Examples a step."""
     learning_rate: number(gt=0) = 5.0e-5
     """Peak learning rate."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """AdamW, or Muon for the weights of linear layers, by which a model from scratch learns from fewer examples."""
     warmup: Share = 0.0
     """Share of the steps over which the learning rate rises from zero."""
     weight_decay: number(ge=0) = 0.0
@@ -163,6 +165,8 @@ class ImageTraining(Block):
     """Images a step."""
     learning_rate: number(gt=0) = 3.0e-3
     """Peak learning rate."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """AdamW, or Muon for the weights of linear layers, by which a model from scratch learns from fewer examples."""
     weight_decay: number(ge=0) = 0.05
     """Decoupled weight decay."""
     warmup: number(gt=0, lt=1) = 0.2
