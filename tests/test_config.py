@@ -322,7 +322,7 @@ def test_model_config_holds_what_the_source_reads_and_no_more():
     seeds = [configuration.model_config(config, "sst2", "multiberts", seed)["repo"] for seed in (0, 9)]
     assert seeds == ["google/multiberts-seed_0", "google/multiberts-seed_9"]
     small = configuration.model_config(config, "sentiment", "bert")
-    assert (small["layers"], small["training"]["learning_rate"]) == (3, 2e-3)
+    assert (small["layers"], small["training"]["learning_rate"]) == (3, 1e-2)
 
 
 def test_a_methods_block_lies_over_its_defaults():

@@ -1,6 +1,7 @@
 """Integrated gradients from the baseline [CLS] [MASK] ... [SEP], with respect to word embeddings."""
 
 import functools
+from dataclasses import dataclass
 
 from ..registry import Legal, Look, Method, Readout, whole
 
@@ -51,15 +52,15 @@ ENTRY = Method(
 )
 
 # Tokens that one backward pass holds at a time; integrated gradients run as many steps together as fit.
-STEP_TOKENS = {"cpu": 512, "cuda": 65536}
-FIRST_STEPS = 50  # of `auto`; they are doubled from here on
+STEP_TOKENS = {"cpu": 1024, "cuda": 65536}
+PIECE = 32  # steps of `auto` on a piece of the path
 
 
 def compute(batch, readouts, *, steps="auto", gap=0.01, max_steps=3200):
     """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,).
 
-    steps: 'auto': doubled, example by example, until the completeness gap is below `gap`, a probability, or `max_steps` are
-    taken; or their number.
+    steps: their number on the path, or 'auto': more, example by example, where the probability changes, until the completeness
+    gap is below `gap`, a probability, or more would be over `max_steps` (`integrated_gradients`).
     """
     from .gradients import asked, correct
 
@@ -69,53 +70,147 @@ def compute(batch, readouts, *, steps="auto", gap=0.01, max_steps=3200):
 def integrated_gradients(function, steps, gap=None, max_steps=None):
     """Gradients averaged along the straight path from the baseline [CLS] [MASK] ... [SEP] (Sundararajan et al. 2017, eq. 1).
 
-    Gauss-Legendre nodes and weights on [0, 1]. steps: their number, or 'auto': `FIRST_STEPS`, doubled for each example until
-    its completeness gap is below `gap`, or `max_steps` are taken.
+    Parameters
+    ----------
+    function : Function
+        What is differentiated.
+    steps : int or 'auto'
+        Gauss-Legendre steps on the path. 'auto': `PIECE` on it; then, for each example, as many on each half of the piece with
+        the largest gap in place of those on the whole piece, until the gaps of all pieces add up to less than `gap`. A piece's
+        gap is |sum of its share of the attributions - rise of the probability over it|. So steps lie where the probability changes.
+    gap : float
+        A probability.
+    max_steps : int
+        The most steps on an example's path.
 
-    Returns (attributions (batch, n, D) float64; completeness gap (batch,) float64: |sum of attributions - (f(input) -
-    f(baseline))|, a probability; steps taken (batch,) int64).
+    Returns
+    -------
+    attributions : torch.Tensor
+        (batch, n, D) float64.
+    gaps : torch.Tensor
+        (batch,) float64, completeness gap: |sum of attributions - (f(input) - f(baseline))|, a probability.
+    taken : torch.Tensor
+        (batch,) int64, steps on the path; those on a piece that was halved are not among them.
     """
     import torch
 
-    batch = function.batch
-    with torch.no_grad():
-        ends = function.embed(batch.input_ids)
-        starts = function.embed(baseline_ids(batch))
-        rise = function(ends).double() - function(starts).double()
-    attributions = torch.zeros(ends.shape, dtype=torch.float64, device=batch.device)
-    gaps = torch.full_like(rise, float("inf"))
-    taken = torch.zeros(len(ends), dtype=torch.int64, device=batch.device)
-    rows = torch.arange(len(ends), device=batch.device)
-    count = min(FIRST_STEPS, max_steps) if steps == "auto" else steps
-    while True:
-        change = (ends - starts)[rows] * batch.attention_mask[rows, :, None]
-        attributions[rows] = _mean_gradient(function, starts, ends, rows, count) * change
-        gaps[rows] = (attributions[rows].sum((1, 2)) - rise[rows]).abs()
-        taken[rows] = count
-        if steps != "auto" or count == max_steps:
-            break
-        rows = rows[gaps[rows] >= gap]  # whoever is done takes no more steps
-        if not len(rows):
-            break
-        count = min(2 * count, max_steps)
-    return attributions, gaps, taken
+    path, halving = _Path(function), steps == "auto"
+    count = min(PIECE, max_steps) if halving else steps
+    new = [_Piece(row, 0.0, 1.0, *ends) for row, ends in enumerate(path.values_at_ends())]
+    found = [[] for _ in new]
+    while new:
+        path.integrate(new, count)
+        for piece in new:
+            found[piece.row].append(piece)
+        open_ones = [pieces for pieces in found if halving and sum(piece.gap for piece in pieces) >= gap]
+        widest = [
+            max(pieces, key=lambda piece: piece.gap)
+            for pieces in open_ones
+            if (len(pieces) + 1) * count <= max_steps
+        ]
+        for piece in widest:
+            found[piece.row].remove(piece)
+        new = path.halves(widest)
+    attributions = torch.stack([sum(piece.attributions for piece in pieces) for pieces in found])
+    gaps = [abs(sum(piece.error for piece in pieces)) for pieces in found]
+    taken = [len(pieces) * count for pieces in found]
+    device = attributions.device
+    return (
+        attributions,
+        torch.tensor(gaps, dtype=torch.float64, device=device),
+        torch.tensor(taken, device=device),
+    )
 
 
-def _mean_gradient(function, starts, ends, rows, steps):
-    """The gradient's integral over the path from starts to ends (batch, n, D), of some rows: float64 (rows, n, D)."""
-    import torch
+@dataclass(eq=False)
+class _Piece:
+    """A piece of the path of the batch's example `row`: start and length, shares of the path; the function at both ends.
 
-    from ..models.runtime import fitting
+    attributions  (n, D) float64, the piece's share of them; error: their sum less the function's rise.
+    """
 
-    nodes, weights = (torch.from_numpy(values).to(ends.device) for values in _quadrature(steps))
-    starts, ends = starts[rows], ends[rows]
-    together = max(1, fitting(STEP_TOKENS.get(ends.device.type, 512)) // (len(rows) * ends.shape[1]))
-    total = torch.zeros(ends.shape, dtype=torch.float64, device=ends.device)
-    for chosen, shares in zip(nodes.split(together), weights.split(together), strict=True):
-        points = starts + chosen.to(ends.dtype)[:, None, None, None] * (ends - starts)
-        _, gradient = function.gradient(points.flatten(0, 1), rows.repeat(len(chosen)))
-        total += (gradient.view(points.shape) * shares[:, None, None, None]).sum(0)
-    return total
+    row: int
+    start: float
+    length: float
+    before: float
+    after: float
+    attributions: object = None
+    error: float = None
+
+    @property
+    def gap(self):
+        return abs(self.error)
+
+
+class _Path:
+    """The straight path from the baseline to the input, embeddings (batch, n, D), of every example of a function's batch."""
+
+    def __init__(self, function):
+        import torch
+
+        from ..models.runtime import fitting
+
+        batch = function.batch
+        self.function = function
+        with torch.no_grad():
+            self.ends = function.embed(batch.input_ids)
+            self.starts = function.embed(baseline_ids(batch))
+        self.together = max(1, fitting(STEP_TOKENS.get(self.ends.device.type, 1024)) // self.ends.shape[1])
+
+    def values_at_ends(self):
+        """(function at the baseline, at the input) of every example, as one batch."""
+        import torch
+
+        with torch.no_grad():
+            both = [self.function(end).double().tolist() for end in (self.starts, self.ends)]
+        return zip(*both, strict=True)
+
+    def integrate(self, pieces, count):
+        """Set what `count` steps on each piece give."""
+        import torch
+
+        nodes, weights = (torch.from_numpy(values) for values in _quadrature(count))
+        starts, lengths = (torch.tensor([getattr(piece, name) for piece in pieces], dtype=torch.float64)[:, None]
+                           for name in ("start", "length"))  # fmt: skip
+        places, shares = (
+            (starts + nodes * lengths).flatten(),
+            (weights * lengths).flatten().to(self.ends.device),
+        )
+        total = torch.zeros(len(pieces), *self.ends.shape[1:], dtype=torch.float64, device=self.ends.device)
+        numbers = torch.arange(len(pieces)).repeat_interleave(count)
+        rows = torch.tensor([piece.row for piece in pieces])
+        for chosen in torch.arange(len(numbers)).split(self.together):
+            points, some = self._points(rows[numbers[chosen]], places[chosen])
+            _, gradient = self.function.gradient(points, some)
+            total.index_add_(0, numbers[chosen].to(total.device), gradient * shares[chosen, None, None])
+        for piece, integral in zip(pieces, total, strict=True):
+            mask = self.function.batch.attention_mask[piece.row, :, None]
+            piece.attributions = integral * (self.ends[piece.row] - self.starts[piece.row]) * mask
+            piece.error = piece.attributions.sum().item() - (piece.after - piece.before)
+
+    def halves(self, pieces):
+        """Both halves of every piece."""
+        import torch
+
+        middles = []
+        for first in range(0, len(pieces), self.together):
+            some = pieces[first : first + self.together]
+            rows, places = [piece.row for piece in some], [piece.start + piece.length / 2 for piece in some]
+            points, rows = self._points(torch.tensor(rows), torch.tensor(places, dtype=torch.float64))
+            with torch.no_grad():
+                middles += self.function(points, rows).double().tolist()
+        found = []
+        for piece, middle in zip(pieces, middles, strict=True):
+            half = piece.length / 2
+            found.append(_Piece(piece.row, piece.start, half, piece.before, middle))
+            found.append(_Piece(piece.row, piece.start + half, half, middle, piece.after))
+        return found
+
+    def _points(self, rows, places):
+        """Embeddings (points, n, D) at places, shares of the path, float64 (points,), of examples, and their rows on the device."""
+        rows = rows.to(self.ends.device)
+        places = places.to(self.ends.device, self.ends.dtype)[:, None, None]
+        return self.starts[rows] + places * (self.ends[rows] - self.starts[rows]), rows
 
 
 @functools.lru_cache
