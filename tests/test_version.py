@@ -1,6 +1,5 @@
 """One version: of the tag, or the fallback that pyproject.toml, the package and CITATION.cff name."""
 
-import importlib
 import importlib.metadata
 import tomllib
 
@@ -14,26 +13,31 @@ FALLBACK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setupto
 
 
 @pytest.fixture
-def reloaded(monkeypatch):
-    """The package as it loads where the metadata of installed packages give a version, or none (None)."""
+def versions(monkeypatch):
+    """(version, release) of the package where the metadata of installed packages give a version, or none (None)."""
 
-    def load(found):
+    def forget():
+        for name in ("__version__", "__release__"):
+            vars(plumbline).pop(name, None)
+
+    def read(found):
         def version(name):
             assert name == "plumbline"
             if found is None:
                 raise importlib.metadata.PackageNotFoundError(name)
             return found
 
+        forget()
         with monkeypatch.context() as patch:
             patch.setattr(importlib.metadata, "version", version)
-            return importlib.reload(plumbline)
+            return plumbline.__version__, plumbline.__release__
 
-    yield load
-    importlib.reload(plumbline)
+    yield read
+    forget()
 
 
-def test_where_the_package_is_not_installed_its_version_is_the_fallback(reloaded):
-    assert reloaded(None).__version__ == FALLBACK
+def test_where_the_package_is_not_installed_its_version_is_the_fallback(versions):
+    assert versions(None)[0] == FALLBACK
 
 
 @pytest.mark.parametrize(
@@ -45,9 +49,8 @@ def test_where_the_package_is_not_installed_its_version_is_the_fallback(reloaded
         ("2.0rc1", "2.0"),
     ],
 )
-def test_the_release_is_the_version_without_the_commits_since(reloaded, installed, release):
-    found = reloaded(installed)
-    assert (found.__version__, found.__release__) == (installed, release)
+def test_the_release_is_the_version_without_the_commits_since(versions, installed, release):
+    assert versions(installed) == (installed, release)
 
 
 def test_the_citation_has_the_fallback_version():

@@ -1,11 +1,20 @@
-"""Plumbline: do attention weights explain a transformer, or do post-hoc methods explain it better?"""
+"""Plumbline: do attention weights explain a transformer, or do post-hoc methods explain it better?
 
-import re
-from importlib.metadata import PackageNotFoundError, version
+__version__: of the installation. __release__: the last release; artefacts record it, and not the commits since, which would change
+their bytes.
+"""
 
-try:
-    __version__ = version("plumbline")
-except PackageNotFoundError:  # on PYTHONPATH and not installed, as a job of a conda environment has it
-    __version__ = "0.1.0"
-# The last release. Artefacts record it, and not the commits since, which would change their bytes.
-__release__ = re.findall(r"^[\d.]*\d", __version__)[0]
+
+def __getattr__(name):
+    """Look the version up when it is asked for: every job's client imports this package (workflow/warm.py), and needs none."""
+    if name not in ("__version__", "__release__"):
+        raise AttributeError(f"module 'plumbline' has no attribute '{name}'")
+    import re
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("plumbline")
+    except PackageNotFoundError:  # on PYTHONPATH and not installed, as a job of a conda environment has it
+        found = "0.1.0"
+    globals().update(__version__=found, __release__=re.findall(r"^[\d.]*\d", found)[0])
+    return globals()[name]
