@@ -1,6 +1,8 @@
 """One version: of the tag, or the fallback that pyproject.toml, the package and CITATION.cff name."""
 
 import importlib.metadata
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -55,3 +57,13 @@ def test_the_release_is_the_version_without_the_commits_since(versions, installe
 
 def test_the_citation_has_the_fallback_version():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == FALLBACK
+
+
+def test_what_every_jobs_client_imports_is_little():
+    """No version, which takes metadata of packages and patterns, and nothing else of the package (workflow/warm.py)."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); import plumbline.workflow.warm; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split())
+    own = {name for name in found if name.startswith("plumbline")}
+    assert own == {"plumbline", "plumbline.workflow", "plumbline.workflow.warm"}
+    assert not {"re", "importlib.metadata", "inspect", "numpy"} & found

@@ -338,18 +338,6 @@ def test_a_changed_source_file_is_read(written, tmp_path):
         found.end()
 
 
-def test_the_client_imports_little():
-    """It starts once a job: no pattern, no metadata of packages, nothing else of the package."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(SRC)!r}); import plumbline.workflow.warm; print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True)
-    found = done.stdout.split()
-    own = {name for name in found if name.startswith("plumbline")}
-    assert own == {"plumbline", "plumbline.workflow", "plumbline.workflow.warm"}
-    assert not {"re", "importlib.metadata", "inspect", "typing", "numpy"} & set(found)
-
-
 def test_what_the_server_imports_starts_no_thread_and_no_cuda(tmp_path):
     """All that jobs import is there, no thread runs, and no other file of the package was read: it might change."""
     code = """
