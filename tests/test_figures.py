@@ -294,7 +294,7 @@ def test_contributions_show_the_product_of_all_layers(inputs):
     (item,) = [i for i in inputs["contributions"] if (i["model"], i["seed"]) == ("bert", 0)]
     rows = read_rows(item["path"]).query("id == 0 and layer == 3").set_index("readout")
     for title, readout in (("Rollout", "rollout"), ("ALTI", "alti")):
-        drawn_values = shown[title].collections[0].get_array()
+        drawn_values = shown[title].images[0].get_array()
         assert np.array_equal(np.ravel(drawn_values), rows.at[readout, "matrix"])
         assert boxed(shown[title]) == (0, len(rows.at[readout, "tokens"]))
     assert "Example 0: predicted negative, probability 0.913" in texts(drawn)
@@ -314,7 +314,7 @@ def test_layers_of_alti_stand_in_a_grid(inputs):
     (item,) = [i for i in inputs["contributions"] if (i["model"], i["seed"]) == ("bert", 0)]
     rows = read_rows(item["path"]).query("id == 0 and readout == 'alti'").set_index("layer")
     for layer in (1, 2, 3):
-        values = shown[f"Layer {layer}"].collections[0].get_array()
+        values = shown[f"Layer {layer}"].images[0].get_array()
         assert np.array_equal(np.ravel(values), rows.at[layer, "matrix"])
     grids = {1: 1, 2: 2, 3: 3, 4: 2, 5: 5, 6: 3, 7: 3, 8: 4, 12: 4, 24: 6}
     assert {layers: layer_contributions.columns_of(layers) for layers in grids} == grids
@@ -324,7 +324,7 @@ def test_long_sentences_are_shown_in_part(tmp_path):
     found = make(tmp_path, examples=4, long=True)
     drawn = layer_contributions.draw(found, HERE)
     assert "tokens 1 to 40 of 90 are shown" in texts(drawn)
-    assert panels(drawn)["Layer 1"].collections[0].get_array().shape == (40, 40)
+    assert panels(drawn)["Layer 1"].images[0].get_array().shape == (40, 40)
     # The mask's row is always among them.
     for length, position in ((90, 0), (90, 39), (90, 40), (90, 88), (41, 40), (12, 3)):
         part = matrix.shown_part(length, position)

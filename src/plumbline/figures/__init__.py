@@ -20,6 +20,4 @@ def write(figure, inputs, options, paths):
     from .style import save
 
     module = importlib.import_module(f"{__name__}.{FIGURES[figure].id}")
-    drawn = module.draw(inputs, options)
-    for path in paths:
-        save(drawn, path)
+    save(module.draw(inputs, options), paths)

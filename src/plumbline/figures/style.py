@@ -30,8 +30,14 @@ DASHES = {
     "broken": (0, (3, 3)),
     "sparse": (0, (1, 2.5)),
 }
-# Metadata that would differ from run to run or from version to version.
-FORMATS = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+# Arguments of `savefig`: without metadata that would differ from run to run or from version to version. zlib's level 3 takes
+# half of level 6's time for files a twentieth larger.
+FORMATS = {
+    "pdf": {"metadata": {"CreationDate": None}},
+    "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
+    "svg": {"metadata": {"Date": None}},
+}
+MARGIN = 0.05  # inches around what is drawn
 
 
 # What `seaborn.axes_style("ticks")` and `seaborn.plotting_context("paper", font_scale=0.95)` set, less what is ours
@@ -83,13 +89,86 @@ def figure(width, height):
 
 
 @styled
-def save(drawn, path):
-    """Write a figure (pdf, png or svg by the path's ending) atomically, without time stamp or version."""
-    kind = Path(path).suffix.lstrip(".")
-    if kind not in FORMATS:
-        raise unknown("figure format", kind, FORMATS)
-    with atomic(path) as temporary:
-        drawn.savefig(temporary, format=kind, metadata=FORMATS[kind], bbox_inches="tight", pad_inches=0.05)
+def save(drawn, paths):
+    """Write a figure to every path (pdf, png or svg by the path's ending) atomically, without time stamp or version.
+
+    What lies outside the figure is kept, and empty margins are cut off, but for `MARGIN`.
+    """
+    kinds = {path: Path(path).suffix.lstrip(".") for path in paths}
+    for kind in kinds.values():
+        if kind not in FORMATS:
+            raise unknown("figure format", kind, FORMATS)
+    # For `bbox_inches="tight"`, and for the engine that `tight_layout` leaves behind, matplotlib would draw twice for every
+    # path: once to measure.
+    drawn.set_layout_engine(None)
+    drawn.set_dpi(OURS["savefig.dpi"])  # widths of letters depend on it
+    box = drawn.get_tightbbox().padded(MARGIN)
+    for path, kind in kinds.items():
+        with atomic(path) as temporary:
+            drawn.savefig(temporary, format=kind, bbox_inches=box, **FORMATS[kind])
+
+
+def heatmap(axes, values, *, ends, colours, rows=(), columns=(), gaps=0, texts=None, size=5):
+    """Draw a matrix as coloured cells, its first row at the top.
+
+    An image and, for all gaps, two artists: of seaborn's mesh, which draws the whole figure for its labels, a PDF file would
+    hold a path for every cell.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    values : numpy.ndarray
+        Float (rows, columns), in any unit; NaN: the cell is left out.
+    ends : tuple of float
+        The values of the first and the last colour.
+    colours : str
+        Name of a colour map of matplotlib.
+    rows, columns : sequence of str
+        Names of all rows, and of all columns; none: they have neither names nor ticks.
+    gaps : float
+        Points between cells.
+    texts : numpy.ndarray of str, optional
+        (rows, columns): what stands in a cell; '' for nothing. Cells do not let it out, so layouts need not measure it.
+    size : float
+        Of these texts, in points.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+        What a colour bar needs.
+    """
+    down, across = values.shape
+    image = axes.imshow(
+        values,
+        cmap=colours,
+        vmin=ends[0],
+        vmax=ends[1],
+        extent=(0, across, down, 0),
+        interpolation="nearest",
+    )
+    if gaps:
+        axes.hlines(range(down + 1), 0, across, colors="white", linewidths=gaps)
+        axes.vlines(range(across + 1), 0, down, colors="white", linewidths=gaps)
+    axes.set(xlim=(0, across), ylim=(down, 0))
+    axes.set_xticks([place + 0.5 for place in range(len(columns))], columns)
+    axes.set_yticks([place + 0.5 for place in range(len(rows))], rows)
+    axes.spines[:].set_visible(False)
+    if texts is not None:
+        # Luminance as the WCAG define it says which of the two can be read on a colour.
+        shares = image.to_rgba(values)[..., :3]
+        light = ((shares + 0.055) / 1.055) ** 2.4 @ (0.2126, 0.7152, 0.0722) > 0.408
+        for row, column in zip(*texts.nonzero(), strict=True):
+            axes.text(
+                column + 0.5,
+                row + 0.5,
+                texts[row, column],
+                color="0.15" if light[row, column] else "white",
+                fontsize=size,
+                ha="center",
+                va="center",
+                in_layout=False,
+            )
+    return image
 
 
 def mark(readout, entries=None):

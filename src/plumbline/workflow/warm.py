@@ -29,7 +29,6 @@ LIBRARIES = (
     "pyarrow.parquet",
     "safetensors.torch",
     "scipy.stats",
-    "seaborn",
     "skimage.segmentation",
     "sklearn.datasets",
     "sklearn.metrics",

@@ -52,9 +52,9 @@ def draw(inputs, options):
         left = names + place * (side + BAR)
         axes = drawn.add_axes(share(width, height, left, names, side, side))
         values = found["matrices"][readout][-1]
-        mesh = panel(axes, values, found, size=size, title=short_label(readout), left=not place)
+        image = panel(axes, values, found, size=size, title=short_label(readout), left=not place)
         colour_bar(
-            drawn, mesh, share(width, height, left + side + 0.07, names + side * 0.25, 0.07, side * 0.5)
+            drawn, image, share(width, height, left + side + 0.07, names + side * 0.25, 0.07, side * 0.5)
         )
     drawn.suptitle(
         f"{dataset_label(found['dataset'])}, {found['model']}",

@@ -54,7 +54,7 @@ def draw(inputs, options):
         line, column = divmod(place, columns)
         left, bottom = names + column * (side + GAP[0]), height - TOP - side - line * (side + GAP[1])
         axes = drawn.add_axes(share(width, height, left, bottom, side, side))
-        mesh = panel(
+        image = panel(
             axes,
             values,
             found,
@@ -66,7 +66,7 @@ def draw(inputs, options):
         axes.set_title(f"max {values.max():.2g}", loc="right", fontsize=6, color="0.35", pad=4)
     up = min(side, 1.6)
     colour_bar(
-        drawn, mesh, share(width, height, width - BAR + 0.02, height - TOP - up, 0.08, up), ("0", "max")
+        drawn, image, share(width, height, width - BAR + 0.02, height - TOP - up, 0.08, up), ("0", "max")
     )
     drawn.suptitle(
         f"{dataset_label(found['dataset'])}, {found['model']}: {short_label(READOUT)} up to each layer",

@@ -5,7 +5,7 @@ import numpy as np
 from ..artefacts import read_rows
 from ..chosen import chosen, instead
 from ..collect import by_model
-from .style import plain
+from .style import heatmap, plain
 
 # Longer sentences are shown in part.
 LONGEST = 40
@@ -82,24 +82,19 @@ def panel(axes, values, found, *, size, title, left=True, bottom=True):
 
     left, bottom: whether tokens are named there; size: of their names, in points.
     """
-    import seaborn as sns
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
-    sns.heatmap(
+    image = heatmap(
+        axes,
         values,
-        ax=axes,
-        vmin=0,
-        vmax=values.max(),
-        cmap="Blues",
-        square=True,
-        cbar=False,
-        xticklabels=found["tokens"] if bottom else False,
-        yticklabels=found["tokens"] if left else False,
+        ends=(0, values.max()),
+        colours="Blues",
+        rows=found["tokens"] if left else (),
+        columns=found["tokens"] if bottom else (),
     )
     axes.tick_params(labelsize=size, length=0, pad=1.5)
     axes.tick_params(axis="x", rotation=90)
-    axes.tick_params(axis="y", rotation=0)
     axes.set_title(title, fontsize=8.5, pad=4)
     for spine in axes.spines.values():
         spine.set(visible=True, color="0.8", linewidth=0.5)
@@ -108,12 +103,12 @@ def panel(axes, values, found, *, size, title, left=True, bottom=True):
     # Cells have the box's colours, so it needs an edge.
     box.set_path_effects([withStroke(linewidth=1.8 * box.get_linewidth(), foreground="white")])
     axes.add_patch(box)
-    return axes.collections[0]
+    return image
 
 
-def colour_bar(drawn, mesh, rectangle, ends=None):
+def colour_bar(drawn, image, rectangle, ends=None):
     """A colour bar at a rectangle (shares of the figure); with `ends`, these stand at its ends instead of numbers."""
-    bar = drawn.colorbar(mesh, cax=drawn.add_axes(rectangle))
+    bar = drawn.colorbar(image, cax=drawn.add_axes(rectangle))
     if ends:
         bar.set_ticks([bar.vmin, bar.vmax], labels=ends)
     bar.outline.set_visible(False)

@@ -10,7 +10,7 @@ import numpy as np
 from ..artefacts import read_rows
 from ..collect import DAGGER, by_model, dataset_label, ordered, provenance, seeds_of, short_label
 from ..registry import Output
-from .style import figure, foot, styled
+from .style import figure, foot, heatmap, styled
 
 METRIC = "spearman"
 
@@ -27,7 +27,6 @@ ENTRY = Output(
 def draw(inputs, options):
     """The figure."""
     import pandas as pd
-    import seaborn as sns
 
     ((dataset, model), items), *_ = by_model(inputs["agreement"], options).items()
     pairs = pd.concat([read_rows(item["path"]) for item in items], ignore_index=True)
@@ -36,25 +35,23 @@ def draw(inputs, options):
     drawn = figure(side + 0.6, side)
     axes = drawn.add_subplot()
     labels = [short_label(readout) for readout in readouts]
-    sns.heatmap(
+    image = heatmap(
+        axes,
         values,
-        ax=axes,
-        vmin=-1,
-        vmax=1,
-        cmap="RdBu_r",
-        square=True,
-        mask=np.isnan(values),
-        linewidths=0.3,
-        annot=np.vectorize(_short)(values),
-        fmt="",
-        annot_kws={"size": 5.2 if len(readouts) > 16 else 6.5},
-        xticklabels=labels,
-        yticklabels=labels,
-        cbar_kws={"shrink": 0.5, "label": "Spearman's ρ, mean over examples", "pad": 0.02},
+        ends=(-1, 1),
+        colours="RdBu_r",
+        rows=labels,
+        columns=labels,
+        gaps=0.3,
+        texts=np.vectorize(_short)(values),
+        size=5.2 if len(readouts) > 16 else 6.5,
     )
+    bar = drawn.colorbar(image, ax=axes, shrink=0.5, pad=0.02)
+    bar.set_label("Spearman's ρ, mean over examples", size=7.5)
+    bar.outline.set_linewidth(0)
+    bar.ax.tick_params(labelsize=6.5)
     axes.set_facecolor("0.85")
-    axes.collections[0].colorbar.ax.tick_params(labelsize=6.5)
-    axes.collections[0].colorbar.ax.yaxis.label.set_size(7.5)
+    axes.tick_params(axis="x", rotation=90)
     axes.tick_params(labelsize=6.5, length=0)
     for edge in _edges(readouts):
         axes.axhline(edge, color="black", linewidth=0.9)

@@ -13,7 +13,7 @@ from ..collect import DAGGER, dataset_label, facts, ordered, short_label
 from ..registry import Output
 from ..seed_pairs import TRAINED, published, sources, square
 from .seed_consistency import sample
-from .style import figure, foot, styled
+from .style import figure, foot, heatmap, styled
 
 METRIC = "spearman_dense"
 ACROSS = 5
@@ -36,7 +36,7 @@ def draw(inputs, options):
     width = max(block["across"] for block in blocks) * PANEL[0] + BAR
     height = sum(HEADING + PANEL[1] * block["down"] for block in blocks)
     drawn = figure(width, height)
-    top, mesh = height, None
+    top, image = height, None
     for block in blocks:
         drawn.text(
             0.01, (top - 0.06) / height, block["title"], ha="left", va="top", fontsize=9, weight="bold"
@@ -46,12 +46,12 @@ def draw(inputs, options):
             row, column = divmod(number, block["across"])
             left, bottom = 0.22 + column * PANEL[0], top - row * PANEL[1] - 0.24 - 1.1
             axes = drawn.add_axes((left / width, bottom / height, 1.1 / width, 1.1 / height))
-            mesh = _panel(axes, readout, seeds, values)
+            image = _panel(axes, readout, seeds, values)
         top -= PANEL[1] * block["down"]
     bar = drawn.add_axes(
         ((width - BAR + 0.1) / width, (height - HEADING - 0.24 - 1.1) / height, 0.1 / width, 1.1 / height)
     )
-    drawn.colorbar(mesh, cax=bar).ax.tick_params(labelsize=6.5)
+    drawn.colorbar(image, cax=bar).ax.tick_params(labelsize=6.5)
     bar.set_title("ρ", fontsize=8, loc="left")
     foot(
         drawn,
@@ -80,24 +80,9 @@ def _block(block):
 
 
 def _panel(axes, readout, seeds, values):
-    import seaborn as sns
-
-    sns.heatmap(
-        values,
-        ax=axes,
-        vmin=0,
-        vmax=1,
-        cmap="Blues",
-        square=True,
-        cbar=False,
-        mask=np.isnan(values),
-        linewidths=0.2,
-        xticklabels=seeds,
-        yticklabels=seeds,
-    )
+    image = heatmap(axes, values, ends=(0, 1), colours="Blues", rows=seeds, columns=seeds, gaps=0.2)
     axes.set_facecolor("0.85")
     axes.tick_params(labelsize=5.5, length=0, pad=1.5)
-    axes.tick_params(axis="y", labelrotation=0)
     mean = np.nanmean(values[np.triu_indices(len(values), k=1)])
     axes.set_title(f"{short_label(readout)}: {mean:.3f}", loc="left", fontsize=6.8, pad=3)
-    return axes.collections[0]
+    return image

@@ -14,7 +14,7 @@ from ..attribution import shown_in
 from ..chosen import chosen, instead
 from ..collect import by_model, dataset_label, ordered, short_label, whole_texts
 from ..registry import Output
-from .style import figure, foot, plain, styled
+from .style import figure, foot, heatmap, plain, styled
 
 SHOWN = shown_in("examples")
 
@@ -48,10 +48,10 @@ def draw(inputs, options):
     for block in blocks:
         rows = CELL[1] * len(block["values"])
         axes = drawn.add_axes(_share(width, height, LEFT, y - TITLE - rows, CELL[0] * widest, rows))
-        mesh = _heatmap(axes, block, widest)
+        image = _heatmap(axes, block, widest)
         y -= _height(block)
     bar = drawn.add_axes(_share(width, height, width - RIGHT + 0.15, height - TOP - TITLE - 1.2, 0.1, 1.2))
-    drawn.colorbar(mesh, cax=bar).ax.tick_params(labelsize=6.5)
+    drawn.colorbar(image, cax=bar).ax.tick_params(labelsize=6.5)
     bar.set_title("scaled\nscore", fontsize=6.5, loc="left")
     drawn.suptitle(
         f"{dataset_label(dataset)}, {model}",
@@ -154,27 +154,19 @@ def _shown_token(token):
 
 
 def _heatmap(axes, block, widest):
-    import seaborn as sns
-
     # All lines have the width of the widest, so that cells are equally large everywhere.
     values = np.full((len(block["values"]), widest), np.nan)
     values[:, : len(block["tokens"])] = block["values"]
-    signs = np.where(values < -0.05, "−", "")
-    sns.heatmap(
+    image = heatmap(
+        axes,
         values,
-        ax=axes,
-        vmin=-1,
-        vmax=1,
-        cmap="RdBu_r",
-        cbar=False,
-        mask=np.isnan(values),
-        linewidths=0.3,
-        annot=signs,
-        fmt="",
-        annot_kws={"size": 5},
-        yticklabels=block["labels"],
-        xticklabels=False,
+        ends=(-1, 1),
+        colours="RdBu_r",
+        rows=block["labels"],
+        gaps=0.3,
+        texts=np.where(values < -0.05, "−", ""),
     )
+    axes.set_aspect("auto")
     axes.set_xticks(
         np.arange(len(block["tokens"])) + 0.5, block["tokens"], rotation=55, ha="right", fontsize=6.5
     )
@@ -185,4 +177,4 @@ def _heatmap(axes, block, widest):
     axes.tick_params(axis="x", length=0)
     if block["title"]:
         axes.set_title(block["title"], loc="left", fontsize=8)
-    return axes.collections[0]
+    return image
