@@ -1,12 +1,17 @@
 """Running Snakemake in a copy of the checkout, and reading what it plans."""
 
+import atexit
+import functools
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import psutil
 import yaml
 
 from plumbline.workflow.config import validate
@@ -37,21 +42,58 @@ def command(*arguments):
 
 
 def environment(**changes):
-    """The environment without what would leak from this process: its PYTHONPATH and its mirror."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PLUMBLINE_MIRROR")}
-    return {**kept, **changes}
+    """The environment without what would leak from this process: its PYTHONPATH, its mirror, the test that runs."""
+    ours = ("PYTHONPATH", "PLUMBLINE_MIRROR", "PYTEST_CURRENT_TEST")
+    return {**{key: value for key, value in os.environ.items() if key not in ours}, **changes}
+
+
+@functools.cache
+def forks(variables):
+    """The process whose forks are calls of Snakemake in one environment (forked_snakemake.py)."""
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/forked_snakemake.py")],
+        env=dict(variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.communicate)  # its input ends, and so does it
+    return server
 
 
 def snakemake(folder, *arguments, **changes):
-    """A finished call: returncode, and stdout and stderr together as text in stdout."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=environment(**changes),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    """A finished call: returncode, and stdout and stderr together as text in stdout.
+
+    It is a fork of a process that has imported Snakemake, which saves half of a dry run, but where the environment has changes
+    that are not for this project's code alone.
+    """
+    call = command(*arguments)
+    if not all(name.startswith("PLUMBLINE_") for name in changes):
+        return subprocess.run(
+            call,
+            cwd=folder,
+            env=environment(**changes),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    server = forks(tuple(environment().items()))
+    with tempfile.NamedTemporaryFile("r") as output:
+        try:
+            asked = {
+                "output": output.name,
+                "folder": str(folder),
+                "arguments": [*map(str, call[3:])],
+                "environment": changes,
+            }
+            print(json.dumps(asked), file=server.stdin, flush=True)
+            code = int(server.stdout.readline())
+        except BaseException:  # a timeout, say: what still runs would answer the next call
+            for process in [*psutil.Process(server.pid).children(recursive=True), server]:
+                process.kill()
+            forks.cache_clear()
+            raise
+        return subprocess.CompletedProcess(call, code, output.read())
 
 
 def planned(folder, *arguments):
