@@ -167,6 +167,9 @@ def test_imports_of_every_form_are_seen(tmp_path, monkeypatch):
         "h": "from .p import z\n",
         "errors": "from .f import z\n",
         "i": "from .errors import z\n",
+        "j": "x = 1; from .f import z\n",
+        "k": "from .f import \\\n    z\n",
+        "l": "from .f import (  # one\n    z,\n)\nfrom .b import f  # another\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.py").write_text(text)
@@ -187,6 +190,9 @@ def test_imports_of_every_form_are_seen(tmp_path, monkeypatch):
     assert of("g") == ["g.py", "p/__init__.py"]
     assert of("h") == ["f.py", "h.py", "p/__init__.py"]
     assert of("i") == ["i.py"]
+    assert of("j") == ["f.py", "j.py"]
+    assert of("k") == ["f.py", "k.py"]
+    assert of("l") == ["b.py", "c.py", "d.py", "f.py", "l.py"]
     modules._imports.cache_clear()
     modules._reached.cache_clear()
 
