@@ -175,9 +175,8 @@ def test_the_best_of_five_thresholds_seldom_wins_by_chance():
     for number in range(300):
         shared = draw.normal(size=(80, 1))
         values = 0.3 * shared + 0.3 * draw.normal(size=(80, 6))
-        ends = table._differences(
-            values[None], columns, "first_layer", {"resamples": 200, "level": 0.95, "seed": number}
-        )
+        settings = {"resamples": 200, "level": 0.95, "seed": number}
+        ends = table._differences(values[None], columns, "first_layer", None, settings)
         best = ends[1:][ends[1:, 0].argmax()]
         found["one"] += best[1] > 0
         found["selected"] += best[3] > 0

@@ -49,15 +49,18 @@ class Dataset(Block, extra="allow"):
     """Kind of source, one of the registry entry's; its first where null."""
 
 
-class Training(Block):
-    epochs: number(gt=0) = 3
-    """Passes over the training split."""
+class Steps(Block):
     batch_size: Positive = 32
-    """Examples a step."""
-    learning_rate: number(gt=0) = 5.0e-5
-    """Peak learning rate."""
+    """Texts or images a step."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     """AdamW, or Muon for the weights of linear layers, by which a model from scratch learns from fewer examples."""
+
+
+class Training(Steps):
+    epochs: number(gt=0) = 3
+    """Passes over the training split."""
+    learning_rate: number(gt=0) = 5.0e-5
+    """Peak learning rate."""
     warmup: Share = 0.0
     """Share of the steps over which the learning rate rises from zero."""
     weight_decay: number(ge=0) = 0.0
@@ -158,15 +161,11 @@ class Hub(Encoder):
 ENCODERS = (Scratch, Directory, Package, Hub)
 
 
-class ImageTraining(Block):
+class ImageTraining(Steps):
     epochs: number(gt=0) = 8
     """Passes over the training split."""
-    batch_size: Positive = 32
-    """Images a step."""
     learning_rate: number(gt=0) = 3.0e-3
     """Peak learning rate."""
-    optimiser: Literal["adamw", "muon"] = "adamw"
-    """AdamW, or Muon for the weights of linear layers, by which a model from scratch learns from fewer examples."""
     weight_decay: number(ge=0) = 0.05
     """Decoupled weight decay."""
     warmup: number(gt=0, lt=1) = 0.2
@@ -207,7 +206,7 @@ class ImageModel(Block):
     d_state: Positive = 16
     """States of each channel of the scan."""
     training: ImageTraining = ImageTraining()
-    """Source scratch: training with AdamW and one cycle of the learning rate."""
+    """Source scratch: training with one cycle of the learning rate."""
 
     @model_validator(mode="after")
     def check_source(self):
@@ -408,8 +407,7 @@ def _line(fault, config):
     if kind == "literal_error" and legal:
         return f"{place}: {unknown('value', given, legal)}"
     if kind == "union_tag_not_found":
-        sources = " ".join(kind.model_fields["source"].description for kind in ENCODERS)
-        return f"{place}: 'source' is missing: {sources}"
+        return f"{place}: 'source' is missing: {' '.join(kind.model_fields['source'].description for kind in ENCODERS)}"
     if kind == "union_tag_invalid":
         return f"{place}: {unknown('source', about['tag'], legal)}"
     wanted = re.sub(r"^\w+ should", "it must", fault["msg"])
@@ -454,9 +452,7 @@ def _check_parameters(config):
 def _check_runs(config):
     """What each run names exists and fits the others, and no (dataset, model, seed) stands twice."""
     if both := sorted(config["models"].keys() & config["image_models"]):
-        raise PlumblineError(
-            f"image_models: the id '{both[0]}' is taken by one of `models`: choose another one"
-        )
+        raise PlumblineError(f"image_models: the id '{both[0]}' is taken by one of `models`: choose another")
     seen = {}
     for index, run in enumerate(config["runs"]):
         _check_run(config, run, f"runs[{index}]")
