@@ -71,6 +71,7 @@ def new(kind, name, study, package):
 
 
 def main(words):
+    """Run the command line of `python -m plumbline`; `words` are its arguments, without the program's name."""
     parser = argparse.ArgumentParser(prog="python -m plumbline", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     part = commands.add_parser(

@@ -19,9 +19,26 @@ if TYPE_CHECKING:
 
 
 def array(values, name):
-    """Real numbers as a NumPy array, NaN and infinite ones as they are: of arrays, lists, tensors of any real dtype.
+    """Return real numbers as a NumPy array, NaN and infinite ones as they are.
 
-    Raises PlumblineError for anything else. torch is not imported for it.
+    torch is not imported for it.
+
+    Parameters
+    ----------
+    values : array_like
+        An array, a list or tuple of numbers, or a tensor of any real dtype.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the dtype of `values`; float64 for a floating-point tensor, since NumPy has no bfloat16.
+
+    Raises
+    ------
+    PlumblineError
+        For anything else.
     """
     import numpy as np
 
@@ -47,10 +64,24 @@ def array(values, name):
 
 
 def tensor(values, name):
-    """A detached tensor of numbers from a tensor, an array, a number, or lists of these.
+    """Return numbers as a detached tensor.
 
-    Raises PlumblineError where they make no array, or hold anything but numbers. What inference mode made is copied, since
-    gradients cannot pass through it.
+    Parameters
+    ----------
+    values : array_like
+        A tensor, an array, a number, or lists of these.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    torch.Tensor
+        Dense and real. What inference mode made is copied, since gradients cannot pass through it.
+
+    Raises
+    ------
+    PlumblineError
+        Where `values` make no array, or hold anything but numbers.
     """
     import numpy as np
     import torch
@@ -81,9 +112,30 @@ def _from_array(values, name, np, torch):
 
 
 def integers(values, name, *, low=0, high=None, what=""):
-    """An int64 tensor of whole numbers from `low` to `high` (None: no upper end).
+    """Return whole numbers as an int64 tensor.
 
-    what: said of the legal range in messages. Raises PlumblineError for fractions, truth values and numbers out of range.
+    Parameters
+    ----------
+    values : array_like of int
+        Whole numbers of any shape.
+    name : str
+        What messages call it.
+    low : int
+        The smallest legal number.
+    high : int, optional
+        The largest legal number. None: no upper end.
+    what : str
+        Said of the legal range in messages.
+
+    Returns
+    -------
+    torch.Tensor, int64
+        Of the shape of `values`.
+
+    Raises
+    ------
+    PlumblineError
+        For fractions, truth values and numbers out of range.
     """
     import torch
 
@@ -99,7 +151,25 @@ def integers(values, name, *, low=0, high=None, what=""):
 
 
 def finite(values, name):
-    """A tensor of real numbers, none of them NaN or infinite; whole numbers and truth values stay what they are."""
+    """Return real numbers as a tensor, none of them NaN or infinite.
+
+    Parameters
+    ----------
+    values : array_like
+        See `tensor`.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    torch.Tensor
+        Whole numbers and truth values keep their dtype.
+
+    Raises
+    ------
+    PlumblineError
+        For a number that is NaN or infinite, and as `tensor`.
+    """
     found = tensor(values, name)
     if not found.isfinite().all():
         place = tuple((~found.isfinite()).nonzero()[0].tolist())
@@ -108,7 +178,25 @@ def finite(values, name):
 
 
 def floating(values, name):
-    """As `finite`, of floating-point numbers."""
+    """Return floating-point numbers as a tensor, none of them NaN or infinite.
+
+    Parameters
+    ----------
+    values : array_like of float
+        See `tensor`.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the floating-point dtype of `values`.
+
+    Raises
+    ------
+    PlumblineError
+        For whole numbers and truth values, and as `finite`.
+    """
     found = finite(values, name)
     if not found.is_floating_point():
         raise PlumblineError(f"{name} must hold floating-point numbers, not {found.dtype}")
@@ -116,7 +204,18 @@ def floating(values, name):
 
 
 def restore_like(values):
-    """A function that gives a tensor back in the kind of `values`: a NumPy array unless they are tensors."""
+    """Return a function that gives a tensor back in the kind of `values`.
+
+    Parameters
+    ----------
+    values : array_like
+        What a user handed over, or a list of such.
+
+    Returns
+    -------
+    callable
+        Takes a tensor. It returns the tensor where `values` are tensors, else a NumPy array.
+    """
     import torch
 
     held = values
@@ -130,11 +229,24 @@ ROW_SUM = 0.02
 
 
 def attention(values):
-    """(attention (layers, heads, n, n) of one example as a tensor, a function that gives a tensor back in its kind and dtype).
+    """Check the attention weights of one example.
 
-    values: an array or tensor of that shape, or what a transformers model returns as `attentions` for one text: a tuple,
-    one (1, heads, n, n) a layer. Raises PlumblineError for another shape, for numbers that are not finite or negative, and
-    for rows that do not sum to one.
+    Parameters
+    ----------
+    values : array_like of float, shape (layers, heads, n, n)
+        Or what a transformers model returns as `attentions` for one text: a tuple, one (1, heads, n, n) a layer.
+
+    Returns
+    -------
+    attention : torch.Tensor, shape (layers, heads, n, n)
+        The weights.
+    back : callable
+        Gives a tensor back in the kind, dtype and device of `values`.
+
+    Raises
+    ------
+    PlumblineError
+        For another shape, for numbers that are not finite or negative, and for rows that do not sum to one.
     """
     import torch
 
@@ -157,7 +269,28 @@ def attention(values):
 
 
 def whole(value, name, *, low=0, high=None):
-    """A Python int from `low` to `high`; PlumblineError for anything else."""
+    """Return a whole number as a Python int.
+
+    Parameters
+    ----------
+    value : int
+        Of Python, NumPy or torch.
+    name : str
+        What messages call it.
+    low : int
+        The smallest legal number.
+    high : int, optional
+        The largest legal number. None: no upper end.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    PlumblineError
+        For a number out of range, and for anything that is not one whole number.
+    """
     legal = f"{low} to {high}" if high is not None else f"at least {low}"
     if not is_whole(value) or value < low or (high is not None and value > high):
         raise PlumblineError(f"{name} must be a whole number, {legal}, not {value!r}")

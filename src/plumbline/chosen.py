@@ -4,11 +4,28 @@ from .errors import PlumblineError
 
 
 def chosen(wanted, explained, where):
-    """[(id asked for, id shown)] in the order asked for.
+    """Choose the examples that are shown, in the order asked for.
 
     An example that was too long to be explained gives way to the next one that was not.
-    wanted: ids of `heatmap_examples`; explained: the ids that there are; where: named in messages.
-    Raises PlumblineError for no id, or one beyond those explained.
+
+    Parameters
+    ----------
+    wanted : list of int
+        The ids of `heatmap_examples`.
+    explained : iterable of int
+        The ids that there are.
+    where : str
+        Named in messages.
+
+    Returns
+    -------
+    list of tuple
+        (id asked for, id shown).
+
+    Raises
+    ------
+    PlumblineError
+        For no id, or one beyond those explained.
     """
     explained = sorted(explained)
     beyond = [asked for asked in wanted if not explained or asked > explained[-1]]

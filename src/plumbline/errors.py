@@ -17,7 +17,22 @@ class PlumblineError(Exception):
 
 
 def unknown(kind: str, name: object, legal: Iterable[object]) -> PlumblineError:
-    """A PlumblineError for a name outside a closed list, with the nearest legal name."""
+    """Return the error for a name outside a closed list.
+
+    Parameters
+    ----------
+    kind : str
+        What the name is of.
+    name : object
+        The unknown name.
+    legal : iterable
+        The legal names.
+
+    Returns
+    -------
+    PlumblineError
+        It names the nearest legal name, and all of them.
+    """
     names = sorted(str(item) for item in legal)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
     hint = f"did you mean '{near[0]}'? " if near else ""
@@ -30,6 +45,16 @@ def one_line_errors(log=None):
 
     PlumblineError, the operating system's faults (disk full, missing file, no permission) and a GPU without memory
     enough are meant for the user; any other exception is a defect of ours and keeps its traceback.
+
+    Parameters
+    ----------
+    log : path, optional
+        The line is appended to it.
+
+    Raises
+    ------
+    SystemExit
+        With status 1, after the line is written.
     """
     # A quarter of the time in which a job imports torch and transformers went to looking for garbage among
     # objects that stay; a short job need not look so often.

@@ -45,17 +45,39 @@ STATEMENT = re.compile(r"^[ \t]*((?:from [.\w]+ )?import (?:\([^()]*\)|[\w., ]+)
 
 
 def job_files(script, *names):
-    """Sorted paths of what a job hangs on: its script, the modules that it imports, and the schemas of what it writes.
+    """Return the files that a job depends on.
 
-    script  path of the script.
-    names   what a name known at run time alone stands for: modules that are imported (dotted, below the package), schemas of
-            artefacts that are written (`schemas/<kind>`).
+    They are its script, the modules that it imports, and the schemas of what it writes.
+
+    Parameters
+    ----------
+    script : path
+        The job's script.
+    *names : str
+        What a name known at run time alone stands for: modules that are imported (dotted, below the package), schemas of
+        artefacts that are written (`schemas/<kind>`).
+
+    Returns
+    -------
+    list of str
+        Paths, sorted.
     """
     return sorted({str(script), *map(str, _reached(Path(script), *map(_path, names))[0])})
 
 
 def registries_of(script, *names):
-    """The packages whose registries a job's modules look into; see `job_files`."""
+    """Return the packages whose registries a job's modules look into.
+
+    Parameters
+    ----------
+    script, *names
+        See `job_files`.
+
+    Returns
+    -------
+    list of str
+        Names of packages, sorted.
+    """
     return sorted({REGISTRIES[name] for name in _reached(Path(script), *map(_path, names))[1]})
 
 

@@ -10,11 +10,25 @@ TRAINED = "trained"
 
 
 def sources(inputs, options):
-    """Consistency between seeds: a list of {source, dataset, model, rows}, trained models first.
+    """Return the consistency between seeds, source by source, trained models first.
 
-    inputs: seed_consistency, released; options: released_seeds. source: 'trained', or 'released (matrices)' and the
-    like, for the MultiBERTs seeds; rows: the artefact, a DataFrame, its first and second as integers. Raises
-    PlumblineError where there is none.
+    Parameters
+    ----------
+    inputs : dict
+        `seed_consistency` and `released`: lists of inputs, see plumbline.collect.
+    options : dict
+        `released_seeds`.
+
+    Returns
+    -------
+    list of dict
+        {source, dataset, model, rows}. source: 'trained', or 'released (matrices)' and the like for the MultiBERTs seeds. rows:
+        the artefact, a DataFrame, its first and second as integers.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is none.
     """
     found = [
         {"source": TRAINED, "dataset": item["dataset"], "model": item["model"], "rows": _rows(item["path"])}
@@ -40,7 +54,7 @@ def _rows(path):
 
 
 def published(block):
-    """A block of `sources` without what the published figure leaves out: the released seed 10."""
+    """Return a block of `sources` without what the published figure leaves out: the released seed 10."""
     rows = block["rows"]
     if block["source"] != TRAINED:
         rows = rows[rows["first"].isin(PUBLISHED_SEEDS) & rows["second"].isin(PUBLISHED_SEEDS)]
@@ -48,9 +62,19 @@ def published(block):
 
 
 def square(rows):
-    """The seeds of one readout's and metric's rows, in order, and its means as a symmetric float matrix.
+    """Return the means of one readout and metric as a symmetric matrix.
 
-    Ones on the diagonal; NaN where a pair is not defined.
+    Parameters
+    ----------
+    rows : DataFrame
+        Of one block of `sources`, one readout and one metric: first, second, mean.
+
+    Returns
+    -------
+    seeds : list of int
+        In ascending order.
+    values : numpy.ndarray, float64, shape (seeds, seeds)
+        Ones on the diagonal; NaN where a pair is not defined.
     """
     seeds = sorted({*rows["first"], *rows["second"]})
     places = {seed: place for place, seed in enumerate(seeds)}

@@ -8,12 +8,21 @@ WORDPIECE, BYTES, SENTENCE = "##", "Ġ", "▁"
 
 
 def words(tokens, position):
-    """[(word, indices of its tokens)], the first and the last token, which are special, among them.
+    """Join the pieces of a tokeniser to words.
 
-    tokens    of one example or pair, as the tokeniser names them. Where words are marked by their beginning (byte-level,
-              sentence pieces), punctuation stays with the word before it. A special token in the middle, as the first or the
-              last one, is a word of its own.
-    position  of the mask in an agreement sentence, which is a word of its own; else 0.
+    Parameters
+    ----------
+    tokens : list of str
+        Of one example or pair, as the tokeniser names them. Where words are marked by their beginning (byte-level, sentence
+        pieces), punctuation stays with the word before it. A special token in the middle, as the first or the last one, is a
+        word of its own.
+    position : int
+        Of the mask in an agreement sentence, which is a word of its own; else 0.
+
+    Returns
+    -------
+    list of tuple
+        (word, indices of its tokens). The first and the last token, which are special, are among them.
     """
     scheme = _scheme(tokens)
     ends = {tokens[0], tokens[-1]}

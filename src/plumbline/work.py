@@ -13,9 +13,18 @@ from .artefacts import read_json, write_json
 class Work:
     """Counts that add up over passes and jobs.
 
-    requested  inputs asked for, equal ones counted each time; rows: the distinct ones, which ran.
-    tokens     positions that ran and hold a token; padding: positions that ran and hold none.
-    seconds    wall-clock time of `models.inference.Passes.run`: packing weights, forming batches, the model.
+    Attributes
+    ----------
+    requested : int
+        Inputs asked for, equal ones counted each time.
+    rows : int
+        The distinct inputs, which ran.
+    tokens : int
+        Positions that ran and hold a token.
+    padding : int
+        Positions that ran and hold none.
+    seconds : float
+        Wall-clock time of `models.inference.Passes.run`: packing weights, forming batches, the model.
     """
 
     requested: int = 0
@@ -29,9 +38,13 @@ class Work:
         return Work(**{name: mine[name] + theirs[name] for name in mine})
 
     def rates(self):
-        """rows_per_second, padding_share of the positions and duplicates_share of the requests, both in [0, 1].
+        """Return what the counts say of the speed.
 
-        NaN where nothing ran.
+        Returns
+        -------
+        dict
+            rows_per_second, padding_share of the positions and duplicates_share of the requests, both in [0, 1]. NaN where
+            nothing ran.
         """
         if not self.rows:
             return dict.fromkeys(("rows_per_second", "padding_share", "duplicates_share"), float("nan"))
@@ -43,7 +56,15 @@ class Work:
 
 
 def add_works(output, files):
-    """Write the sum of several files of `Work` as one."""
+    """Write the sum of several files of `Work` as one.
+
+    Parameters
+    ----------
+    output : path
+        The JSON file to write.
+    files : iterable of path
+        JSON files of `Work`.
+    """
     write_json(output, asdict(sum((Work(**read_json(file)) for file in files), Work())))
 
 
@@ -51,10 +72,14 @@ def add_works(output, files):
 class Cost:
     """What a job took, measured inside it: the start of Python and the imports of its script do not count.
 
-    seconds      wall-clock time.
-    cpu_seconds  of user and system, the job's own child processes included.
-    max_rss_mb   largest memory resident at one time, in MiB: libraries included, also those that a warm process shares
-                 with its jobs.
+    Attributes
+    ----------
+    seconds : float
+        Wall-clock time.
+    cpu_seconds : float
+        CPU time of user and system, the job's own child processes included.
+    max_rss_mb : float
+        Largest memory resident at one time, in MiB: libraries included, also those that a warm process shares with its jobs.
     """
 
     seconds: float = 0.0
@@ -71,7 +96,13 @@ class Cost:
 
 @contextlib.contextmanager
 def measured(output):
-    """Measure what the block takes and write it to `output` as JSON (`Cost`); nothing where the block fails."""
+    """Measure what the block takes, and write it as JSON (`Cost`); nothing where the block fails.
+
+    Parameters
+    ----------
+    output : path
+        The JSON file to write.
+    """
     start, before = time.perf_counter(), _cpu_seconds()
     yield
     seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - before
@@ -87,5 +118,13 @@ def _cpu_seconds():
 
 
 def add_costs(output, files):
-    """Write the costs of a job's shards as one."""
+    """Write the costs of a job's shards as one.
+
+    Parameters
+    ----------
+    output : path
+        The JSON file to write.
+    files : iterable of path
+        JSON files of `Cost`. Seconds are added; of the memory the largest counts.
+    """
     write_json(output, asdict(sum((Cost(**read_json(file)) for file in files), Cost())))

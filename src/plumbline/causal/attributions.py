@@ -21,13 +21,40 @@ MODES = ("released", "forward")
 
 
 def convolutions(model):
-    """Names of a model's convolutions in its chain of layers, from the input up (see interventions.CausalNetwork)."""
+    """Return the names of a model's convolutions in its chain of layers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        See interventions.CausalNetwork.
+
+    Returns
+    -------
+    list of str
+        From the input up.
+    """
     names = getattr(model, "causal_layers", None) or [name for name, _ in model.named_children()]
     return [name for name in names if isinstance(model.get_submodule(name), nn.Conv2d)]
 
 
 def default_layer(model):
-    """The second convolution from the input; the only one where there is no second. Raises PlumblineError without any."""
+    """Return the layer at which a model's images are explained where none is named.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        See interventions.CausalNetwork.
+
+    Returns
+    -------
+    str
+        The second convolution from the input; the only one where there is no second.
+
+    Raises
+    ------
+    PlumblineError
+        For a model without a convolution.
+    """
     found = convolutions(model)
     if not found:
         raise PlumblineError(f"{type(model).__name__} has no convolution to explain images at")
@@ -35,26 +62,72 @@ def default_layer(model):
 
 
 def legal_layers(model, graph):
-    """Names of the convolutions at which a graph has causes, from the input up."""
+    """Return the convolutions at which a graph has causes.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The graph's model.
+    graph : CausalGraph
+        The graph of one class.
+
+    Returns
+    -------
+    list of str
+        Names of layers, from the input up.
+    """
     known = {record.layer for record in graph.layers if record.causes}
     return [name for name in convolutions(model) if name in known]
 
 
 def check_layer(layer, legal, whose):
-    """Raise PlumblineError where a layer is none of the legal ones; whose: what they are of."""
+    """Check that maps can be made at a layer.
+
+    Parameters
+    ----------
+    layer : str
+        Its name.
+    legal : list of str
+        Names of the legal layers.
+    whose : str
+        What they are of, for the message.
+
+    Raises
+    ------
+    PlumblineError
+        For a layer that is none of the legal ones.
+    """
     if layer not in legal:
         raise PlumblineError(f"no maps at layer '{layer}' of {whose}; legal: {', '.join(legal) or 'none'}")
 
 
 @torch.no_grad()
 def node_maps(model, graph, layer, images, mode="released"):
-    """The M_q before resizing, (batch, |Q|, height, width), in the order of the layer's `effects`.
+    """Compute the maps M_q of a graph's effects at a layer, before resizing; definitions: see the module.
 
-    model   in evaluation mode; images (batch, channels, height, width) as it reads them; graph: a CausalGraph of the model.
-    mode    released: each M_q sums to 1, of the size (height of F) + (kernel) - 1. forward: of the size of the layer's output,
-            in units of the target's logit times those of the layer's output.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    graph : CausalGraph
+        A graph of the model.
+    layer : str
+        Name of a convolution.
+    images : torch.Tensor, float, shape (batch, channels, height, width)
+        As the model reads them.
+    mode : {'released', 'forward'}
+        The definition of M_q.
 
-    Raises PlumblineError for a layer that is no convolution or at which the graph has no causes; it lists the legal ones.
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, |Q|, height, width)
+        In the order of the layer's `effects`. released: each M_q sums to 1, of the size (height of F) + (kernel) - 1. forward:
+        of the size of the layer's output, in units of the target's logit times those of the layer's output.
+
+    Raises
+    ------
+    PlumblineError
+        For a layer that is no convolution or at which the graph has no causes; it lists the legal ones.
     """
     check_layer(layer, legal_layers(model, graph), f"the graph of class '{graph.label}'")
     record = graph.layer(layer)
@@ -80,12 +153,41 @@ def node_maps(model, graph, layer, images, mode="released"):
 
 
 def attribution(model, graph, layer, images, mode="released"):
-    """The sum over Q of the resized M_q: (batch, height, width) of the images. Arguments and errors: see `node_maps`."""
+    """Compute the causal maps of images: the sum over Q of the resized M_q.
+
+    Parameters
+    ----------
+    model, graph, layer, images, mode
+        See `node_maps`.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, height, width)
+        Of the images' size.
+
+    Raises
+    ------
+    PlumblineError
+        As `node_maps`.
+    """
     return resized(node_maps(model, graph, layer, images, mode).sum(1), images.shape[2:])
 
 
 def resized(maps, size):
-    """Maps (batch, height, width) at another size, bilinear; as they are where they have it."""
+    """Resize maps, bilinear.
+
+    Parameters
+    ----------
+    maps : torch.Tensor, float, shape (batch, height, width)
+        The maps.
+    size : sequence of int
+        The new height and width.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, *size)
+        `maps` itself where it has that size.
+    """
     if maps.shape[1:] == tuple(size):
         return maps
     return functional.interpolate(maps[:, None], size=tuple(size), mode="bilinear")[:, 0]

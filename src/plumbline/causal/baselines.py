@@ -37,7 +37,33 @@ MASKS, CELLS, KEPT = 200, 7, 0.5
 
 
 def compute(method, model, images, targets, seeds, layer):
-    """See explanations.explain, which checks the method: (batch, height, width)."""
+    """Compute the maps of a baseline or control; explanations.explain checks the arguments.
+
+    Parameters
+    ----------
+    method : str
+        Its id.
+    model : torch.nn.Module
+        In evaluation mode.
+    images : torch.Tensor, float, shape (batch, channels, height, width)
+        As the model reads them.
+    targets : torch.Tensor, int64, shape (batch,)
+        The explained classes.
+    seeds : list of int
+        One an image.
+    layer : str
+        A convolution, for grad_cam.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, height, width)
+        Neither absolute nor scaled.
+
+    Raises
+    ------
+    PlumblineError
+        For a layer without maps, and as `check_relus`.
+    """
     if method == "random":
         return torch.stack([_random(seed, images) for seed in seeds])
     if method == "input":
@@ -66,9 +92,21 @@ def compute(method, model, images, targets, seeds, layer):
 
 
 def check_relus(model, image):
-    """Raise PlumblineError unless every ReLU that an image (1, channels, height, width) passes is an nn.ReLU module of its own.
+    """Check that every ReLU which an image passes is an nn.ReLU module of its own.
 
-    Rules for ReLU go by module: a functional one they miss without a word, and a module that is used twice they mix up.
+    Rules for ReLU go by module. They miss a functional one without a word, and mix up a module that is used twice.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    image : torch.Tensor, float, shape (1, channels, height, width)
+        As the model reads it.
+
+    Raises
+    ------
+    PlumblineError
+        For another kind of ReLU, and for a module that is used twice.
     """
     calls = collections.Counter()
     hooks = [
@@ -188,8 +226,18 @@ METHODS = {
 
 
 def with_rules(model):
-    """A copy of a model for captum's LRP: norms are part of the convolutions before them, sums of two paths are modules, and
-    every module has a rule."""
+    """Copy a model for captum's LRP.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode. It is left as it is.
+
+    Returns
+    -------
+    torch.fx.GraphModule
+        Norms are part of the convolutions before them, sums of two paths are modules, and every module has a rule.
+    """
     from captum.attr._utils.custom_modules import Addition_Module
     from captum.attr._utils.lrp_rules import EpsilonRule, GammaRule
     from torch.fx.experimental.optimization import fuse
@@ -212,7 +260,24 @@ def with_rules(model):
 
 
 def gradient_shap(model, images, targets, seed):
-    """GradientShap of images (batch, ...) against an absent one, with captum's draws from this seed: (batch, height, width)."""
+    """Compute GradientShap of images against an absent one.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    images : torch.Tensor, float, shape (batch, channels, height, width)
+        As the model reads them.
+    targets : torch.Tensor, int64, shape (batch,)
+        The explained classes.
+    seed : int
+        Of captum's draws.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, height, width)
+        In logits.
+    """
     from captum.attr import GradientShap
 
     state = np.random.get_state()
@@ -234,8 +299,26 @@ def gradient_shap(model, images, targets, seed):
 
 @torch.no_grad()
 def rise(model, images, targets, seeds):
-    """RISE (Petsiuk et al. 2018): sum over masks M of p(target | x M) M, divided by their number and the share that stays:
-    (batch, height, width)."""
+    """Compute RISE (Petsiuk et al. 2018).
+
+    It is the sum over masks M of p(target | x M) M, divided by their number and the share that stays.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    images : torch.Tensor, float, shape (batch, channels, height, width)
+        As the model reads them.
+    targets : torch.Tensor, int64, shape (batch,)
+        The explained classes.
+    seeds : list of int
+        One an image; images of the same seed get the same masks.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, height, width)
+        In units of probability.
+    """
     found = images.new_empty(len(images), *images.shape[2:])
     for seed in sorted(set(seeds)):
         masks = rise_masks(seed, images.shape[2:]).to(images)
@@ -248,8 +331,22 @@ def rise(model, images, targets, seeds):
 
 
 def rise_masks(seed, size):
-    """Masks of a seed, float32 (MASKS, height, width) in [0, 1]: a coarse grid of cells that stay, enlarged (bilinear), and cut
-    out at a random place."""
+    """Draw the masks of RISE (Petsiuk et al. 2018).
+
+    A mask is a coarse grid of cells that stay, enlarged (bilinear), and cut out at a random place.
+
+    Parameters
+    ----------
+    seed : int
+        Of the draws.
+    size : sequence of int
+        Height and width of the image.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (MASKS, height, width)
+        In [0, 1].
+    """
     draw = np.random.default_rng(seed)
     cells = [math.ceil(side / CELLS) for side in size]
     grids = torch.from_numpy((draw.random((MASKS, 1, CELLS, CELLS)) < KEPT).astype(np.float32))

@@ -15,9 +15,22 @@ ROUNDING = 1e-11  # differences below this share of the largest |y| are what flo
 
 
 def total_effects(observed, intervened):
-    """TE = y^do - y in logits, (k, n); exactly 0 where the difference is rounding alone, as of a node that is never active.
+    """Compute total effects, TE = y^do - y.
 
-    Without that, the paired test would find in such noise what it is sure of.
+    An effect is exactly 0 where the difference is rounding alone, as of a node that is never active. Without that, the paired
+    test would find in such noise what it is sure of.
+
+    Parameters
+    ----------
+    observed : numpy.ndarray, float64, shape (n,)
+        y, in logits.
+    intervened : numpy.ndarray, float64, shape (k, n)
+        y^do, in logits.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k, n)
+        In logits.
     """
     found = intervened - observed
     found[np.abs(found) <= ROUNDING * np.abs(observed).max()] = 0.0
@@ -25,13 +38,39 @@ def total_effects(observed, intervened):
 
 
 def relative_effects(effects, observed):
-    """Mean of TE / y = y^do / y - 1 over the images where y is not 0, (k,); 0 where there is none."""
+    """Compute mean relative effects, the mean of TE / y = y^do / y - 1.
+
+    Parameters
+    ----------
+    effects : numpy.ndarray, float64, shape (k, n)
+        TE, in logits.
+    observed : numpy.ndarray, float64, shape (n,)
+        y, in logits.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k,)
+        Over the images where y is not 0; 0 where there is none.
+    """
     there = observed != 0
     return (effects[:, there] / observed[there]).mean(1) if there.any() else np.zeros(len(effects))
 
 
 def divergences(observed, intervened):
-    """Mean KL(p^do || p) in nats of the softmax p of logits: observed (n, classes), intervened (k, n, classes) -> (k,)."""
+    """Compute the mean Kullback-Leibler divergence KL(p^do || p) of the softmax p of logits.
+
+    Parameters
+    ----------
+    observed : numpy.ndarray, float64, shape (n, classes)
+        Logits.
+    intervened : numpy.ndarray, float64, shape (k, n, classes)
+        Logits under each intervention.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k,)
+        In nats.
+    """
     from scipy.special import log_softmax
 
     base, found = log_softmax(observed, axis=-1), log_softmax(intervened, axis=-1)
@@ -39,12 +78,42 @@ def divergences(observed, intervened):
 
 
 def z_welch(mean, variance, observed_mean, observed_variance, n):
-    """z of two samples of n each (Welch 1947), as published: (mean(y^do) - mean(y)) / sqrt(var(y^do)/n + var(y)/n)."""
+    """Compute z of two samples of n each (Welch 1947), as published.
+
+    It is (mean(y^do) - mean(y)) / sqrt(var(y^do)/n + var(y)/n).
+
+    Parameters
+    ----------
+    mean, variance : numpy.ndarray, float64, shape (k,)
+        Of y^do, in logits and their square.
+    observed_mean, observed_variance : float
+        Of y.
+    n : int
+        The number of images.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k,)
+        Without variance 0 where the means are equal, else the largest number with the difference's sign.
+    """
     return _ratio(mean - observed_mean, np.sqrt(variance / n + observed_variance / n))
 
 
 def z_paired(te, te_variance, n):
-    """z of the differences of pairs: mean(TE) / sqrt(var(TE)/n)."""
+    """Compute z of the differences of pairs, mean(TE) / sqrt(var(TE)/n).
+
+    Parameters
+    ----------
+    te, te_variance : numpy.ndarray, float64, shape (k,)
+        Mean and sample variance of TE, in logits and their square.
+    n : int
+        The number of images.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k,)
+        Without variance 0 where TE is 0, else the largest number with its sign.
+    """
     return _ratio(te, np.sqrt(te_variance / n))
 
 
@@ -56,22 +125,63 @@ def _ratio(difference, error):
 
 
 def p_values(z):
-    """One-sided p value of z under a standard normal distribution, lower tail: small where the logit falls."""
+    """Compute the one-sided p value of z under a standard normal distribution.
+
+    Parameters
+    ----------
+    z : numpy.ndarray, float64, shape (k,)
+        See `z_welch` and `z_paired`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (k,)
+        Lower tail: small where the logit falls.
+    """
     from scipy.special import ndtr
 
     return ndtr(z)
 
 
 def falls(te, observed_mean):
-    """The fallback's rule: mean TE < -0.001 |mean y|, (k,) -> bool (k,).
+    """Apply the fallback's rule: mean TE < -0.001 |mean y|.
 
     As published by relative effect where y > 0; an absolute threshold keeps the sign where y is near 0 or negative.
+
+    Parameters
+    ----------
+    te : numpy.ndarray, float64, shape (k,)
+        Mean total effects, in logits.
+    observed_mean : float
+        Mean y, in logits.
+
+    Returns
+    -------
+    numpy.ndarray, bool, shape (k,)
     """
     return te < FALLBACK * abs(observed_mean)
 
 
 def select(z, p, te, observed_mean, *, correction, level):
-    """(bool (k,) of the causes, the rule that found them: test, fallback or none)."""
+    """Select the causes among candidates.
+
+    Parameters
+    ----------
+    z, p, te : numpy.ndarray, float64, shape (k,)
+        See `NodeEffect`.
+    observed_mean : float
+        Mean y, in logits.
+    correction : {'none', 'bh'}
+        bh: Benjamini-Hochberg.
+    level : float
+        False discovery rate of bh.
+
+    Returns
+    -------
+    causes : numpy.ndarray, bool, shape (k,)
+        Which candidates are causes.
+    rule : {'test', 'fallback', 'none'}
+        The rule that found them.
+    """
     if correction == "none":
         tested = z < THRESHOLD
     else:
@@ -85,9 +195,25 @@ def select(z, p, te, observed_mean, *, correction, level):
 
 
 def tested(observed, intervened, *, test, correction, level):
-    """Everything but the divergence, from y (n,) and y^do (k, n): (dict of (k,) arrays, rule).
+    """Estimate and test the effects of candidates: all of `NodeEffect` but the divergence.
 
-    The dict has the names of NodeEffect: selected, mean, variance, te, te_variance, rte, z, p.
+    Parameters
+    ----------
+    observed : numpy.ndarray, float64, shape (n,)
+        y, in logits.
+    intervened : numpy.ndarray, float64, shape (k, n)
+        y^do, in logits.
+    test : {'welch', 'paired'}
+        Which z is computed.
+    correction, level
+        See `select`.
+
+    Returns
+    -------
+    found : dict of numpy.ndarray, shape (k,)
+        The names of NodeEffect: selected, mean, variance, te, te_variance, rte, z, p.
+    rule : {'test', 'fallback', 'none'}
+        See `select`.
     """
     n = len(observed)
     effects = total_effects(observed, intervened)

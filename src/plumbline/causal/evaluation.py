@@ -30,12 +30,39 @@ def write_metrics(
 ):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/explanations.parquet.
 
-    model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
-    explanations  the explanations.parquet of the same model, layer and methods; metrics: ids of METRICS.
-    name     model and training seed, part of the seed of what is drawn.
+    Perturbed copies of an image share its graph and its draws.
 
-    Perturbed copies of an image share its graph and its draws. Raises PlumblineError where the explanations lack a method or
-    hold an image that the data have not, and as `metrics.measure`.
+    Parameters
+    ----------
+    dataset : str
+        The data set's id.
+    model : path
+        A folder that the image_model stage wrote.
+    name : str
+        Model and training seed, part of the seed of what is drawn.
+    graphs : list of path
+        Of graph.json.
+    data : path
+        Parquet file of the test split.
+    explanations : path
+        The explanations.parquet of the same model, layer and methods.
+    output : path
+        The Parquet file to write.
+    layer : str, optional
+        See `explain`.
+    methods : list of str
+        Ids of EXPLANATIONS.
+    metrics : list of str
+        Ids of METRICS.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
+
+    Raises
+    ------
+    PlumblineError
+        Where the explanations lack a method or hold an image that the data do not have, and as `metrics.measure`.
     """
     network, facts, pictures, labels = ready(model, data, device, threads)
     device = next(network.parameters()).device

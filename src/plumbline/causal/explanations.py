@@ -12,19 +12,36 @@ from .registry import CAUSAL
 
 
 def explain(method, model, images, targets, *, graphs=None, seeds=None, layer=None):
-    """Maps (batch, height, width) of one method, a score a pixel; signed where the method is, neither absolute nor scaled.
+    """Compute the maps of one method, a score a pixel.
 
-    method   id of EXPLANATIONS; settings of the baselines: causal.baselines.
-    model    in evaluation mode, with an nn.ReLU module for every use; frozen or not, and left as it was.
-    images   floats (batch, channels, height, width) as the model reads them, a tensor or an array; targets: whole numbers
-             (batch,), the explained classes.
-    graphs   class -> CausalGraph, for the causal methods.
-    seeds    an integer an image, for what is drawn (gradient_shap, rise, random); images of the same seed get the same draws.
-             None: 0 for all. Order and batches change nothing beyond rounding.
-    layer    a convolution, for the causal methods and grad_cam; None: the second from the input.
+    Parameters
+    ----------
+    method : str
+        An id of EXPLANATIONS. Settings of the baselines: causal.baselines.
+    model : torch.nn.Module
+        In evaluation mode, with an nn.ReLU module for every use. It may be frozen or not, and is left as it was.
+    images : array_like of float, shape (batch, channels, height, width)
+        As the model reads them, a tensor or an array.
+    targets : array_like of int, shape (batch,)
+        The explained classes.
+    graphs : dict, optional
+        Class -> CausalGraph, for the causal methods.
+    seeds : array_like of int, shape (batch,), optional
+        One an image, for what is drawn (gradient_shap, rise, random); images of the same seed get the same draws. None: 0 for
+        all. Order and batches change nothing beyond rounding.
+    layer : str, optional
+        A convolution, for the causal methods and grad_cam. None: the second from the input.
 
-    Raises PlumblineError for an unknown method, images or targets that the model cannot have, a layer without maps (with the
-    legal ones), a class without a graph, and where a method has a rule for ReLU and a ReLU is no module of its own.
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, height, width)
+        Signed where the method is, neither absolute nor scaled.
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown method, images or targets that the model cannot have, a layer without maps (with the legal ones), a class
+        without a graph, and where a method has a rule for ReLU and a ReLU is no module of its own.
     """
     import torch
 
@@ -95,7 +112,24 @@ def _maps(method, model, images, targets, graphs, seeds, layer):
 
 
 def image_seeds(dataset, name, ids, method):
-    """The seeds of images for `explain`; name: model and training seed."""
+    """Return the seeds of images for `explain`.
+
+    Parameters
+    ----------
+    dataset : str
+        The data set's id.
+    name : str
+        Model and training seed.
+    ids : iterable of int
+        The images' ids.
+    method : str
+        An id of EXPLANATIONS.
+
+    Returns
+    -------
+    list of int
+        One an image.
+    """
     return [seed_of(dataset, name, number, method, 0) for number in ids]
 
 
@@ -117,14 +151,44 @@ def write_explanations(
 ):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/explanations.parquet and nodes.parquet beside it.
 
-    model    a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json.
-    name     model and training seed, part of the seed of what is drawn; methods: ids of EXPLANATIONS.
-    layer    as in `explain`; images: the first rightly classified ones of each class that has a graph are explained, of those
-             held out from it.
-    gallery  of as many of each class, the maps of single nodes are kept too, in both modes.
+    A class whose graph ends above the layer has no causal map: its images are left out for all methods.
 
-    A class whose graph ends above the layer has no causal map: its images are left out for all methods, with a warning.
-    Raises PlumblineError for a layer that is no convolution, an unknown method, and where no class is left.
+    Parameters
+    ----------
+    dataset : str
+        The data set's id.
+    model : path
+        A folder that the image_model stage wrote.
+    name : str
+        Model and training seed, part of the seed of what is drawn.
+    graphs : list of path
+        Of graph.json.
+    data : path
+        Parquet file of the test split.
+    output, nodes : path
+        The Parquet files to write.
+    methods : list of str
+        Ids of EXPLANATIONS.
+    layer : str, optional
+        As in `explain`.
+    images : int
+        The first so many rightly classified images of each class that has a graph are explained, of those held out from it.
+    gallery : int
+        Of as many images of each class, the maps of single nodes are kept too, in both modes.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
+
+    Raises
+    ------
+    PlumblineError
+        For a layer that is no convolution, an unknown method, and where no class is left.
+
+    Warns
+    -----
+    UserWarning
+        For a class that is left out.
     """
     import numpy as np
     import torch

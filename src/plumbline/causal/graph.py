@@ -18,12 +18,22 @@ INPUT = "input"  # the name under which networkx() and GraphML hold the input no
 class NodeEffect:
     """What the intervention on one candidate node did to the target's logit y, over n images (float64).
 
-    index       which node of the layer's input; selected: whether it is a cause.
-    mean, variance       of the logit under the intervention, y^do; sample variance (ddof 1).
-    te, te_variance      mean and sample variance of the total effect y^do - y, in logits.
-    rte         mean relative effect y^do / y - 1, over the images where y is not 0.
-    z, p        statistic of the graph's test, and its one-sided p value (lower tail).
-    kl          mean Kullback-Leibler divergence of the softmax outputs, KL(p^do || p), in nats.
+    Attributes
+    ----------
+    index : int
+        Which node of the layer's input.
+    selected : bool
+        Whether it is a cause.
+    mean, variance : float
+        Of the logit under the intervention, y^do; sample variance (ddof 1).
+    te, te_variance : float
+        Mean and sample variance of the total effect y^do - y, in logits.
+    rte : float
+        Mean relative effect y^do / y - 1, over the images where y is not 0.
+    z, p : float
+        Statistic of the graph's test, and its one-sided p value (lower tail).
+    kl : float
+        Mean Kullback-Leibler divergence of the softmax outputs, KL(p^do || p), in nats.
     """
 
     index: int
@@ -42,13 +52,23 @@ class NodeEffect:
 class LayerGraph:
     """One layer: which of the nodes that feed it (`causes`) move the class through which of its own (`effects`).
 
-    u           what the weights were set to; None at the input layer, where nothing is changed.
-    causes, effects      node indices, ascending; the effects are the causes of the layer above.
-    rule        test, fallback (no node passed the test, but some had a small effect), none (not even that: the graph
-                ends here) or input (the lowest layer: the input, one node, is its cause).
-    candidates  how many nodes feed the layer; `nodes` are fewer where the number tested was capped.
-    mean, variance       of the observed logit over the same images; None at the input layer.
-    nodes       of each candidate tested, in ascending order of its index.
+    Attributes
+    ----------
+    layer : str
+        Its name.
+    u : float or None
+        What the weights were set to. None at the input layer, where nothing is changed.
+    causes, effects : tuple of int
+        Node indices, ascending. The effects are the causes of the layer above.
+    rule : {'test', 'fallback', 'none', 'input'}
+        fallback: no node passed the test, but some had a small effect. none: not even that, the graph ends here. input: the
+        lowest layer, whose cause is the input, one node.
+    candidates : int
+        How many nodes feed the layer; `nodes` are fewer where the number tested was capped.
+    mean, variance : float or None
+        Of the observed logit over the same images. None at the input layer.
+    nodes : tuple of NodeEffect
+        Of each candidate tested, in ascending order of its index.
     """
 
     layer: str
@@ -64,7 +84,17 @@ class LayerGraph:
 
 @dataclass(frozen=True)
 class Edge:
-    """Cause `cause` -> effect `effect` of a layer; weight: L2 norm of the weights between the two."""
+    """An edge from a cause to an effect of a layer.
+
+    Attributes
+    ----------
+    layer : str
+        The layer's name.
+    cause, effect : int
+        Indices of the nodes.
+    weight : float
+        L2 norm of the weights between the two.
+    """
 
     layer: str
     cause: int
@@ -74,14 +104,36 @@ class Edge:
 
 @dataclass(frozen=True)
 class CausalGraph:
-    """The graph of the class `target`, from the top layer down.
+    """The graph of one class, from the top layer down.
 
-    label       the class's name; n_used: images, all rightly classified.
-    soft        whether weights were set to a small draw and not to 0; test: welch or paired; correction: none or bh.
-    level       of the Benjamini-Hochberg correction; seed: of the images drawn and of u.
-    held_out    share of each class's images of which none is among those that the graph is learnt from (`held_out_rows`).
-    rows        numbers of the images that the graph is learnt from, ascending.
-    truncated   whether no cause was found somewhere, so that the layers below are missing.
+    Attributes
+    ----------
+    target : int
+        The class.
+    label : str
+        The class's name.
+    n_used : int
+        Number of images, all rightly classified.
+    soft : bool
+        Whether weights were set to a small draw and not to 0.
+    test : {'welch', 'paired'}
+        See `learn_graph`.
+    correction : {'none', 'bh'}
+        See `learn_graph`.
+    level : float
+        Of the Benjamini-Hochberg correction.
+    seed : int
+        Of the images drawn and of u.
+    held_out : float
+        Share of each class's images of which none is among those that the graph is learnt from (`held_out_rows`).
+    rows : tuple of int
+        Numbers of the images that the graph is learnt from, ascending.
+    truncated : bool
+        Whether no cause was found somewhere, so that the layers below are missing.
+    layers : tuple of LayerGraph
+        From the top down.
+    edges : tuple of Edge
+        From every cause of a layer to every effect of it.
     """
 
     target: int
@@ -99,7 +151,22 @@ class CausalGraph:
     edges: tuple[Edge, ...]
 
     def layer(self, name):
-        """The record of a layer. Raises PlumblineError, with the legal names, where the graph has none."""
+        """Return the record of a layer.
+
+        Parameters
+        ----------
+        name : str
+            The layer's name.
+
+        Returns
+        -------
+        LayerGraph
+
+        Raises
+        ------
+        PlumblineError
+            Where the graph has no such layer, with the legal names.
+        """
         for record in self.layers:
             if record.layer == name:
                 return record
@@ -108,12 +175,27 @@ class CausalGraph:
         )
 
     def to_dict(self):
-        """The graph as JSON holds it."""
+        """Return the graph as JSON holds it."""
         return {"schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
 
     @classmethod
     def from_dict(cls, content):
-        """The graph of a dict that `to_dict` made. Raises PlumblineError for another version or other keys."""
+        """Make the graph of a dict that `to_dict` returned.
+
+        Parameters
+        ----------
+        content : dict
+            As JSON holds it.
+
+        Returns
+        -------
+        CausalGraph
+
+        Raises
+        ------
+        PlumblineError
+            For another version or other keys.
+        """
         version = content.get("schema_version") if isinstance(content, dict) else None
         if version != SCHEMA_VERSION:
             raise PlumblineError(
@@ -135,10 +217,13 @@ class CausalGraph:
             ) from None
 
     def networkx(self):
-        """A networkx.DiGraph, edges from cause to effect.
+        """Return the graph for networkx, edges from cause to effect.
 
-        Nodes "<layer>:<index>", of the layer whose output they are, with `layer`, `index` and, where the node was tested,
-        `effect` (mean total effect, logits); edges with `layer`, through which they run, and `weight`.
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes "<layer>:<index>", of the layer whose output they are, with `layer`, `index` and, where the node was tested,
+            `effect` (mean total effect, logits). Edges with `layer`, through which they run, and `weight`.
         """
         import networkx as nx
 
@@ -157,7 +242,7 @@ class CausalGraph:
         return found
 
     def graphml(self):
-        """The text of a GraphML file of `networkx`."""
+        """Return the text of a GraphML file of `networkx`."""
         import networkx as nx
 
         return "\n".join(nx.generate_graphml(self.networkx())) + "\n"
@@ -175,7 +260,22 @@ def _plain(value):
 
 
 def read_graph(path):
-    """The CausalGraph of a graph.json. Raises PlumblineError where it is missing, broken or of another version."""
+    """Read a graph.json.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    CausalGraph
+
+    Raises
+    ------
+    PlumblineError
+        Where the file is missing, broken or of another version.
+    """
     from ..artefacts import read_json
 
     return CausalGraph.from_dict(read_json(path))

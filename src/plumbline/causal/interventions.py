@@ -27,10 +27,16 @@ ROWS = 1024  # images that go through the network together; changes no result be
 class Observation:
     """What a network did with n images, float64.
 
-    logits  (n, classes).
-    starts  layer -> what enters the stage that holds it, (n, ...).
-    inputs  layer -> what enters the layer itself, (n, channels, height, width) or (n, features).
-    outputs layer -> what leaves it, of layers that are a stage of their own.
+    Attributes
+    ----------
+    logits : torch.Tensor, shape (n, classes)
+        The network's output.
+    starts : dict
+        Layer -> what enters the stage that holds it, (n, ...).
+    inputs : dict
+        Layer -> what enters the layer itself, (n, channels, height, width) or (n, features).
+    outputs : dict
+        Layer -> what leaves it, of layers that are a stage of their own.
     """
 
     logits: torch.Tensor
@@ -39,7 +45,17 @@ class Observation:
     outputs: dict
 
     def take(self, rows):
-        """The same of the images with these numbers."""
+        """Return the same of some of the images.
+
+        Parameters
+        ----------
+        rows : array_like of int
+            Numbers of the images.
+
+        Returns
+        -------
+        Observation
+        """
         rows = torch.as_tensor(rows, device=self.logits.device)
         parts = [{name: value[rows] for name, value in part.items()} for part in self._parts()]
         return Observation(self.logits[rows], *parts)
@@ -51,16 +67,29 @@ class Observation:
 class CausalNetwork:
     """A float64 copy of a model in evaluation mode, and its chain of causal layers.
 
-    model   an nn.Module of images (batch, channels, height, width) -> logits (batch, classes). The names of its layers, from
-            the input up, are its attribute `causal_layers`; an nn.Sequential without one has its Conv2d and Linear children.
-            The stages of an nn.Sequential, whose children they are, are re-run from the one that holds a layer; any other
-            model is re-run as a whole. Paths beside the chain, such as skip connections, stay as they are.
-    layers  names of those to use: the upper ones from some layer on; None: all. What enters the lowest counts as the input.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Of images (batch, channels, height, width) -> logits (batch, classes). The names of its layers, from the input up, are
+        its attribute `causal_layers`; an nn.Sequential without one has its Conv2d and Linear children. The stages of an
+        nn.Sequential, whose children they are, are re-run from the one that holds a layer; any other model is re-run as a
+        whole. Paths beside the chain, such as skip connections, stay as they are.
+    layers : list of str, optional
+        Names of those to use: the upper ones from some layer on. None: all. What enters the lowest counts as the input.
 
-    names     the layers in use, from the input up; modules: name -> layer.
-    nodes     name -> how many nodes feed the layer: channels, or the channels below where these were flattened; 1 at the lowest.
+    Attributes
+    ----------
+    names : list of str
+        The layers in use, from the input up.
+    modules : dict
+        Name -> layer.
+    nodes : dict
+        Name -> how many nodes feed the layer: channels, or the channels below where these were flattened; 1 at the lowest.
 
-    Raises PlumblineError where the layers are no such chain.
+    Raises
+    ------
+    PlumblineError
+        Where the layers are no such chain.
     """
 
     def __init__(self, model, layers=None):
@@ -115,18 +144,46 @@ class CausalNetwork:
         return layer
 
     def stage_of(self, name):
-        """The name of the stage that holds a layer."""
+        """Return the name of the stage that holds a layer."""
         return name.split(".")[0] if self.chained else ""
 
     def norms(self, name, effects, causes=None):
-        """L2 norm of the weights of a layer between each cause (all where None) and each effect: (causes, effects) float64."""
+        """Compute the L2 norm of the weights of a layer between each cause and each effect.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        effects : iterable of int
+            Indices of the layer's own nodes.
+        causes : iterable of int, optional
+            Indices of the nodes that feed it. None: all.
+
+        Returns
+        -------
+        numpy.ndarray, float64, shape (causes, effects)
+        """
         weight = self.blocks(name)[list(effects)]
         weight = weight if causes is None else weight[:, list(causes)]
         return weight.flatten(2).norm(dim=2).T.cpu().numpy()
 
     def candidates(self, name, effects, cap):
-        """Which nodes that feed a layer are tested, ascending: all, or the `cap` whose weights onto all effects have the
-        largest L2 norm."""
+        """Choose which nodes that feed a layer are tested.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        effects : iterable of int
+            Indices of the layer's own nodes.
+        cap : int
+            The largest number of candidates.
+
+        Returns
+        -------
+        list of int
+            Ascending: all nodes, or the `cap` whose weights onto all effects have the largest L2 norm.
+        """
         found = np.arange(self.nodes[name])
         if len(found) > cap:
             weights = np.linalg.norm(self.norms(name, effects), axis=1)
@@ -134,7 +191,18 @@ class CausalNetwork:
         return found.tolist()
 
     def blocks(self, name):
-        """A layer's weight by node: (outputs, nodes, ...); the input is one node."""
+        """Return a layer's weight by node.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+
+        Returns
+        -------
+        torch.Tensor, float64, shape (outputs, nodes, ...)
+            The input is one node.
+        """
         weight = self.modules[name].weight
         if isinstance(self.modules[name], nn.Conv2d) and name != self.names[0]:
             return weight
@@ -142,7 +210,24 @@ class CausalNetwork:
 
     @torch.no_grad()
     def observe(self, images, names):
-        """The Observation of images (n, channels, height, width), at the layers `names`."""
+        """Run the network on images and keep what is needed for interventions.
+
+        Parameters
+        ----------
+        images : torch.Tensor, float, shape (n, channels, height, width)
+            As the model reads them.
+        names : list of str
+            The layers to observe.
+
+        Returns
+        -------
+        Observation
+
+        Raises
+        ------
+        PlumblineError
+            For a layer that is used more than once in a forward pass.
+        """
         parts = [self._observe(part.double(), names) for part in images.split(ROWS)]
         logits = torch.cat([part.logits for part in parts])
         joined = [
@@ -174,12 +259,44 @@ class CausalNetwork:
         return Observation(value, starts, inputs, outputs)
 
     def given(self, name, inputs, output):
-        """What each node that feeds a linear layer adds to one of its outputs: float64 (n, nodes)."""
+        """Compute what each node that feeds a linear layer adds to one of its outputs.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        inputs : torch.Tensor, float64, shape (n, features)
+            What enters it.
+        output : int
+            Index of the output.
+
+        Returns
+        -------
+        numpy.ndarray, float64, shape (n, nodes)
+        """
         blocks = inputs.reshape(len(inputs), self.nodes[name], -1)
         return (blocks * self.blocks(name)[output]).sum(2).cpu().numpy()
 
     def changes(self, name, inputs, candidates, effects, u):
-        """What each intervention adds to the effects among a layer's outputs: (candidates, n, effects, ...), float64."""
+        """Compute what each intervention adds to the effects among a layer's outputs.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        inputs : torch.Tensor, float64, shape (n, channels, height, width) or (n, features)
+            What enters it.
+        candidates : list of int
+            Indices of the nodes that are intervened on.
+        effects : iterable of int
+            Indices of the layer's own nodes.
+        u : float
+            What the weights are set to.
+
+        Returns
+        -------
+        torch.Tensor, float64, shape (candidates, n, effects, ...)
+        """
         layer, n = self.modules[name], len(inputs)
         weight = u - self.blocks(name)[list(effects)][:, candidates]
         if isinstance(layer, nn.Linear):
@@ -193,9 +310,24 @@ class CausalNetwork:
 
     @torch.no_grad()
     def intervened(self, seen, name, candidates, effects, u):
-        """The logits under do(i -> effects := u) at a layer for each candidate i: (candidates, n, classes), float64.
+        """Compute the logits under do(i -> effects := u) at a layer, for each candidate i.
 
-        seen  Observation of the images at this layer.
+        Parameters
+        ----------
+        seen : Observation
+            Of the images at this layer.
+        name : str
+            The layer.
+        candidates : iterable of int
+            Indices of the nodes that are intervened on.
+        effects : iterable of int
+            Indices of the layer's own nodes.
+        u : float
+            What the weights are set to.
+
+        Returns
+        -------
+        torch.Tensor, float64, shape (candidates, n, classes)
         """
         candidates, effects = list(candidates), list(effects)
         # Nothing is run after the last layer, so that all of its candidates go together.

@@ -211,9 +211,30 @@ def held_out_rows(labels, share):
 
 @torch.no_grad()
 def right_images(model, images, labels, target, among=None):
-    """Numbers of the images of class `target` that the model, in evaluation mode, classifies rightly: int64, ascending.
+    """Find the images of a class that the model classifies rightly.
 
-    among  numbers of the images that count; None: all. Raises PlumblineError where there are fewer than 2.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        It is read in evaluation mode on a copy.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        As the model reads them.
+    labels : array_like of int, shape (rows,)
+        Classes of the images.
+    target : int
+        The class.
+    among : array_like of int, optional
+        Numbers of the images that count. None: all.
+
+    Returns
+    -------
+    numpy.ndarray, int64
+        Numbers of images, ascending.
+
+    Raises
+    ------
+    PlumblineError
+        Where there are fewer than 2.
     """
     model = copy.deepcopy(model).eval()
     device = next(model.parameters()).device
@@ -230,13 +251,48 @@ def right_images(model, images, labels, target, among=None):
 
 
 def drawn(right, target, samples, seed, *names):
-    """`samples` of the rows `right` at random, all where there are fewer; names: what for, nothing for the graph itself."""
+    """Draw images at random.
+
+    Parameters
+    ----------
+    right : array_like of int
+        Numbers of the images to draw from.
+    target : int
+        The class, part of the seed.
+    samples : int
+        How many are drawn; all where there are fewer.
+    seed : int
+        Of the draw.
+    *names : str or number
+        What the draw is for; nothing for the graph itself.
+
+    Returns
+    -------
+    numpy.ndarray, int64
+        Numbers of images, in random order.
+    """
     draw = np.random.default_rng(seed_of("causal images", seed, target, *names))
     return draw.permutation(right)[:samples]
 
 
 def strength(soft, target, layer, seed):
-    """The u of a layer in learning: 0, or a draw of Uniform(0, 0.01)."""
+    """Return the u of a layer in learning.
+
+    Parameters
+    ----------
+    soft : bool
+        True: u is a draw of Uniform(0, 0.01). False: 0.
+    target : int
+        The class, part of the seed.
+    layer : str
+        The layer, part of the seed.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    float
+    """
     return (
         float(np.random.default_rng(seed_of("causal u", seed, target, layer)).uniform(0, WIDTH))
         if soft
@@ -245,7 +301,22 @@ def strength(soft, target, layer, seed):
 
 
 def grow(network, images, target, *, soft, test, correction, seed, cap):
-    """The graph of a CausalNetwork from exactly these images, as they enter it, without their numbers; see `learn_graph`."""
+    """Learn the graph of a CausalNetwork from exactly these images, without their numbers.
+
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network and its layers.
+    images : torch.Tensor, float, shape (n, channels, height, width)
+        As they enter the network.
+    target, soft, test, correction, seed, cap
+        See `learn_graph`.
+
+    Returns
+    -------
+    CausalGraph
+        With `held_out` 0 and no `rows`.
+    """
     device = next(network.model.parameters()).device
     seen = network.observe(images.to(device), network.names[1:])
     layers, edges, reached = [], [], (target,)
@@ -291,7 +362,31 @@ def grow(network, images, target, *, soft, test, correction, seed, cap):
 
 
 def test_layer(network, seen, name, effects, u, target, *, test, correction, cap, level=LEVEL):
-    """The LayerGraph of one layer: each candidate's intervention over the joint effect set, estimated and tested."""
+    """Learn one layer: estimate and test each candidate's intervention over the joint effect set.
+
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    seen : Observation
+        Of the images at this layer.
+    name : str
+        The layer.
+    effects : tuple of int
+        Indices of the layer's own nodes that are causes above.
+    u : float
+        What the weights are set to.
+    target : int
+        The class.
+    test, correction, cap
+        See `learn_graph`.
+    level : float
+        False discovery rate of correction bh.
+
+    Returns
+    -------
+    LayerGraph
+    """
     chosen = network.candidates(name, effects, cap)
     logits = network.intervened(seen, name, chosen, effects, u).cpu().numpy()
     base = seen.logits.cpu().numpy()
@@ -344,11 +439,31 @@ def write_graphs(
 ):
     """Write results/{scale}/causal/{dataset}/{model}/seed{seed}/class{class}/graph.{json,graphml} of each class.
 
-    model    a folder that the image_model stage wrote; data: Parquet file of the test split.
-    outputs  class index -> {"json": path, "graphml": path}; seed: of training, which the draws of images and u take too.
-    samples, soft, test, correction, cap, held_out: see `learn_graph`.
+    Parameters
+    ----------
+    dataset : str
+        The data set's id, for messages.
+    model : path
+        A folder that the image_model stage wrote.
+    seed : int
+        Of training, which the draws of images and u take too.
+    data : path
+        Parquet file of the test split.
+    outputs : dict
+        Class index -> {"json": path, "graphml": path}.
+    classes : iterable of int
+        The classes.
+    samples, soft, test, correction, cap, held_out
+        See `learn_graph`.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
 
-    Raises PlumblineError for a class that the model has not, and as `learn_graph`.
+    Raises
+    ------
+    PlumblineError
+        For a class that the model does not have, and as `learn_graph`.
     """
     network, facts, images, labels = ready(model, data, device, threads)
     for target in classes:
@@ -374,8 +489,30 @@ def write_graphs(
 
 
 def ready(model, data, device, threads):
-    """(model, its facts, all images of a split as it reads them, on the CPU; labels int64) from a model's folder and a
-    Parquet file."""
+    """Load a model and all images of a split.
+
+    Parameters
+    ----------
+    model : path
+        A folder that the image_model stage wrote.
+    data : path
+        Parquet file of the split.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        The model.
+    facts : dict
+        Its facts.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        As the model reads them, on the CPU.
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes of the images.
+    """
     device = prepare(device, threads)
     network, facts = load(model, device)
     pictures, labels = pictures_of.arrays(read_rows(data))
@@ -383,9 +520,24 @@ def ready(model, data, device, threads):
 
 
 def scored_rows(graph, labels):
-    """Numbers of the images on which a graph is scored, int64: those held out; all where none is (`held_out` 0, as published).
+    """Return the images on which a graph is scored.
 
-    Raises PlumblineError where the graph was learnt from one of those held out, as of another split.
+    Parameters
+    ----------
+    graph : CausalGraph
+        The graph of one class.
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes of all images of the split.
+
+    Returns
+    -------
+    numpy.ndarray, int64
+        Numbers of the images held out; all where none is (`held_out` 0, as published).
+
+    Raises
+    ------
+    PlumblineError
+        Where the graph was learnt from one of those held out, as of another split.
     """
     if not graph.held_out:
         return np.arange(len(labels))

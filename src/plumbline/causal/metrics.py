@@ -65,10 +65,22 @@ SETTINGS = {
 class Subjects:
     """Images whose explanations are measured.
 
-    model     in evaluation mode; images float32 (n, channels, height, width) as it reads them; targets int64 (n,).
-    keys      n tuples of names and numbers, such as (dataset, model and seed, image), for seeds; model_key: the same of the model.
-    black     colour of an absent pixel as the model reads it, float32 (channels,).
-    segments  int (n, height, width), numbers from 0 on; for irof alone.
+    Attributes
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    images : numpy.ndarray, float32, shape (n, channels, height, width)
+        As the model reads them.
+    targets : numpy.ndarray, int64, shape (n,)
+        The explained classes.
+    keys : tuple
+        n tuples of names and numbers, such as (dataset, model and seed, image), for seeds.
+    model_key : tuple
+        The same of the model.
+    black : numpy.ndarray, float32, shape (channels,)
+        Colour of an absent pixel as the model reads it.
+    segments : numpy.ndarray, int, shape (n, height, width), optional
+        Numbers from 0 on; for irof alone.
     """
 
     model: object
@@ -81,12 +93,29 @@ class Subjects:
 
 
 def measure(metric, subjects, maps, again):
-    """Values of a metric: {method: float64 (n,)}.
+    """Compute the values of a metric for every method and image; definitions: see the module.
 
-    maps   method -> (n, height, width), raw; again: function of (method, model, images, targets, rows) -> maps of other images,
-           copies of the images `rows` that take the same draws, by a model of the same shape.
+    Parameters
+    ----------
+    metric : str
+        An id of METRICS.
+    subjects : Subjects
+        The images.
+    maps : dict
+        Method -> array_like of float, (n, height, width), raw.
+    again : callable
+        Function of (method, model, images, targets, rows) -> maps of other images: copies of the images `rows` that take the
+        same draws, by a model of the same shape.
 
-    Raises PlumblineError for an unknown metric, a map that is not finite, and values that are not.
+    Returns
+    -------
+    dict
+        Method -> numpy.ndarray, float64, (n,).
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown metric, a map of another shape or that is not finite, and values that are not finite.
     """
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
@@ -131,14 +160,36 @@ def _finite(values):
 
 
 def scaled(maps):
-    """Maps (n, ...) as (n, pixels), each divided by its largest |value|; those of zeros as they are."""
+    """Divide each map by its largest |value|.
+
+    Parameters
+    ----------
+    maps : numpy.ndarray, float, shape (n, ...)
+        The maps.
+
+    Returns
+    -------
+    numpy.ndarray, float, shape (n, pixels)
+        Maps of zeros stay as they are.
+    """
     flat = maps.reshape(len(maps), -1)
     largest = np.abs(flat).max(1, keepdims=True)
     return flat / np.where(largest > 0, largest, 1)
 
 
 def correlations(a, b):
-    """Pearson correlations of the rows of two (n, values); 0 where either does not vary beyond rounding."""
+    """Compute Pearson correlations row by row.
+
+    Parameters
+    ----------
+    a, b : numpy.ndarray, float, shape (n, values)
+        The rows.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        0 where either does not vary beyond rounding.
+    """
     flat, norm, spreads = np.zeros(len(a), dtype=bool), np.ones(len(a)), []
     for part in (a, b):
         spread = part - part.mean(1, keepdims=True)
@@ -149,7 +200,19 @@ def correlations(a, b):
 
 
 def answers(model, inputs):
-    """Logits, float64 (rows, classes), of inputs float32 (rows, channels, height, width); equal ones go through once."""
+    """Compute a model's logits; equal inputs go through once.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    inputs : numpy.ndarray, float32, shape (rows, channels, height, width)
+        As the model reads them.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (rows, classes)
+    """
     import torch
 
     places, distinct = {}, []
@@ -166,8 +229,18 @@ def answers(model, inputs):
 
 
 def segments_of(images):
-    """Superpixels (SLIC, Achanta et al. 2012) of images (n, channels, height, width) with values in [0, 1]: int
-    (n, height, width), numbers from 0 on without a gap."""
+    """Cut images into superpixels (SLIC, Achanta et al. 2012).
+
+    Parameters
+    ----------
+    images : array_like of float, shape (n, channels, height, width)
+        Values in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray, int, shape (n, height, width)
+        Numbers from 0 on without a gap.
+    """
     from skimage.segmentation import slic
 
     pictures = np.moveaxis(np.asarray(images, dtype=np.float64), 1, -1)
@@ -176,7 +249,19 @@ def segments_of(images):
 
 
 def noisy(subjects, metric):
-    """Perturbed copies of the images for a metric of robustness: float32 (n, DRAWS, channels, height, width)."""
+    """Draw perturbed copies of the images for a metric of robustness.
+
+    Parameters
+    ----------
+    subjects : Subjects
+        The images, and the keys of their seeds.
+    metric : {'lipschitz', 'max_sensitivity'}
+        Which noise is drawn.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (n, DRAWS, channels, height, width)
+    """
 
     def noise(key, repeat):
         draw = np.random.default_rng(seed_of(*key, metric, repeat))
@@ -190,7 +275,21 @@ def noisy(subjects, metric):
 
 
 def filled(image, gone, colour):
-    """Copies of an image (channels, height, width) with the pixels `gone`, bool (copies, pixels), in a colour (channels,)."""
+    """Copy an image with some of its pixels in one colour.
+
+    Parameters
+    ----------
+    image : numpy.ndarray, float32, shape (channels, height, width)
+        The image.
+    gone : numpy.ndarray, bool, shape (copies, pixels)
+        Which pixels are filled.
+    colour : numpy.ndarray, float, shape (channels,)
+        The colour.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (copies, channels, height, width)
+    """
     gone = gone.reshape(len(gone), 1, *image.shape[1:])
     return np.where(gone, colour.astype(np.float32)[:, None, None], image)
 
@@ -271,8 +370,23 @@ def _segment_means(segments, scores):
 
 
 def ties(metric, subjects, maps):
-    """{method: float64 (n,)}: of an image's pixels (pixel_flipping) or segments (irof) the share that another one ties with, None
-    for metrics without an order. maps: method -> (n, height, width), raw."""
+    """Compute which share of an image's pixels or segments ties with another one.
+
+    Parameters
+    ----------
+    metric : str
+        An id of METRICS.
+    subjects : Subjects
+        The images.
+    maps : dict
+        Method -> array_like of float, (n, height, width), raw.
+
+    Returns
+    -------
+    dict or None
+        Method -> numpy.ndarray, float64, (n,): of the pixels (pixel_flipping) or segments (irof). None for metrics without an
+        order.
+    """
     if metric not in ("irof", "pixel_flipping"):
         return None
     found = {}
@@ -321,14 +435,46 @@ def _pixel_flipping(subjects, maps, again):
 
 
 def sparseness(maps):
-    """Gini index of |maps| (n, ...): (n,); 0 for flat ones. PlumblineError where they are not finite."""
+    """Compute the Gini index of |maps|.
+
+    Parameters
+    ----------
+    maps : array_like of float, shape (n, ...)
+        The maps.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        0 for flat maps.
+
+    Raises
+    ------
+    PlumblineError
+        Where the maps are not finite.
+    """
     values = np.sort(np.abs(scaled(_finite(maps))), axis=1) + 1e-7
     m = values.shape[1]
     return (values * (2 * np.arange(1, m + 1) - m - 1)).sum(1) / (m * values.sum(1))
 
 
 def complexity(maps):
-    """Entropy, nats, of the shares of |maps| (n, ...) in their sum: (n,); log m for those of zeros. Errors: see `sparseness`."""
+    """Compute the entropy of the shares of |maps| in their sum.
+
+    Parameters
+    ----------
+    maps : array_like of float, shape (n, ...)
+        The maps, of m pixels each.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        In nats; log m for maps of zeros.
+
+    Raises
+    ------
+    PlumblineError
+        Where the maps are not finite.
+    """
     values = np.abs(scaled(_finite(maps)))
     values = np.where(values.any(1, keepdims=True), values, 1.0)
     shares = values / values.sum(1, keepdims=True)
@@ -336,7 +482,18 @@ def complexity(maps):
 
 
 def rank_correlations(a, b):
-    """Spearman correlations of the rows of two (n, values), ties by mean rank: 1 for equal rows, else 0 where either is flat."""
+    """Compute Spearman correlations row by row, ties by mean rank.
+
+    Parameters
+    ----------
+    a, b : numpy.ndarray, float, shape (n, values)
+        The rows.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        1 for equal rows, else 0 where either is flat.
+    """
     from scipy.stats import rankdata
 
     found = correlations(rankdata(a, axis=1), rankdata(b, axis=1))
@@ -344,9 +501,19 @@ def rank_correlations(a, b):
 
 
 def randomised(subjects):
-    """Copies of the model whose convolutions and linear layers are drawn anew from the top down to one more layer each time.
+    """Draw the model's convolutions and linear layers anew, from the top down to one more layer each time.
 
-    The model itself is left as it is; norms keep their statistics. The weights hang on the model's key alone.
+    The model itself is left as it is; norms keep their statistics. The weights depend on the model's key alone.
+
+    Parameters
+    ----------
+    subjects : Subjects
+        Their model and its key.
+
+    Yields
+    ------
+    torch.nn.Module
+        A copy of the model.
     """
     import copy
 

@@ -27,10 +27,24 @@ COLUMNS = ("class", "condition", "draw", "recall", "auc", "node_share", "weight_
 
 
 def dropped_nodes(causes, nodes, draws, seed):
-    """[(condition, draw, node indices whose edges to the class are cut at the last layer)].
+    """Choose the nodes whose edges to the class are cut at the last layer, condition by condition.
 
-    causes  of the last layer, out of `nodes`. Random and non-causal nodes are as many as there are causes (of the non-causal
-    ones all, where there are fewer), drawn anew in each of `draws`; seed: names and numbers for `seed_of`.
+    Parameters
+    ----------
+    causes : sequence of int
+        Of the last layer.
+    nodes : int
+        How many nodes feed it. Random and non-causal nodes are as many as there are causes; of the non-causal ones all, where
+        there are fewer.
+    draws : int
+        How often random and non-causal nodes are drawn anew.
+    seed : tuple
+        Names and numbers for `seed_of`.
+
+    Returns
+    -------
+    list of tuple
+        (condition, draw, node indices).
     """
     others = np.setdiff1d(np.arange(nodes), causes)
     found = [("base", 0, []), ("drop_non_causal", 0, others), ("ablate_causal", 0, list(causes))]
@@ -42,10 +56,22 @@ def dropped_nodes(causes, nodes, draws, seed):
 
 
 def pruned_weights(network, graph, scope):
-    """Parameter name -> weight of the graph alone, float64, biases left as they are.
+    """Return the weights of the graph alone, biases left as they are.
 
-    scope  edge: of the weights into an effect those from other nodes than its causes become 0; layer: all weights of a layer
-    but those from its causes to its effects. Layers at which the graph ends or that it does not reach stay whole.
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of one class.
+    scope : {'edge', 'layer'}
+        edge: of the weights into an effect those from other nodes than its causes become 0. layer: all weights of a layer
+        become 0 but those from its causes to its effects. Layers at which the graph ends or that it does not reach stay whole.
+
+    Returns
+    -------
+    dict
+        Parameter name -> torch.Tensor, float64.
     """
     found = {}
     for record in graph.layers:
@@ -64,7 +90,22 @@ def pruned_weights(network, graph, scope):
 
 
 def shares(network, graph):
-    """(share of the nodes that feed tested layers which are causes, share of the chain's weights on a cause -> effect edge)."""
+    """Compute how large a graph is beside its network.
+
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of one class.
+
+    Returns
+    -------
+    nodes : float
+        Share of the nodes that feed tested layers which are causes.
+    weights : float
+        Share of the chain's weights that are on an edge from a cause to an effect.
+    """
     weights = sum(network.modules[name].weight.numel() for name in network.names)
     kept = sum(
         len(record.causes) * len(record.effects) * network.blocks(record.layer)[0, 0].numel()
@@ -75,7 +116,24 @@ def shares(network, graph):
 
 
 def quality(logits, labels, target):
-    """(recall of the class, ROC-AUC of its logit against all others), both in [0, 1], of logits (rows, classes)."""
+    """Compute how well logits tell a class from all others.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray, float, shape (rows, classes)
+        Of images of all classes.
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes of the images.
+    target : int
+        The class.
+
+    Returns
+    -------
+    recall : float
+        Of the class, in [0, 1].
+    auc : float
+        ROC-AUC of its logit against all others, in [0, 1].
+    """
     from sklearn.metrics import roc_auc_score
 
     own = labels == target
@@ -84,10 +142,28 @@ def quality(logits, labels, target):
 
 @torch.no_grad()
 def pruning_rows(network, graph, seen, images, labels, *, draws, seed):
-    """The rows of one class; see schemas/artefacts/pruning.yaml.
+    """Compute the rows of one class; columns: schemas/artefacts/pruning.yaml.
 
-    seen  Observation of the images (rows, channels, height, width) at the last layer; labels int64 (rows,). None of them should
-    be one that the graph was learnt from (`learn.scored_rows`).
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of the class.
+    seen : Observation
+        Of the images at the last layer.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        None of them should be one that the graph was learnt from (`learn.scored_rows`).
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes of the images.
+    draws : int
+        Of random and of non-causal nodes.
+    seed : tuple
+        See `dropped_nodes`.
+
+    Returns
+    -------
+    list of dict
     """
     top, target = network.names[-1], graph.target
     base = seen.logits.cpu().numpy()
@@ -112,8 +188,28 @@ def pruning_rows(network, graph, seen, images, labels, *, draws, seed):
 def write_pruning(*, dataset, model, seed, data, graphs, output, draws, device="cpu", threads=1):
     """Write results/{scale}/causal/{dataset}/{model}/seed{seed}/pruning.parquet; columns: schemas/artefacts/pruning.yaml.
 
-    model  a folder that the image_model stage wrote; data: Parquet file of the test split; graphs: paths of graph.json, one a
-    class; draws: of random and of non-causal nodes. Each graph is scored on the images held out from it, if any.
+    Each graph is scored on the images held out from it, if any.
+
+    Parameters
+    ----------
+    dataset : str
+        The data set's id, part of the seed.
+    model : path
+        A folder that the image_model stage wrote.
+    seed : int
+        Of training, part of the seed.
+    data : path
+        Parquet file of the test split.
+    graphs : list of path
+        Of graph.json, one a class.
+    output : path
+        The Parquet file to write.
+    draws : int
+        Of random and of non-causal nodes.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
     """
     loaded, _, images, labels = ready(model, data, device, threads)
     network = CausalNetwork(loaded)

@@ -17,7 +17,7 @@ from . import metrics as native
 
 
 def version():
-    """The version of Quantus, None where it is not installed."""
+    """Return the version of Quantus, None where it is not installed."""
     import importlib.metadata
 
     try:
@@ -28,7 +28,7 @@ def version():
 
 @contextlib.contextmanager
 def trapz():
-    """np.trapz while the block runs, where numpy has none."""
+    """Put np.trapz back while the block runs, where numpy has none."""
     missing = not hasattr(np, "trapz")
     if missing:
         np.trapz = np.trapezoid
@@ -104,11 +104,24 @@ def _metric(quantus, name, subjects, row):
 
 
 def measure(metric, subjects, maps, again, *, seed=0):
-    """What Quantus gives for a native metric, with the same arguments as `metrics.measure`: {method: float64 (n,)}.
+    """Compute with Quantus what `metrics.measure` computes natively; parameter_randomisation is not compared.
 
-    seed  of its draws, for all images and methods together; parameter_randomisation is not compared.
+    Parameters
+    ----------
+    metric, subjects, maps, again
+        See `metrics.measure`.
+    seed : int
+        Of Quantus's draws, for all images and methods together.
 
-    Raises PlumblineError where Quantus is missing, for images with more than one channel, and for another metric.
+    Returns
+    -------
+    dict
+        Method -> numpy.ndarray, float64, (n,).
+
+    Raises
+    ------
+    PlumblineError
+        Where Quantus is missing, for images with more than one channel, and for another metric.
     """
     if version() is None:
         raise PlumblineError("Quantus is not installed: run `pip install -e '.[quantus]'`")

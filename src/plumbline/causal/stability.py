@@ -15,20 +15,56 @@ COLUMNS = ("class", "kind", "strength", "repetition", "layer", "u", "images", "n
 
 
 def jaccard(first, second):
-    """|A and B| / |A or B| of two sets, in [0, 1]; 1 where both are empty."""
+    """Compute |A and B| / |A or B| of two sets.
+
+    Parameters
+    ----------
+    first, second : iterable
+        The sets.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1 where both are empty.
+    """
     first, second = set(first), set(second)
     union = first | second
     return len(first & second) / len(union) if union else 1.0
 
 
 def strength_rows(network, graph, images, right, layer, *, strengths, repetitions, resample, samples, cap):
-    """Rows of the graph's `layer` tested anew with u ~ Uniform(0, beta), one draw a repetition, for each beta of strengths.
+    """Test a layer of a graph anew with u ~ Uniform(0, beta), one draw a repetition, for each beta.
 
-    images, right   of the split, as the network reads them, and the numbers of those that may be drawn.
-    resample        whether `samples` images are drawn anew in each repetition (as published), or are always the same ones, of
-                    those that the graph is learnt from.
+    The effects are the graph's.
 
-    The effects are the graph's. Without the layer (a graph that ends above it) there are no rows.
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of one class.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        Of the split, as the network reads them.
+    right : numpy.ndarray, int64
+        Numbers of those that may be drawn.
+    layer : str
+        The layer.
+    strengths : iterable of float
+        The betas.
+    repetitions : int
+        Draws for each beta.
+    resample : bool
+        Whether `samples` images are drawn anew in each repetition (as published), or are always the same ones, of those that
+        the graph is learnt from.
+    samples : int
+        Images of a repetition.
+    cap : int
+        See `learn_graph`.
+
+    Returns
+    -------
+    list of dict
+        Columns: COLUMNS. None without the layer (a graph that ends above it).
     """
     if layer not in [record.layer for record in graph.layers]:
         return []
@@ -53,7 +89,28 @@ def strength_rows(network, graph, images, right, layer, *, strengths, repetition
 
 
 def retested(network, seen, graph, record, u, cap):
-    """Indices of the causes of a layer under another u or other images, by the graph's test, fallback included."""
+    """Test a layer of a graph under another u or other images, by the graph's test, fallback included.
+
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    seen : Observation
+        Of the images at the layer.
+    graph : CausalGraph
+        The graph of one class.
+    record : LayerGraph
+        The layer in the graph.
+    u : float
+        What the weights are set to.
+    cap : int
+        See `learn_graph`.
+
+    Returns
+    -------
+    list of int
+        Indices of the causes.
+    """
     candidates = network.candidates(record.layer, record.effects, cap)
     logits = network.intervened(seen, record.layer, candidates, record.effects, u).cpu().numpy()
     found, _ = estimates.tested(
@@ -67,9 +124,29 @@ def retested(network, seen, graph, record, u, cap):
 
 
 def noise_rows(network, graph, images, *, noise, repetitions, cap, std):
-    """Rows of graphs learnt anew from the graph's own images with Gaussian noise of standard deviation sigma on the pixels.
+    """Learn a graph anew from its own images with Gaussian noise of standard deviation sigma on the pixels.
 
-    std  what the images' channels were divided by: sigma is in units of pixels in [0, 1]. Noisy pixels are not clipped.
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of one class.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        Of the split, as the network reads them.
+    noise : iterable of float
+        The sigmas, in units of pixels in [0, 1]. Noisy pixels are not clipped.
+    repetitions : int
+        Draws for each sigma.
+    cap : int
+        See `learn_graph`.
+    std : sequence of float
+        What the images' channels were divided by.
+
+    Returns
+    -------
+    list of dict
+        Columns: COLUMNS.
     """
     clean = images[list(graph.rows)]
     scale = torch.tensor(std, dtype=clean.dtype)[:, None, None]
@@ -84,7 +161,30 @@ def noise_rows(network, graph, images, *, noise, repetitions, cap, std):
 
 
 def subsample_rows(network, graph, images, right, *, subsample, repetitions, cap):
-    """Rows of graphs learnt anew from so many images, drawn anew in each repetition."""
+    """Learn a graph anew from fewer images, drawn anew in each repetition.
+
+    Parameters
+    ----------
+    network : CausalNetwork
+        The network.
+    graph : CausalGraph
+        The graph of one class.
+    images : torch.Tensor, float, shape (rows, channels, height, width)
+        Of the split, as the network reads them.
+    right : numpy.ndarray, int64
+        Numbers of those that may be drawn.
+    subsample : iterable of int
+        Numbers of images.
+    repetitions : int
+        Draws for each number.
+    cap : int
+        See `learn_graph`.
+
+    Returns
+    -------
+    list of dict
+        Columns: COLUMNS.
+    """
     rows = []
     for size in subsample:
         for repetition in range(repetitions):
@@ -143,13 +243,35 @@ def write_stability(
 ):
     """Write results/{scale}/causal/{dataset}/{model}/seed{seed}/stability.parquet; columns: schemas/artefacts/stability.yaml.
 
-    model      a folder that the image_model stage wrote; data: Parquet file of the test split.
-    graphs     paths of graph.json, one a class, whose seeds are the seeds here; cap: see `learn_graph`.
-    layer      which is tested anew under strength; None: the last one.
-    strengths  {"most", "step"}: beta from 0 to `most`. samples: images of a repetition; None: as many as the graph has.
-    repetitions, resample, noise, subsample: see `strength_rows`, `noise_rows`, `subsample_rows`.
+    Parameters
+    ----------
+    model : path
+        A folder that the image_model stage wrote.
+    data : path
+        Parquet file of the test split.
+    graphs : list of path
+        Of graph.json, one a class, whose seeds are the seeds here.
+    output : path
+        The Parquet file to write.
+    layer : str, optional
+        Which is tested anew under strength. None: the last one.
+    strengths : dict
+        {"most", "step"}: beta from 0 to `most`.
+    repetitions, resample, noise, subsample
+        See `strength_rows`, `noise_rows`, `subsample_rows`.
+    samples : int, optional
+        Images of a repetition. None: as many as the graph has.
+    cap : int
+        See `learn_graph`.
+    device : str
+        Of torch.
+    threads : int
+        Of the CPU.
 
-    Raises PlumblineError for a layer that is not tested in learning.
+    Raises
+    ------
+    PlumblineError
+        For a layer that is not tested in learning.
     """
     loaded, facts, images, labels = ready(model, data, device, threads)
     network = CausalNetwork(loaded)
