@@ -9,10 +9,20 @@ SETTINGS = {"": (WIDTH, WIDTH), "plain_": (None, WIDTH), "both_plain_": (None, N
 
 
 def compared(name, formula, runs):
-    """How a formula's coefficients stand to LIME's, (words,) each: name_l2, _relative, _pearson, _spearman, _slope.
+    """Compare a formula's coefficients with LIME's.
 
-    l2: norm of the difference (the published error); relative: over LIME's norm; slope: of LIME on the formula, through
-    the origin. Correlations are 0 where one side is constant.
+    Parameters
+    ----------
+    name : str
+        Prefix of the columns.
+    formula, runs : numpy.ndarray, float, shape (words,)
+        Coefficients of the formula and of LIME, in logits.
+
+    Returns
+    -------
+    dict
+        name_l2: norm of the difference (the published error). name_relative: over LIME's norm. name_pearson, name_spearman:
+        correlations, 0 where one side is constant. name_slope: of LIME on the formula, through the origin.
     """
     from scipy.stats import rankdata  # the workflow reads this module's importers at every start
 

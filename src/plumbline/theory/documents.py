@@ -23,11 +23,18 @@ SPREAD = 60
 class Terms:
     """Terms of one document with n tokens and a model of K heads, C labels and T positions; NumPy arrays.
 
-    token, unk        exp of the score's token term, (n, K) and (K,), each head scaled by one factor for all.
-    place             exp of the score's position term, (T, K), scaled likewise.
-    token_value, unk_value, place_value   (n, K, C), (K, C), (T, K, C).
-    fixed, fixed_value  [cls] at position 0: weight (K,), and weight times value (K, C).
-    words             int array (n,): the word that each token is, numbered from 0.
+    Attributes
+    ----------
+    token, unk : numpy.ndarray, shape (n, K) and (K,)
+        exp of the score's token term, each head scaled by one factor for all.
+    place : numpy.ndarray, shape (T, K)
+        exp of the score's position term, scaled likewise.
+    token_value, unk_value, place_value : numpy.ndarray, shape (n, K, C), (K, C) and (T, K, C)
+        The terms of the values.
+    fixed, fixed_value : numpy.ndarray, shape (K,) and (K, C)
+        [cls] at position 0: weight, and weight times value.
+    words : numpy.ndarray, int, shape (n,)
+        The word that each token is, numbered from 0.
     """
 
     token: np.ndarray
@@ -42,26 +49,38 @@ class Terms:
 
     @property
     def length(self):
-        """The number of tokens, n."""
+        """Return the number of tokens, n."""
         return len(self.words)
 
     @property
     def distinct(self):
-        """The number of words."""
+        """Return the number of words."""
         return int(self.words.max()) + 1
 
     def by_position(self):
-        """The same document with every token a word of its own."""
+        """Return the same document with every token a word of its own."""
         return replace(self, words=np.arange(self.length))
 
 
 @torch.no_grad()
 def terms_of(model, ids, length=None, words=None):
-    """Terms of a document.
+    """Compute the terms of a document.
 
-    ids: int64 tensor (T,), padded with UNK. length: its number of tokens; None: up to the last that is not UNK (an
-    unknown word at the end cannot be told from padding by ids alone). words: int array (length,) of the words that the
-    tokens are; None: tokens of one id are one word.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (T,)
+        Token ids, padded with UNK.
+    length : int, optional
+        The number of tokens. None: up to the last that is not UNK (an unknown word at the end cannot be told from padding by
+        ids alone).
+    words : numpy.ndarray, int, shape (length,), optional
+        The words that the tokens are. None: tokens of one id are one word.
+
+    Returns
+    -------
+    Terms
     """
     length = tokens_in(ids) if length is None else length
     if words is None:
@@ -93,11 +112,28 @@ def terms_of(model, ids, length=None, words=None):
 
 
 def per_document(model, ids, lengths, words, values_of):
-    """A number a position of every document: float64 tensor (batch, T), zero at [cls] and padding.
+    """Compute a number a position of every document.
 
-    ids: int64 tensor (batch, T); lengths, words: a document each, see `terms_of`, or None. values_of: Terms to (n,).
-    Raises PlumblineError for ids that `checked_ids` refuses, lengths or words of another number, kind or range, and a
-    value that is not finite.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (batch, T)
+        Token ids, padded with UNK.
+    lengths, words : list, optional
+        One a document, see `terms_of`.
+    values_of : callable
+        Takes Terms and returns (n,) numbers.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (batch, T)
+        Zero at [cls] and padding.
+
+    Raises
+    ------
+    PlumblineError
+        For ids that `checked_ids` refuses, lengths or words of another number, kind or range, and a value that is not finite.
     """
     ids = checked_ids(model, ids)
     for name, given in (("lengths", lengths), ("words", words)):
@@ -148,23 +184,57 @@ def _checked_words(number, words, length):
 
 
 def tokens_in(ids):
-    """Tokens of a document (T,) after [cls], up to the last that is not UNK."""
+    """Count the tokens of a document after [cls], up to the last that is not UNK.
+
+    Parameters
+    ----------
+    ids : torch.Tensor, int64, shape (T,)
+        Token ids, padded with UNK.
+
+    Returns
+    -------
+    int
+    """
     known = (ids[1:] != UNK).nonzero()
     return int(known[-1]) + 1 if len(known) else 0
 
 
 def grouped(values, words):
-    """Sums over each word's occurrences: (n, ...) to (words, ...)."""
+    """Sum over each word's occurrences.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n, ...)
+        One a token.
+    words : numpy.ndarray, int, shape (n,)
+        See `Terms`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (words, ...)
+        Of the dtype of `values`.
+    """
     found = np.zeros((words.max() + 1, *values.shape[1:]), values.dtype)
     np.add.at(found, words, values)
     return found
 
 
 def in_place(terms):
-    """Weights and weighted values of every token at its place, as it is and as UNK, and of what stays as it is.
+    """Compute weights and weighted values of every token at its place, as it is and as UNK, and of what stays as it is.
 
-    Returns (kept, masked, fixed): kept and masked of shape (n, K, 1 + C), fixed (K, 1 + C); the first column of the last
-    axis is the weight, the others weight times value. fixed: [cls] and padding.
+    The first column of the last axis is the weight, the others weight times value.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+
+    Returns
+    -------
+    kept, masked : numpy.ndarray, shape (n, K, 1 + C)
+        Tokens as they are, and as UNK.
+    fixed : numpy.ndarray, shape (K, 1 + C)
+        [cls] and padding.
     """
     n, T = terms.length, len(terms.place)
     here, here_value = terms.place[1 : n + 1], terms.place_value[1 : n + 1]
@@ -180,9 +250,19 @@ def _with_values(weight, value):
 
 
 def masked_logits(terms, kept):
-    """Logits of the document with tokens replaced by UNK in place.
+    """Compute logits of the document with tokens replaced by UNK in place.
 
-    kept: 0/1 array (N, words). Returns (N, C), the mean over heads.
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    kept : numpy.ndarray, 0 or 1, shape (N, words)
+        Which words stay, a row a perturbed document.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, C)
+        The mean over heads.
     """
     present, absent, fixed = in_place(terms)
     present, absent = grouped(present, terms.words), grouped(absent, terms.words)
@@ -193,9 +273,17 @@ def masked_logits(terms, kept):
 
 
 def deleted_logits(terms, kept):
-    """Logits of the document with words deleted: what follows moves up, and UNK fills the end.
+    """Compute logits of the document with words deleted: what follows moves up, and UNK fills the end.
 
-    kept: as in `masked_logits`.
+    Parameters
+    ----------
+    terms, kept
+        See `masked_logits`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N, C)
+        The mean over heads.
     """
     n, K, C = terms.token_value.shape
     tokens = kept[:, terms.words] > 0

@@ -31,7 +31,21 @@ EXPERIMENTS = {
 
 @dataclass
 class Document:
-    """A review as the model reads it: id, label, tokens kept, ids int64 (T,), words int array (n,), see documents.Terms."""
+    """A review as the model reads it.
+
+    Attributes
+    ----------
+    id : int
+        Of the review.
+    label : int
+        Its class.
+    tokens : list of str
+        The tokens kept.
+    ids : numpy.ndarray, int64, shape (T,)
+        Token ids, padded with UNK.
+    words : numpy.ndarray, int, shape (n,)
+        See documents.Terms.
+    """
 
     id: int
     label: int
@@ -41,9 +55,27 @@ class Document:
 
 
 def document(row, vocabulary, max_len, *, clean):
-    """The Document of a row with id, text and label; clean: letters and digits alone, as LIME is given it.
+    """Make the Document of a review.
 
-    Raises PlumblineError for a text of which nothing is left.
+    Parameters
+    ----------
+    row : dict
+        id, text and label.
+    vocabulary : Vocabulary
+        Of the model.
+    max_len : int
+        Positions of the model, T.
+    clean : bool
+        Whether letters and digits alone are kept, as LIME is given it.
+
+    Returns
+    -------
+    Document
+
+    Raises
+    ------
+    PlumblineError
+        For a text of which nothing is left.
     """
     tokens = tokens_of(cleaned(row["text"]) if clean else row["text"])[: max_len - 1]
     if not tokens:
@@ -53,7 +85,19 @@ def document(row, vocabulary, max_len, *, clean):
 
 
 def order(dataset, count):
-    """The order in which an experiment takes the reviews 0 to count - 1."""
+    """Return the order in which an experiment takes the reviews 0 to count - 1.
+
+    Parameters
+    ----------
+    dataset : str
+        The data set's id, the seed of the order.
+    count : int
+        The number of reviews.
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (count,)
+    """
     return np.random.default_rng(seed_of(dataset, "order of reviews")).permutation(count)
 
 
@@ -75,9 +119,33 @@ def run_shard(
 ):
     """Write one shard of an experiment: of the first `reviews` in order, `size` from `start + shard * size` on.
 
-    files    weights, vocabulary, metrics -> path; data: Parquet file of the reviews.
-    samples, repeats: of LIME.
-    Raises PlumblineError where there are fewer reviews than asked for.
+    Parameters
+    ----------
+    experiment : str
+        An id of EXPERIMENTS.
+    files : dict
+        weights, vocabulary, metrics -> path.
+    data : path
+        Parquet file of the reviews.
+    shard, size, start : int
+        Which reviews the shard holds.
+    reviews : int
+        Of the whole experiment.
+    dataset : str
+        The data set's id.
+    seed : int
+        Of training.
+    samples, repeats : int
+        Of LIME.
+    output : path
+        The Parquet file to write.
+    threads : int
+        Of the CPU.
+
+    Raises
+    ------
+    PlumblineError
+        Where there are fewer reviews than asked for.
     """
     from ..models.multihead_training import load
     from ..models.runtime import prepare
@@ -105,7 +173,19 @@ def run_shard(
 
 
 def rounded(values):
-    """float32 with 11 binary digits after the leading one (a relative 2^-12): what such an error is worth, and small
-    files."""
+    """Round numbers to 11 binary digits after the leading one (a relative 2^-12).
+
+    That is what such an error is worth, and it makes small files.
+
+    Parameters
+    ----------
+    values : array_like of float
+        The numbers.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        Of the shape of `values`.
+    """
     bits = np.asarray(values, np.float32).view(np.uint32)
     return ((bits + np.uint32(0x800)) & np.uint32(0xFFFFF000)).view(np.float32)

@@ -16,12 +16,34 @@ SEVEN = ("alpha_avg", "alpha_max", "lime", "g_avg", "g_l1", "g_l2", "gxi")
 
 
 def attention_scores(attention):
-    """alpha_avg and alpha_max from the heads' attention of [cls], (heads, T): id -> (T,)."""
+    """Compute alpha_avg and alpha_max, the mean and the largest attention over heads.
+
+    Parameters
+    ----------
+    attention : numpy.ndarray, float, shape (heads, T)
+        Of [cls].
+
+    Returns
+    -------
+    dict
+        Id -> numpy.ndarray, (T,).
+    """
     return {"alpha_avg": attention.mean(0), "alpha_max": attention.max(0)}
 
 
 def gradient_scores(gradient, embedded):
-    """g_avg, g_l1, g_l2 and gxi from the gradient and e = embedding + position, (T, d_in) each: id -> (T,)."""
+    """Compute g_avg, g_l1, g_l2 and gxi from a gradient.
+
+    Parameters
+    ----------
+    gradient, embedded : numpy.ndarray, float, shape (T, d_in)
+        The gradient, and e = embedding + position.
+
+    Returns
+    -------
+    dict
+        Id -> numpy.ndarray, (T,).
+    """
     return {
         "g_avg": gradient.mean(-1),
         "g_l1": np.abs(gradient).sum(-1),
@@ -31,25 +53,60 @@ def gradient_scores(gradient, embedded):
 
 
 def value_scores(attention, value):
-    """attention_value: attention times what each value adds to the positive logit, mean over heads: id -> (T,).
+    """Compute attention_value: attention times what each value adds to the positive logit, mean over heads.
 
-    attention, value = w . v_t: (heads, T) each. The logit is their sum over all positions, [cls] and padding included, so
-    these are its exact additive parts.
+    The logit is their sum over all positions, [cls] and padding included, so these are its exact additive parts.
+
+    Parameters
+    ----------
+    attention, value : numpy.ndarray, float, shape (heads, T)
+        The attention of [cls], and w . v_t.
+
+    Returns
+    -------
+    dict
+        Id -> numpy.ndarray, (T,), in logits.
     """
     return {"attention_value": (attention * value).mean(0)}
 
 
 def control_scores(n, seed):
-    """random, position = 1 / (1 + index), uniform, for n tokens: id -> (n,)."""
+    """Compute the controls: random, position = 1 / (1 + index), uniform.
+
+    Parameters
+    ----------
+    n : int
+        The number of tokens.
+    seed : int
+        Of random.
+
+    Returns
+    -------
+    dict
+        Id -> numpy.ndarray, float64, (n,).
+    """
     generator = np.random.default_rng(seed)
     return {"random": generator.random(n), "position": 1 / (1 + np.arange(n)), "uniform": np.ones(n)}
 
 
 def explain(model, documents, *, samples, names):
-    """All explanations of documents: a list of (Terms, logits (2,), id -> float64 (n,)).
+    """Compute all explanations of documents.
 
-    documents: list of `experiments.Document`; names: (dataset, model, training seed), part of every draw's seed.
-    samples: of LIME, which runs once deleting and once masking.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    documents : list of experiments.Document
+        The documents.
+    samples : int
+        Of LIME, which runs once deleting and once masking.
+    names : tuple
+        (dataset, model, training seed), part of every draw's seed.
+
+    Returns
+    -------
+    list of tuple
+        (Terms, logits (2,), id -> numpy.ndarray, float64, (n,)).
     """
     import torch
 

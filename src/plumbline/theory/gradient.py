@@ -61,7 +61,22 @@ def closed_form_gradient(model, ids, *, corrected):
 
 
 def autograd_gradient(model, ids):
-    """The gradient as autograd computes it, (batch, T, d_in), and the logits (batch, 2)."""
+    """Compute the gradient of the positive logit as autograd does.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids : torch.Tensor, int64, shape (batch, T)
+        Token ids, padded with UNK.
+
+    Returns
+    -------
+    gradient : torch.Tensor, shape (batch, T, d_in)
+        In logits per unit of the embedding.
+    logits : torch.Tensor, shape (batch, 2)
+        Of the documents.
+    """
     embedded = model.embedded(ids).detach().requires_grad_()
     logits = model.head_logits(embedded).mean(1)
     (found,) = torch.autograd.grad(logits[:, LABEL].sum(), embedded)

@@ -32,7 +32,23 @@ TOLERANCE = 1e-3  # relative: rounding to 12 binary digits is 2.4e-4 of it
 
 
 def main(arguments):
-    """The command line; returns what it did, a line."""
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The action, the results folder, the folder of landed shards.
+
+    Returns
+    -------
+    str
+        What was done, a line.
+
+    Raises
+    ------
+    PlumblineError
+        For other arguments, and as the action.
+    """
     actions = {"land": land, "restore": restore, "check": check}
     if len(arguments) != 3 or arguments[0] not in actions:
         raise PlumblineError(
@@ -42,7 +58,23 @@ def main(arguments):
 
 
 def land(results, folder):
-    """Copy what is finished into `folder` and describe it in manifest.json."""
+    """Copy what is finished into `folder`, and describe it in manifest.json.
+
+    Parameters
+    ----------
+    results, folder : Path
+        The results folder, the folder of landed shards.
+
+    Returns
+    -------
+    str
+        What was done, a line.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is no classifier, or no finished shard.
+    """
     metrics = sorted(results.glob("models/*/multihead/seed*/metrics.json"))
     if not metrics:
         raise PlumblineError(
@@ -156,7 +188,23 @@ def _checked(results, folder):
 
 
 def restore(results, folder):
-    """Copy landed shards to their places in `results`, where they are missing."""
+    """Copy landed shards to their places in `results`, where they are missing.
+
+    Parameters
+    ----------
+    results, folder : Path
+        The results folder, the folder of landed shards.
+
+    Returns
+    -------
+    str
+        What was done, a line.
+
+    Raises
+    ------
+    PlumblineError
+        For a wrong checksum, and where the classifier is missing or another one.
+    """
     done = 0
     for item, kept, _ in _checked(results, folder):
         goal = results / "theory" / item["dataset"] / f"seed{item['seed']}" / item["experiment"] / kept.name
@@ -169,7 +217,23 @@ def restore(results, folder):
 
 
 def check(results, folder):
-    """Compute REVIEWS reviews of every landed shard again; PlumblineError for the first number that differs."""
+    """Compute REVIEWS reviews of every landed shard again, and compare.
+
+    Parameters
+    ----------
+    results, folder : Path
+        The results folder, the folder of landed shards.
+
+    Returns
+    -------
+    str
+        What was done, a line.
+
+    Raises
+    ------
+    PlumblineError
+        For the first number that differs, and as `restore`.
+    """
     import tempfile
 
     from .experiments import order, run_shard

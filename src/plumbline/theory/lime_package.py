@@ -10,7 +10,22 @@ BATCH = 250  # texts of one forward pass
 
 
 def predictor(model, vocabulary, max_len):
-    """Texts to raw logits, float64 (texts, 2), as the package wants it; a masked token's text is 'UNK'."""
+    """Make the function that the package calls for the logits of texts.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    vocabulary : Vocabulary
+        Of the model.
+    max_len : int
+        Positions of the model.
+
+    Returns
+    -------
+    callable
+        Takes texts, in which a masked token is 'UNK', and returns raw logits, float64 (texts, 2).
+    """
 
     def ids_of(text):
         # In lower case 'unk' might be a word of the corpus (a defect of the reference); here it is the special token.
@@ -26,9 +41,25 @@ def predictor(model, vocabulary, max_len):
 
 
 def package_coefficients(predict, document, *, mode, samples, seed):
-    """The package's coefficients of the positive logit: float64, one a word (mode 'delete') or a token ('mask').
+    """Compute the package's coefficients of the positive logit.
 
-    predict: see `predictor`. document: an `experiments.Document` of a cleaned text. seed: below 2^32.
+    Parameters
+    ----------
+    predict : callable
+        See `predictor`.
+    document : experiments.Document
+        Of a cleaned text.
+    mode : {'delete', 'mask'}
+        See `lime_sampling.lime_coefficients`.
+    samples : int
+        Documents, the intact one among them.
+    seed : int
+        Of the package's draws; its lowest 32 bits count.
+
+    Returns
+    -------
+    numpy.ndarray, float64
+        In logits, one a word (mode 'delete') or a token ('mask').
     """
     from lime.lime_text import LimeTextExplainer
 

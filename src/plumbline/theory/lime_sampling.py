@@ -67,7 +67,19 @@ def lime_coefficients(model, ids, *, mode, samples, seed, kernel_width=WIDTH, le
 
 
 def shares(values, words):
-    """A word's number in equal shares at its occurrences: (words,) to (n,)."""
+    """Give a word's number in equal shares to its occurrences.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, float, shape (words,)
+        One a word.
+    words : numpy.ndarray, int, shape (n,)
+        See documents.Terms.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+    """
     return (values / np.bincount(words))[words]
 
 
@@ -76,7 +88,18 @@ def _whole(value):
 
 
 def checked_width(width):
-    """PlumblineError unless the kernel's width is a positive number or None."""
+    """Check the width of a kernel.
+
+    Parameters
+    ----------
+    width : float, optional
+        None: no kernel.
+
+    Raises
+    ------
+    PlumblineError
+        Unless it is a positive number or None.
+    """
     if width is None or (isinstance(width, Real) and not isinstance(width, bool) and 0 < width < np.inf):
         return
     raise PlumblineError(
@@ -85,23 +108,65 @@ def checked_width(width):
 
 
 def lime(terms, mode, samples, seed, kernel_width=WIDTH):
-    """LIME's coefficients of one document's words: float64 (words,)."""
+    """Compute LIME's coefficients of one document's words.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    mode, samples, seed, kernel_width
+        See `lime_coefficients`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (words,)
+        In logits.
+    """
     kept, logits = sampled(terms, mode, samples, seed)
     return ridge(kept, logits, kernel(kept, kernel_width))
 
 
 def sampled(terms, mode, samples, seed):
-    """LIME's samples of a document: what is kept of its words, float32 (samples, words), and the logits (samples,)."""
+    """Draw LIME's samples of a document.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    mode, samples, seed
+        See `lime_coefficients`.
+
+    Returns
+    -------
+    kept : numpy.ndarray, float32, shape (samples, words)
+        0 or 1: what is kept of the document's words.
+    logits : numpy.ndarray, shape (samples,)
+        The positive logit.
+    """
     kept = draw(np.random.Generator(np.random.SFC64(seed)), samples, terms.distinct)
     return kept, (masked_logits if mode == "mask" else deleted_logits)(terms, kept)[:, LABEL]
 
 
 def draw(generator, samples, count):
-    """What is kept of `count` features: float32 0/1 (samples, count), the first row all ones.
+    """Draw what is kept of features.
 
     The package draws the number removed uniformly from 1 to count, then which. Removing every feature with a chance
     that is itself uniform in (0, 1) gives numbers from 0 to count with equal chances and, given the number, all choices
     alike; so rows from which nothing is removed are drawn again, and nothing has to be sorted.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        It goes on.
+    samples : int
+        The number of rows.
+    count : int
+        The number of features.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (samples, count)
+        0 or 1, the first row all ones.
     """
     kept = np.ones((samples, count), np.float32)
     rows = np.arange(1, samples)
@@ -113,20 +178,61 @@ def draw(generator, samples, count):
 
 
 def kernel(kept, width=WIDTH):
-    """The samples' weights: float64 (samples,)."""
+    """Compute the samples' weights.
+
+    Parameters
+    ----------
+    kept : numpy.ndarray, float32, shape (samples, words)
+        See `sampled`.
+    width : float, optional
+        See `weight_of`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (samples,)
+    """
     return weight_of(kept.mean(1, dtype=np.float64), width)
 
 
 def weight_of(share, width):
-    """LIME's kernel where a share of the words is kept, as `share`: sqrt(exp(-D^2 / width^2)), D = 100 (1 - cos) the
-    distance to the intact document, cos = sqrt(share). width None: 1."""
+    """Compute LIME's kernel.
+
+    It is sqrt(exp(-D^2 / width^2)), D = 100 (1 - cos) the distance to the intact document, cos = sqrt(share).
+
+    Parameters
+    ----------
+    share : numpy.ndarray, float64
+        The share of the words that is kept, in [0, 1].
+    width : float, optional
+        On cosine distances times 100. None: the kernel is 1.
+
+    Returns
+    -------
+    numpy.ndarray, float64
+        Of the shape of `share`.
+    """
     if width is None:
         return np.ones_like(share, np.float64)
     return np.exp(-((100 * (1 - np.sqrt(share))) ** 2) / (2 * width**2))
 
 
 def ridge(kept, values, weights):
-    """Coefficients of the weighted ridge regression with an intercept that is not penalised: float64 (features,)."""
+    """Compute the coefficients of the weighted ridge regression, with an intercept that is not penalised.
+
+    Parameters
+    ----------
+    kept : numpy.ndarray, float32, shape (samples, features)
+        The features.
+    values : numpy.ndarray, float, shape (samples,)
+        What is regressed.
+    weights : numpy.ndarray, float64, shape (samples,)
+        Of the samples.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (features,)
+        In the unit of `values`.
+    """
     total = weights.sum()
     shifted = weights * (values - weights @ values / total)
     sums, moment = np.stack([weights, shifted]) @ kept

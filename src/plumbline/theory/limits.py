@@ -56,7 +56,20 @@ def lime_limit(model, ids, *, formula="first_order", kernel_width=WIDTH, lengths
 
 
 def limit(terms, formula, kernel_width=WIDTH):
-    """The limit for one document, a term a token: float64 (n,)."""
+    """Compute the limit of LIME's coefficients for one document, a term a token.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    formula, kernel_width
+        See `lime_limit`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        In logits.
+    """
     if formula == "mean_field":
         return shares(mean_field(terms, kernel_width), terms.words)
     if formula == "first_order":
@@ -67,7 +80,18 @@ def limit(terms, formula, kernel_width=WIDTH):
 
 
 def rho(terms):
-    """sum_t g_t / sum_t h_t of each head, over all positions: the weight of the document over that of all UNK, (K,)."""
+    """Compute rho: the weight of the document over that of all UNK, sum_t g_t / sum_t h_t over all positions.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (K,)
+        One a head.
+    """
     return _sides(terms)[3]
 
 
@@ -96,10 +120,22 @@ def _shares_kept(kernel_width):
 
 
 def constant(ratio, kernel_width=None):
-    """The factor that stands for 3/2 where the document weighs `ratio` times as much as all UNK: float64, as `ratio`.
+    """Compute the factor that stands for 3/2 where the document weighs `ratio` times as much as all UNK.
 
     C(rho) = int_0^1 w(u) u (1 - u) rho / (1 + (rho - 1) u) du / int_0^1 w(u) u (1 - u) du, w the kernel. Without one
     (None) it is 1 at rho = 1, 3/2 near rho = 2.6, towards 3 as rho grows; with the package's width of 25 1, 1.32, 1.77.
+
+    Parameters
+    ----------
+    ratio : array_like of float
+        rho.
+    kernel_width : float, optional
+        See `lime_limit`.
+
+    Returns
+    -------
+    numpy.ndarray, float64
+        Of the shape of `ratio`.
     """
     share, law = _shares_kept(kernel_width)
     ratio = np.asarray(ratio, np.float64)[..., None]
@@ -107,11 +143,23 @@ def constant(ratio, kernel_width=None):
 
 
 def first_order(terms, kernel_width=None):
-    """The first-order limit, a term a token: float64 (n,).
+    """Compute the first-order limit, a term a token.
 
     beta_j = int w(u) u (1 - u) [dN_j - f(u) dD_j] / D(u) du / int w(u) u (1 - u) du, averaged over heads: a head's
     logit is N / D, D(u) and N(u) are their means where a share u of the words is kept, f = N / D, and keeping word j
     changes them by dD_j = g_j - h_j and dN_j = g_j u_j - h_j u_h,j.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    kernel_width : float, optional
+        See `lime_limit`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (n,)
+        In logits.
     """
     kept, masked, fixed = _parts(terms)
     share, law = _shares_kept(kernel_width)
@@ -124,10 +172,22 @@ def first_order(terms, kernel_width=None):
 
 
 def mean_field(terms, kernel_width=None):
-    """The mean-field limit of each word's coefficient: float64 (words,).
+    """Compute the mean-field limit of each word's coefficient.
 
     E[f | word j and m - 1 others kept] is taken as the logit where each of the others is kept to a share of
     (m - 1) / (d - 1); E[f | m kept] is the mean of these over j, as it is of the true ones.
+
+    Parameters
+    ----------
+    terms : Terms
+        Of the document.
+    kernel_width : float, optional
+        See `lime_limit`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (words,)
+        In logits.
     """
     present, absent, fixed = _parts(terms)
     present, absent = grouped(present, terms.words), grouped(absent, terms.words)
@@ -158,11 +218,25 @@ def _chances(count, kernel_width):
 
 
 def gram_solution(difference, count, kernel_width=None):
-    """Coefficients from E[f | word kept] - E[f], (words,), by the inverse of LIME's Gram matrix without ridge.
+    """Compute coefficients from E[f | word kept] - E[f] by the inverse of LIME's Gram matrix without ridge.
 
     Expectations are over LIME's law times its kernel. With a_p, the chance that p given words of `count` are kept, the
     covariances of two features are a_1 - a_1^2 on the diagonal and a_2 - a_1^2 beside it: eigenvalues a_1 - a_2 and, of
-    what all words share, the variance of the number kept over `count`. NaN where the kernel leaves none of that.
+    what all words share, the variance of the number kept over `count`.
+
+    Parameters
+    ----------
+    difference : numpy.ndarray, float64, shape (words,)
+        E[f | word kept] - E[f], in logits.
+    count : int
+        The number of words.
+    kernel_width : float, optional
+        See `lime_limit`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (words,)
+        In logits. NaN where the kernel leaves none of that variance.
     """
     number, chance = np.arange(count), _chances(count, kernel_width)
     mean = chance @ number

@@ -12,12 +12,32 @@ from .explanations import explain
 
 
 def rows(model, documents, experiment, *, samples, names, **options):
-    """Comprehensiveness and sufficiency of every explanation, tokens deleted and tokens masked.
+    """Compute comprehensiveness and sufficiency of every explanation, tokens deleted and tokens masked.
 
     DeYoung et al. 2020: mean over the top 1, 5, 10, 20 and 50% of the tokens of the fall in the predicted class's
     probability (softmax of the raw logits) when they go (comp) or alone stay (suff). Explanations are of the positive
     logit; those with a sign are turned round where the model says negative. Tied tokens go in a random order, the mean
     over DRAWS of them.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    documents : list of experiments.Document
+        The documents.
+    experiment : str
+        Its id.
+    samples : int
+        Of LIME.
+    names : tuple
+        (dataset, model, training seed), part of every draw's seed.
+    **options
+        What other experiments take.
+
+    Returns
+    -------
+    list of dict
+        A row a document.
     """
     found = []
     for start in range(0, len(documents), BATCH):

@@ -8,9 +8,26 @@ from .gradient import LABEL, autograd_gradient, closed_form_gradient
 
 
 def rows(model, documents, experiment, **options):
-    """Closed form and autograd, both in double precision, so that what is left is the formula's and not rounding's.
+    """Compare the closed form with autograd, both in double precision.
 
-    Norms are Euclidean, over coordinates and, for published_*, over positions.
+    What is left is then the formula's and not rounding's. Norms are Euclidean, over coordinates and, for published_*, over
+    positions.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier. It is turned to double precision in place.
+    documents : list of experiments.Document
+        The documents.
+    experiment : str
+        Its id.
+    **options
+        What other experiments take.
+
+    Returns
+    -------
+    list of dict
+        A row a document.
     """
     model, found = model.double(), []
     for start in range(0, len(documents), BATCH):

@@ -16,7 +16,26 @@ from .limits import FORMULAS, limit, rho
 
 
 def rows(model, documents, experiment, *, samples, repeats, names):
-    """LIME's mean over repeats beside each formula, word by word."""
+    """Compare LIME's mean over repeats with each formula, word by word.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    documents : list of experiments.Document
+        The documents.
+    experiment : {'lime_mask', 'lime_delete'}
+        Its id, which says how words are removed.
+    samples, repeats : int
+        Of LIME.
+    names : tuple
+        (dataset, model, training seed), part of every draw's seed.
+
+    Returns
+    -------
+    list of dict
+        A row a document.
+    """
     mode = experiment.removeprefix("lime_")
 
     def runs_of(terms, item, way):

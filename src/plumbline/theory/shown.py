@@ -12,8 +12,26 @@ PADDING = 2  # unlabelled positions after the sentence in the gradients' matrice
 def write_shown(*, files, data, sentence, document_text, dataset, seed, samples, repeats, output, threads=1):
     """Write the JSON: {sentence: {...}, document: {...}}, numbers rounded to 7 digits.
 
-    files: see `experiments.run_shard`. data: Parquet file of the reviews. sentence, document_text: texts; None takes the
-    first review and the longest one. LIME is the package's.
+    LIME is the package's.
+
+    Parameters
+    ----------
+    files : dict
+        See `experiments.run_shard`.
+    data : path
+        Parquet file of the reviews.
+    sentence, document_text : str or None
+        Texts. None takes the first review and the longest one.
+    dataset : str
+        The data set's id.
+    seed : int
+        Of training.
+    samples, repeats : int
+        Of LIME.
+    output : path
+        The JSON file to write.
+    threads : int
+        Of the CPU.
     """
     from ..models.multihead_training import load
     from ..models.runtime import prepare
@@ -50,14 +68,31 @@ def write_shown(*, files, data, sentence, document_text, dataset, seed, samples,
 
 
 def numbers(values):
-    """Nested lists of floats with 7 significant digits."""
+    """Return an array as nested lists of floats with 7 significant digits."""
     if np.ndim(values):
         return [numbers(value) for value in values]
     return float(f"{float(values):.7g}")
 
 
 def runs_of(predict, item, mode, *, samples, repeats, names):
-    """The package's coefficients in `repeats` runs: (repeats, words)."""
+    """Compute the package's coefficients in several runs.
+
+    Parameters
+    ----------
+    predict, mode, samples
+        See `lime_package.package_coefficients`.
+    item : experiments.Document
+        The document.
+    repeats : int
+        The number of runs.
+    names : tuple
+        (dataset, model, training seed), part of every draw's seed.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (repeats, words) or (repeats, tokens)
+        In logits.
+    """
     from .lime_package import package_coefficients
 
     return np.stack(
@@ -75,7 +110,22 @@ def runs_of(predict, item, mode, *, samples, repeats, names):
 
 
 def sentence_facts(model, item, *, predict, samples, repeats, names):
-    """Tokens, logits of the model and of each head, weights of the explanations, attention, gradients."""
+    """Compute what the figures show of the sentence.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    item : experiments.Document
+        The sentence.
+    predict, samples, repeats, names
+        See `runs_of`.
+
+    Returns
+    -------
+    dict
+        Tokens, logits of the model and of each head, weights of the explanations, attention, gradients.
+    """
     import torch
 
     from .explanations import attention_scores, gradient_scores
@@ -109,7 +159,22 @@ def sentence_facts(model, item, *, predict, samples, repeats, names):
 
 
 def document_facts(model, item, *, predict, samples, repeats, names):
-    """Words, logits, LIME's runs in the package's two modes, LIME's means without kernel, and the limits, per word."""
+    """Compute what the figures show of the document, a word each.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    item : experiments.Document
+        The document.
+    predict, samples, repeats, names
+        See `runs_of`.
+
+    Returns
+    -------
+    dict
+        Words, logits, LIME's runs in the package's two modes, LIME's means without kernel, and the limits.
+    """
     import torch
 
     from .documents import grouped, terms_of
