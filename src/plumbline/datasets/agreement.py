@@ -108,9 +108,21 @@ def rows(split, block, files):
 
 
 def template(rng, unseen):
-    """The name of a template, held out or not: `<preamble>/<modifiers joined by +>`, `bare` for none.
+    """Draw the name of a template, held out or not.
 
     The length is drawn first, so that held-out and other templates have the same lengths (see OTHER).
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    unseen : bool
+        Whether the template is one that is held out.
+
+    Returns
+    -------
+    str
+        `<preamble>/<modifiers joined by +>`, `bare` for none.
     """
     length = weighted(rng, COUNTS)
     kinds = LONG_MODIFIERS if length > 2 else MODIFIERS
@@ -123,7 +135,22 @@ def template(rng, unseen):
 
 
 def sentence(rng, name, label):
-    """A sentence of a template, as a row."""
+    """Make a sentence of a template.
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    name : str
+        See `template`.
+    label : {0, 1}
+        The class.
+
+    Returns
+    -------
+    dict
+        A row.
+    """
     preamble, modifiers = name.split("/")
     words = _preamble(rng, preamble)
     subject, head = _phrase(rng, plural=not label)

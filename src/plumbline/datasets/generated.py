@@ -17,27 +17,27 @@ ATTEMPTS = 2_000  # draws for one row before the corpus counts as exhausted
 
 
 def held_out(template):
-    """Whether a template is kept for the test split."""
+    """Return whether a template is kept for the test split."""
     return seed_of("held out", DRAW, template) % 100 < HELD_OUT_PERCENT
 
 
 def until(make, unseen):
-    """The first name that make() gives which is held out (`unseen`) or is not."""
+    """Return the first name that make() gives which is held out (`unseen`) or is not."""
     return next(name for name in iter(make, None) if held_out(name) == unseen)
 
 
 def home(text):
-    """The one split that a text may be in: 80% train, 10% validation, 10% test."""
+    """Return the one split that a text may be in: 80% train, 10% validation, 10% test."""
     return ("test", "validation", *["train"] * 8)[seed_of("home", text) % 10]
 
 
 def pick(rng, items):
-    """One of `items`, from rng.random() alone, whose stream Python promises to keep."""
+    """Return one of `items`, from rng.random() alone, whose stream Python promises to keep."""
     return items[int(rng.random() * len(items))]
 
 
 def weighted(rng, weights):
-    """A key of the mapping `weights`, in proportion to its value."""
+    """Return a key of the mapping `weights`, in proportion to its value."""
     left = rng.random() * sum(weights.values())
     for key, weight in weights.items():
         left -= weight
@@ -47,9 +47,32 @@ def weighted(rng, weights):
 
 
 def draw(corpus, split, size, seed, *, template, sentence):
-    """`size` distinct rows of a split, labels in balance: of rows 2k and 2k+1 one has label 1.
+    """Draw distinct rows of a split, labels in balance: of rows 2k and 2k+1 one has label 1.
 
-    template(rng, unseen) -> the name of a template, held out or not; sentence(rng, name, label) -> a row (dict) with text and label.
+    Parameters
+    ----------
+    corpus : str
+        The data set's id.
+    split : str
+        train, validation or test.
+    size : int
+        The number of rows.
+    seed : int
+        Of the data set's block.
+    template : callable
+        (rng, unseen) -> the name of a template, held out or not.
+    sentence : callable
+        (rng, name, label) -> a row (dict) with text and label.
+
+    Returns
+    -------
+    list of dict
+        What `sentence` makes, and `template`, the name.
+
+    Raises
+    ------
+    PlumblineError
+        Where the corpus has fewer distinct sentences.
     """
     rows, seen = [], set()
     for index in range(size):
@@ -71,15 +94,15 @@ def draw(corpus, split, size, seed, *, template, sentence):
 
 
 def listed(text):
-    """A list of words."""
+    """Return the words of a text as a list."""
     return text.split()
 
 
 def pairs(text):
-    """A mapping written as words `key:value`."""
+    """Return a mapping that is written as words `key:value`."""
     return dict(word.split(":") for word in text.split())
 
 
 def article(word):
-    """'a' or 'an' before a word."""
+    """Return 'a' or 'an', as it stands before a word."""
     return "an" if word[0] in "aeiou" else "a"

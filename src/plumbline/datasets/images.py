@@ -15,9 +15,26 @@ PHOTOGRAPHS = {"size": None}
 
 
 def frame_of(images, labels, names=None):
-    """A DataFrame of images, uint8 (rows, height, width) or (rows, height, width, channels), and their labels.
+    """Make the rows of images in memory.
 
-    Raises PlumblineError where images and labels differ in number or in shape.
+    Parameters
+    ----------
+    images : array_like of uint8, shape (rows, height, width) or (rows, height, width, channels)
+        The pixels.
+    labels : array_like of int, shape (rows,)
+        Classes of the images.
+    names : list of str, optional
+        Of the images.
+
+    Returns
+    -------
+    DataFrame
+        Columns: see the module.
+
+    Raises
+    ------
+    PlumblineError
+        Where images and labels differ in number or in shape.
     """
     import numpy as np
     import pandas as pd
@@ -37,7 +54,17 @@ def frame_of(images, labels, names=None):
 
 
 def array(row):
-    """The image uint8 (height, width, channels) of a row, as read from Parquet."""
+    """Return the image of a row.
+
+    Parameters
+    ----------
+    row : namedtuple
+        As read from Parquet.
+
+    Returns
+    -------
+    numpy.ndarray, uint8, shape (height, width, channels)
+    """
     import numpy as np
 
     if getattr(row, "encoded", None) is not None:
@@ -46,8 +73,20 @@ def array(row):
 
 
 def arrays(frame):
-    """(images, labels int64 (rows,)) of rows as read from Parquet; images: uint8 (rows, height, width, channels), or a list
-    of uint8 (height, width, channels) where they differ in size."""
+    """Return images and labels of rows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As read from Parquet.
+
+    Returns
+    -------
+    images : numpy.ndarray, uint8, shape (rows, height, width, channels)
+        Or a list of (height, width, channels) where they differ in size.
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes of the images.
+    """
     import numpy as np
 
     images = [array(row) for row in frame.itertuples()]
@@ -56,7 +95,22 @@ def arrays(frame):
 
 
 def stream_images(path, size, *, start=0, stop=None):
-    """`arrays` of the rows start:stop of a Parquet file of images, `size` rows at a time: no more are in memory."""
+    """Read a Parquet file of images part by part: no more rows are in memory.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    size : int
+        Rows of a part.
+    start, stop : int
+        The rows that are read; None: to the end.
+
+    Yields
+    ------
+    images, labels
+        See `arrays`.
+    """
     from ..artefacts import stream_tables
 
     for table in stream_tables(path, size, start=start, stop=stop):
@@ -64,9 +118,22 @@ def stream_images(path, size, *, start=0, stop=None):
 
 
 def read_idx(path):
-    """The array of an IDX file (LeCun's format of MNIST), gzip: uint8, of the dimensions that its header gives.
+    """Read an IDX file (LeCun's format of MNIST), gzip.
 
-    Raises PlumblineError for a file of another kind, or of another length than its header says.
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray, uint8
+        Of the dimensions that its header gives.
+
+    Raises
+    ------
+    PlumblineError
+        For a file of another kind, or of another length than its header says.
     """
     import gzip
     import math
@@ -95,10 +162,28 @@ def read_idx(path):
 
 
 def read_picture(file, size=None, *, resize=None, interpolation="bilinear", where=None):
-    """A picture (path, bytes or binary file; JPEG, PNG, ...) as uint8 (height, width, 3): see `fitted`; size None: as it is.
+    """Read a picture as 8-bit RGB.
 
-    where: what a message calls it. Raises PlumblineError for what is no picture, and for one whose 8-bit colours are a matter
-    of opinion: transparent pixels, 32 bits a pixel and channel. 16-bit grey is divided by 257: white is 255.
+    16-bit grey is divided by 257: white is 255.
+
+    Parameters
+    ----------
+    file : path, bytes or binary file
+        JPEG, PNG, ...
+    size, resize, interpolation
+        See `fitted`. size None: the picture is left as it is.
+    where : str, optional
+        What a message calls it.
+
+    Returns
+    -------
+    numpy.ndarray, uint8, shape (height, width, 3)
+
+    Raises
+    ------
+    PlumblineError
+        For what is no picture, and for one whose 8-bit colours are a matter of opinion: transparent pixels, 32 bits a pixel and
+        channel.
     """
     import numpy as np
 
@@ -109,13 +194,27 @@ def read_picture(file, size=None, *, resize=None, interpolation="bilinear", wher
 
 
 def fitted(picture, size, resize=None, interpolation="bilinear"):
-    """What torchvision's Resize(resize), CenterCrop(size) make of a picture, to the bit: uint8 (size, size, channels).
+    """Resize and crop a picture as torchvision's Resize(resize), CenterCrop(size) do, to the bit.
 
-    picture        of Pillow, or uint8 (height, width, channels).
-    resize         of the shorter side, `size` where None; the longer one becomes int(resize * long / short).
-    interpolation  bilinear or bicubic, with antialiasing, on 8-bit pixels.
+    Parameters
+    ----------
+    picture : PIL.Image.Image or numpy.ndarray, uint8, shape (height, width, channels)
+        The picture.
+    size : int
+        Of a side, in pixels.
+    resize : int, optional
+        Of the shorter side, `size` where None; the longer one becomes int(resize * long / short).
+    interpolation : {'bilinear', 'bicubic'}
+        With antialiasing, on 8-bit pixels.
 
-    Raises PlumblineError where resize is smaller than size, or the resized picture would be above Pillow's limit.
+    Returns
+    -------
+    numpy.ndarray, uint8, shape (size, size, channels)
+
+    Raises
+    ------
+    PlumblineError
+        Where resize is smaller than size, or the resized picture would be above Pillow's limit.
     """
     import numpy as np
     from PIL import Image
@@ -140,7 +239,29 @@ def fitted(picture, size, resize=None, interpolation="bilinear"):
 
 
 def photographs(items, labels, size, names=None):
-    """A DataFrame of photographs; items: (their file: path or bytes, what a message calls it) each; size: see PHOTOGRAPHS."""
+    """Make the rows of photographs.
+
+    Parameters
+    ----------
+    items : iterable of tuple
+        (file: path or bytes, what a message calls it).
+    labels : array_like of int, shape (rows,)
+        Classes of the photographs.
+    size : int or None
+        See PHOTOGRAPHS.
+    names : list of str, optional
+        Of the photographs.
+
+    Returns
+    -------
+    DataFrame
+        Columns: see the module.
+
+    Raises
+    ------
+    PlumblineError
+        As `read_picture`.
+    """
     import numpy as np
     import pandas as pd
 
@@ -157,7 +278,25 @@ def photographs(items, labels, size, names=None):
 
 
 def parquet_pictures(frame, path):
-    """The column `image` of a hub's image data set as `photographs` takes it: bytes, and the row of the file in words."""
+    """Read the column `image` of a hub's image data set, as `photographs` takes it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the file; the index is the row's number.
+    path : path
+        The file, named in messages.
+
+    Yields
+    ------
+    tuple
+        (bytes, the row of the file in words).
+
+    Raises
+    ------
+    PlumblineError
+        For a row without a picture.
+    """
     for number, item in zip(frame.index, frame["image"], strict=True):
         where = f"row {number} of {path}"
         if not isinstance(item, dict) or not isinstance(item.get("bytes"), bytes) or not item["bytes"]:
@@ -225,7 +364,31 @@ def _rgb(picture, where):
 
 
 def carve(frame, split, block, dataset):
-    """Train or validation of a source that has train alone: validation is the first of a permutation, by default a tenth."""
+    """Return train or validation of a source that has train alone.
+
+    Validation is the first of a permutation, by default a tenth.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The source's train split.
+    split : {'train', 'validation'}
+        Which is asked for.
+    block : dict
+        The data set's block.
+    dataset : str
+        Its id.
+
+    Returns
+    -------
+    DataFrame
+        In the source's order.
+
+    Raises
+    ------
+    PlumblineError
+        Where validation leaves nothing for training.
+    """
     size = len(frame) // 10 if block["validation"] is None else block["validation"]
     if size >= len(frame):
         raise PlumblineError(

@@ -37,17 +37,34 @@ from .sources import (
 
 
 def collect(folder, items, checkpoints, *, lock=LOCK, say=print):
-    """Fetch what a configuration downloads into a mirror folder, below hub/ and url/, and write SHA256SUMS and manifest.json.
-
-    items        of `datasets.raw_files`, each with its `licence` (None: the repository's card says it).
-    checkpoints  (repo, revision) of hub models, whose files `sources.CHECKPOINT` names.
-    say          takes the lines for the user: first how many files and bytes there are and are to come, before any is fetched.
+    """Fetch what a configuration downloads into a mirror folder, and write SHA256SUMS and manifest.json.
 
     A file that is there, of the same commit and as SHA256SUMS says, is not fetched again, so a run that was stopped goes on.
     What else the folder holds, its lines in SHA256SUMS and what another configuration has put into manifest.json stay.
-    manifest.json: {"bytes": total, "files": [{path, source, revision, commit, licence, bytes, sha256}]}, by path; commit is
-    null for URLs. Returns the manifest. Raises PlumblineError for an unreachable host, a missing file, a wrong checksum, and a
-    disk without room for it all.
+
+    Parameters
+    ----------
+    folder : path
+        The mirror folder. Files lie below hub/ and url/.
+    items : list of dict
+        Of `datasets.raw_files`, each with its `licence` (None: the repository's card says it).
+    checkpoints : list of tuple
+        (repo, revision) of hub models, whose files `sources.CHECKPOINT` names.
+    lock : path
+        The lock file.
+    say : callable
+        Takes the lines for the user: first how many files and bytes there are and are to come, before any is fetched.
+
+    Returns
+    -------
+    dict
+        The manifest: {"bytes": total, "files": [{path, source, revision, commit, licence, bytes, sha256}]}, by path; commit is
+        null for URLs.
+
+    Raises
+    ------
+    PlumblineError
+        For an unreachable host, a missing file, a wrong checksum, and a disk without room for it all.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,10 +208,25 @@ def _size(count):
 
 
 def assemble(destination, folders):
-    """Link folders into `destination` and write its SHA256SUMS; the number of files listed.
+    """Link folders into a mirror folder, and write its SHA256SUMS.
 
-    folders: name -> folder. Raises PlumblineError for a folder that does not exist, a destination that is not empty,
-    and a file that differs from the SHA256SUMS that came with it.
+    Parameters
+    ----------
+    destination : path
+        The mirror folder.
+    folders : dict
+        Name -> folder.
+
+    Returns
+    -------
+    int
+        The number of files listed.
+
+    Raises
+    ------
+    PlumblineError
+        For a folder that does not exist, a destination that is not empty, and a file that differs from the SHA256SUMS that came
+        with it.
     """
     destination = Path(destination)
     destination.mkdir(parents=True, exist_ok=True)
@@ -230,6 +262,7 @@ def _known(folder):
 
 
 def main(arguments):
+    """Run the command line of `python -m plumbline.datasets.mirror`; `arguments` are DEST and FOLDER[=NAME]."""
     if len(arguments) < 2:
         raise PlumblineError("usage: python -m plumbline.datasets.mirror DEST FOLDER[=NAME]...")
     destination, *given = arguments

@@ -48,7 +48,13 @@ READOUTS = {
 
 
 def downloads():
-    """File name -> what `sources.fetch` takes, for source url; checksums are pinned at the first download."""
+    """Return the files of source url.
+
+    Returns
+    -------
+    dict
+        File name -> what `sources.fetch` takes; checksums are pinned at the first download.
+    """
     found = {}
     for seed in SEEDS:
         url = URL.format(seed=seed)
@@ -58,10 +64,26 @@ def downloads():
 
 
 def load(source, *, mirror=None, folder=None):
-    """Seed -> (predicted classes, readout -> one 1-D float array (tokens,) a sentence), sentences in the file's order.
+    """Read the predictions and scores of every seed.
 
-    source  'mirror' (mirror: its folder, PLUMBLINE_MIRROR where None) or 'url' (folder: where the downloads lie).
-    Raises PlumblineError for a missing, altered or damaged file, and where seeds differ in their tokens.
+    Parameters
+    ----------
+    source : {'mirror', 'url'}
+        Where the files come from.
+    mirror : path, optional
+        Its folder, PLUMBLINE_MIRROR where None.
+    folder : path, optional
+        Where the downloads lie, for source url.
+
+    Returns
+    -------
+    dict
+        Seed -> (predicted classes, readout -> one 1-D float array (tokens,) a sentence), sentences in the file's order.
+
+    Raises
+    ------
+    PlumblineError
+        For a missing, altered or damaged file, and where seeds differ in their tokens.
     """
     if source == "mirror":
         files = {seed: mirror_file(mirror, f"multiberts_sst2/seed_{seed}.parquet") for seed in SEEDS}
@@ -121,7 +143,18 @@ def _check(predictions, scores, path):
 
 
 def matrices(path=MATRICES):
-    """The published result: readout -> float64 array (seeds, seeds) of mean dense-rank Spearman correlations."""
+    """Read the published result.
+
+    Parameters
+    ----------
+    path : path
+        The JSON file.
+
+    Returns
+    -------
+    dict
+        Readout -> numpy.ndarray, float64, (seeds, seeds): mean dense-rank Spearman correlations.
+    """
     import numpy as np
 
     from ..artefacts import read_json

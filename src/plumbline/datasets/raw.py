@@ -25,16 +25,34 @@ PARAMETERS = {
 
 
 def read_tsv(path, columns, header=True, *, filled=(), integers=None):
-    """Columns of a tab-separated file as strings, in a DataFrame whose index is the row's number, from 0.
+    """Read columns of a tab-separated file.
 
     The file is UTF-8, with or without a byte order mark, plain or gzip; lines end in LF, CRLF or CR; empty lines do not count.
     No quoting: a quotation mark is a character like any other.
 
-    columns   names in the header line; without header a mapping of column number to name.
-    filled, integers: see `_checked`.
+    Parameters
+    ----------
+    path : path
+        The file.
+    columns : list of str, or dict
+        Names in the header line; without header a mapping of column number to name.
+    header : bool
+        Whether the first line names the columns.
+    filled : iterable of str
+        Columns without an empty cell.
+    integers : dict, optional
+        Column -> (least, most or None) that its whole numbers may be.
 
-    Raises PlumblineError with the file, and where there is one the row, for a missing or repeated column, a row of another
-    number of fields than the first line's, a NUL byte, what is not UTF-8, a damaged gzip file, and as `_checked`.
+    Returns
+    -------
+    DataFrame
+        Strings, the columns `integers` int64. The index is the row's number, from 0.
+
+    Raises
+    ------
+    PlumblineError
+        With the file, and where there is one the row: for a missing or repeated column, a row of another number of fields than
+        the first line's, a NUL byte, what is not UTF-8, a damaged gzip file, and what `filled` and `integers` forbid.
     """
     import pandas as pd
 
@@ -86,10 +104,27 @@ def _lines(path):
 
 
 def read_parquet(path, columns, *, filled=(), integers=None):
-    """Columns of a Parquet file, given as a mapping of their names to ours, in a DataFrame.
+    """Read columns of a Parquet file.
 
-    filled, integers: see `_checked`. Raises PlumblineError with the file for what is no Parquet file or a damaged one, a
-    missing column, an empty cell in one of filled and integers, a column of another type, and as `_checked`.
+    Parameters
+    ----------
+    path : path
+        The file.
+    columns : dict
+        The file's name of a column -> ours.
+    filled, integers
+        See `read_tsv`.
+
+    Returns
+    -------
+    DataFrame
+        With our names.
+
+    Raises
+    ------
+    PlumblineError
+        With the file: for what is no Parquet file or a damaged one, a missing column, an empty cell in one of filled and
+        integers, a column of another type, and what `filled` and `integers` forbid.
     """
     import pandas as pd
 
@@ -139,16 +174,50 @@ def _checked(frame, path, filled, integers, numbers=None):
 
 
 def permutation(rows, *names):
-    """The numbers of `rows` rows in an order that depends on the names alone."""
+    """Return the numbers of `rows` rows in an order that depends on the names alone.
+
+    Parameters
+    ----------
+    rows : int
+        How many.
+    *names : str or number
+        The seed.
+
+    Returns
+    -------
+    numpy.ndarray, int64, shape (rows,)
+    """
     import numpy as np
 
     return np.random.default_rng(seed_of(*names)).permutation(rows)
 
 
 def carve(frame, split, block, dataset):
-    """Train or validation of a source that has train alone: validation is the first of a permutation.
+    """Return train or validation of a source that has train alone.
 
-    A text of the validation rows that occurs in train too (a duplicate) leaves train. Source order.
+    Validation is the first of a permutation, by default a tenth. A text of the validation rows that occurs in train too (a
+    duplicate) leaves train.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The source's train split.
+    split : {'train', 'validation'}
+        Which is asked for.
+    block : dict
+        The data set's block.
+    dataset : str
+        Its id.
+
+    Returns
+    -------
+    DataFrame
+        In the source's order.
+
+    Raises
+    ------
+    PlumblineError
+        Where validation leaves nothing for training.
     """
     size = len(frame) // 10 if block["validation"] is None else block["validation"]
     if size >= len(frame):
@@ -161,9 +230,27 @@ def carve(frame, split, block, dataset):
 
 
 def limit(frame, split, block, dataset):
-    """The rows of a split that the block asks for.
+    """Return the rows of a split that the block asks for.
 
-    train: a seeded sample, in the source's order. validation and test: the first rows in the block's order.
+    Parameters
+    ----------
+    frame : DataFrame
+        All rows of the split.
+    split : {'train', 'validation', 'test'}
+        train: a seeded sample, in the source's order. validation and test: the first rows in the block's order.
+    block : dict
+        The data set's block.
+    dataset : str
+        Its id.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    PlumblineError
+        Where the block asks for more rows than there are.
     """
     size = len(frame) if block[split] is None else block[split]
     if size > len(frame):
@@ -177,7 +264,26 @@ def limit(frame, split, block, dataset):
 
 
 def polarity(split, block, files, dataset, columns):
-    """Text and label rows of a review data set that has train and test alone: validation is carved from train."""
+    """Return the rows of a review data set that has train and test alone: validation is carved from train.
+
+    Parameters
+    ----------
+    split : {'train', 'validation', 'test'}
+        Which is asked for.
+    block : dict
+        The data set's block.
+    files : callable
+        Name -> path, see plumbline.datasets.
+    dataset : str
+        Its id.
+    columns : dict
+        See `read_parquet`.
+
+    Returns
+    -------
+    DataFrame
+        Text and label.
+    """
     raw, checks = "test" if split == "test" else "train", {"filled": ["text"], "integers": {"label": (0, 1)}}
     if block["source"] == "mirror":
         frame = read_tsv(files(raw), ["text", "label"], **checks)

@@ -71,9 +71,22 @@ NUMERIC = re.compile(r"b1|[iu][1248]|f[248]")
 
 
 def read(path):
-    """The object in a pickled .npy file: dictionaries, lists, tuples, numbers, texts, bytes and numeric arrays.
+    """Read a pickled .npy file without running what it holds.
 
-    Raises PlumblineError where the file is damaged or cut off, or holds anything else.
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    object
+        Of dictionaries, lists, tuples, numbers, texts, bytes and numeric arrays.
+
+    Raises
+    ------
+    PlumblineError
+        Where the file is damaged or cut off, or holds anything else.
     """
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size > LARGEST_FILE:

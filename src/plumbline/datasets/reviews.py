@@ -36,7 +36,7 @@ def rows(split, block, files):
 
 
 def template(rng, unseen):
-    """The name of a template, held out or not."""
+    """Draw the name of a template, held out (`unseen`) or not."""
 
     def name():
         return f"{pick(rng, VERDICTS)}/{weighted(rng, DISSENT)}/{weighted(rng, ASIDES)}"
@@ -45,7 +45,22 @@ def template(rng, unseen):
 
 
 def review(rng, name, label):
-    """A review of a template: text, label and rationale, one flag a word of text.split()."""
+    """Make a review of a template.
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    name : str
+        See `template`.
+    label : {0, 1}
+        0 negative, 1 positive.
+
+    Returns
+    -------
+    dict
+        text, label and rationale, one flag a word of text.split().
+    """
     verdicts, dissent, aside = name.split("/")
     count = int(verdicts)
     odd = {"none": None, "first": 0, "middle": count // 2, "last": count - 1}[dissent]

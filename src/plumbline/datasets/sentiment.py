@@ -169,7 +169,20 @@ def rows(split, block, files):
 
 
 def template(rng, unseen):
-    """The name of a template, held out or not: `<frame>/<contrast>/<form>`, `not_<form>` where it is negated."""
+    """Draw the name of a template, held out or not.
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    unseen : bool
+        Whether the template is one that is held out.
+
+    Returns
+    -------
+    str
+        `<frame>/<contrast>/<form>`, `not_<form>` where it is negated.
+    """
 
     def name():
         frame = weighted(rng, FRAMES)
@@ -180,7 +193,22 @@ def template(rng, unseen):
 
 
 def sentence(rng, name, label):
-    """A sentence of a template: text, label and rationale, one flag a word of text.split()."""
+    """Make a sentence of a template.
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    name : str
+        See `template`.
+    label : {0, 1}
+        0 negative, 1 positive.
+
+    Returns
+    -------
+    dict
+        text, label and rationale, one flag a word of text.split().
+    """
     frame, contrast, form = name.split("/")
     sign = 1 if label else -1
     words = _plain(_opening(rng)) + _contrast(rng, contrast, form, sign)
@@ -243,7 +271,20 @@ def _contrast(rng, contrast, form, sign):
 
 
 def aside(rng, kind):
-    """What stands beside the review and never counts: another's opinion, a quotation, a neutral clause."""
+    """Make what stands beside the review and never counts.
+
+    Parameters
+    ----------
+    rng : random.Random
+        It goes on.
+    kind : str
+        report: another's opinion. quote: a quotation. neutral: a neutral clause. Else nothing.
+
+    Returns
+    -------
+    list of tuple
+        (word, whether it belongs to the rationale, which is False).
+    """
     if kind == "report":
         opinion = _clause(rng, pick(rng, FORMS), _sign(rng), decides=False)
         other = pick(rng, OTHERS)

@@ -52,7 +52,7 @@ class NotThere(PlumblineError):
 
 
 def sha256_of(path):
-    """The sha256 of a file's bytes, as 64 hex digits."""
+    """Return the sha256 of a file's bytes, as 64 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -61,9 +61,23 @@ def sha256_of(path):
 
 
 def mirror_file(mirror, relative):
-    """The path of `relative` in the mirror folder, checked against the folder's SHA256SUMS.
+    """Return the path of a file in the mirror folder, checked against the folder's SHA256SUMS.
 
-    mirror: the folder; None or '' means the environment's PLUMBLINE_MIRROR.
+    Parameters
+    ----------
+    mirror : path, optional
+        The folder. None or '': the environment's PLUMBLINE_MIRROR.
+    relative : str
+        The file, relative to the folder.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    PlumblineError
+        Where the folder, the file or its line in SHA256SUMS is missing, and for a wrong checksum.
     """
     mirror = mirror or os.environ.get("PLUMBLINE_MIRROR")
     if not mirror:
@@ -97,7 +111,23 @@ def mirror_file(mirror, relative):
 
 
 def sums(mirror):
-    """Relative path -> sha256, as a folder's SHA256SUMS lists them."""
+    """Read a folder's SHA256SUMS.
+
+    Parameters
+    ----------
+    mirror : Path
+        The folder.
+
+    Returns
+    -------
+    dict
+        Relative path -> sha256.
+
+    Raises
+    ------
+    PlumblineError
+        Where there is no such file.
+    """
     try:
         lines = (mirror / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -110,23 +140,47 @@ def sums(mirror):
 
 
 def hub_place(repo, repo_type, revision, filename=""):
-    """Where a mirror has a hub repository's file, relative to the mirror folder."""
+    """Return where a mirror has a hub repository's file, relative to the mirror folder.
+
+    Parameters
+    ----------
+    repo : str
+        owner/name.
+    repo_type : {'model', 'dataset'}
+        Its type.
+    revision : str or None
+        A commit, a branch or a tag. None: main.
+    filename : str
+        Of the repository; '' for its folder.
+
+    Returns
+    -------
+    str
+    """
     return f"hub/{repo_type}/{repo}@{revision or 'main'}/{filename}"
 
 
 def hub_key(item):
-    """A hub item's key in the lock file."""
+    """Return a hub item's key in the lock file."""
     return f"{item['repo_type']}/{item['repo']}@{item['revision'] or 'main'}"
 
 
 def url_place(url):
-    """Where a mirror has what a URL gives, relative to the mirror folder."""
+    """Return where a mirror has what a URL gives, relative to the mirror folder."""
     parts = urlsplit(url)
     return f"url/{parts.netloc}{parts.path}"
 
 
 def manifest():
-    """(mirror folder, path in it -> its entry) of the downloads that PLUMBLINE_MIRROR holds; (None, {}) without any."""
+    """Read the manifest of the downloads that PLUMBLINE_MIRROR holds.
+
+    Returns
+    -------
+    mirror : Path or None
+        The mirror folder. None without any.
+    listed : dict
+        Path in it -> its entry.
+    """
     mirror = os.environ.get("PLUMBLINE_MIRROR")
     if not mirror or not (Path(mirror) / MANIFEST).is_file():
         return None, {}
@@ -144,7 +198,18 @@ def _copied(path, destination):
 
 @contextlib.contextmanager
 def locked(lock):
-    """Yield the lock file's content to read and change; write it back if it changed. One process at a time."""
+    """Yield the lock file's content to read and change; write it back if it changed. One process at a time.
+
+    Parameters
+    ----------
+    lock : path
+        The lock file.
+
+    Yields
+    ------
+    dict
+        See the module.
+    """
     lock = Path(lock)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock.with_name(f".{lock.name}.guard"), "a") as guard:
@@ -176,16 +241,41 @@ def _verify(pins, key, actual, expected, *, what, lock):
 
 
 def endpoint():
-    """The hub's address: HF_ENDPOINT, or https://huggingface.co."""
+    """Return the hub's address: HF_ENDPOINT, or https://huggingface.co."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, sha256=None, lock=LOCK):
-    """Download one file of a hub repository to `destination`.
+    """Download one file of a hub repository; the mirror's copy is taken where it lists the repository.
 
-    revision: a commit, a branch or a tag; None means main. What is no commit is resolved at the first
-    download and pinned in `lock`. The mirror's copy is taken where it lists the repository. Returns the destination.
-    Raises PlumblineError; NotThere where the repository exists and lacks the file.
+    Parameters
+    ----------
+    repo : str
+        owner/name.
+    filename : str
+        Of the repository.
+    destination : path
+        The file to write.
+    repo_type : {'model', 'dataset'}
+        Its type.
+    revision : str, optional
+        A commit, a branch or a tag. None: main. What is no commit is resolved at the first download and pinned in `lock`.
+    sha256 : str, optional
+        What the file must have.
+    lock : path
+        The lock file.
+
+    Returns
+    -------
+    Path
+        The destination.
+
+    Raises
+    ------
+    PlumblineError
+        For a wrong checksum, another commit than the pinned one, and what the host refuses.
+    NotThere
+        Where the repository exists and lacks the file.
     """
     mirror, listed = manifest()
     folder = hub_place(repo, repo_type, revision)
@@ -209,7 +299,23 @@ def fetch_hub(repo, filename, destination, *, repo_type="model", revision=None, 
 
 
 def download_hub(repo, filename, destination, *, repo_type="model", revision=None, sha256=None, lock=LOCK):
-    """As `fetch_hub`, from the hub itself."""
+    """Download one file of a hub repository from the hub itself.
+
+    Parameters
+    ----------
+    repo, filename, destination, repo_type, revision, sha256, lock
+        See `fetch_hub`.
+
+    Returns
+    -------
+    Path
+        The destination.
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_hub`.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import disable_progress_bars
 
@@ -233,9 +339,26 @@ def download_hub(repo, filename, destination, *, repo_type="model", revision=Non
 
 
 def head_hub(repo, filename, *, repo_type="model", revision=None, lock=LOCK):
-    """(commit, bytes) of a hub file: the pinned commit, or the one that the revision names now, which is pinned with it.
+    """Ask the hub for a file's commit and size.
 
-    One HEAD request: it also finds an unreachable host or a missing file at once, without retries. Raises as `fetch_hub`.
+    It is one HEAD request. It also finds an unreachable host or a missing file at once, without retries.
+
+    Parameters
+    ----------
+    repo, filename, repo_type, revision, lock
+        See `fetch_hub`.
+
+    Returns
+    -------
+    commit : str
+        The pinned commit, or the one that the revision names now, which is pinned with it.
+    size : int
+        In bytes.
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_hub`.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import RevisionNotFoundError
@@ -267,7 +390,22 @@ def head_hub(repo, filename, *, repo_type="model", revision=None, lock=LOCK):
 
 
 def licence_hub(repo, *, repo_type="model", revision=None):
-    """The licence that a hub repository's card states, or None."""
+    """Return the licence that a hub repository's card states.
+
+    Parameters
+    ----------
+    repo, repo_type, revision
+        See `fetch_hub`.
+
+    Returns
+    -------
+    str or None
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_hub`.
+    """
     from huggingface_hub import HfApi
 
     with _hub_faults(f"the card of {repo_type} {repo} at {_host(endpoint())}"):
@@ -303,11 +441,32 @@ def _hub_faults(what):
 
 
 def fetch_snapshot(repo, folder, wanted, *, repo_type="model", revision=None, lock=LOCK):
-    """Download files of one commit of a hub repository into `folder`, under their own names.
+    """Download files of one commit of a hub repository, under their own names.
 
-    wanted: a name an item; `a|b` is the first of them that the repository has, a trailing `?` marks what
-    may be missing: ['config.json', 'model.safetensors|pytorch_model.bin', 'tokenizer.json|vocab.txt', 'merges.txt?'].
-    Returns the paths of what was found, in that order. Put a certain file first: it pins the commit.
+    Parameters
+    ----------
+    repo : str
+        owner/name.
+    folder : path
+        Where they are written.
+    wanted : iterable of str
+        A name an item. `a|b` is the first of them that the repository has; a trailing `?` marks what may be missing:
+        ['config.json', 'model.safetensors|pytorch_model.bin', 'tokenizer.json|vocab.txt', 'merges.txt?']. Put a certain file
+        first: it pins the commit.
+    repo_type, revision, lock
+        See `fetch_hub`.
+
+    Returns
+    -------
+    list of Path
+        What was found, in the order of `wanted`.
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_hub`.
+    NotThere
+        For a missing file that is not marked.
     """
     found = []
     for item in wanted:
@@ -330,7 +489,31 @@ def fetch_snapshot(repo, folder, wanted, *, repo_type="model", revision=None, lo
 
 
 def fetch_url(url, destination, *, sha256=None, lock=LOCK):
-    """Download a URL to `destination`, or copy it from the mirror that lists it; checked against `sha256` and the lock."""
+    """Download a URL, or copy it from the mirror that lists it.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+    destination : path
+        The file to write.
+    sha256 : str, optional
+        What the file must have.
+    lock : path
+        The lock file, against which the file is checked too.
+
+    Returns
+    -------
+    Path
+        The destination.
+
+    Raises
+    ------
+    PlumblineError
+        For a wrong checksum, and what the host refuses.
+    NotThere
+        Where the host has no such file.
+    """
     mirror, listed = manifest()
     if (place := url_place(url)) not in listed:
         return download_url(url, destination, sha256=sha256, lock=lock)
@@ -341,7 +524,23 @@ def fetch_url(url, destination, *, sha256=None, lock=LOCK):
 
 
 def download_url(url, destination, *, sha256=None, lock=LOCK):
-    """As `fetch_url`, from the URL itself, streamed."""
+    """Download a URL from the host itself, streamed.
+
+    Parameters
+    ----------
+    url, destination, sha256, lock
+        See `fetch_url`.
+
+    Returns
+    -------
+    Path
+        The destination.
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_url`.
+    """
     import requests
 
     what = f"{Path(urlsplit(url).path).name} from {_host(url)} ({url})"
@@ -374,7 +573,23 @@ def download_url(url, destination, *, sha256=None, lock=LOCK):
 
 
 def head_url(url):
-    """The bytes that a URL announces, or None. Raises PlumblineError."""
+    """Ask a host how many bytes a URL has.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+
+    Returns
+    -------
+    int or None
+        None where the host does not say it.
+
+    Raises
+    ------
+    PlumblineError
+        For an unreachable host.
+    """
     import requests
 
     what = f"{Path(urlsplit(url).path).name} from {_host(url)} ({url})"
@@ -389,7 +604,27 @@ def head_url(url):
 
 
 def fetch(item, destination, *, lock=LOCK):
-    """Fetch one item of `plumbline.datasets.raw_files` to `destination`."""
+    """Fetch one raw file of a data set.
+
+    Parameters
+    ----------
+    item : dict
+        Of `plumbline.datasets.raw_files`.
+    destination : path
+        The file to write.
+    lock : path
+        The lock file.
+
+    Returns
+    -------
+    Path
+        The destination.
+
+    Raises
+    ------
+    PlumblineError
+        As `fetch_hub` and `fetch_url`.
+    """
     if item["kind"] == "url":
         return fetch_url(item["url"], destination, sha256=item["sha256"], lock=lock)
     return fetch_hub(

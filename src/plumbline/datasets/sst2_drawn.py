@@ -24,7 +24,25 @@ ENTRY = replace(
 
 
 def drawn(rows, size=SIZE):
-    """The first `size` of the 500 places out of range(rows) that the reference drew, in its order."""
+    """Return the places of the rows that the reference drew.
+
+    Parameters
+    ----------
+    rows : int
+        The number of rows of the source.
+    size : int
+        How many of the 500 places, at most 500.
+
+    Returns
+    -------
+    list of int
+        The first `size` of the 500 places out of range(rows), in the reference's order.
+
+    Raises
+    ------
+    PlumblineError
+        For a source of fewer rows, or a larger size.
+    """
     if rows < SIZE or size > SIZE:
         raise PlumblineError(
             f"dataset 'sst2_drawn' draws {SIZE} test rows: it cannot give {size}, from a source of {rows}"

@@ -48,7 +48,7 @@ def rows(split, block, files):
 
 
 def text_of(tree):
-    """The words of a tree in brackets, joined by blanks."""
+    """Return the words of a tree in brackets, joined by blanks."""
     text = " ".join(LEAF.findall(tree))
     for written, meant in WRITTEN_OUT.items():
         text = text.replace(written, meant)

@@ -13,9 +13,16 @@ discover_in_rooms(FIGURES, "figures")
 
 
 def write(figure, inputs, options, paths):
-    """Draw a figure and write it to every path, as its ending says (pdf, png); equal inputs give equal bytes.
+    """Draw a figure and write it to every path; equal inputs give equal bytes.
 
-    inputs, options: see plumbline.collect; what a figure needs of them is in its module.
+    Parameters
+    ----------
+    figure : str
+        Id of the figure.
+    inputs, options : dict
+        See plumbline.collect; what a figure needs of them is in its module.
+    paths : iterable of path
+        Their endings say the kind (pdf, png).
     """
     from .style import save
 

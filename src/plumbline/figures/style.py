@@ -82,7 +82,7 @@ def styled(draw):
 
 
 def figure(width, height):
-    """An empty figure in inches, outside pyplot, so that nothing keeps it alive."""
+    """Return an empty figure, `width` by `height` inches, outside pyplot, so that nothing keeps it alive."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
@@ -90,9 +90,21 @@ def figure(width, height):
 
 @styled
 def save(drawn, paths):
-    """Write a figure to every path (pdf, png or svg by the path's ending) atomically, without time stamp or version.
+    """Write a figure to every path atomically, without time stamp or version.
 
     What lies outside the figure is kept, and empty margins are cut off, but for `MARGIN`.
+
+    Parameters
+    ----------
+    drawn : matplotlib.figure.Figure
+        The figure.
+    paths : iterable of path
+        Their endings say the kind (pdf, png or svg).
+
+    Raises
+    ------
+    PlumblineError
+        For another ending.
     """
     kinds = {path: Path(path).suffix.lstrip(".") for path in paths}
     for kind in kinds.values():
@@ -172,9 +184,19 @@ def heatmap(axes, values, *, ends, colours, rows=(), columns=(), gaps=0, texts=N
 
 
 def mark(readout, entries=None):
-    """color, linestyle, marker and markerfacecolor of a readout: the look of its entry.
+    """Return the look of a readout: that of its entry.
 
-    entries  id -> `registry.Readout`; None: those of text encoders.
+    Parameters
+    ----------
+    readout : str
+        Its id.
+    entries : dict, optional
+        Id -> `registry.Readout`. None: those of text encoders.
+
+    Returns
+    -------
+    dict
+        color, linestyle, marker and markerfacecolor.
     """
     from ..attribution import READOUTS
 
@@ -195,9 +217,19 @@ def _look_by_id(name):
 
 
 def model_marks(models):
-    """model -> {color, fillstyle, hatch}; models: model -> architecture, in the order in which they are shown.
+    """Choose how models look.
 
     The first model of an architecture has the architecture's colour, a second one its own.
+
+    Parameters
+    ----------
+    models : dict
+        Model -> architecture, in the order in which they are shown.
+
+    Returns
+    -------
+    dict
+        Model -> {color, fillstyle, hatch}.
     """
     more, taken, found = iter(MORE * (len(models) // len(MORE) + 1)), set(), {}
     for place, (model, architecture) in enumerate(models.items()):
@@ -212,11 +244,11 @@ def model_marks(models):
 
 
 def foot(drawn, text):
-    """A small note at the foot, wrapped to the figure's width."""
+    """Write a small note at the foot of a figure, wrapped to its width."""
     lines = "\n".join(textwrap.wrap(text, int(drawn.get_size_inches()[0] * 17)))
     drawn.text(0.01, 0, lines, ha="left", va="top", fontsize=6.5, color="0.3")
 
 
 def plain(text):
-    """Text without mathematics: matplotlib reads what stands between two dollar signs as a formula."""
+    """Return text without mathematics: matplotlib reads what stands between two dollar signs as a formula."""
     return str(text).replace("$", r"\$")

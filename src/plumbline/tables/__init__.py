@@ -17,7 +17,7 @@ discover_in_rooms(TABLES, "tables")
 
 
 def module_of(table):
-    """The module of a table, with `rows` and `latex`; PlumblineError for an unknown table."""
+    """Return the module of a table."""
     return importlib.import_module(f"{__name__}.{TABLES[table].id}")
 
 

@@ -8,9 +8,20 @@ from . import latex as tex
 
 
 def accuracies(facts, level):
-    """A dict a seed, and one more for their mean where there are several: seed, seeds, examples, accuracy, its interval.
+    """Compute the accuracy of each training seed, and of their mean where there are several.
 
-    facts: metrics.json of each seed, with seed, examples and accuracy.
+    Parameters
+    ----------
+    facts : list of dict
+        metrics.json of each seed, with seed, examples and accuracy.
+    level : float
+        Coverage of the intervals, in (0, 1).
+
+    Returns
+    -------
+    list of dict
+        seed, seeds, examples, accuracy, its interval: lower and upper, in [0, 1], and what it is. Wilson's over examples; of
+        the mean Student's t over seeds.
     """
     found = []
     for fact in facts:
@@ -45,7 +56,20 @@ def accuracies(facts, level):
 
 
 def image_rows(inputs, options):
-    """One row a data set, model and seed, and one more (seed 'mean') where there are several seeds."""
+    """Make the rows of a table of image models' accuracy.
+
+    Parameters
+    ----------
+    inputs : dict
+        `image_models`, see plumbline.collect.
+    options : dict
+        scale and bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model and seed, and one more (seed 'mean') where there are several seeds.
+    """
     import pandas as pd
 
     found = []
@@ -68,7 +92,21 @@ def image_rows(inputs, options):
 
 
 def image_latex(frame, options, entry):
-    """A table of the accuracy of image models as LaTeX; entry: the registry's, of the table that it is."""
+    """Return a table of the accuracy of image models as LaTeX.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `image_rows`.
+    options : dict
+        scale and command.
+    entry : Output
+        The registry's, of the table that it is.
+
+    Returns
+    -------
+    str
+    """
     lines = [
         [
             tex.escape(dataset_label(row.dataset)),

@@ -11,7 +11,18 @@ SHARES = {"above_01": 0.01, "above_05": 0.05}  # column -> bound, a probability
 
 
 def exactness(items):
-    """One dict a data set, model and method; items: attribution files of methods that sum an integral."""
+    """Compute how exact integrated gradients are.
+
+    Parameters
+    ----------
+    items : list of dict
+        Attribution files of methods that sum an integral, see plumbline.collect.
+
+    Returns
+    -------
+    list of dict
+        One a data set, model and method.
+    """
     import numpy as np
     import pandas as pd
 
@@ -33,10 +44,21 @@ def exactness(items):
 
 
 def beside(frame, items):
-    """Rows of another table with the columns BESIDE at the end, filled where a readout's method sums an integral.
+    """Add the columns BESIDE to the rows of another table, filled where a readout's method sums an integral.
 
-    frame has dataset, model and readout, and of two models `other`: then each number is the larger of theirs. items: as
-    `inputs["gaps"]`. Released matrices say nothing of gaps, and neither do rows without readout.
+    Released matrices say nothing of gaps, and neither do rows without readout.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        dataset, model and readout, and of two models `other`: then each number is the larger of theirs.
+    items : list of dict
+        As `inputs["gaps"]`.
+
+    Returns
+    -------
+    DataFrame
+        `frame` with the columns at the end.
     """
     import pandas as pd
 
@@ -56,7 +78,17 @@ def beside(frame, items):
 
 
 def remark(frame):
-    """What the foot of a table says of its twins as published and, of rows that `beside` has filled, of the gaps."""
+    """Return what the foot of a table says of its twins as published and of the gaps.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table's rows. Of gaps it is said where `beside` has filled some.
+
+    Returns
+    -------
+    str
+    """
     texts = [TWINS]
     filled = frame.dropna(subset="gap_median") if "gap_median" in frame else frame[:0]
     if len(filled):

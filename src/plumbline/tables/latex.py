@@ -35,12 +35,23 @@ ARROWS = {1: r"$\uparrow$", -1: r"$\downarrow$", 0: ""}
 
 
 def escape(text):
-    """Text as LaTeX shows it; Greek letters and operators of our labels become mathematics."""
+    """Return text as LaTeX shows it; Greek letters and operators of our labels become mathematics."""
     return "".join(_PLAIN.get(character, character) for character in str(text))
 
 
 def prose(text):
-    """Text from data, which may hold any character: what pdfLaTeX knows stays, of others the number is shown."""
+    """Return text from data as LaTeX shows it.
+
+    Parameters
+    ----------
+    text : str
+        It may hold any character.
+
+    Returns
+    -------
+    str
+        What pdfLaTeX knows stays, of other characters the number is shown.
+    """
     return "".join(_letter(character) for character in str(text))
 
 
@@ -56,17 +67,34 @@ def _letter(character):
 
 
 def verbatim(text):
-    """A command in typewriter letters, with its dashes as typed (LaTeX would join two)."""
+    """Return a command in typewriter letters, with its dashes as typed (LaTeX would join two)."""
     return rf"\texttt{{{escape(text).replace('--', '-{}-')}}}"
 
 
 def command_note(options):
-    """The sentence that names the command for the paper's scale."""
+    """Return the sentence that names the command for the paper's scale."""
     return f"The paper's scale: {verbatim(options['command'])}."
 
 
 def number(value, lower=None, upper=None, *, bold=False, digits=3):
-    """A number with its interval as index and exponent, `--` where there is none."""
+    """Return a number as a cell, its interval as index and exponent.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    lower, upper : float, optional
+        Its interval.
+    bold : bool
+        Whether the number is bold.
+    digits : int
+        After the decimal point.
+
+    Returns
+    -------
+    str
+        `--` where there is no number (None, NaN).
+    """
     if value is None or math.isnan(value):
         return "--"
     shown = _decimal(value, digits)
@@ -83,13 +111,26 @@ def _decimal(value, digits):
 
 
 def table(*, caption, label, columns, sections, notes, groups=(), headings=()):
-    """One table environment.
+    """Return one table environment.
 
-    columns   headings in LaTeX, the first one for the row's name.
-    sections  lists of rows, a rule between them; a row is a list of cells in LaTeX.
-    groups    (heading, number of columns) above the headings, after the first column.
-    headings  LaTeX above each section, as many as there are; none: a rule alone.
-    notes     LaTeX lines below the table.
+    Parameters
+    ----------
+    caption, label : str
+        Of the table, in LaTeX.
+    columns : list of str
+        Headings in LaTeX, the first one for the row's name.
+    sections : list of list
+        Lists of rows, a rule between them; a row is a list of cells in LaTeX.
+    notes : list of str
+        LaTeX lines below the table.
+    groups : sequence of tuple
+        (heading, number of columns) above the headings, after the first column.
+    headings : sequence of str
+        LaTeX above each section, as many as there are. None: a rule alone.
+
+    Returns
+    -------
+    str
     """
     lines = [
         r"\begin{table}[p]",
@@ -123,9 +164,24 @@ def _group_lines(groups):
 
 
 def document(title, tables, options, packages=("booktabs",), commands=()):
-    r"""Tables as one file for `\input`, with what it needs in the first lines.
+    r"""Return tables as one file for `\input`, with what it needs in the first lines.
 
-    packages: of LaTeX; commands: lines that come before the tables, such as definitions of colours.
+    Parameters
+    ----------
+    title : str
+        Of the file.
+    tables : list of str
+        See `table`.
+    options : dict
+        scale and command.
+    packages : sequence of str
+        Of LaTeX.
+    commands : sequence of str
+        Lines that come before the tables, such as definitions of colours.
+
+    Returns
+    -------
+    str
     """
     head = [
         f"% {title}; scale: {options['scale']}. Made by Plumbline; do not edit.",

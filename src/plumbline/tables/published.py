@@ -116,7 +116,18 @@ def _is_number(text):
 
 
 def numbers_of(table):
-    """The published numbers of one of our tables, rows of `read`."""
+    """Return the published numbers of one of our tables.
+
+    Parameters
+    ----------
+    table : str
+        The table's id.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `read`.
+    """
     numbers = read()
     return numbers[numbers["table"] == table]
 
@@ -198,14 +209,35 @@ def joined(rows, numbers, columns):
 
 
 def datasets_of(about):
-    """Our data sets whose numbers may stand beside a measurement's: its own, and one that is its very sample."""
+    """Return our data sets whose numbers may stand beside a measurement's.
+
+    Parameters
+    ----------
+    about : dict
+        A measurement.
+
+    Returns
+    -------
+    set of str
+        Its own data set, and one that is its very sample.
+    """
     return {about["dataset"], about["sample"].get("dataset", about["dataset"])}
 
 
 def checkpoint(about, *metrics):
-    """'same' where our models are the measurement's checkpoints, fetched and not trained further; else 'other'.
+    """Return whether our models are a measurement's checkpoints.
 
-    metrics: the metrics.json of one model, or of as many as the measurement compares.
+    Parameters
+    ----------
+    about : dict
+        A measurement.
+    *metrics : dict
+        The metrics.json of one model, or of as many as the measurement compares.
+
+    Returns
+    -------
+    {'same', 'other'}
+        same: they are fetched and not trained further.
     """
     # The hub has moved repositories between owners, so the names alone are compared.
     wanted = [name.strip().split("/")[-1] for name in about["checkpoint"].split(";")]
@@ -215,7 +247,17 @@ def checkpoint(about, *metrics):
 
 
 def in_print(rows):
-    """The note below a table on its published numbers; rows: those that have a published_value, at least one."""
+    """Return the note below a table on its published numbers.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those that have a published_value, at least one.
+
+    Returns
+    -------
+    str
+    """
     other = " (another checkpoint than this model)" if "other" in set(rows["published_checkpoint"]) else ""
     return f"In print{other}: {rows['published_source'].iloc[0]}."
 
@@ -231,7 +273,21 @@ MARKED = (
 
 
 def printed(value, verdict, *more):
-    """A number in print as a cell of a LaTeX table, its verdict as exponent; more: LaTeX between the two."""
+    """Return a number in print as a cell of a LaTeX table.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    verdict : str
+        The exponent, see MARKS.
+    *more : str
+        LaTeX between the two.
+
+    Returns
+    -------
+    str
+    """
     return " ".join([tex.number(value), *more]) + f"$^{{{MARKS[verdict]}}}$"
 
 
@@ -239,7 +295,19 @@ def printed(value, verdict, *more):
 
 
 class Ours(NamedTuple):
-    """A number of ours: value, its interval (NaN: none) of coverage `level`, and how many texts or images it is of."""
+    """A number of ours.
+
+    Attributes
+    ----------
+    value : float
+        The number.
+    lower, upper : float
+        Its interval (NaN: none).
+    level : float
+        The interval's coverage.
+    examples : int or None
+        How many texts or images it is of.
+    """
 
     value: float
     lower: float
@@ -249,16 +317,41 @@ class Ours(NamedTuple):
 
 
 def is_corrected(readout, about):
-    """Whether a readout is the corrected definition of one that was published otherwise; the measurement may say that it was not."""
+    """Return whether a readout is the corrected definition of one that was published otherwise.
+
+    Parameters
+    ----------
+    readout : str
+        Its id.
+    about : dict
+        A measurement, which may say that it was not published otherwise.
+
+    Returns
+    -------
+    bool
+    """
     from ..attribution import READOUTS
 
     return f"{readout}_published" in READOUTS and readout not in (about.get("corrected") or ())
 
 
 def same_sample(about, dataset, block, run):
-    """Whether a run of ours takes the measurement's very texts.
+    """Return whether a run of ours takes the measurement's very texts.
 
-    dataset, block: the data set's id and its completed block (`plumbline.datasets.settings`); run: with split, examples, within.
+    Parameters
+    ----------
+    about : dict
+        A measurement.
+    dataset : str
+        The data set's id.
+    block : dict
+        Its completed block (`plumbline.datasets.settings`).
+    run : dict
+        With split, examples, within.
+
+    Returns
+    -------
+    bool
     """
     sample = about["sample"]
     if sample["block"] is None or dataset != sample.get("dataset", about["dataset"]):
@@ -270,12 +363,29 @@ def same_sample(about, dataset, block, run):
 
 
 def judge(ours, published, about, *, determined, reasons=(), sd=None):
-    """(verdict, why) of a number of ours, see the module.
+    """Judge a number of ours against one in print, see the module.
 
-    ours        `Ours`; published: the number in print, in the same unit; sd: its standard deviation over texts, None: ours.
-    about       a measurement, with digits, tolerance, sample and, for samples that differ, margin.
-    determined  whether both are of the same texts (`same_sample`).
-    reasons     why they are not comparable at all.
+    Parameters
+    ----------
+    ours : Ours
+        Our number.
+    published : float
+        The number in print, in the same unit.
+    about : dict
+        A measurement, with digits, tolerance, sample and, for samples that differ, margin.
+    determined : bool
+        Whether both are of the same texts (`same_sample`).
+    reasons : sequence of str
+        Why they are not comparable at all.
+    sd : float, optional
+        The published number's standard deviation over texts. None: ours.
+
+    Returns
+    -------
+    verdict : str
+        One of VERDICTS.
+    why : str
+        The reason.
     """
     import numpy as np
 
@@ -321,10 +431,28 @@ def _of_two_samples(ours, published, about, rounding, sd):
 
 
 def judge_seed(values, published, about, *, level):
-    """(verdict, why) of a published number that is one training seed's, beside those of ours, float (seeds,).
+    """Judge a published number that is one training seed's, beside those of ours.
 
-    The interval of the difference between one more seed and the mean of ours, Student's t: it holds a seed of the same kind in
-    `level` of all cases. One seed of ours says nothing of another.
+    The interval is of the difference between one more seed and the mean of ours, Student's t: it holds a seed of the same kind
+    in `level` of all cases. One seed of ours says nothing of another.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (seeds,)
+        Our numbers.
+    published : float
+        The number in print, in the same unit.
+    about : dict
+        A measurement, with digits.
+    level : float
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    verdict : str
+        One of VERDICTS.
+    why : str
+        The reason.
     """
     import numpy as np
     from scipy.special import stdtrit
@@ -342,10 +470,23 @@ def judge_seed(values, published, about, *, level):
 
 
 def judged(numbers, frame, metrics, options):
-    """Published numbers beside each number of ours in `frame`, the rows of our table: [(number, place in its index, columns)].
+    """Judge the published numbers beside each number of ours.
 
-    numbers: rows of `read`, of one table; number: a namedtuple of `matched`'s columns. metrics: (dataset, model) -> metrics.json.
-    options: bootstrap, runs, and datasets and faithfulness, which say of which texts ours are.
+    Parameters
+    ----------
+    numbers : DataFrame
+        Rows of `read`, of one table.
+    frame : DataFrame
+        The rows of our table.
+    metrics : dict
+        (dataset, model) -> metrics.json.
+    options : dict
+        bootstrap, runs, and datasets and faithfulness, which say of which texts ours are.
+
+    Returns
+    -------
+    list of tuple
+        (number, place in the index of `frame`, columns). number: a namedtuple of `matched`'s columns.
     """
     import numpy as np
 
@@ -475,15 +616,27 @@ def _number(row, column, options):
 
 
 def beside(frame, table, options, *, models=(), statistics=(("mean", "value"),)):
-    """The rows of a table with the published numbers that may stand beside them, and how ours compare: new columns.
+    """Add the published numbers that may stand beside the rows of a table, and how ours compare.
 
-    published_<name>  the number in print, published_sd its standard deviation over texts, NaN where there is none; of several
-                      the first, final one counts.
-    published_checkpoint, published_verdict, published_why, published_source
-                      `checkpoint`, `judge` and where the number stands, None where there is none.
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows.
+    table : str
+        The table's id.
+    options : dict
+        See `judged`.
+    models : list of dict
+        `inputs["models"]`.
+    statistics : sequence of tuple
+        (column that has our number, its <name>). Verdicts of a second one stand in published_<name>_verdict and _why.
 
-    models: `inputs["models"]`; statistics: (column that has our number, its <name>). Verdicts of a second one stand in
-    published_<name>_verdict and _why. options: see `judged`.
+    Returns
+    -------
+    DataFrame
+        `frame` with new columns. published_<name>: the number in print, published_sd its standard deviation over texts, NaN
+        where there is none; of several the first, final one counts. published_checkpoint, published_verdict, published_why,
+        published_source: `checkpoint`, `judge` and where the number stands, None where there is none.
     """
     import numpy as np
 

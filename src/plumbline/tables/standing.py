@@ -17,16 +17,29 @@ UNTESTABLE = (
 
 
 def standing(cells, readouts, direction, level, blocks=None):
-    """Columns of a faithfulness table on how readouts compare, within each block that competes: dict of lists (readouts,).
+    """Compare readouts within each block that competes: the columns of a faithfulness table.
 
-    cells      float array (seeds, examples, readouts); direction: 1 where higher is better, -1 where lower is.
-    blocks     the block of each, for what is no registered readout; None: `block_of`.
-    block      of collect.BLOCKS; competitors: the number of readouts that take part in the block, 0 where none does.
-    standing   'best' (the best mean), 'not told apart' from it, 'worse'; 'not testable' where there are too few seeds and
-               nothing is told apart; empty where a readout takes no part.
-    p_best     of the difference to the best, Holm over all pairs of the block; NaN of the best itself.
-    rank, rank_lowest, rank_highest  by the mean, 1 the best; the ranks that the tests leave.
-    best       whether the readout is the best or not told apart from it, by a test that could tell.
+    Parameters
+    ----------
+    cells : numpy.ndarray, float, shape (seeds, examples, readouts)
+        The numbers.
+    readouts : list of str
+        Ids.
+    direction : {1, -1}
+        1 where higher is better, -1 where lower is.
+    level : float
+        Of the tests: the coverage, in (0, 1).
+    blocks : list of str, optional
+        The block of each, for what is no registered readout. None: `block_of`.
+
+    Returns
+    -------
+    dict
+        Lists (readouts,). block: of collect.BLOCKS. competitors: the number of readouts that take part in the block, 0 where
+        none does. standing: 'best' (the best mean), 'not told apart' from it, 'worse'; 'not testable' where there are too few
+        seeds and nothing is told apart; empty where a readout takes no part. p_best: of the difference to the best, Holm over
+        all pairs of the block; NaN of the best itself. rank, rank_lowest, rank_highest: by the mean, 1 the best; the ranks that
+        the tests leave. best: whether the readout is the best or not told apart from it, by a test that could tell.
     """
     count = len(readouts)
     found = {
@@ -46,9 +59,19 @@ def standing(cells, readouts, direction, level, blocks=None):
 
 
 def ranks(means, readouts, direction, blocks=None):
-    """Ranks by the mean within each block that competes, 1 the best; NaN of the others: float64 (readouts,).
+    """Rank readouts by the mean within each block that competes.
 
-    blocks: see `standing`.
+    Parameters
+    ----------
+    means : numpy.ndarray, float, shape (readouts,)
+        The numbers.
+    readouts, direction, blocks
+        See `standing`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts,)
+        1 the best; NaN of readouts that take no part.
     """
     from scipy.stats import rankdata
 
@@ -61,10 +84,21 @@ def ranks(means, readouts, direction, blocks=None):
 
 
 def alike(cells, level):
-    """Which columns are not told apart from the one with the highest mean, that one among them: bool (columns,).
+    """Find the columns that are not told apart from the one with the highest mean.
 
-    cells: float array (seeds, examples, columns), higher is better. Holm runs over all pairs, as the best is chosen by these
-    numbers; where nothing can be tested, nothing is told apart.
+    Holm runs over all pairs, as the best is chosen by these numbers; where nothing can be tested, nothing is told apart.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray, float, shape (seeds, examples, columns)
+        The numbers, higher is better.
+    level : float
+        Of the tests: the coverage, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray, bool, shape (columns,)
+        The best column is among them.
     """
     best = int(complete_mean(cells)[0].argmax())
     return told_apart(all_pairs(cells, level=level), level=level)[best] == 0
@@ -92,9 +126,21 @@ def _fill(found, places, cells, level):
 
 
 def sections(part, line):
-    """(sections, headings) of a LaTeX table: a section a block that has a readout, `line(readout)` a row.
+    """Return the sections of a LaTeX table: one for each block that has a readout.
 
-    part: rows with the columns readout and block, in the order wanted.
+    Parameters
+    ----------
+    part : DataFrame
+        Rows with the columns readout and block, in the order wanted.
+    line : callable
+        Readout -> a row.
+
+    Returns
+    -------
+    sections : list of list
+        See `latex.table`.
+    headings : list of str
+        Of the sections.
     """
     rows, headings = [], []
     for block, heading in BLOCKS.items():
@@ -106,7 +152,17 @@ def sections(part, line):
 
 
 def note(part):
-    """The sentences below a table that say what is bold, and where nothing could be tested."""
+    """Return the sentences below a table that say what is bold, and where nothing could be tested.
+
+    Parameters
+    ----------
+    part : DataFrame
+        The table's rows, with the columns standing, competitors and seeds.
+
+    Returns
+    -------
+    str
+    """
     if not (part["standing"] == "not testable").any():
         return NOTE
     most = int(part["competitors"].max())
