@@ -1,4 +1,4 @@
-"""Which source files a job's result hangs on: its script, and what it imports of the package, found by reading.
+"""Which source files a job's result depends on: its script, and what it imports of the package, found by reading.
 
 Snakemake does not see what a script imports, so digests of these files are a parameter of the jobs (workflow/code_digest.py).
 None of the modules that are read is imported.
@@ -83,7 +83,7 @@ def registries_of(script, *names):
 
 @functools.cache
 def _reached(*starts):
-    """(files, names of registries) that files hang on, themselves included."""
+    """(files, names of registries) that files depend on, themselves included."""
     files, read, registries = set(), set(), set()
     waiting = [(path, True) for path in starts]
     while waiting:

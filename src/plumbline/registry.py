@@ -222,7 +222,7 @@ class Readout:
         return "signed" if self.signed else "unsigned"
 
     def stands_in(self, place: str) -> bool:
-        """Whether it stands in a place of `SHOWN` by default."""
+        """Return whether the readout stands in a place of `SHOWN` by default."""
         return not self.published if self.shown is None else place in self.shown
 
 
@@ -239,7 +239,7 @@ class Legal:
     """
 
     words: str
-    # Not in the text of an entry, which is part of what jobs hang on: a function's text is its address, another in every process.
+    # Not in the text of an entry, which is part of what jobs depend on: a function's text is its address, another in every process.
     holds: Callable[[Any], bool] = field(repr=False)
 
 
@@ -348,7 +348,22 @@ class Method:
         return {readout.id: readout for readout in self.readouts}
 
     def check(self, name: str, value: object, place: str) -> None:
-        """PlumblineError where a value is not legal for a parameter; place: what to call it."""
+        """Check that a value is legal for a parameter.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        value : object
+            Its value.
+        place : str
+            What a message calls it.
+
+        Raises
+        ------
+        PlumblineError
+            Where the value is not legal.
+        """
         if name in self.legal and not self.legal[name].holds(value):
             raise PlumblineError(f"{place} is {value!r}: expected {self.legal[name].words}")
 

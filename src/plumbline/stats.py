@@ -565,7 +565,19 @@ def verdict(lower, upper):
 
 
 class Equivalence(NamedTuple):
-    """What `equivalence` finds of one mean; the interval is in the unit of the values."""
+    """What `equivalence` finds of one mean.
+
+    Attributes
+    ----------
+    mean : float
+        The mean; of two samples the difference of means. In the unit of the values.
+    lower, upper : float
+        Its interval, in the unit of the values.
+    p : float
+        The larger one of the two one-sided tests.
+    verdict : {'same', 'different', 'undecided'}
+        See `equivalence`.
+    """
 
     mean: float
     lower: float
@@ -838,7 +850,20 @@ class Resampled(NamedTuple):
     examples: np.ndarray
 
     def beside(self, other, function):
-        """The statistic function(own, other's), such as a difference of two; both were resampled with one seed."""
+        """Compute a statistic of two, such as a difference, from resamples of both; both were resampled with one seed.
+
+        Parameters
+        ----------
+        other : Resampled
+            The other statistic.
+        function : callable
+            Takes own values and the other's, and returns the statistic.
+
+        Returns
+        -------
+        Resampled
+            With `examples` of this one.
+        """
         pairs = zip(self[:-1], other[:-1], strict=True)
         return Resampled(*(function(own, theirs) for own, theirs in pairs), self.examples)
 

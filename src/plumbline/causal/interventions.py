@@ -6,7 +6,7 @@ A layer's output then changes by (u - w) applied to i's part of its input alone,
 changed outputs of many candidates at once, and no weight is ever written: nothing has to be put back, whatever is raised.
 The last layer's changed output is the logits themselves: y' = y + (u - w) a.
 
-A network is read on a float64 copy, so that effects do not hang on the size of a batch.
+A network is read on a float64 copy, so that effects do not depend on the size of a batch.
 """
 
 import copy

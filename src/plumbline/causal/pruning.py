@@ -1,4 +1,4 @@
-"""How far a class hangs on its causal nodes: accuracy of pruned networks, with controls.
+"""How far a class depends on its causal nodes: accuracy of pruned networks, with controls.
 
 Recall of a class alone misleads, because weights of that class alone are cut and the other logits stay: the area under the
 ROC curve of its logit over images of all classes is the honest number.

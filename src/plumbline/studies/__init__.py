@@ -12,7 +12,7 @@ from ..errors import PlumblineError
 
 
 def folders():
-    """The folder of every study's room, by the study's id, in the order of ids."""
+    """Return the folder of every study's room, by the study's id, in the order of ids."""
     return dict(sorted((_inside(tuple(__path__)) | _OUTSIDE).items()))
 
 
@@ -57,7 +57,18 @@ def add_room(folder):
 
 
 def rooms(part):
-    """The module `part` of every study's room that has one, by the study's id, in the order of ids."""
+    """Import one module of every study's room that has it.
+
+    Parameters
+    ----------
+    part : str
+        The module's name, such as study or config.
+
+    Returns
+    -------
+    dict
+        The study's id -> the module, in the order of ids.
+    """
     return {
         name: importlib.import_module(f"{__name__}.{name}.{part}")
         for name, folder in folders().items()

@@ -20,7 +20,7 @@ from ..models.vocabulary import cleaned, tokens_of
 from ..seeds import seed_of
 
 BATCH = 32  # documents of one forward and backward pass; changes no result beyond rounding
-# Experiment -> its module. What one experiment alone hangs on stands there, so that an edit reruns that one alone.
+# Experiment -> its module. What one experiment alone depends on stands there, so that an edit reruns that one alone.
 EXPERIMENTS = {
     "gradient": "quant_gradient",
     "lime_mask": "quant_lime",

@@ -11,7 +11,7 @@ SAME_VOCABULARY = (("bert", "distilbert"),)
 
 
 def seeds_compared(config):
-    """A row for each model with several training seeds, all of which are compared; see `_comparison`."""
+    """Return a row for each model with several training seeds, all of which are compared; see `_comparison`."""
     return [
         Row(
             {"dataset": dataset, "model": model},
@@ -23,7 +23,7 @@ def seeds_compared(config):
 
 
 def models_compared(config):
-    """A row for every two models of SAME_VOCABULARY on one data set, compared seed by seed; see `_comparison`."""
+    """Return a row for every two models of SAME_VOCABULARY on one data set, compared seed by seed; see `_comparison`."""
     found, models = [], _by_model(config)
     for (dataset, model), seeds in models.items():
         for (place, other), others in models.items():
@@ -91,12 +91,25 @@ def _shared_readouts(runs):
 
 
 def released(config):
-    """One row where released seeds are read."""
+    """Return one row where released seeds are read."""
     return [Row({}, {})] if config["released_seeds"] else []
 
 
 def released_inputs(config, matrices):
-    """What released seeds are read from, as far as it is downloaded or lies in the checkout, at the path `matrices`."""
+    """Return what released seeds are read from, as far as it is downloaded or lies in the checkout.
+
+    Parameters
+    ----------
+    config : dict
+        The whole configuration.
+    matrices : path
+        Where the checkout has the published matrices.
+
+    Returns
+    -------
+    dict
+        Name of an input -> path or paths.
+    """
     if config["released_seeds"] == "url":
         folder = f"results/{config['scale']}/downloads/released/multiberts_sst2"
         return {"downloads": [f"{folder}/{name}" for name in multiberts.downloads()]}
@@ -104,7 +117,7 @@ def released_inputs(config, matrices):
 
 
 def downloads(config):
-    """The files of the released seeds, where they are downloaded."""
+    """Return the files of the released seeds, where they are downloaded."""
     if config["released_seeds"] != "url":
         return []
     return [item | {"licence": multiberts.LICENCE} for item in multiberts.downloads().values()]

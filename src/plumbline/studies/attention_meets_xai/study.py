@@ -9,7 +9,7 @@ _THEORY = "theory/{dataset}/seed{seed}"
 
 
 def runs(config):
-    """A row for each training seed of the classifier; none where the study is off."""
+    """Return a row for each training seed of the classifier; none where the study is off."""
     block = config["attention_meets_xai"]
     if not block:
         return []
@@ -17,7 +17,7 @@ def runs(config):
 
 
 def shards(experiment):
-    """A function of the configuration: a row for each training seed and shard of reviews of an experiment."""
+    """Return a function of the configuration: a row for each training seed and shard of reviews of an experiment."""
 
     def rows(config):
         return [
@@ -30,7 +30,20 @@ def shards(experiment):
 
 
 def experiment_options(config, experiment):
-    """What the job of a shard of an experiment is told of the study's block."""
+    """Return what the job of a shard of an experiment is told of the study's block.
+
+    Parameters
+    ----------
+    config : dict
+        The whole configuration.
+    experiment : str
+        An id of EXPERIMENTS.
+
+    Returns
+    -------
+    dict
+        size, reviews, samples, repeats.
+    """
     block = config["attention_meets_xai"]
     options = {"size": block["shard"], "reviews": block["reviews"][experiment]}
     return options | {key: block[key] for key in ("samples", "repeats")}

@@ -13,7 +13,7 @@ _COST = "results/{scale}/benchmarks/causal/" + _MODEL
 
 
 def runs(config):
-    """A row for each image model of the study; none where it is off."""
+    """Return a row for each image model of the study; none where it is off."""
     block = config["explainn"]
     return models_of(block["runs"]) if block else []
 
@@ -24,13 +24,24 @@ def _with(key):
 
 
 def explanations_of(run):
-    """Ids of the explanations of a run, in the registry's order: the graph's, its baselines, the controls."""
+    """Return the ids of the explanations of a run, in the registry's order: the graph's, its baselines, the controls."""
     optional = set(registry.BASELINES) - set(run["baselines"])
     return [name for name in registry.EXPLANATIONS if name not in optional]
 
 
 def check_files(config):
-    """PlumblineError where a run with `learn: false` lacks a graph."""
+    """Check that no graph is missing which a run does not learn.
+
+    Parameters
+    ----------
+    config : dict
+        The whole configuration.
+
+    Raises
+    ------
+    PlumblineError
+        Where a run with `learn: false` lacks a graph.
+    """
     for row in GRAPHS.rows(config):
         file = GRAPHS.path(config, "causal_graphs", row)
         if not row.run["learn"] and not Path(file).is_file():

@@ -7,19 +7,19 @@ _MODEL = "{dataset}/{model}/seed{seed}"
 
 
 def runs(config):
-    """A row for each image model of the study; none where it is off."""
+    """Return a row for each image model of the study; none where it is off."""
     block = config["network_diffusion"]
     return models_of(block["runs"]) if block else []
 
 
 def map_options(config, run):
-    """What the maps of an image model are told of its run."""
+    """Return what the maps of an image model are told of its run."""
     options = {key: run[key] for key in ("images", "gallery", "start_layer")}
     return options | {"alpha": config["network_diffusion"]["alpha"]}
 
 
 def patch_options(run):
-    """What the perturbation curves of an image model are told of its run."""
+    """Return what the perturbation curves of an image model are told of its run."""
     return {"images": run["perturbed"]} | {key: run[key] for key in ("protocols", "fills", "ink")}
 
 

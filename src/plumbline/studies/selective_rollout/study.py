@@ -6,14 +6,14 @@ from ...workflow.study import Study
 
 
 def runs(config):
-    """A row for each text model with the method `selective`; none where the study is off."""
+    """Return a row for each text model with the method `selective`; none where the study is off."""
     if not config["selective_rollout"]:
         return []
     return [row for row in text_models(config) if "selective" in row.run["methods"]]
 
 
 def compared(config):
-    """The methods that the study compares with its own; None: all of a run."""
+    """Return the methods that the study compares with its own; None: all of a run."""
     return config["selective_rollout"]["compared"]
 
 

@@ -88,7 +88,7 @@ def draw(inputs, options):
 
 
 def columns_of(layers):
-    """Columns of the grid: 12 layers stand in 3 lines of 4, 6 in 2 of 3; a full grid where there is one."""
+    """Return the columns of the grid: 12 layers stand in 3 lines of 4, 6 in 2 of 3; a full grid where there is one."""
     root = math.ceil(math.sqrt(layers))
     if layers <= 3:
         return layers

@@ -16,11 +16,21 @@ LETTER = 0.0079
 
 
 def sentence(inputs, options):
-    """The first of `heatmap_examples` under the lowest seed.
+    """Return what a figure shows of the first of `heatmap_examples` under the lowest seed.
 
-    Returns a dict: dataset, model, seed, title, tokens (shown ones), row (place of the explained token among them),
-    explained (that token), matrices (readout -> float64 (layers, shown, shown), R of every layer), note (what is
-    left out, '' where nothing is).
+    Parameters
+    ----------
+    inputs : dict
+        `contributions`, see plumbline.collect.
+    options : dict
+        heatmap_examples, and dataset and model where they are chosen.
+
+    Returns
+    -------
+    dict
+        dataset, model, seed, title, tokens (shown ones), row (place of the explained token among them), explained (that token),
+        matrices (readout -> numpy.ndarray, float64, (layers, shown, shown), R of every layer), note (what is left out, '' where
+        nothing is).
     """
     ((dataset, model), items), *_ = by_model(inputs["contributions"], options).items()
     item = min(items, key=lambda item: int(item["seed"]))
@@ -48,7 +58,20 @@ def sentence(inputs, options):
 
 
 def shown_part(length, position):
-    """The tokens that are shown: the first `LONGEST`, or as many around a mask that stands further back."""
+    """Choose the tokens that are shown.
+
+    Parameters
+    ----------
+    length : int
+        The number of tokens.
+    position : int
+        Of the explained token.
+
+    Returns
+    -------
+    slice
+        The first `LONGEST`, or as many around a mask that stands further back.
+    """
     start = 0 if position < LONGEST else min(position - LONGEST // 2, length - LONGEST)
     return slice(start, min(start + LONGEST, length))
 
@@ -62,25 +85,55 @@ def _title(dataset, row, asked):
 
 
 def provenance(options, found):
-    """The foot's first sentences: scale, count, seed, why there is no interval, what is left out."""
+    """Return the foot's first sentences: scale, count, seed, why there is no interval, what is left out.
+
+    Parameters
+    ----------
+    options : dict
+        scale.
+    found : dict
+        Of `sentence`.
+
+    Returns
+    -------
+    str
+    """
     text = f"Scale: {options['scale']}; N = 1 chosen example; seed {found['seed']}; no interval: a single example."
     return f"{text} Of this sentence, {found['note']}." if found["note"] else text
 
 
 def font_size(cell):
-    """Points of a token's name beside cells of `cell` inches."""
+    """Return the points of a token's name beside cells of `cell` inches."""
     return float(np.clip(0.85 * 72 * cell, 4.2, 7.5))
 
 
 def room(tokens, size):
-    """Inches that the longest token's name takes at a font size."""
+    """Return the inches that the longest token's name takes at a font size, in points."""
     return LETTER * size * max(map(len, tokens)) + 0.08
 
 
 def panel(axes, values, found, *, size, title, left=True, bottom=True):
-    """One matrix as a heat map from 0 to its largest value, the explained row boxed. Returns what a colour bar needs.
+    """Draw one matrix as a heat map from 0 to its largest value, the explained row boxed.
 
-    left, bottom: whether tokens are named there; size: of their names, in points.
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where it is drawn.
+    values : numpy.ndarray, float64, shape (shown, shown)
+        The matrix.
+    found : dict
+        Of `sentence`.
+    size : float
+        Of the tokens' names, in points.
+    title : str
+        Of the panel.
+    left, bottom : bool
+        Whether tokens are named there.
+
+    Returns
+    -------
+    matplotlib.cm.ScalarMappable
+        What a colour bar needs.
     """
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
@@ -107,7 +160,19 @@ def panel(axes, values, found, *, size, title, left=True, bottom=True):
 
 
 def colour_bar(drawn, image, rectangle, ends=None):
-    """A colour bar at a rectangle (shares of the figure); with `ends`, these stand at its ends instead of numbers."""
+    """Draw a colour bar.
+
+    Parameters
+    ----------
+    drawn : matplotlib.figure.Figure
+        The figure.
+    image : matplotlib.cm.ScalarMappable
+        Of `panel`.
+    rectangle : tuple of float
+        left, bottom, width, height, as shares of the figure.
+    ends : tuple of str, optional
+        What stands at its ends instead of numbers.
+    """
     bar = drawn.colorbar(image, cax=drawn.add_axes(rectangle))
     if ends:
         bar.set_ticks([bar.vmin, bar.vmax], labels=ends)
@@ -116,5 +181,17 @@ def colour_bar(drawn, image, rectangle, ends=None):
 
 
 def share(width, height, left, bottom, across, up):
-    """A rectangle in inches as shares of the figure, as matplotlib wants it."""
+    """Return a rectangle in inches as shares of the figure, as matplotlib wants it.
+
+    Parameters
+    ----------
+    width, height : float
+        Of the figure, in inches.
+    left, bottom, across, up : float
+        Of the rectangle, in inches.
+
+    Returns
+    -------
+    tuple of float
+    """
     return left / width, bottom / height, across / width, up / height

@@ -71,7 +71,20 @@ def draw(inputs, options):
 
 
 def matrix(pairs):
-    """Readouts in the registry's order, and their float matrix of mean correlations; NaN where undefined."""
+    """Return the mean correlations of readouts as a matrix.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        metric, readout, other, mean.
+
+    Returns
+    -------
+    readouts : list of str
+        In the registry's order.
+    values : numpy.ndarray, float64, shape (readouts, readouts)
+        NaN where undefined.
+    """
     means = pairs[pairs["metric"] == METRIC].groupby(["readout", "other"])["mean"].mean()
     readouts = ordered({readout for pair in means.index for readout in pair})
     places = {readout: place for place, readout in enumerate(readouts)}

@@ -33,9 +33,27 @@ def draw(inputs, options):
 
 
 def boxes(blocks, options, apart=None, remark=""):
-    """Panels of boxes of blocks of `sources`, with a note at the foot.
+    """Draw panels of boxes of blocks of `sources`, with a note at the foot.
 
-    apart: a seed whose pairs are drawn in another colour and stay out of the boxes; remark: more of the note.
+    Parameters
+    ----------
+    blocks : list of dict
+        Of plumbline.seed_pairs.sources.
+    options : dict
+        scale.
+    apart : int, optional
+        A seed whose pairs are drawn in another colour and stay out of the boxes.
+    remark : str
+        More of the note.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    PlumblineError
+        Where a block has no pair.
     """
     blocks = [{**block, "rows": block["rows"].query("metric == @METRIC")} for block in blocks]
     if not all(len(block["rows"]) for block in blocks):
@@ -75,7 +93,7 @@ def _says(block):
 
 
 def sample(rows):
-    """How many sentences stand behind each pair, as text."""
+    """Return as text how many sentences stand behind each pair."""
     counts = rows["examples"].dropna()
     if counts.empty:
         return "N = as published (not given)"

@@ -72,9 +72,21 @@ def draw(inputs, options):
 
 
 def scaled(scores, signed):
-    """Scores of one readout and example for the eye: in [0, 1], signed ones in [-1, 1]; constant ones 0.
+    """Scale the scores of one readout and example for the eye.
 
     The first and the last token, the special ones, do not set the scale: theirs are cut off at its ends.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (tokens,)
+        The scores.
+    signed : bool
+        Whether they have a sign.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (tokens,)
+        In [0, 1], signed ones in [-1, 1]; constant ones 0.
     """
     scores = np.asarray(scores, dtype=float)
     inner = scores[1:-1]

@@ -68,11 +68,26 @@ DEFECTS = (*OF_SCORE, *dict.fromkeys(OF_METHOD.values()), "all")
 
 
 def rows(inputs, options):
-    """One row a data set, model, kind, defect or convention, and readout that it can move. options: scale, bootstrap.
+    """Make the rows of the table.
 
-    ranking_changed, best_changed: whether any rank, or a block's best readout, is another one under the defect, noise or
-    not; reversals: how many pairs are told apart the other way round.
-    PlumblineError where no model has scores under protocol `standard`.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, kind, defect or convention, and readout that it can move. ranking_changed, best_changed:
+        whether any rank, or a block's best readout, is another one under the defect, noise or not. reversals: how many pairs
+        are told apart the other way round.
+
+    Raises
+    ------
+    PlumblineError
+        Where no model has scores under protocol `standard`.
     """
     import pandas as pd
 
@@ -137,9 +152,23 @@ def _curves(items):
 
 
 def scores(curves, kind, defects=()):
-    """Scores (rows,) of curves under some of the defects of the score.
+    """Compute the scores of curves under some of the defects of the score.
 
     A score is p - mean of the curve beyond its index 0, so p, the probability on the full text, is recovered.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        probability and score.
+    kind : {'comp', 'suff'}
+        Of the curves.
+    defects : collection of str
+        Of 'envelope' and 'division'.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (rows,)
+        In units of probability.
     """
     values = np.array(curves["probability"].tolist(), dtype=np.float64)
     full = curves["score"].to_numpy(dtype=np.float64) + values[:, 1:].mean(axis=1)

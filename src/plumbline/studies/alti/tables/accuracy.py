@@ -13,9 +13,19 @@ ENTRY = Output(id="accuracy", label="Accuracy", needs=("models",))
 
 
 def rows(inputs, options):
-    """One row a data set, model and seed, and one more (seed 'mean') where there are several seeds.
+    """Make the rows of the table.
 
-    options: scale, bootstrap (its level is every interval's).
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap (its level is every interval's).
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model and seed, and one more (seed 'mean') where there are several seeds.
     """
     import pandas as pd
 

@@ -33,10 +33,21 @@ PUBLISHED = tuple(f"{reference}_published" for reference in REFERENCES)
 
 
 def rows(inputs, options):
-    """One row a data set, model, reference, readout and metric.
+    """Make the rows of the table.
 
-    options: scale, bootstrap. `sd` is the population standard deviation over examples, averaged over seeds;
-    `examples` the smallest count of examples among the seeds. Readouts that are never defined have no row.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, reference, readout and metric. `sd` is the population standard deviation over examples,
+        averaged over seeds; `examples` the smallest count of examples among the seeds. Readouts that are never defined have no
+        row.
     """
     import pandas as pd
 

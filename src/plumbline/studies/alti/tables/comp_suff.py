@@ -43,11 +43,21 @@ COLUMNS = ["id", "cut", "readout", "protocol", "kind", "score"]
 
 
 def rows(inputs, options):
-    """One row a data set, model, texts, protocol, kind and readout; see the module for how it is averaged.
+    """Make the rows of the table.
 
-    options: scale, bootstrap, runs, datasets, faithfulness. block, competitors, standing, p_best, rank, rank_lowest,
-    rank_highest and best: see plumbline.tables.standing. Columns published_*: see plumbline.tables.published.beside; a number
-    in print stands beside the definition that made it.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, runs, datasets, faithfulness.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, texts, protocol, kind and readout; see the module for how it is averaged. block, competitors,
+        standing, p_best, rank, rank_lowest, rank_highest and best: see plumbline.tables.standing. Columns published_*: see
+        plumbline.tables.published.beside; a number in print stands beside the definition that made it.
     """
     import pandas as pd
 

@@ -24,10 +24,20 @@ INTERVAL = "none: mean over seeds; memory: maximum"
 
 
 def rows(inputs, options):
-    """One row a stage, data set, model and method: seconds (mean), seconds an example, largest memory.
+    """Make the rows of the table.
 
-    options: scale. Seconds an example is empty for training; so are the passes' rows_per_second, padding_share and
-    duplicates_share outside faithfulness.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale.
+
+    Returns
+    -------
+    DataFrame
+        One row a stage, data set, model and method: seconds (mean), seconds an example, largest memory. Seconds an example is
+        empty for training; so are the passes' rows_per_second, padding_share and duplicates_share outside faithfulness.
     """
     import pandas as pd
 

@@ -44,9 +44,24 @@ PRINTED = (1, 2, 3, 5, 10, 20, 30, 50)  # steps in the LaTeX table
 
 
 def rows(inputs, options):
-    """One row a kind, readout and number of steps; `examples` counts those that have so many (of one seed).
+    """Make the rows of the table.
 
-    options: dataset, model, scale, bootstrap. PlumblineError where the model has no curve of the protocol.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        dataset, model, scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a kind, readout and number of steps; `examples` counts those that have so many (of one seed).
+
+    Raises
+    ------
+    PlumblineError
+        Where the model has no curve of the protocol.
     """
     import pandas as pd
 
@@ -88,7 +103,20 @@ def rows(inputs, options):
 
 
 def by_seed(items, kind):
-    """readout -> float64 (seeds, examples, points), NaN where an example's curve has ended, or it is missing."""
+    """Read the curves of one kind, readout by readout.
+
+    Parameters
+    ----------
+    items : list of dict
+        `inputs["faithfulness"]`.
+    kind : {'comp', 'suff'}
+        Of the curves.
+
+    Returns
+    -------
+    dict
+        Readout -> numpy.ndarray, float64, (seeds, examples, points): NaN where an example's curve has ended, or it is missing.
+    """
     import pandas as pd
 
     columns = ["id", "readout", "protocol", "kind", "probability"]
@@ -111,13 +139,39 @@ def by_seed(items, kind):
 
 
 def carried_on(curves):
-    """Curves (..., points) whose NaN at the end is the last value; one without any value stays NaN."""
+    """Fill NaN at the end of curves with the last value.
+
+    Parameters
+    ----------
+    curves : numpy.ndarray, float64, shape (..., points)
+        The curves.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (..., points)
+        A curve without any value stays NaN.
+    """
     last = np.maximum.accumulate(np.where(np.isnan(curves), 0, np.arange(curves.shape[-1])), axis=-1)
     return np.take_along_axis(curves, last, axis=-1)
 
 
 def summary(curves, options, seed):
-    """Columns of one readout's curves (seeds, examples, points): dict of arrays (points,); see the module."""
+    """Compute the columns of one readout's curves; see the module.
+
+    Parameters
+    ----------
+    curves : numpy.ndarray, float64, shape (seeds, examples, points)
+        The curves.
+    options : dict
+        bootstrap.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        Column -> numpy.ndarray, (points,).
+    """
     there = ~np.isnan(curves)
     counts = there.sum(axis=1)  # (seeds, points)
     with np.errstate(invalid="ignore"):

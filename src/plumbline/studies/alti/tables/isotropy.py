@@ -39,10 +39,21 @@ HEADS = {
 
 
 def rows(inputs, options):
-    """One row a data set, model, kind of vectors, layer and definition (published or corrected).
+    """Make the rows of the table.
 
-    options: scale, bootstrap, runs, datasets. A published number stands beside the published definition where
-    the model has as many layers as the published one; columns published_*: see plumbline.tables.published.beside.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, runs, datasets.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, kind of vectors, layer and definition (published or corrected). A published number stands
+        beside the published definition where the model has as many layers as the published one; columns published_*: see
+        plumbline.tables.published.beside.
     """
     import pandas as pd
 

@@ -27,11 +27,27 @@ ENTRY = Output(
 
 
 def rows(inputs, options):
-    """One row a data set, pair of models, metric and readout.
+    """Make the rows of the table.
 
-    options: scale, bootstrap, runs, datasets. `sd` is the population standard deviation over sentences, averaged
-    over seeds; `examples` the smallest number of sentences among the seeds. Columns published_*: see plumbline.tables.published.beside;
-    published_checkpoint is 'same' where both models are the published ones, fetched and not trained further. Raises PlumblineError where no two models can be compared.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, runs, datasets.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, pair of models, metric and readout. `sd` is the population standard deviation over sentences,
+        averaged over seeds; `examples` the smallest number of sentences among the seeds. Columns published_*: see
+        plumbline.tables.published.beside; published_checkpoint is 'same' where both models are the published ones, fetched and
+        not trained further.
+
+    Raises
+    ------
+    PlumblineError
+        Where no two models can be compared.
     """
     import pandas as pd
 

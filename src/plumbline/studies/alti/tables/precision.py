@@ -41,9 +41,24 @@ KEY = ["id", "seed", "readout", "kind"]
 
 
 def rows(inputs, options):
-    """One row a data set, model, kind and readout. options: scale, bootstrap.
+    """Make the rows of the table.
 
-    PlumblineError where no model has both protocols.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, kind and readout.
+
+    Raises
+    ------
+    PlumblineError
+        Where no model has both protocols.
     """
     import pandas as pd
 

@@ -57,9 +57,20 @@ COLUMNS = [
 
 
 def rows(inputs, options):
-    """One row a published number and number of ours; options: scale, bootstrap, tables, runs, datasets, faithfulness.
+    """Make the rows of the table.
 
-    published_sd, lower, upper, ours and difference (ours - published) are empty where there is none.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, tables, runs, datasets, faithfulness.
+
+    Returns
+    -------
+    DataFrame
+        One row a published number and number of ours. published_sd, lower, upper, ours and difference (ours - published) are
+        empty where there is none.
     """
     import pandas as pd
 

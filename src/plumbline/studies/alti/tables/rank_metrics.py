@@ -19,12 +19,23 @@ NOTE = (
 
 
 def head(metric):
-    """A metric's heading in LaTeX."""
+    """Return a metric's heading in LaTeX."""
     return HEADS.get(metric, tex.escape(metric))
 
 
 def by_metric(frame):
-    """[((metric, readout), rows)] of a frame, in the registries' order."""
+    """Group rows by metric and readout.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With the columns metric and readout.
+
+    Returns
+    -------
+    list of tuple
+        ((metric, readout), rows), in the registries' order.
+    """
     from ..agreement import METRICS
 
     groups = dict(list(frame.groupby(["metric", "readout"])))
@@ -33,11 +44,21 @@ def by_metric(frame):
 
 
 def averaged(pairs, level):
-    """Rows of pairs averaged over seeds: one a metric and readout, in the registries' order, with the readout's facts.
+    """Average rows of pairs over seeds.
 
-    pairs: one row a seed, metric and readout: mean, sd (population, over examples), examples, lower, upper. mean and sd are means
-    over the seeds' rows, `examples` their smallest number; lower and upper: plumbline.stats.summary_interval's over seeds and
-    examples, of a single seed its own.
+    Parameters
+    ----------
+    pairs : DataFrame
+        One row a seed, metric and readout: mean, sd (population, over examples), examples, lower, upper.
+    level : float
+        Coverage of the intervals, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        One row a metric and readout, in the registries' order, with the readout's facts. mean and sd are means over the seeds'
+        rows, `examples` their smallest number. lower and upper are plumbline.stats.summary_interval's over seeds and examples,
+        of a single seed its own.
     """
     import pandas as pd
 
@@ -64,7 +85,19 @@ def averaged(pairs, level):
 
 
 def averaged_text(options, seeds):
-    """How the intervals of `averaged` were made; seeds: the text of collect.seeds_of."""
+    """Return how the intervals of `averaged` were made.
+
+    Parameters
+    ----------
+    options : dict
+        bootstrap.
+    seeds : str
+        Of collect.seeds_of.
+
+    Returns
+    -------
+    str
+    """
     if len(seeds.split()) == 1:
         return interval_text(options, seeds)
     level = percent(options["bootstrap"]["level"])
@@ -72,10 +105,24 @@ def averaged_text(options, seeds):
 
 
 def beside_print(part, *, caption, label, heading, notes):
-    """One LaTeX table: a row a readout, a column a metric, and the published means beside where there are any.
+    """Return one LaTeX table: a row a readout, a column a metric, and the published means beside where there are any.
 
-    part: rows with metric, readout, control, mean, lower, upper, published_mean, published_verdict. Controls stand below a rule;
-    the caption says what the verdicts' marks mean.
+    Controls stand below a rule; the caption says what the verdicts' marks mean.
+
+    Parameters
+    ----------
+    part : DataFrame
+        readout, metric, control, mean, lower, upper, published_mean, published_verdict.
+    caption, label : str
+        In LaTeX.
+    heading : str
+        Above the metrics' columns, in LaTeX.
+    notes : list of str
+        LaTeX lines below the table.
+
+    Returns
+    -------
+    str
     """
     metrics = list(dict.fromkeys(part["metric"]))
     known = part.dropna(subset="published_mean")

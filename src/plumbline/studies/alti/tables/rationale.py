@@ -44,24 +44,62 @@ MEASURES = {"r_precision": "R-precision", "average_precision": "Average precisio
 
 
 def r_precision(scores, truth):
-    """The share of true candidates among the top k, k their number; expectation over random orders of tied ones.
+    """Compute the share of true candidates among the top k, k their number.
 
-    scores: float (readouts, candidates); truth: bool (candidates,), at least one true. float64 (readouts,).
+    It is the expectation over random orders of tied candidates.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, float, shape (readouts, candidates)
+        Higher is more important.
+    truth : numpy.ndarray, bool, shape (candidates,)
+        At least one is true.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts,)
+        In [0, 1].
     """
     return top_chances(scores, truth.sum())[:, truth].mean(axis=1)
 
 
 def average_precision(scores, truth):
-    """Mean over true candidates of the precision among all that score at least as high; shapes as above."""
+    """Compute the mean over true candidates of the precision among all that score at least as high.
+
+    Parameters
+    ----------
+    scores, truth
+        See `r_precision`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts,)
+        In [0, 1].
+    """
     above = scores[:, None, :] >= scores[:, truth, None]  # (readouts, true, candidates)
     return ((above & truth).sum(axis=2) / above.sum(axis=2)).mean(axis=1)
 
 
 def rows(inputs, options):
-    """One row a data set, model, measure and readout. options: scale, bootstrap.
+    """Make the rows of the table.
 
-    `examples` counts those that have a rationale token. Models without oracle scores (no known truth) are left
-    out; PlumblineError where none has one.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, measure and readout. `examples` counts those that have a rationale token. Models without
+        oracle scores (no known truth) are left out.
+
+    Raises
+    ------
+    PlumblineError
+        Where no model has oracle scores.
     """
     import pandas as pd
 

@@ -52,11 +52,26 @@ LATEX_WORDS = 60
 
 
 def rows(inputs, options):
-    """One row a data set, model, example, readout and word; PlumblineError where a run has none of the readouts.
+    """Make the rows of the table.
 
-    `example` is the id shown, `asked` the one in heatmap_examples; `word_index` counts from 0 without the special
-    tokens; `bin` from 1 to 5; `gap` and `steps` are those of integrated gradients on this very example; `examples` is the number of
-    sentences.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        dataset, model, scale, heatmap_examples.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, example, readout and word. `example` is the id shown, `asked` the one in heatmap_examples;
+        `word_index` counts from 0 without the special tokens; `bin` from 1 to 5; `gap` and `steps` are those of integrated
+        gradients on this very example; `examples` is the number of sentences.
+
+    Raises
+    ------
+    PlumblineError
+        Where a run has none of the readouts.
     """
     import pandas as pd
 
@@ -145,18 +160,30 @@ def _block(about, example):
 
 
 def summed(scores, pieces):
-    """One score a word, the sum of its tokens' (float64). pieces: see plumbline.words."""
+    """Sum the scores of each word's tokens.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (tokens,)
+        One a token.
+    pieces : list of tuple
+        See plumbline.words.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (words,)
+    """
     scores = np.asarray(scores, dtype=float)
     return np.array([scores[indices].sum() for _, indices in pieces])
 
 
 def scaled(scores):
-    """Scores scaled to [0, 1] by their minimum and maximum; constant ones become 0."""
+    """Scale scores to [0, 1] by their minimum and maximum; constant ones become 0."""
     return (scores - scores.min()) / (np.ptp(scores) or 1.0)
 
 
 def bins(values):
-    """The bin of every value in [0, 1], from 1 (below 0.2) to 5 (from 0.8)."""
+    """Return the bin of every value in [0, 1], from 1 (below 0.2) to 5 (from 0.8)."""
     return np.digitize(values, EDGES)
 
 

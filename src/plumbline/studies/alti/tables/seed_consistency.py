@@ -32,12 +32,22 @@ FEWEST = 3  # seeds, for an interval over seeds
 
 
 def rows(inputs, options):
-    """One row a source, data set, model, metric and readout; see the module for what is averaged.
+    """Make the rows of the table.
 
-    options: scale, bootstrap, released_seeds. `examples` is the smallest number of sentences of a pair, empty for
-    released matrices, which do not say it. published_mean and published_median stand beside the released seeds alone,
-    since they were made from these, with a verdict each (published_verdict is the mean's), see
-    plumbline.tables.published.beside; difference is mean less published_mean.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, released_seeds.
+
+    Returns
+    -------
+    DataFrame
+        One row a source, data set, model, metric and readout; see the module for what is averaged. `examples` is the smallest
+        number of sentences of a pair, empty for released matrices, which do not say it. published_mean and published_median
+        stand beside the released seeds alone, since they were made from these, with a verdict each (published_verdict is the
+        mean's), see plumbline.tables.published.beside; difference is mean less published_mean.
     """
     import pandas as pd
 

@@ -58,7 +58,18 @@ RANKS = {"corrected": "average", "published": "dense"}  # scipy.stats.rankdata's
 
 
 def places(tokens):
-    """Position of the first occurrence of each of `TOKENS`; None where the example lacks it."""
+    """Find the first occurrence of each of `TOKENS`.
+
+    Parameters
+    ----------
+    tokens : iterable of str
+        Of one example.
+
+    Returns
+    -------
+    list of int or None
+        Positions; None where the example lacks the token.
+    """
     tokens = list(tokens)
     return [
         next((index for index, token in enumerate(tokens) if token in spellings), None)
@@ -67,9 +78,19 @@ def places(tokens):
 
 
 def shares(scores, rank):
-    """Rank of every score as a share of n, lowest first: float (readouts, n) -> float64, in (0, 1].
+    """Compute the rank of every score as a share of n, lowest first.
 
-    rank: 'average' or 'dense', see scipy.stats.rankdata.
+    Parameters
+    ----------
+    scores : numpy.ndarray, float, shape (readouts, n)
+        One a token.
+    rank : {'average', 'dense'}
+        See scipy.stats.rankdata.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, n)
+        In (0, 1].
     """
     from scipy.stats import rankdata
 
@@ -77,11 +98,22 @@ def shares(scores, rank):
 
 
 def rows(inputs, options):
-    """One row a data set, model, token ('all' or one of them), definition and readout, controls included.
+    """Make the rows of the table.
 
-    options: scale, bootstrap, runs, datasets. `count` is the number of values, `examples` that of the examples that have the token. A
-    token that no example has is left out. The published number (of the paper's state of the code) stands beside its
-    readout's published rank of 'all'; columns published_*: see plumbline.tables.published.beside.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, runs, datasets.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, token ('all' or one of them), definition and readout, controls included. `count` is the
+        number of values, `examples` that of the examples that have the token. A token that no example has is left out. The
+        published number (of the paper's state of the code) stands beside its readout's published rank of 'all'; columns
+        published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd
 

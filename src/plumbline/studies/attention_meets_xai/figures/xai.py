@@ -27,23 +27,41 @@ FORMULA_MARKERS = {
 
 
 def shown(inputs):
-    """The JSON of the sentence and the document, of the lowest training seed: a picture is of one model."""
+    """Read the JSON of the sentence and the document, of the lowest training seed: a picture is of one model."""
     return read_json(min(inputs["shown"], key=lambda item: item["seed"])["path"])
 
 
 def foot_text(options, dataset, seeds, sample, interval, *more):
-    """Scale, data, sample, training seeds (as text) and interval, then `more`, for a figure's foot."""
+    """Return the text of a figure's foot: scale, data, sample, training seeds and interval, then `more`.
+
+    Parameters
+    ----------
+    options : dict
+        scale.
+    dataset : str
+        The data set's id.
+    seeds : str
+        Training seeds, as text.
+    sample, interval : str
+        In words.
+    *more : str
+        Further sentences.
+
+    Returns
+    -------
+    str
+    """
     head = f"Scale: {options['scale']}; {dataset_label(dataset)}; {sample}; training {seeds_text(seeds)}; {interval}."
     return " ".join([head, *more])
 
 
 def color(explanation):
-    """The colour of an explanation."""
+    """Return the colour of an explanation."""
     return mark(explanation.id, EXPLANATIONS)["color"]
 
 
 def diverging():
-    """Red, white, green: the paper's map for gradients."""
+    """Return a colour map of red, white, green: the paper's map for gradients."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("red_white_green", [RED, "white", GREEN])

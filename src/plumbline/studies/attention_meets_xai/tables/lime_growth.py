@@ -28,8 +28,19 @@ ENTRY = Output(
 
 
 def rows(inputs, options):
-    """One row a quantity, group and formula: mean relative error with interval, and Spearman's correlation of the error
-    with the quantity over all texts, its mean over seeds with Student's t over them (one seed: none)."""
+    """Make the rows of the table.
+
+    Parameters
+    ----------
+    inputs, options : dict
+        See the module.
+
+    Returns
+    -------
+    DataFrame
+        One row a quantity, group and formula: mean relative error with interval, and Spearman's correlation of the error with
+        the quantity over all texts, its mean over seeds with Student's t over them (one seed: none).
+    """
     import pandas as pd
 
     frame, dataset, seeds = experiment_rows(inputs["theory_lime_mask"])

@@ -43,7 +43,7 @@ ENTRY = Output(
 
 
 def with_differences(frame):
-    """The rows with the relative noise, and a column `<cause>_relative` of each of CAUSES."""
+    """Return the rows with the relative noise, and a column `<cause>_relative` of each of CAUSES."""
     more = {
         f"{name}_relative": frame[f"{one}_relative"] - frame[f"{other}_relative"]
         for name, (one, other, _) in CAUSES.items()
@@ -54,8 +54,19 @@ def with_differences(frame):
 
 
 def rows(inputs, options):
-    """One row a mode, formula, setting of the kernels and measure: mean over seeds and texts with interval, median,
-    quantiles, maximum."""
+    """Make the rows of the table.
+
+    Parameters
+    ----------
+    inputs, options : dict
+        See the module.
+
+    Returns
+    -------
+    DataFrame
+        One row a mode, formula, setting of the kernels and measure: mean over seeds and texts with interval, median, quantiles,
+        maximum.
+    """
     import pandas as pd
 
     found = []

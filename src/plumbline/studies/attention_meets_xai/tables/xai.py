@@ -11,7 +11,19 @@ OPTIONS = ("bootstrap", "attention_meets_xai")
 
 
 def cells(frame, columns):
-    """Numbers of the texts that every seed has: float64 (seeds, texts, columns)."""
+    """Return the numbers of the texts that every seed has.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows with `seed`, `id` and the columns.
+    columns : iterable of str
+        Their names.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (seeds, texts, columns)
+    """
     parts = [part.set_index("id")[list(columns)] for _, part in frame.groupby("seed", sort=True)]
     shared = parts[0].index
     for part in parts[1:]:
@@ -20,10 +32,24 @@ def cells(frame, columns):
 
 
 def summary(frame, columns, options, *names):
-    """One dict a column of per-text numbers: mean over seeds and texts with interval, median, 5% and 95% quantiles and
-    maximum of what texts have under a seed, examples (texts).
+    """Summarise columns of per-text numbers.
 
-    frame: rows with `seed` and `id`. names: part of the bootstrap's seed, which stands in where there is one seed.
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows with `seed`, `id` and the columns.
+    columns : sequence of str
+        Their names.
+    options : dict
+        bootstrap.
+    *names : str
+        Part of the bootstrap's seed, which stands in where there is one seed.
+
+    Returns
+    -------
+    list of dict
+        One a column: mean over seeds and texts with interval, median, 5% and 95% quantiles and maximum of what texts have under
+        a seed, examples (texts).
     """
     values = cells(frame, columns)
     numbers = over_seeds(values, **options["bootstrap"], seed=seed_of(*names))
@@ -40,12 +66,26 @@ def summary(frame, columns, options, *names):
 
 
 def about(options, dataset, seeds):
-    """Columns that every row has."""
+    """Return the columns that every row has."""
     return {"scale": options["scale"], "dataset": dataset, "model": "multihead", "seeds": str(seeds)}
 
 
 def notes(frame, options, *more):
-    """Scale, sample, seeds and interval of a table, then `more`, as LaTeX lines."""
+    """Return the LaTeX lines below a table: scale, sample, seeds and interval, then `more`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table's rows.
+    options : dict
+        scale, bootstrap, command and attention_meets_xai.
+    *more : str
+        Further lines, plain text.
+
+    Returns
+    -------
+    list of str
+    """
     counts = sorted({int(count) for count in frame["examples"]})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     block = options["attention_meets_xai"]

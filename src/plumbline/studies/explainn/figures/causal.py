@@ -23,18 +23,28 @@ DAGGER = "† as released."
 
 
 def look(name):
-    """color, marker and markerfacecolor of an explanation."""
+    """Return the color, marker and markerfacecolor of an explanation."""
     found = mark(name, EXPLANATIONS)
     return {key: found[key] for key in ("color", "marker", "markerfacecolor")}
 
 
 def short(name):
-    """An explanation's label where room is scarce: a dagger for 'as released'."""
+    """Return an explanation's label where room is scarce: a dagger for 'as released'."""
     return EXPLANATIONS[name].label.replace(", as released", "†")
 
 
 def key(drawn, names, **where):
-    """A legend of the families of some explanations."""
+    """Draw a legend of the families of some explanations.
+
+    Parameters
+    ----------
+    drawn : matplotlib.figure.Figure or matplotlib.axes.Axes
+        Where it is drawn.
+    names : iterable of str
+        Ids of EXPLANATIONS.
+    **where
+        Of matplotlib's legend.
+    """
     from matplotlib.lines import Line2D
 
     # A family's readouts have its colour and marker.
@@ -50,7 +60,18 @@ def key(drawn, names, **where):
 
 
 def graphs_of(items):
-    """{training seed: {class: CausalGraph}} of items of the stage causal_graphs, both ascending."""
+    """Read the graphs of a model.
+
+    Parameters
+    ----------
+    items : list of dict
+        Of the stage causal_graphs.
+
+    Returns
+    -------
+    dict
+        {training seed: {class: CausalGraph}}, both ascending.
+    """
     found = {}
     for item in sorted(items, key=lambda item: (item["seed"], item["class"])):
         found.setdefault(item["seed"], {})[item["class"]] = read_graph(item["path"])
@@ -58,18 +79,18 @@ def graphs_of(items):
 
 
 def shown_class(graphs, options):
-    """The class that a figure of one class shows: the configured one, the first one where it was not learnt."""
+    """Return the class that a figure of one class shows: the configured one, the first one where it was not learnt."""
     wanted = options["explainn"]["shown"]
     return wanted if wanted in graphs else min(graphs)
 
 
 def named(graph):
-    """'class 3', with the class's name where it has another one than its number."""
+    """Return 'class 3', with the class's name where it has another one than its number."""
     return f"class {graph.target}" + (f" ({graph.label})" if graph.label != str(graph.target) else "")
 
 
 def made(graph):
-    """How a graph was learnt, in words."""
+    """Return in words how a graph was learnt."""
     kind = "soft" if graph.soft else "hard"
     correction = (
         f", z < {THRESHOLD:g}" if graph.correction == "none" else f", {graph.correction} at {graph.level:g}"
@@ -78,9 +99,18 @@ def made(graph):
 
 
 def rows(graph):
-    """The rows of a drawing, from the top down: [(what the nodes are, record or None)], the class itself first.
+    """Return the rows of a drawing, from the top down, the class itself first.
 
-    A record's row holds the nodes that feed its layer, which are the output of the layer below.
+    Parameters
+    ----------
+    graph : CausalGraph
+        The graph.
+
+    Returns
+    -------
+    list of tuple
+        (what the nodes are, record or None). A record's row holds the nodes that feed its layer, which are the output of the
+        layer below.
     """
     below = [record.layer for record in graph.layers[1:]]
     below.append("input" if graph.layers[-1].rule == "input" else None)
@@ -88,7 +118,7 @@ def rows(graph):
 
 
 def kind_of(layer):
-    """What the nodes of a layer are, in the plural."""
+    """Return what the nodes of a layer are, in the plural."""
     return "filters" if "conv" in layer else "units"
 
 
@@ -97,6 +127,19 @@ def draw_graph(axes, graph, *, size, norm, cmap, line=1.2):
 
     Grey dots: candidates that are no causes; coloured by norm and cmap: causes, by their mean total effect in logits. An edge's
     width and darkness show its weight norm beside the largest of its layer.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where it is drawn.
+    graph : CausalGraph
+        The graph.
+    size : float
+        Of the nodes, in square points.
+    norm, cmap
+        See `effects`.
+    line : float
+        Width of the widest edge, in points.
     """
     places = {}
     for row, (_, record) in enumerate(rows(graph)):
@@ -145,7 +188,7 @@ def draw_graph(axes, graph, *, size, norm, cmap, line=1.2):
 
 
 def spread(count):
-    """Places in [0, 1] of a row's nodes: few ones stand closer, around the middle."""
+    """Return the places in [0, 1] of a row's nodes: few ones stand closer, around the middle."""
     if count == 1:
         return [0.5]
     half = min(0.5, 0.05 * count)
@@ -153,7 +196,20 @@ def spread(count):
 
 
 def effects(graphs):
-    """matplotlib's norm and colour map for the mean total effects of the causes of some graphs, in logits."""
+    """Return how the mean total effects of the causes of some graphs are coloured.
+
+    Parameters
+    ----------
+    graphs : iterable of CausalGraph
+        The graphs.
+
+    Returns
+    -------
+    norm : matplotlib.colors.Normalize
+        Of effects in logits.
+    cmap : str
+        The colour map.
+    """
     from matplotlib.colors import Normalize
 
     found = [node.te for graph in graphs for record in graph.layers for node in record.nodes if node.selected]
@@ -161,7 +217,20 @@ def effects(graphs):
 
 
 def pictures(items, ids):
-    """{id: float (height, width) or (height, width, 3) in [0, 1]} of images of a data set; items: `inputs["images"]`."""
+    """Read images of a data set.
+
+    Parameters
+    ----------
+    items : list of dict
+        `inputs["images"]`.
+    ids : collection of int
+        Of the images.
+
+    Returns
+    -------
+    dict
+        Id -> numpy.ndarray, float64, (height, width) or (height, width, 3), in [0, 1].
+    """
     frame = read_rows(items[0]["path"])
     found = {}
     for row in frame[frame["id"].isin(ids)].itertuples():
@@ -171,30 +240,43 @@ def pictures(items, ids):
 
 
 def jitter(count, width):
-    """Offsets (count,) within +-width of dots that would hide each other, the same at each run."""
+    """Return offsets (count,) within +-width of dots that would hide each other, the same at each run."""
     return width * np.sin(2.4 * np.arange(count))
 
 
 def ends(values):
-    """The ends of some counts as text: '30', '28 to 30'."""
+    """Return the ends of some counts as text: '30', '28 to 30'."""
     low, high = min(values), max(values)
     return f"{low}" if low == high else f"{low} to {high}"
 
 
 def lowest(items):
-    """The item of the lowest training seed."""
+    """Return the item of the lowest training seed."""
     return min(items, key=lambda item: item["seed"])
 
 
 def bare(axes):
-    """Axes of an image."""
+    """Turn axes into those of an image."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color="0.8", linewidth=0.4)
 
 
 def values_of(items, metric):
-    """Values of a metric, a row an image that every seed explains (averaged over seeds), a column an explanation, in the
-    registry's order; None where it was not measured."""
+    """Read the values of a metric, averaged over seeds.
+
+    Parameters
+    ----------
+    items : list of dict
+        Of the stage explanation_metrics, of one model.
+    metric : str
+        Its id.
+
+    Returns
+    -------
+    DataFrame or None
+        A row an image that every seed explains, a column an explanation, in the registry's order. None where it was not
+        measured.
+    """
     import pandas as pd
 
     frame = pd.concat([read_rows(item["path"]).assign(seed=item["seed"]) for item in items])
@@ -207,7 +289,25 @@ def values_of(items, metric):
 
 
 def measured(items, metric):
-    """{(dataset, model): see `values_of`} of the models that a metric was measured on; PlumblineError for none."""
+    """Read the values of a metric of the models that it was measured on.
+
+    Parameters
+    ----------
+    items : list of dict
+        Of the stage explanation_metrics.
+    metric : str
+        Its id.
+
+    Returns
+    -------
+    dict
+        (dataset, model) -> see `values_of`.
+
+    Raises
+    ------
+    PlumblineError
+        Where no model was measured.
+    """
     found = {key: values_of(part, metric) for key, part in by_model(items).items()}
     found = {key: table for key, table in found.items() if table is not None}
     if not found:
@@ -218,7 +318,19 @@ def measured(items, metric):
 
 
 def about(rows, options):
-    """Scale, counts and seeds of a figure of metrics; rows: those of one metric in table explanation_metrics."""
+    """Return scale, counts and seeds of a figure of metrics.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those of one metric in table explanation_metrics.
+    options : dict
+        scale.
+
+    Returns
+    -------
+    str
+    """
     words = [
         f"{title(*key)}: N = {part['examples'].iloc[0]} images, seeds {part['seeds'].iloc[0].replace(' ', ', ')}."
         for key, part in rows.groupby(["dataset", "model"], sort=False)

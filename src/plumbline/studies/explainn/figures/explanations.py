@@ -67,14 +67,14 @@ def draw(inputs, options):
 
 
 def chosen(frame, shown):
-    """The first image of each of at most CLASSES classes, class `shown` among them."""
+    """Return the first image of each of at most CLASSES classes, class `shown` among them."""
     first = frame.groupby("target", sort=True).head(1).sort_values("target")
     others = first[first["target"] != shown].head(CLASSES - (shown in set(first["target"])))
     return first[first["target"].isin([shown, *others["target"]])]
 
 
 def scaled(scores):
-    """Scores in [-1, 1] of a map, its sign kept; 0 everywhere where all are."""
+    """Scale the scores of a map to [-1, 1], its sign kept; 0 everywhere where all are."""
     most = np.quantile(np.abs(scores), 1 - CLIPPED)
     most = most if most > 0 else np.abs(scores).max()
     return np.clip(scores / most, -1, 1) if most > 0 else scores * 0

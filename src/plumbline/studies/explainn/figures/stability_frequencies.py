@@ -60,8 +60,21 @@ def draw(inputs, options):
 
 
 def frequencies(frame, repetitions):
-    """[(lowest strength, highest, shares in percent)] of PANELS equal ranges; shares float64 (repetitions,): of the nodes found at
-    least once at a strength, how many were found 1, 2, ... times; all 0 where none was found."""
+    """Count how often nodes are found, in PANELS equal ranges of strengths.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the artefact stability: strength, seed, class, nodes.
+    repetitions : int
+        At each strength.
+
+    Returns
+    -------
+    list of tuple
+        (lowest strength, highest, shares). shares : numpy.ndarray, float64, (repetitions,), in percent: of the nodes found at
+        least once at a strength, how many were found 1, 2, ... times; all 0 where none was found.
+    """
     most = frame["strength"].max()
     found = []
     for place in range(PANELS):

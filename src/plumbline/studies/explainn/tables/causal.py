@@ -22,15 +22,41 @@ NOTHING = {"published_value": None, "verdict": None, "why": None, "published_sou
 
 
 def graphs_of(items):
-    """[(training seed, CausalGraph)] of the items of stage causal_graphs, by seed and class."""
+    """Read graphs.
+
+    Parameters
+    ----------
+    items : list of dict
+        Of the stage causal_graphs.
+
+    Returns
+    -------
+    list of tuple
+        (training seed, CausalGraph), by seed and class.
+    """
     found = [(int(item["seed"]), read_graph(item["path"])) for item in items]
     return sorted(found, key=lambda pair: (pair[0], pair[1].target))
 
 
 def about(options, dataset, model, models, graphs, items):
-    """The columns that every row of a model has.
+    """Return the columns that every row of a model has.
 
-    models: items of the model's image_models, of which the first is read; graphs: see `graphs_of`; items: whose seeds count.
+    Parameters
+    ----------
+    options : dict
+        scale.
+    dataset, model : str
+        Their names.
+    models : list of dict
+        Items of the model's image_models, of which the first is read.
+    graphs : list of tuple
+        See `graphs_of`.
+    items : list of dict
+        Whose seeds count.
+
+    Returns
+    -------
+    dict
     """
     known = [graph for _, graph in graphs]
     return {
@@ -50,14 +76,40 @@ def _same(values):
 
 
 def interval_text(options, units):
-    """How the intervals of `bands` were made; units: its DataFrame."""
+    """Return how the intervals of `bands` were made.
+
+    Parameters
+    ----------
+    options : dict
+        bootstrap.
+    units : DataFrame
+        See `bands`.
+
+    Returns
+    -------
+    str
+    """
     return collect.interval_text(options, " ".join(map(str, units.index.unique(0))), "classes")
 
 
 def bands(units, options, *names):
-    """(mean, lower, upper), each float64 (columns,), of a DataFrame as `collect.cells_of` takes it; names: for the seed.
+    """Compute means with their intervals over seeds and classes.
 
     A class that some seed lacks does not count in that column; an interval needs two.
+
+    Parameters
+    ----------
+    units : DataFrame
+        As `collect.cells_of` takes it.
+    options : dict
+        bootstrap.
+    *names : str
+        For the seed.
+
+    Returns
+    -------
+    mean, lower, upper : numpy.ndarray, float64, shape (columns,)
+        In the unit of `units`.
     """
     cells = collect.cells_of(units)
     lower, upper = mean_interval(cells, **options["bootstrap"], seed=seed_of(*names))
@@ -65,10 +117,20 @@ def bands(units, options, *names):
 
 
 def differences(units, options):
-    """The columns of the verdict on each column of differences of pairs, a dict each; units: see `bands`.
+    """Test each column of differences of pairs.
 
-    `lower` and `upper` are the paired interval of the one comparison, `adjusted_p` Holm's over all columns, on which the verdict
-    rests: higher, lower or not told apart from 0.
+    Parameters
+    ----------
+    units : DataFrame
+        See `bands`.
+    options : dict
+        bootstrap.
+
+    Returns
+    -------
+    list of dict
+        One a column: mean, lower, upper, adjusted_p, verdict. `lower` and `upper` are the paired interval of the one
+        comparison, `adjusted_p` Holm's over all columns, on which the verdict rests: higher, lower or not told apart from 0.
     """
     level = options["bootstrap"]["level"]
     cells = collect.cells_of(units)
@@ -89,14 +151,46 @@ def differences(units, options):
 
 
 def verdict_of(mean, adjusted, level, words=("better", "worse")):
-    """What a paired difference says after Holm's correction: words[0] above 0, words[1] below, else 'not told apart'."""
+    """Return what a paired difference says after Holm's correction.
+
+    Parameters
+    ----------
+    mean : float
+        The difference.
+    adjusted : float
+        Its p value after Holm's correction.
+    level : float
+        Coverage, in (0, 1).
+    words : tuple of str
+        For a difference above 0, for one below.
+
+    Returns
+    -------
+    str
+        One of `words`, or 'not told apart'.
+    """
     if not adjusted <= 1 - level:  # NaN too
         return "not told apart"
     return words[int(mean < 0)]
 
 
 def held(lower, upper, sense, bound):
-    """The columns of a band: what a mean is compared with, and whether its interval holds; sense: a key of SENSES."""
+    """Return the columns of a band: what a mean is compared with, and whether its interval holds.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The mean's interval.
+    sense : {'<=', '>='}
+        A key of SENSES.
+    bound : float
+        What the mean is compared with.
+
+    Returns
+    -------
+    dict
+        sense, bound, holds.
+    """
     above = sense == ">="
     holds, fails = (lower >= bound, upper < bound) if above else (upper <= bound, lower > bound)
     return {
@@ -107,7 +201,19 @@ def held(lower, upper, sense, bound):
 
 
 def unheld(bands, name):
-    """What the bands say, in one or two sentences; bands: their rows, name: the column that names them."""
+    """Return what the bands say, in one or two sentences.
+
+    Parameters
+    ----------
+    bands : DataFrame
+        Their rows, with the column holds.
+    name : str
+        The column that names them.
+
+    Returns
+    -------
+    str
+    """
     said = [
         f"Bands that {words}: {'; '.join(part[name])}."
         for words, part in (
@@ -120,14 +226,42 @@ def unheld(bands, name):
 
 
 def scored_on(images, held_out):
-    """Which test images graphs are scored on, in words."""
+    """Return in words which test images graphs are scored on.
+
+    Parameters
+    ----------
+    images : int
+        Their number.
+    held_out : float
+        Share of each class's images that are held out.
+
+    Returns
+    -------
+    str
+    """
     if held_out:
         return f"Over {images} test images that no graph was learnt from ({percent(held_out)} of each class)."
     return f"Over all {images} test images, those that the graphs were learnt from among them, as published."
 
 
 def provenance(options, *, graphs, seeds, images):
-    """One sentence on scale, sample count, seeds and interval; images: how many each graph is made from, its ends."""
+    """Return one sentence on scale, sample count, seeds and interval.
+
+    Parameters
+    ----------
+    options : dict
+        scale, bootstrap.
+    graphs : int
+        The number of graphs.
+    seeds : str
+        Of collect.seeds_of.
+    images : iterable of int
+        How many each graph is made from; their ends are named.
+
+    Returns
+    -------
+    str
+    """
     counts = sorted({int(count) for count in images})
     each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     word = "seed" if len(seeds.split()) == 1 else "seeds"
@@ -138,14 +272,24 @@ def provenance(options, *, graphs, seeds, images):
 
 
 def made(row):
-    """How the graphs were learnt, in words; row: with SETTINGS."""
+    """Return in words how the graphs were learnt; `row` has SETTINGS."""
     return f"Graphs: {row['test']} test, correction {row['correction']}, {row['intervention']} interventions."
 
 
 def released(table, columns):
-    """The released numbers of one of our tables for a model, those of its own data set, else those of MNIST.
+    """Return the released numbers of one of our tables for a model.
 
-    columns: with dataset, architecture and, where they matter, SETTINGS.
+    Parameters
+    ----------
+    table : str
+        The table's id.
+    columns : mapping
+        With dataset, architecture and, where they matter, SETTINGS.
+
+    Returns
+    -------
+    DataFrame
+        Those of the model's own data set, else those of MNIST.
     """
     numbers = numbers_of(table)
     mine = [about["architecture"] == columns["architecture"] for about in numbers["about"]]
@@ -156,7 +300,20 @@ def released(table, columns):
 
 
 def verdict_on(about, columns):
-    """(verdict, why) of a measurement's numbers beside ours; columns: see `released`."""
+    """Return the verdict on a measurement's numbers beside ours.
+
+    Parameters
+    ----------
+    about : dict
+        The measurement.
+    columns : mapping
+        See `released`.
+
+    Returns
+    -------
+    verdict, why : str
+        The verdict and its reasons.
+    """
     reasons = [about["why"]]
     if about["dataset"] != columns["dataset"]:
         reasons.insert(
@@ -169,7 +326,22 @@ def verdict_on(about, columns):
 
 
 def beside(rows, numbers, columns):
-    """Rows of a model with the released number of each in the columns of NOTHING; columns: see `released`."""
+    """Add the released number of each row of a model.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows.
+    numbers : DataFrame
+        Of `released`.
+    columns : mapping
+        See `released`.
+
+    Returns
+    -------
+    list of dict
+        The rows, with the columns of NOTHING filled.
+    """
 
     def said(number):
         verdict, why = verdict_on(number.about, columns)
@@ -184,14 +356,24 @@ def beside(rows, numbers, columns):
 
 
 def released_note(rows):
-    """The note below a table on its released numbers, plain text; rows: those that have one, at least one."""
+    """Return the note below a table on its released numbers, plain text.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those that have one, at least one.
+
+    Returns
+    -------
+    str
+    """
     sources = "; ".join(dict.fromkeys(rows["published_source"]))
     first = rows.iloc[0]
     return f"Released: {sources}. {first['verdict'].capitalize()}: {first['why']}."
 
 
 def some(count, total, what="graph"):
-    """A count in words: 'no graph', '3 of 10 graphs', 'all 10 graphs'."""
+    """Return a count in words: 'no graph', '3 of 10 graphs', 'all 10 graphs'."""
     if count in (0, total):
         return f"all {total} {what}s" if count and total > 1 else f"the one {what}" if count else f"no {what}"
     return f"{count} of {total} {what}s"

@@ -72,7 +72,18 @@ def rows(inputs, options):
 
 
 def appearance_rate(runs):
-    """Mean appearance rate in percent of the nodes found at least once; runs: the nodes of each repetition; 0 without any."""
+    """Compute the mean appearance rate of the nodes found at least once.
+
+    Parameters
+    ----------
+    runs : list of array_like of int
+        The nodes of each repetition.
+
+    Returns
+    -------
+    float
+        In percent; 0 without any node.
+    """
     listed = np.concatenate([np.asarray(nodes, dtype=int) for nodes in runs])
     if not len(listed):
         return 0.0
@@ -80,7 +91,7 @@ def appearance_rate(runs):
 
 
 def rates(frame):
-    """Appearance rate in percent, a row a graph (seed, class), a column a strength."""
+    """Return the appearance rate in percent, a row a graph (seed, class), a column a strength."""
     groups = frame.groupby(["seed", "class", "strength"])["nodes"]
     return groups.apply(lambda nodes: appearance_rate(list(nodes))).unstack("strength")
 

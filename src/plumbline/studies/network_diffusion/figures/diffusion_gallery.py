@@ -101,7 +101,20 @@ def _pixels(picture, facts):
 
 
 def overlay(pixels, scores):
-    """Heat map plus image over its largest value: float (height, width, 3) in [0, 1]; scores (rows, columns)."""
+    """Add a heat map to an image.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray, float, shape (height, width, 3)
+        The image, in [0, 1].
+    scores : numpy.ndarray, float, shape (rows, columns)
+        The map.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (height, width, 3)
+        Heat map plus image over its largest value, in [0, 1].
+    """
     from matplotlib import colormaps
     from PIL import Image
 

@@ -9,12 +9,23 @@ NOTE = f"Diffused: {RECONSTRUCTION}."
 
 
 def look(name):
-    """color, linestyle, marker and markerfacecolor of a map: colour by what it comes from, dashes by what is done to it."""
+    """Return the look of a map.
+
+    Parameters
+    ----------
+    name : str
+        An id of MAPS.
+
+    Returns
+    -------
+    dict
+        color, linestyle, marker and markerfacecolor: colour by what it comes from, dashes by what is done to it.
+    """
     return mark(name, MAPS)
 
 
 def short(label):
-    """A map's label where room is scarce: a dagger for 'as published'."""
+    """Return a map's label where room is scarce: a dagger for 'as published'."""
     return label.replace(", as published", "†")
 
 

@@ -55,7 +55,7 @@ PROTOCOLS = {
 
 
 def against(name):
-    """The map that a map is compared with."""
+    """Return the map that a map is compared with."""
     if MAPS[name].diffused:
         suffix = "_published" if MAPS[name].published else ""
         return f"{name.split('_')[0]}_normalised{suffix}"
@@ -96,7 +96,21 @@ def rows(inputs, options):
 
 
 def cells_of(part, value, names):
-    """Cells (seeds, images, maps) of a column, in double precision, of the images that all seeds and maps have."""
+    """Return the cells of a column, of the images that all seeds and maps have.
+
+    Parameters
+    ----------
+    part : DataFrame
+        Rows of one model: seed, id, map and the column.
+    value : str
+        The column.
+    names : list of str
+        Ids of the maps, in the order wanted.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (seeds, images, maps)
+    """
     wide = part.astype({value: float}).pivot(index=["seed", "id"], columns="map", values=value)[names]
     cells = np.stack([group.to_numpy() for _, group in wide.groupby(level="seed")])
     return cells[:, ~np.isnan(cells).any(axis=(0, 2))]

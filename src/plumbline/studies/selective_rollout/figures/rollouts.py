@@ -21,7 +21,18 @@ DEFINITIONS = {"corrected": "spearman", "published": "spearman_dense"}
 
 
 def look(readout):
-    """(label, colour, marker) of a readout without its `_max`: that of LOOKS, or else of its registry entry."""
+    """Return the look of a readout: that of LOOKS, or else of its registry entry.
+
+    Parameters
+    ----------
+    readout : str
+        Its id, without `_max`.
+
+    Returns
+    -------
+    label, colour, marker : str
+        As matplotlib takes them.
+    """
     if readout in LOOKS:
         return LOOKS[readout]
     found = mark(readout)
@@ -29,7 +40,18 @@ def look(readout):
 
 
 def models(inputs):
-    """[(title, rows of table selective_rollout)] of each model, maxima over rows and controls alone."""
+    """Return the rows of table selective_rollout of each model, maxima over rows and controls alone.
+
+    Parameters
+    ----------
+    inputs : dict
+        See plumbline.collect.
+
+    Returns
+    -------
+    list of tuple
+        (title, rows).
+    """
     frame = table_rows(inputs, table.ENTRY.id)
     kept = frame["readout"].str.endswith("_max") | frame["readout"].isin(("random", "position"))
     kept &= frame["definition"].map(DEFINITIONS) == frame["metric"]
@@ -41,25 +63,66 @@ def models(inputs):
 
 
 def published_threshold(part):
-    """The threshold of the rows that is nearest to the published one."""
+    """Return the threshold of the rows that is nearest to the published one."""
     values = part.loc[part["readout"] == "selective_rollout", "threshold"]
     return min(values, key=lambda value: abs(value - table.PUBLISHED_THRESHOLD))
 
 
 def shown_layer(part, options):
-    """The layer of which the table's summary speaks."""
+    """Return the layer of which the table's summary speaks."""
     return table.shown_layer(int(part["depth"].iloc[0]), options)
 
 
 def grid(found, across=2, height=2.5, legend=1.9, shared=True):
-    """(figure, panels (models, across)), of one y axis a row where `shared`, with room on the right for a legend of `legend` inches."""
+    """Make a figure with a row of panels a model.
+
+    Parameters
+    ----------
+    found : list of tuple
+        Of `models`.
+    across : int
+        Panels of a row.
+    height : float
+        Of a row, in inches.
+    legend : float
+        Room on the right for a legend, in inches.
+    shared : bool
+        Whether the panels of a row have one y axis.
+
+    Returns
+    -------
+    drawn : matplotlib.figure.Figure
+        The figure.
+    panels : numpy.ndarray of matplotlib.axes.Axes, shape (models, across)
+        Its panels.
+    """
     width = 0.3 + 2.9 * across + legend
     drawn = figure(width, 0.45 + height * len(found))
     return drawn, drawn.subplots(len(found), across, squeeze=False, sharey="row" if shared else False)
 
 
 def finish(drawn, handles, found, options, text, legend=1.9):
-    """Legend, layout and foot."""
+    """Add legend, layout and foot to a figure.
+
+    Parameters
+    ----------
+    drawn : matplotlib.figure.Figure
+        Of `grid`.
+    handles : list
+        Of the legend.
+    found : list of tuple
+        Of `models`.
+    options : dict
+        See plumbline.collect.
+    text : str
+        More of the foot.
+    legend : float
+        Room on the right for the legend, in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import pandas as pd
 
     share = 1 - legend / drawn.get_size_inches()[0]
@@ -76,7 +139,7 @@ def finish(drawn, handles, found, options, text, legend=1.9):
 
 
 def limits(panel, low, high):
-    """y limits around the values, zero in sight."""
+    """Set y limits of a panel around the values `low` to `high`, zero in sight."""
     low, high = min(0.0, low), max(0.0, high)
     room = 0.06 * (high - low or 1.0)
     panel.set_ylim(low - room, high + room)

@@ -49,9 +49,20 @@ FEWEST = 4  # methods, for an interval over methods
 
 
 def rows(inputs, options):
-    """One row a data set, model and readout, controls included, and one a group of readouts; options: scale, bootstrap.
+    """Make the rows of the table.
 
-    Models without the reference's scores are left out.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model and readout, controls included, and one a group of readouts. Models without the reference's
+        scores are left out.
     """
     import pandas as pd
 
@@ -137,7 +148,7 @@ def _each(cells, readouts, options, seed):
 
 
 def counts(readout):
-    """Whether a readout stands for its method in a claim over methods."""
+    """Return whether a readout stands for its method in a claim over methods."""
     from ..attribution import READOUTS
 
     entry = READOUTS[readout]

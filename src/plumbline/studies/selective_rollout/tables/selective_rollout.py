@@ -67,10 +67,20 @@ NOISE = 1e-5
 
 
 def rows(inputs, options):
-    """One row a data set, model, definition, metric, reference, layer, readout and threshold.
+    """Make the rows of the table.
 
-    options: scale, bootstrap, runs, datasets. A published ratio stands beside the published definition where the
-    model has as many layers; columns published_*: see plumbline.tables.published.beside.
+    Parameters
+    ----------
+    inputs : dict
+        See the module.
+    options : dict
+        scale, bootstrap, runs, datasets.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, model, definition, metric, reference, layer, readout and threshold. A published ratio stands beside
+        the published definition where the model has as many layers; columns published_*: see plumbline.tables.published.beside.
     """
     import pandas as pd
 
@@ -172,7 +182,7 @@ def _ratios(values, columns, medians, settings):
 
 
 def shown_layer(depth, options):
-    """The layer of which the summary speaks: the configured one, else the last but one, as published."""
+    """Return the layer of which the summary speaks: the configured one, else the last but one, as published."""
     layer = options["selective_rollout"]["layer"]
     return max(0, depth - 2) if layer is None else min(layer, depth - 1)
 
