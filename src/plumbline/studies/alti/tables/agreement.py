@@ -48,6 +48,11 @@ def rows(inputs, options):
         One row a data set, model, reference, readout and metric. `sd` is the population standard deviation over examples,
         averaged over seeds; `examples` the smallest count of examples among the seeds. Readouts that are never defined have no
         row.
+
+    Raises
+    ------
+    PlumblineError
+        Where no run has a reference, blank-out or the gradient.
     """
     import pandas as pd
 
