@@ -16,13 +16,20 @@ from . import METRICS
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What one model says of its examples; all sequences have the examples' order.
+    """What one model says of its examples. All sequences have the examples' order.
 
-    name         the model, or its training seed: seed0, bert.
-    ids          example ids; examples that another model lacks are left out of the comparison.
-    inputs       one hashable an example, equal where the models read the same tokens.
-    predictions  the predicted class of each example.
-    scores       readout id -> one 1-D float array (tokens,) an example.
+    Attributes
+    ----------
+    name : str
+        The model, or its training seed: seed0, bert.
+    ids : list
+        Ids of the examples. Examples that another model lacks are left out of the comparison.
+    inputs : list of hashable
+        One an example, equal where the models read the same tokens.
+    predictions : list of int
+        The predicted class of each example.
+    scores : dict of str to list of numpy.ndarray, float, shape (tokens,)
+        Id of a readout -> its scores, one array an example.
     """
 
     name: str
@@ -33,7 +40,24 @@ class Ranking:
 
 
 def read(name, files):
-    """A Ranking from attribution files of one model. files: path -> the readouts that are taken from it."""
+    """Read a Ranking from attribution files of one model.
+
+    Parameters
+    ----------
+    name : str
+        The name of the Ranking.
+    files : mapping of path to sequence of str
+        Attribution file -> ids of the readouts that are taken from it.
+
+    Returns
+    -------
+    Ranking
+
+    Raises
+    ------
+    PlumblineError
+        Where the files hold different examples.
+    """
     from ..collect import whole_texts
 
     scores, facts = {}, None

@@ -4,12 +4,35 @@ import numpy as np
 
 
 def constant(scores):
-    """Which rows of scores (readouts, tokens) are constant: bool (readouts,)."""
+    """Find the rows that are constant.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (readouts,)
+    """
     return (scores == scores[:, :1]).all(axis=1)
 
 
 def without_constant(values, scores):
-    """The float64 matrix values (readouts, readouts) with NaN wherever a readout's scores are constant."""
+    """Set a metric's values to NaN wherever a readout's scores are constant.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (readouts, readouts)
+        The metric of all pairs.
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        The scores that were compared.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        A copy of `values`.
+    """
     rows = constant(scores)
     values = np.array(values, dtype=np.float64)
     values[rows] = values[:, rows] = np.nan
@@ -17,7 +40,18 @@ def without_constant(values, scores):
 
 
 def cosines(rows):
-    """Cosines between all rows of a float64 array (readouts, any): float64 (readouts, readouts)."""
+    """Compute the cosines between all rows.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, float64, shape (readouts, any)
+        A row of zeros has cosine 0 with every row.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [-1, 1].
+    """
     lengths = np.sqrt((rows * rows).sum(axis=1))
     lengths[lengths == 0] = 1.0
     rows = rows / lengths[:, None]
@@ -25,5 +59,17 @@ def cosines(rows):
 
 
 def of_pair(pairwise, x, y):
-    """A metric of two 1-D arrays, as a float: its function of all pairs of rows on these two."""
+    """Compute a metric of two vectors by its function of all pairs of rows.
+
+    Parameters
+    ----------
+    pairwise : callable
+        Takes scores (readouts, tokens), returns values (readouts, readouts).
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+    """
     return float(pairwise(np.stack([x, y]))[0, 1])

@@ -19,7 +19,18 @@ ENTRY = Metric(
 
 
 def pairwise(scores):
-    """Tau-b of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts)."""
+    """Compute tau-b of all pairs of rows.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [-1, 1]. NaN where a row is constant.
+    """
     first, second = np.triu_indices(scores.shape[1], k=1)
     # Compared, not subtracted: a difference of two tiny numbers can underflow to a tie.
     left, right = scores[:, first], scores[:, second]
@@ -28,5 +39,16 @@ def pairwise(scores):
 
 
 def compute(x, y):
-    """Tau-b of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
+    """Compute tau-b of two vectors.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+        In [-1, 1]. NaN where one of them is constant.
+    """
     return of_pair(pairwise, x, y)

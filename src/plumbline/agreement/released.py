@@ -11,11 +11,24 @@ METRIC = "spearman_dense"  # of the published matrices
 
 
 def rows(source, *, bootstrap=None, mirror=None, folder=None):
-    """A DataFrame with the columns of schemas/artefacts/consistency.yaml, seeds named seed0, seed1, ...
+    """Compare the released seeds, as rows of an artefact.
 
-    source: matrices, mirror or url (plumbline.datasets.multiberts). From matrices, means of one metric alone: no
-    interval, no deviation, no count. From the scores, also random and position, drawn here, and intervals by
-    `bootstrap`, {resamples, level}. mirror, folder: see `multiberts.load`.
+    From matrices come means of one metric alone: no interval, no deviation, no count. From the scores also come random and
+    position, which are drawn here, and intervals.
+
+    Parameters
+    ----------
+    source : {'matrices', 'mirror', 'url'}
+        See `plumbline.datasets.multiberts`.
+    bootstrap : mapping, optional
+        {resamples, level} of the intervals. Scores need it.
+    mirror, folder
+        See `multiberts.load`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of schemas/artefacts/consistency.yaml. Seeds are named seed0, seed1, ...
     """
     if source == "matrices":
         return _published(multiberts.matrices())
@@ -25,9 +38,19 @@ def rows(source, *, bootstrap=None, mirror=None, folder=None):
 
 
 def rankings(seeds):
-    """Rankings of what `multiberts.load` gives, with two controls beside the released readouts.
+    """Make Rankings of the released seeds, with two controls beside the released readouts.
 
-    Which tokens a sentence has was not released; every seed has the same tokeniser, so their number stands for them.
+    Which tokens a sentence has was not released. Every seed has the same tokeniser, so their number stands for them.
+
+    Parameters
+    ----------
+    seeds : mapping of int to tuple
+        Seed -> (predictions, scores), as `multiberts.load` returns it.
+
+    Returns
+    -------
+    list of Ranking
+        One a seed, in the order of `seeds`.
     """
     found = []
     for seed, (predictions, scores) in seeds.items():

@@ -60,9 +60,20 @@ def write_rollouts(
 ):
     """Write results/{scale}/rollouts/{dataset}/{model}/seed{seed}.parquet.
 
-    thresholds, scaled_thresholds: Frobenius distances, and shares of the largest one. flow_examples: how many examples,
-    the first ones of at most flow_tokens tokens, have attention flow too. The other arguments are those of
-    `plumbline.attribution.artefact.write_attributions`; texts that would have to be cut are left out.
+    Parameters
+    ----------
+    dataset, model, data, output, name, device, threads, batch_tokens
+        See `plumbline.attribution.artefact.write_attributions`.
+    thresholds : sequence of float
+        Thresholds of selective rollout as Frobenius distances.
+    scaled_thresholds : sequence of float
+        Thresholds as shares of the largest distance.
+    flow_examples : int
+        How many examples have attention flow too: the first ones of at most `flow_tokens` tokens.
+    flow_tokens : int
+        The most tokens of an example that has attention flow.
+    **choice
+        Which examples, as `write_attributions` takes it. Texts that would have to be cut are left out.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
@@ -113,9 +124,26 @@ def _passes(network, tokenizer, examples):
 
 
 def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
-    """(readout id, threshold or None) -> (scores (layers, n) float64, layers used up to each (layers,) or None).
+    """Compute all rollouts of one example.
 
-    attention: float64 (layers, heads, n, n); each readout as the row of `position`, and `_max` as the maximum over rows.
+    Parameters
+    ----------
+    attention : torch.Tensor, float64, shape (layers, heads, n, n)
+        Attention weights.
+    position : int
+        The row that is read out. `_max` readouts are the maximum over rows.
+    thresholds : sequence of float
+        Thresholds of selective rollout as Frobenius distances.
+    scaled_thresholds : sequence of float
+        Thresholds as shares of the largest distance.
+    flow : bool
+        Whether to compute attention flow too.
+
+    Returns
+    -------
+    dict of tuple to tuple
+        (id of a readout, threshold or None) -> (scores, float64, shape (layers, n); layers used up to each, shape (layers,), or
+        None).
     """
     import torch
 
@@ -148,9 +176,27 @@ def readouts(attention, position, thresholds, scaled_thresholds, *, flow=False):
 
 
 def rows(number, definition, scores, gradients, left, seed):
-    """Rows (`COLUMNS`) of one example and definition: every readout and control, layer by layer.
+    """Make the rows of one example and definition: every readout and control, layer by layer.
 
-    scores: see `readouts`; gradients: readout of the input gradient -> (n,).
+    Parameters
+    ----------
+    number : int
+        Id of the example.
+    definition : str
+        One of `DEFINITIONS`.
+    scores : dict
+        As `readouts` returns it.
+    gradients : mapping of str to numpy.ndarray of float, shape (n,)
+        Readout of the input gradient -> scores.
+    left : float
+        See `plumbline.attribution.input_gradient.left_of_sum`.
+    seed : int
+        Of the random control.
+
+    Returns
+    -------
+    list of tuple
+        Values of `COLUMNS`.
     """
     n, layers = len(next(iter(gradients.values()))), len(next(iter(scores.values()))[0])
     controls = {"random": np.random.default_rng(seed).random(n), "position": 1 / (1 + np.arange(n))}

@@ -13,7 +13,18 @@ ENTRY = Metric(
 
 
 def pairwise(scores):
-    """Spearman's correlation of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts)."""
+    """Compute Spearman's correlation of all pairs of rows.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [-1, 1]. NaN where a row is constant.
+    """
     from scipy.stats import rankdata
 
     ranks = rankdata(scores, method="average", axis=1)
@@ -21,5 +32,16 @@ def pairwise(scores):
 
 
 def compute(x, y):
-    """Spearman's correlation of two 1-D arrays, in [-1, 1]; NaN where one of them is constant."""
+    """Compute Spearman's correlation of two vectors.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+        In [-1, 1]. NaN where one of them is constant.
+    """
     return of_pair(pairwise, x, y)

@@ -19,7 +19,18 @@ ENTRY = Metric(
 
 
 def pairwise(scores):
-    """The published formula for all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts)."""
+    """Compute the published formula for all pairs of rows.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        NaN where a row is constant.
+    """
     from scipy.stats import rankdata
 
     ranks = rankdata(scores, method="dense", axis=1).astype(np.float64)
@@ -31,5 +42,16 @@ def pairwise(scores):
 
 
 def compute(x, y):
-    """The published formula for two 1-D arrays; NaN where one of them is constant."""
+    """Compute the published formula for two vectors.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+        NaN where one of them is constant.
+    """
     return of_pair(pairwise, x, y)

@@ -25,9 +25,19 @@ ENTRY = Metric(
 
 
 def overlaps(scores, top):
-    """Jaccard overlap of all pairs of rows: (readouts, tokens) -> float64 (readouts, readouts), in [0, 1].
+    """Compute the Jaccard overlap of all pairs of rows.
 
-    top(scores, k) -> float64 (readouts, tokens): how far a token is among its row's top k; a row's sum is k.
+    Parameters
+    ----------
+    scores : array_like of float, shape (readouts, tokens)
+        One row a readout.
+    top : callable
+        Takes (scores, k), returns float64 (readouts, tokens): how far a token is among its row's top k. A row's sum is k.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [0, 1]. NaN where a row is constant.
     """
     scores = np.asarray(scores)
     k = math.ceil(SHARE * scores.shape[1])
@@ -37,10 +47,32 @@ def overlaps(scores, top):
 
 
 def pairwise(scores):
-    """`overlaps` where tied tokens are in the top by their chance."""
+    """Compute `overlaps` where tied tokens are in the top by their chance.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [0, 1]. NaN where a row is constant.
+    """
     return overlaps(scores, top_chances)
 
 
 def compute(x, y):
-    """Jaccard overlap of the top quarter of two 1-D arrays; NaN where one of them is constant."""
+    """Compute the Jaccard overlap of the top quarter of two vectors.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+        In [0, 1]. NaN where one of them is constant.
+    """
     return of_pair(pairwise, x, y)

@@ -19,7 +19,18 @@ ENTRY = Metric(
 
 
 def pairwise(scores):
-    """`overlaps` where tied tokens are in the top from the lower position on."""
+    """Compute `overlaps` where tied tokens are in the top from the lower position on.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (readouts, tokens)
+        One row a readout.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (readouts, readouts)
+        In [0, 1]. NaN where a row is constant.
+    """
     return overlaps(scores, _first)
 
 
@@ -30,5 +41,16 @@ def _first(scores, k):
 
 
 def compute(x, y):
-    """Jaccard overlap of the top quarter of two 1-D arrays; NaN where one of them is constant."""
+    """Compute the Jaccard overlap of the top quarter of two vectors.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (tokens,)
+        The two vectors.
+
+    Returns
+    -------
+    float
+        In [0, 1]. NaN where one of them is constant.
+    """
     return of_pair(pairwise, x, y)

@@ -86,7 +86,15 @@ def curves(
 
 
 class CompSuff(NamedTuple):
-    """Comprehensiveness and sufficiency of every example, float32 (batch,): higher, respectively lower, is better."""
+    """Comprehensiveness and sufficiency of every example.
+
+    Attributes
+    ----------
+    comp : torch.Tensor, float32, shape (batch,)
+        Comprehensiveness. Higher is better.
+    suff : torch.Tensor, float32, shape (batch,)
+        Sufficiency. Lower is better.
+    """
 
     comp: torch.Tensor
     suff: torch.Tensor

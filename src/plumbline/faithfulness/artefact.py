@@ -34,18 +34,39 @@ def write_faithfulness(
 ):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/{method}.parquet.
 
-    model         a folder that the model stage wrote; attributions: the method's Parquet file.
-    protocols     list of {protocol, readouts, examples, cap}: examples counts the file's first uncut rows (None:
-                  all rows, those of cut texts too).
-    dataset       its id; name: the model's name and training seed: parts, with example and readout, of the seed by which
-                  tied tokens are put in an order, so that order and sharding change nothing.
-    work          where to write what the passes took, as JSON with the keys of `work.Work`: counts and
-                  seconds, which differ from run to run.
-    token_budget  tokens of one forward pass; changes no result beyond rounding.
-    shard         (its number, the number of shards): the examples of that shard alone.
+    All perturbed inputs of a block of 256 examples go through the model together, equal ones once. One block is in memory at a
+    time.
 
-    All perturbed inputs of a block of 256 examples go through the model together, equal ones once. One block is in
-    memory at a time.
+    Parameters
+    ----------
+    model : path
+        A folder that the model stage wrote.
+    attributions : path
+        The method's Parquet file.
+    protocols : list of mapping
+        {protocol, readouts, examples, cap}. `examples` counts the file's first uncut rows. None: all rows, those of cut texts
+        too.
+    output : path
+        The file to write.
+    dataset : str
+        Id of the data set.
+    name : str
+        The model's name and training seed. `dataset`, `name`, example and readout make the seed by which tied tokens are put in
+        an order, so that order and sharding change nothing.
+    work : path, optional
+        Where to write what the passes took, as JSON with the keys of `work.Work`: counts and seconds, which differ from run to
+        run.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
+    token_budget : int, optional
+        Tokens of one forward pass. It changes no result beyond rounding.
+    shard : tuple of int, optional
+        (number of the shard, number of shards): the examples of that shard alone.
+
+    Raises
+    ------
+    PlumblineError
+        For a protocol that masks, where the tokeniser has no mask token, and for more shards than blocks.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)

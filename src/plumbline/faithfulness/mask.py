@@ -12,15 +12,49 @@ ENTRY = Protocol(
 
 
 def counts(candidates, *, agreement, cap):
-    """0, then 10, 20, ... 90% of the candidates, rounded up."""
+    """Say how many tokens go at each point: 0, then 10, 20, ... 90% of the candidates, rounded up.
+
+    Parameters
+    ----------
+    candidates : int
+        The number of tokens that may go.
+    agreement, cap
+        Not used.
+
+    Returns
+    -------
+    list of int
+    """
     return [-(-candidates * tenth // 10) for tenth in range(10)]
 
 
 def record(values, kind):
-    """The probabilities as they are."""
+    """Return the probabilities as they are.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float32, shape (points,)
+        Probabilities.
+    kind : str
+        Not used.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (points,)
+    """
     return values
 
 
 def score(falls):
-    """Mean over the nine points."""
+    """Average the falls in probability over the nine points.
+
+    Parameters
+    ----------
+    falls : torch.Tensor, float32, shape (9,)
+        Probability on the full text less that at a point.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape ()
+    """
     return falls.mean()

@@ -31,20 +31,56 @@ BATCH_VALUES = 2**21  # pixels and channels of the images of one pass
 
 
 def shares(protocol):
-    """The shares of patches or pixels that are gone at a protocol's points."""
+    """List the shares of patches or pixels that are gone at a protocol's points.
+
+    Parameters
+    ----------
+    protocol : str
+        A key of `PROTOCOLS`.
+
+    Returns
+    -------
+    tuple of float
+    """
     return tuple(tenth / 10 for tenth in PROTOCOLS[protocol])
 
 
 def orders(scores, *, seed, draws=1):
-    """Kind -> candidates in the order in which they go, int64 (draws, candidates); ties: see `ranking.ranked`."""
+    """Put candidates in the orders in which they go.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (candidates,)
+        Higher is more relevant.
+    seed : int
+        Of the order of ties, see `ranking.ranked`.
+    draws : int
+        The number of orders.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, int64, shape (draws, candidates)
+        Kind, 'positive' or 'negative' -> candidates.
+    """
     found = ranked(scores, seed=seed, draws=draws)
     return {"positive": found, "negative": found[:, ::-1]}
 
 
 def masks(order, protocol="patches"):
-    """bool (points, candidates): what is gone at each point of a protocol, of one order (candidates,).
+    """Say which candidates are gone at each point of a protocol.
 
-    patches: the nearest whole number of them; chefer: the whole pixels below the share, as there.
+    patches: the nearest whole number of them. chefer: the whole pixels below the share, as in the public evaluation.
+
+    Parameters
+    ----------
+    order : numpy.ndarray, int64, shape (candidates,)
+        One order.
+    protocol : str
+        A key of `PROTOCOLS`.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (points, candidates)
     """
     gone = np.zeros((len(PROTOCOLS[protocol]), len(order)), dtype=bool)
     for row, tenth in enumerate(PROTOCOLS[protocol]):
@@ -54,7 +90,19 @@ def masks(order, protocol="patches"):
 
 
 def enlarged(scores, size):
-    """A map (patches,) as pixels, float32 (size * size,): bilinear, the corners of patches and pixels aligned."""
+    """Enlarge a map to pixels, bilinear, with the corners of patches and pixels aligned.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (patches,)
+        The map of a square grid of patches, row by row.
+    size : int
+        The side of the image in pixels.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (size * size,)
+    """
     import torch
 
     grid = round(len(scores) ** 0.5)
@@ -64,15 +112,36 @@ def enlarged(scores, size):
 
 
 def auc(values):
-    """Area under values (points,) at equal distances, over the range: their mean, the ends counting half."""
+    """Compute the area under values at equal distances, divided by the range: their mean, the ends counting half.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (points,)
+        At least two.
+
+    Returns
+    -------
+    float
+    """
     values = np.asarray(values, dtype=np.float64)
     return float((values.sum() - (values[0] + values[-1]) / 2) / (len(values) - 1))
 
 
 def filled(images, gone, value):
-    """Prepared images (rows, channels, size, size) with the cells `gone` set to value (channels,).
+    """Set cells of prepared images to a colour.
 
-    gone: bool (rows, cells), cells a square number: patches or pixels, row by row.
+    Parameters
+    ----------
+    images : torch.Tensor of float, shape (rows, channels, size, size)
+        Prepared images.
+    gone : numpy.ndarray of bool, shape (rows, cells)
+        The cells that are set, patches or pixels, row by row. Their number is a square.
+    value : torch.Tensor of float, shape (channels,)
+        The colour after normalisation.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (rows, channels, size, size)
     """
     import torch
 
@@ -84,7 +153,19 @@ def filled(images, gone, value):
 
 
 def fill_value(fill, facts):
-    """The colour of a fill after normalisation, (channels,)."""
+    """Compute the colour of a fill after normalisation.
+
+    Parameters
+    ----------
+    fill : str
+        One of `FILLS`.
+    facts : mapping
+        mean and std of the model's config.json, one a channel.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (channels,)
+    """
     import torch
 
     mean, std = torch.tensor(facts["mean"]), torch.tensor(facts["std"])
@@ -92,14 +173,40 @@ def fill_value(fill, facts):
 
 
 def ink_of(images, grid):
-    """Mean intensity of each patch, in [0, 1], of prepared-size images (rows, size, size): (rows, grid^2)."""
+    """Compute the mean intensity of each patch.
+
+    Parameters
+    ----------
+    images : numpy.ndarray of float, shape (rows, size, size)
+        Images of prepared size, in [0, 1].
+    grid : int
+        Patches along a side.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (rows, grid^2)
+        In [0, 1].
+    """
     size = images.shape[-1] // grid
     return images.reshape(len(images), grid, size, grid, size).mean((2, 4)).reshape(len(images), -1)
 
 
 def ink_metrics(scores, ink):
-    """How scores (patches,) meet the ink, bool (patches,): average precision, share of the positive score on it, whether
-    the highest score is on it (of several the share that is). None each where all or no patches are ink."""
+    """Measure how scores meet the ink.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float, shape (patches,)
+        The map.
+    ink : numpy.ndarray of bool, shape (patches,)
+        Which patches are ink.
+
+    Returns
+    -------
+    dict of str to float or None
+        ink_precision: average precision. ink_mass: share of the positive score on the ink. ink_pointing: whether the highest
+        score is on it (of several, the share that is). None each where all or no patches are ink.
+    """
     from sklearn.metrics import average_precision_score
 
     if ink.all() or not ink.any():
@@ -129,12 +236,35 @@ def write_patch_faithfulness(
 ):
     """Write results/{scale}/faithfulness/{dataset}/{model}/seed{seed}/maps.parquet: a row an image, map, protocol and fill.
 
-    model, maps  what the stages before have written; data: Parquet file of the split.
-    images       the first ones are perturbed; fills: of FILLS, for the patches; ink: whether bright pixels are what is to be
-                 seen; protocols: of PROTOCOLS.
-    shard        (its number, the number of shards): the images of that shard alone.
+    One block of images is in memory at a time. One image's inputs go through the model together, equal ones once.
 
-    One block of images is in memory at a time, one image's inputs go through the model together, equal ones once.
+    Parameters
+    ----------
+    model : path
+        A folder that the image_model stage wrote.
+    maps : path
+        The file that the maps stage wrote.
+    data : path
+        Parquet file of the split.
+    output : path
+        The file to write.
+    images : int
+        How many images are perturbed, the first ones.
+    fills : sequence of str
+        Of `FILLS`, for protocol patches.
+    ink : bool
+        Whether bright pixels are what is to be seen.
+    protocols : sequence of str
+        Of `PROTOCOLS`.
+    shard : tuple of int, optional
+        (number of the shard, number of shards): the images of that shard alone.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
+
+    Raises
+    ------
+    PlumblineError
+        For more shards than blocks.
     """
     from ..models.image_models import load
     from ..models.runtime import prepare

@@ -11,22 +11,71 @@ BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
 def bin_counts(candidates):
-    """0, then ceil(m b) for the five bins, as the reference computes it (in floating point)."""
+    """Say how many tokens go at each point of the bins: 0, then ceil(m b) for the five shares b of `BINS`.
+
+    The product is taken in floating point, as the reference computes it.
+
+    Parameters
+    ----------
+    candidates : int
+        m, the number of tokens that may go.
+
+    Returns
+    -------
+    list of int, length 6
+    """
     return [0, *(int(np.ceil(candidates * share)) for share in BINS)]
 
 
 def envelope(values, kind):
-    """Running minimum so far (comp, from 1) or running maximum so far (suff, from 0), as published."""
+    """Take the running minimum so far (comp, from 1) or the running maximum so far (suff, from 0), as published.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float32, shape (points,)
+        Probabilities.
+    kind : {'comp', 'suff'}
+        Of the curve.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (points,)
+    """
     if kind == "comp":
         return torch.cummin(values.clamp(max=1), 0).values
     return torch.cummax(values.clamp(min=0), 0).values
 
 
 def orders(scores, *, position, agreement, seed, fixed=None):
-    """Candidate positions, most important first: int64 (draws, candidates), and the share of them that are tied.
+    """Put the candidates in order, most important first.
 
-    Candidates are all tokens but the first and the last, those that are `fixed` (bool (n,), see `ranking.special`) and, for
-    agreement, the mask. One draw where no two scores are equal, else `DRAWS`. Errors: see `ranking.ranked`.
+    Candidates are all tokens but the first and the last, those that are `fixed` and, for agreement, the mask. There is one draw
+    where no two scores are equal, else there are `DRAWS`.
+
+    Parameters
+    ----------
+    scores : array_like of float, shape (n,)
+        Higher is more important.
+    position : int
+        The position that is read out, of an agreement model the mask's.
+    agreement : bool
+        Whether the task is agreement.
+    seed : int
+        Of the order of tied tokens.
+    fixed : numpy.ndarray of bool, shape (n,), optional
+        See `ranking.special`.
+
+    Returns
+    -------
+    orders : numpy.ndarray, int64, shape (draws, candidates)
+        Positions of tokens.
+    tied : float
+        The share of the candidates that are tied.
+
+    Raises
+    ------
+    PlumblineError
+        As `ranking.ranked` does.
     """
     places = candidates(len(scores), position if agreement else None, fixed)
     found = real(scores)[places]
@@ -35,14 +84,47 @@ def orders(scores, *, position, agreement, seed, fixed=None):
 
 
 def probabilities(logits, target, *, multi_label=False):
-    """`explained_probability` of one target for rows of logits (points, classes): (points,)."""
+    """Compute `explained_probability` of one target for rows of logits.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of float, shape (points, classes)
+        One row a point.
+    target : int
+        The explained class.
+    multi_label : bool
+        Whether each logit is a yes or no of its own.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (points,)
+    """
     return explained_probability(logits, torch.full((len(logits),), target), multi_label=multi_label)
 
 
 class Request:
     """One curve: the perturbed inputs that it needs and the protocol that reads them.
 
-    ids: int array without padding; types: token types like ids, None where all are 0; orders: int64 (draws, candidates), see `orders`; removed: tokens removed at each point.
+    Parameters
+    ----------
+    ids : numpy.ndarray, int64, shape (n,)
+        Token ids without padding.
+    orders : numpy.ndarray, int64, shape (draws, candidates)
+        See `orders`.
+    protocol : str
+        An id of `PROTOCOLS`.
+    kind : {'comp', 'suff'}
+        Of the curve.
+    position : int
+        The position that is read out.
+    agreement : bool
+        Whether the task is agreement.
+    mask_id : int or None
+        Id of the mask token, for a protocol that masks.
+    types : numpy.ndarray, int64, shape (n,), optional
+        Token types. None: all are 0.
+    cap : int
+        The most points, of published_steps.
     """
 
     def __init__(self, ids, orders, protocol, kind, *, position, agreement, mask_id, types=None, cap=30):
@@ -53,19 +135,41 @@ class Request:
 
     @property
     def removed(self):
+        """Tokens removed at each point, a list of int."""
         if self.kind == "comp":
             return self.counts
         return [self.orders.shape[1] - count for count in self.counts]
 
     def add_to(self, passes):
-        """Register the inputs with a `Passes`; returns self, with their numbers, a draw's points after the other's."""
+        """Register the inputs with a `Passes`.
+
+        Parameters
+        ----------
+        passes : plumbline.models.inference.Passes
+            The inputs' numbers there are kept in `numbers`, one draw's points after the other's.
+
+        Returns
+        -------
+        Request
+            This one.
+        """
         self.numbers = [passes.add(*given) for order in self.orders for given in self.perturbed(order)]
         return self
 
     def perturbed(self, order):
-        """What each point of the curve gives the model: a list of (token ids, what is read there, token types).
+        """Make the input of each point of the curve.
 
-        The first `counts` of the order are gone (suff: they alone are left).
+        At a point, the first `counts` of the order are gone (suff: they alone are left).
+
+        Parameters
+        ----------
+        order : numpy.ndarray, int64, shape (candidates,)
+            One draw.
+
+        Returns
+        -------
+        list of tuple
+            (token ids, position that is read out, token types or None), one a point.
         """
         # Tokens that are no candidates have the last place for comp and the first one for suff: they always stay.
         places = np.full(len(self.ids), len(self.ids) if self.kind == "comp" else -1)
@@ -82,7 +186,17 @@ class Request:
         ]
 
     def curve(self, values):
-        """The recorded curve, 1-D float32, mean over the draws, from the probabilities of the inputs, as numbered."""
+        """Make the recorded curve from the probabilities of the inputs, as the mean over the draws.
+
+        Parameters
+        ----------
+        values : torch.Tensor, float32, shape (draws * points,)
+            Probabilities, in the order of `numbers`.
+
+        Returns
+        -------
+        torch.Tensor, float32, shape (points,)
+        """
         if len(self.orders) == 1:
             return self.module.record(values, self.kind)
         draws = values.reshape(len(self.orders), len(self.counts))

@@ -11,5 +11,20 @@ PROTOCOLS: Registry[Protocol] = discover("plumbline.faithfulness", "protocol")
 
 
 def protocol_module(protocol: str) -> ModuleType:
-    """The module of a protocol; PlumblineError for an unknown one."""
+    """Import the module of a protocol.
+
+    Parameters
+    ----------
+    protocol : str
+        An id of `PROTOCOLS`.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown protocol.
+    """
     return importlib.import_module(f"plumbline.faithfulness.{PROTOCOLS[protocol].id}")

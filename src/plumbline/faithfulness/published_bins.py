@@ -12,7 +12,23 @@ ENTRY = Protocol(
 
 
 def counts(candidates, *, agreement, cap):
-    """0 and the five bins; agreement stops before everything is removed."""
+    """Say how many tokens go at each point: 0 and the five bins.
+
+    Agreement stops before everything is removed.
+
+    Parameters
+    ----------
+    candidates : int
+        The number of tokens that may go.
+    agreement : bool
+        Whether the task is agreement.
+    cap
+        Not used.
+
+    Returns
+    -------
+    list of int
+    """
     from .perturbation import bin_counts
 
     found = bin_counts(candidates)
@@ -24,13 +40,37 @@ def counts(candidates, *, agreement, cap):
 
 
 def record(values, kind):
-    """The running minimum (comp) or maximum (suff)."""
+    """Take the running minimum (comp) or maximum (suff): `perturbation.envelope`.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float32, shape (points,)
+        Probabilities.
+    kind : {'comp', 'suff'}
+        Of the curve.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (points,)
+    """
     from .perturbation import envelope
 
     return envelope(values, kind)
 
 
 def score(falls):
-    """Sum over the five bins divided by six, the |B| + 1 of DeYoung et al. (2020, eq. 3), whose sixth term, without removal,
-    is taken for 0: a convention, 5/6 of the mean over the bins."""
+    """Sum the falls in probability over the five bins, divided by six.
+
+    Six is the |B| + 1 of DeYoung et al. (2020, eq. 3). Its sixth term, without removal, is taken for 0. This is a convention:
+    5/6 of the mean over the bins.
+
+    Parameters
+    ----------
+    falls : torch.Tensor, float32, shape (5,)
+        Probability on the full text less that at a point. Agreement may have fewer bins.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape ()
+    """
     return falls.sum() / 6

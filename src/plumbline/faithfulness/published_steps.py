@@ -13,12 +13,38 @@ ENTRY = Protocol(
 
 
 def counts(candidates, *, agreement, cap):
-    """0, 1, 2, ... all candidates (agreement: one less), at most `cap` points."""
+    """Say how many tokens go at each point: 0, 1, 2, ... all candidates (agreement: one less), at most `cap` points.
+
+    Parameters
+    ----------
+    candidates : int
+        The number of tokens that may go.
+    agreement : bool
+        Whether the task is agreement.
+    cap : int
+        The most points.
+
+    Returns
+    -------
+    list of int
+    """
     return list(range(max(1, min(candidates if agreement else candidates + 1, cap))))
 
 
 def record(values, kind):
-    """The running minimum (comp) or maximum (suff)."""
+    """Take the running minimum (comp) or maximum (suff): `perturbation.envelope`.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float32, shape (points,)
+        Probabilities.
+    kind : {'comp', 'suff'}
+        Of the curve.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (points,)
+    """
     from .perturbation import envelope
 
     return envelope(values, kind)

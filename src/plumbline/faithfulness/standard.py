@@ -12,17 +12,51 @@ ENTRY = Protocol(
 
 
 def counts(candidates, *, agreement, cap):
-    """0 and the five bins."""
+    """Say how many tokens go at each point: 0 and the five bins.
+
+    Parameters
+    ----------
+    candidates : int
+        The number of tokens that may go.
+    agreement, cap
+        Not used.
+
+    Returns
+    -------
+    list of int
+    """
     from .perturbation import bin_counts
 
     return bin_counts(candidates)
 
 
 def record(values, kind):
-    """The probabilities as they are."""
+    """Return the probabilities as they are.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float32, shape (points,)
+        Probabilities.
+    kind : str
+        Not used.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (points,)
+    """
     return values
 
 
 def score(falls):
-    """Mean over the bins."""
+    """Average the falls in probability over the bins.
+
+    Parameters
+    ----------
+    falls : torch.Tensor, float32, shape (5,)
+        Probability on the full text less that at a point.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape ()
+    """
     return falls.mean()
