@@ -232,7 +232,7 @@ def explain(
 
 
 def _module(name: str) -> ModuleType:
-    """A module of this package, by name: an import statement would make every method's files hang on it."""
+    """A module of this package, by name: an import statement would make every method's files depend on it."""
     import importlib
 
     return importlib.import_module(f"{__name__}.{name}")

@@ -55,19 +55,46 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, ddof=0):
-    """The matrices of `layer_matrices`, multiplied over the layers."""
+    """Score tokens by the matrices of `layer_matrices`, multiplied over the layers.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+    ddof : int
+        See `layer_matrices`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
+    """
     from .decomposition import token_relevance
 
     return token_relevance(batch, layer_matrices(readouts, ddof=ddof))
 
 
 def layer_matrices(readouts, *, ddof=0):
-    """A function of a `decomposition.Example`: readout -> C (n, n) of its layer.
+    """Make the function that computes ALTI's matrices of a layer.
 
     C_ij = max(0, ||y_i|| - ||y_i - T_ij||) with rows divided by their sum.
 
-    alti: L1 distances; alti_l2: Euclidean; alti_ln2: L1 after the second LayerNorm; each `_published`: with the
-    Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
+    alti: L1 distances. alti_l2: Euclidean distances. alti_ln2: L1 distances after the second LayerNorm. Each `_published`: with
+    the Bessel-corrected standard deviation (ddof 1) of the code that made the published numbers.
+
+    Parameters
+    ----------
+    readouts : sequence of str
+        Ids of readouts of the method.
+    ddof : int
+        Of the standard deviation in the LayerNorms, 0 or 1. `_published` readouts have 1.
+
+    Returns
+    -------
+    callable
+        Takes a `decomposition.Example`, returns a dict: readout -> C, shape (n, n), of its layer.
     """
     from .decomposition import normalise_rows
 

@@ -34,17 +34,39 @@ def write_attributions(
 ):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/{method}.parquet.
 
-    dataset    its id; part of the seed of stochastic methods.
-    model      a folder that the model stage wrote.
-    method     its id.
-    explain    `plumbline.attribution.explain` of this method, with its parameters: a function of batch and readouts.
-    name       the model's name and training seed; part of the seed of stochastic methods too, so that chance is
-               as unlike between two models as it is between two examples.
-    data       Parquet file of the split; choice: which of its examples, see `run_examples`.
-    shard      (its number, the number of shards): the examples of that shard alone.
+    One block of examples is in memory at a time. Rows keep the order of the data. `cut` says how many tokens an example has
+    lost to max_tokens.
 
-    One block of examples is in memory at a time. Rows keep the order of the data; `cut` says how many tokens an example has lost to max_tokens. Raises
-    PlumblineError as `plumbline.attribution.attribute` does, naming the examples.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set. It is part of the seed of stochastic methods.
+    model : path
+        A folder that the model stage wrote.
+    method : str
+        Id of the method.
+    explain : callable
+        `plumbline.attribution.explain` of this method, with its parameters: a function of batch and readouts.
+    data : path
+        Parquet file of the split.
+    output : path
+        The file to write.
+    name : str
+        The model's name and training seed. It is part of the seed of stochastic methods too, so that chance differs as much
+        between two models as between two examples.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
+    batch_tokens : int, optional
+        The most tokens of a batch. None: `BATCH_TOKENS` of the device.
+    shard : tuple of int, optional
+        (number of the shard, number of shards): the examples of that shard alone.
+    **choice
+        Which examples of the data, see `run_examples`.
+
+    Raises
+    ------
+    PlumblineError
+        As `plumbline.attribution.attribute` does. The error names the examples.
     """
     device = prepare(device, threads)
     network, tokenizer = load(model, device)
@@ -83,15 +105,36 @@ def _shard_examples(data, network, tokenizer, shard, choice):
 
 
 def run_examples(rows, network, tokenizer, where, *, examples=None, within=None, longer=0, max_tokens=None):
-    """Yield the examples of a split that a run explains, tokenised, in the order of the data.
+    """Tokenise the examples of a split that a run explains, in the order of the data.
 
-    rows        an iterable of dicts, of which a block at a time is in memory.
-    examples    the split's first rows are looked at (None: all).
-    max_tokens  what an example may have, special tokens included (None: the model's limit, above which an example is
-                an error).
-    within      so many examples of at most max_tokens, the first ones (None: all).
-    longer      so many of the longer ones, the first ones, cut to max_tokens (None: all; 0: they are skipped, as
-                published).
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows of the data. A block at a time is in memory.
+    network : torch.nn.Module
+        The model.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        The model's tokeniser.
+    where : path
+        Named in messages.
+    examples : int, optional
+        How many of the split's first rows are looked at. None: all.
+    within : int, optional
+        How many examples of at most `max_tokens` are taken, the first ones. None: all.
+    longer : int, optional
+        How many of the longer ones are taken, the first ones, cut to `max_tokens`. None: all. 0: they are skipped, as
+        published.
+    max_tokens : int, optional
+        The most tokens of an example, special tokens included. None: the model's limit, above which an example is an error.
+
+    Yields
+    ------
+    plumbline.models.tokenisation.Tokenised
+
+    Raises
+    ------
+    PlumblineError
+        As `plumbline.models.tokenisation.tokenise` does.
     """
     left = {False: math.inf if within is None else within, True: math.inf if longer is None else longer}
     rule = "error" if max_tokens is None else "truncate" if left[True] else "skip"
@@ -112,7 +155,19 @@ def run_examples(rows, network, tokenizer, where, *, examples=None, within=None,
 
 
 def like_lengths(block, budget):
-    """Batches of a block, examples of like lengths together, at most `budget` tokens each."""
+    """Split a block into batches of examples of like lengths.
+
+    Parameters
+    ----------
+    block : list of plumbline.models.tokenisation.Tokenised
+        Examples.
+    budget : int
+        The most tokens of a batch, padding counted.
+
+    Yields
+    ------
+    list of plumbline.models.tokenisation.Tokenised
+    """
     import numpy as np
 
     from ..models.inference import batches

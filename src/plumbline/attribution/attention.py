@@ -29,8 +29,23 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """raw_attention: the explained position's row of the last layer's attention, averaged over heads;
-    rollout: that row of the product over layers of (head mean + I) / 2."""
+    """Score tokens by raw attention and by rollout.
+
+    raw_attention: the explained position's row of the last layer's attention, averaged over heads. rollout: that row of the
+    product over layers of (head mean + I) / 2.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores.
+    """
     import torch
 
     from .decomposition import relevance
@@ -50,12 +65,33 @@ def compute(batch, readouts):
 
 
 def with_residual(attention):
-    """(A + I) / 2 of attention averaged over heads, (..., n, n)."""
+    """Add the residual connection to attention: (A + I) / 2.
+
+    Parameters
+    ----------
+    attention : torch.Tensor of float, shape (..., n, n)
+        Averaged over heads.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., n, n)
+    """
     import torch
 
     return (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
 
 
 def layer_matrices(readouts):
-    """A function of a `decomposition.Example`: rollout's matrix (n, n) of its layer."""
+    """Make the function that computes rollout's matrix of a layer.
+
+    Parameters
+    ----------
+    readouts : sequence of str
+        Ids of layered readouts of the method.
+
+    Returns
+    -------
+    callable
+        Takes a `decomposition.Example`, returns a dict: readout -> matrix, shape (n, n), of its layer.
+    """
     return lambda example: {readout: with_residual(example.attention.mean(0)) for readout in readouts}

@@ -21,10 +21,23 @@ from ..models.encoders import (
 
 
 class Batch:
-    """The one place that checks what comes with a model. See `plumbline.attribution.attribute` for the arguments.
+    """The inputs of one call. It is the one place that checks what comes with a model.
 
-    input_ids, attention_mask int64 (batch, n); token_type_ids the same, or None where all tokens are of one segment;
-    lengths: list of int; position int64 (batch,); n of the longest example may be below the padded width that was given.
+    Parameters
+    ----------
+    model, input_ids, attention_mask, token_type_ids, target, position, tokenizer_ids, seed
+        See `plumbline.attribution.attribute`.
+
+    Attributes
+    ----------
+    input_ids, attention_mask : torch.Tensor, int64, shape (batch, n)
+        n is the longest example's length. It may be below the padded width that was given.
+    token_type_ids : torch.Tensor, int64, shape (batch, n), or None
+        None where all tokens are of one segment.
+    lengths : list of int
+        Tokens of each example.
+    position : torch.Tensor, int64, shape (batch,)
+        The positions that are read out.
     """
 
     def __init__(
@@ -67,7 +80,7 @@ class Batch:
 
     @property
     def vocabulary(self):
-        """The number of token ids that the model knows."""
+        """The number of token ids that the model knows, int."""
         return self.model.get_input_embeddings().num_embeddings
 
     def _ids(self, input_ids):
@@ -145,7 +158,13 @@ class Batch:
 
     @cached_property
     def logits(self):
-        """Logits of the ordinary forward pass, (batch, classes) or, for agreement, (batch, n, 1)."""
+        """Logits of the ordinary forward pass, (batch, classes) or, for agreement, (batch, n, 1).
+
+        Raises
+        ------
+        PlumblineError
+            For logits that are not finite.
+        """
         with undisturbed(self.model, "sdpa"), torch.no_grad():
             logits = forward(self.model, **self.inputs()).logits
         if not logits.isfinite().all():
@@ -154,7 +173,18 @@ class Batch:
         return logits
 
     def inputs(self, rows=slice(None)):
-        """What the model reads of the given examples: the arguments of `encoders.forward`."""
+        """Select what the model reads of the given examples.
+
+        Parameters
+        ----------
+        rows : index
+            Of the examples. All of them by default.
+
+        Returns
+        -------
+        dict of str to torch.Tensor or None
+            The arguments of `encoders.forward`.
+        """
         types = None if self.token_type_ids is None else self.token_type_ids[rows]
         return {
             "input_ids": self.input_ids[rows],
@@ -164,56 +194,105 @@ class Batch:
 
     @cached_property
     def target(self):
-        """The explained class (batch,): the one given, or the predicted one."""
+        """The explained class, int64 (batch,): the one given, or the predicted one."""
         return predicted_class(self.logits, self.position) if self._target is None else self._target
 
     @cached_property
     def probability(self):
-        """Probability of the explained class (batch,)."""
+        """Probability of the explained class, shape (batch,)."""
         return explained_probability(self.logits, self.target, self.position, multi_label=self.multi_label)
 
     def special(self, name):
-        """The id of a special token: cls, sep, mask or pad."""
+        """Look up the id of a special token.
+
+        Parameters
+        ----------
+        name : {'cls', 'sep', 'mask', 'pad'}
+            Which token.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        PlumblineError
+            Where it was not given.
+        """
         if name not in self._tokenizer_ids:
             raise PlumblineError(f"this method needs the id of the '{name}' token: give tokenizer_ids")
         return self._tokenizer_ids[name]
 
     @property
     def pad(self):
-        """The id of padding: the one given, else the model's own."""
+        """The id of padding, int: the one given, else the model's own."""
         own = getattr(self.model.config, "pad_token_id", None)
         return self._tokenizer_ids.get("pad", 0 if own is None else own)
 
     @property
     def class_and_separator(self):
-        """The ids of the class token and of the separator, as far as they are given."""
+        """The ids of the class token and of the separator, as far as they are given, a set of int."""
         return {self._tokenizer_ids[name] for name in ("cls", "sep") if name in self._tokenizer_ids}
 
     @property
     def seed(self):
-        """int64 (batch,), one seed an example."""
+        """One seed an example, int64 (batch,).
+
+        Raises
+        ------
+        PlumblineError
+            Where none was given.
+        """
         if self._seed is None:
             raise PlumblineError("a stochastic method needs one seed an example: give `seed`, int64 (batch,)")
         return self._seed
 
     def attentions(self):
-        """Attention weights of every layer, (batch, heads, n, n) each."""
+        """Compute the attention weights of every layer.
+
+        Returns
+        -------
+        tuple of torch.Tensor, shape (batch, heads, n, n)
+            One a layer.
+        """
         with torch.no_grad():
             return forward(self.model, **self.inputs(), output_attentions=True).attentions
 
     def padded(self, rows):
-        """Stack 1-D tensors of the examples' lengths, zero at padding: (batch, n)."""
+        """Stack vectors of the examples' lengths.
+
+        Parameters
+        ----------
+        rows : iterable of torch.Tensor of float, shape (tokens,)
+            One an example.
+
+        Returns
+        -------
+        torch.Tensor, float32, shape (batch, n)
+            Zero at padding.
+        """
         stacked = torch.zeros(self.input_ids.shape, dtype=torch.float32, device=self.device)
         for row, values in enumerate(rows):
             stacked[row, : len(values)] = values
         return stacked
 
     def sequences(self):
-        """Token ids of every example without padding, int64 NumPy arrays."""
+        """List the token ids of every example without padding.
+
+        Returns
+        -------
+        list of numpy.ndarray, int64, shape (tokens,)
+        """
         return self._unpadded(self.input_ids)
 
     def segments(self):
-        """Token types of every example without padding, int64 NumPy arrays; None for each of one segment."""
+        """List the token types of every example without padding.
+
+        Returns
+        -------
+        list of numpy.ndarray, int64, shape (tokens,), or None
+            None for an example of one segment.
+        """
         if self.token_type_ids is None:
             return [None] * len(self.lengths)
         return [types if types.any() else None for types in self._unpadded(self.token_type_ids)]

@@ -24,10 +24,22 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """blankout: |p(full) - p(token j masked)|, p the explained probability (`encoders.explained_probability`).
+    """Score tokens by the change of the explained probability p (`encoders.explained_probability`) when the token is masked.
 
-    blankout_published: the masked side is the sigmoid of the class's logit, as in the reference; the same as
-    blankout where p is a sigmoid. Special tokens are masked too.
+    blankout: |p(full) - p(token j masked)|. blankout_published: the masked side is the sigmoid of the class's logit, as in the
+    reference. This is the same as blankout where p is a sigmoid. Special tokens are masked too.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, in probability, zero at padding.
     """
     import torch
 

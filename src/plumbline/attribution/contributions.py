@@ -18,12 +18,27 @@ from .decomposition import layer_matrices, products
 def write_contributions(*, model, methods, data, output, wanted, device="cpu", threads=1, **choice):
     """Write results/{scale}/contributions/{dataset}/{model}/seed{seed}.parquet.
 
-    model    a folder that the model stage wrote.
-    methods  method -> {readouts, parameters}: layered readouts of it.
-    data     Parquet file of the split; choice: which of its examples are explained, see `run_examples`.
-    wanted   ids of the examples to write; one that is too long gives way to the next.
+    Parameters
+    ----------
+    model : path
+        A folder that the model stage wrote.
+    methods : mapping of str to mapping
+        Method -> {readouts, parameters}: layered readouts of it.
+    data : path
+        Parquet file of the split.
+    output : path
+        The file to write.
+    wanted : sequence of int
+        Ids of the examples to write. The next example takes the place of one that is too long.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
+    **choice
+        Which examples of the data are explained, see `plumbline.attribution.artefact.run_examples`.
 
-    Raises PlumblineError where no readout or no such example is there.
+    Raises
+    ------
+    PlumblineError
+        Where there is no layered readout or no such example.
     """
     if not methods:
         raise PlumblineError(
@@ -60,9 +75,19 @@ def _rows(batch, methods):
 
 
 def contributions(batch, methods):
-    """What each source adds to each target, layer by layer: a list, one an example, of readout -> [C^0, C^1, ...].
+    """Compute what each source adds to each target, layer by layer.
 
-    methods: method -> {readouts, parameters}. A matrix is (targets, sources) of the example's own length.
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    methods : mapping of str to mapping
+        Method -> {readouts, parameters}.
+
+    Returns
+    -------
+    list of dict of str to list of torch.Tensor
+        One an example: readout -> [C^0, C^1, ...]. A matrix is (targets, sources) of the example's own length.
     """
     functions = []
     for method, about in methods.items():

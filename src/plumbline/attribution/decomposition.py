@@ -31,10 +31,24 @@ PAIRWISE_EPS = 1e-6
 
 @dataclass
 class Layer:
-    """What one forward pass of one layer leaves for the decomposition; tensors are (batch, n, D).
+    """What one forward pass of one layer leaves for the decomposition.
 
-    inputs (X), values (V), attention (batch, heads, n, n), pre1 and pre2: what enters the two LayerNorms,
-    output: what leaves the second.
+    Attributes
+    ----------
+    inputs : torch.Tensor, shape (batch, n, D)
+        X, what enters the layer.
+    values : torch.Tensor, shape (batch, n, D)
+        V, the heads' value vectors, one head after the other.
+    attention : torch.Tensor, shape (batch, heads, n, n)
+        Attention weights.
+    pre1, pre2 : torch.Tensor, shape (batch, n, D)
+        What enters the two LayerNorms.
+    output : torch.Tensor, shape (batch, n, D)
+        What leaves the second LayerNorm.
+    dense : torch.nn.Linear
+        W_O and b_O.
+    norm1, norm2 : torch.nn.LayerNorm
+        The two LayerNorms.
     """
 
     inputs: torch.Tensor
@@ -49,9 +63,26 @@ class Layer:
 
 
 def trace(model, input_ids, attention_mask, token_type_ids=None):
-    """The `Layer`s of one forward pass of an eager-attention model, first layer first.
+    """Record the `Layer`s of one forward pass of an eager-attention model.
 
-    Where layers share weights, one module leaves a record a call; calls come in the order of depth.
+    Where layers share weights, one module leaves a record a call. Calls come in the order of depth.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A post-LayerNorm encoder of a known architecture.
+    input_ids, attention_mask, token_type_ids : torch.Tensor, int64, shape (batch, n)
+        The model's inputs. token_type_ids None: one segment.
+
+    Returns
+    -------
+    list of Layer
+        First layer first.
+
+    Raises
+    ------
+    PlumblineError
+        For a quantised model, and for an unknown architecture.
     """
     if is_quantised(model):
         raise PlumblineError(
@@ -92,16 +123,44 @@ def trace(model, input_ids, attention_mask, token_type_ids=None):
 
 
 def centre_and_scale(vectors, weight):
-    """Lin_g(z) = (z - mean_D(z)) * g, the linear part of a LayerNorm before division; (..., D)."""
+    """Apply Lin_g(z) = (z - mean_D(z)) * g, the linear part of a LayerNorm before division.
+
+    Parameters
+    ----------
+    vectors : torch.Tensor of float, shape (..., D)
+        z.
+    weight : torch.Tensor of float, shape (D,)
+        g, the LayerNorm's weight.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., D)
+    """
     return (vectors - vectors.mean(-1, keepdim=True)) * weight
 
 
 class Example:
     """One example's layer, times sigma_i: sigma_i T_ij for every source j and target i.
 
-    Padding is cut off, so n is the example's own length. weights (source j, target i, heads + 1) and a
-    stage's sources (source j, heads + 1, D) are such that weights[j] @ sources[j] = sigma_i T_ij over i; the
-    last head is the residual, whose attention is the identity.
+    Padding is cut off, so n is the example's own length.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of the batch.
+    index : int
+        The example's row of the batch.
+    length : int
+        n, the example's tokens.
+    folded : torch.Tensor, shape (heads, d, D)
+        Lin_gamma1 of W_O, by head.
+
+    Attributes
+    ----------
+    weights : torch.Tensor, shape (source j, target i, heads + 1)
+        Attention. The last head is the residual, whose attention is the identity.
+    sources : torch.Tensor, shape (source j, heads + 1, D)
+        Of a stage. weights[j] @ sources[j] = sigma_i T_ij over i.
     """
 
     def __init__(self, layer, index, length, folded):
@@ -118,7 +177,17 @@ class Example:
         self.pre2 = layer.pre2[index, :length]
 
     def first(self, ddof):
-        """The stage after the first LayerNorm."""
+        """Make the stage after the first LayerNorm.
+
+        Parameters
+        ----------
+        ddof : int
+            Of the standard deviation sigma_i.
+
+        Returns
+        -------
+        Stage
+        """
 
         def result():
             norm, sigma = self.layer.norm1, deviation(self.pre1, ddof)
@@ -127,7 +196,19 @@ class Example:
         return Stage(self.weights, self.sources, result)
 
     def second(self, ddof):
-        """The stage after the second LayerNorm: T2 is linear in T, so the source vectors go through Lin_gamma2."""
+        """Make the stage after the second LayerNorm.
+
+        T2 is linear in T, so the source vectors go through Lin_gamma2.
+
+        Parameters
+        ----------
+        ddof : int
+            Of the standard deviations sigma_i and sigma2_i.
+
+        Returns
+        -------
+        Stage
+        """
 
         def result():
             sigma = deviation(self.pre1, ddof) * deviation(self.pre2, ddof)
@@ -137,7 +218,21 @@ class Example:
 
 
 def deviation(vectors, ddof):
-    """Standard deviation over the last dimension, kept: (..., 1). Faster than torch.std, which is not vectorised."""
+    """Compute the standard deviation over the last dimension, which is kept.
+
+    This is faster than torch.std, which is not vectorised.
+
+    Parameters
+    ----------
+    vectors : torch.Tensor of float, shape (..., D)
+        The values.
+    ddof : int
+        The sum of squares is divided by D - ddof.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., 1)
+    """
     centred = vectors - vectors.mean(-1, keepdim=True)
     return (centred.square().sum(-1, keepdim=True) / (vectors.shape[-1] - ddof)).sqrt()
 
@@ -146,9 +241,16 @@ def deviation(vectors, ddof):
 class Stage:
     """Vectors of one example after one of the LayerNorms, times sigma_i.
 
-    weights (n, n, heads + 1) and sources (n, heads + 1, D): see `Example`; result(): (sigma_i y_i (n, D),
-    sigma (n, 1)), which norms do without. The methods return (targets i, sources j), times sigma_i too:
-    dividing rows by their sum undoes it.
+    The methods return (targets i, sources j), times sigma_i too: dividing rows by their sum undoes it.
+
+    Attributes
+    ----------
+    weights : torch.Tensor, shape (n, n, heads + 1)
+        See `Example`.
+    sources : torch.Tensor, shape (n, heads + 1, D)
+        See `Example`.
+    result : callable
+        Takes nothing, returns (sigma_i y_i, shape (n, D); sigma, shape (n, 1)). Norms do without it.
     """
 
     weights: torch.Tensor
@@ -156,7 +258,12 @@ class Stage:
     result: Callable
 
     def l1_closeness(self):
-        """sigma_i (||y_i||_1 - ||y_i - T_ij||_1), (n, n)."""
+        """Compute sigma_i (||y_i||_1 - ||y_i - T_ij||_1).
+
+        Returns
+        -------
+        torch.Tensor of float, shape (n, n)
+        """
         resultant, sigma = self.result()
         length, width = resultant.shape
         # |T - y + eps|, as the reference's pairwise_distance has it.
@@ -170,8 +277,15 @@ class Stage:
         return resultant.abs().sum(-1, keepdim=True) - torch.cat(distances).T
 
     def l2_norms(self):
-        """sigma_i ||T_ij||_2, (n, n): from T_ij themselves where there are few, else through the Gram matrix of
-        a source's heads, heads^2 work a pair instead of heads x D."""
+        """Compute sigma_i ||T_ij||_2.
+
+        They come from T_ij themselves where there are few, else from the Gram matrix of a source's heads: heads^2 work a pair
+        instead of heads x D.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (n, n)
+        """
         length, heads = self.sources.shape[:2]
         if length <= 2 * heads:
             return torch.bmm(self.weights, self.sources).square_().sum(-1).sqrt_().T
@@ -180,10 +294,14 @@ class Stage:
         return squares.clamp_(min=0).sqrt_().T
 
     def l2_closeness(self):
-        """sigma_i (||y_i||_2 - ||y_i - T_ij||_2) without that difference's cancellation, (n, n).
+        """Compute sigma_i (||y_i||_2 - ||y_i - T_ij||_2) without that difference's cancellation.
 
-        = (2 y.T - ||T||^2) / (||y|| + ||y - T||), and ||y - T||^2 = ||y||^2 - 2 y.T + ||T||^2. The eps of
-        pairwise_distance moves an Euclidean distance by less than 1e-6 sqrt(D) and is left out.
+        = (2 y.T - ||T||^2) / (||y|| + ||y - T||), and ||y - T||^2 = ||y||^2 - 2 y.T + ||T||^2. The eps of pairwise_distance
+        moves an Euclidean distance by less than 1e-6 sqrt(D) and is left out.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (n, n)
         """
         # y_i . T_ij = sum_h A_hij (y_i . u_jh): one product of (heads + 1) n x D with D x n.
         resultant, _ = self.result()
@@ -196,7 +314,20 @@ class Stage:
 
 
 def examples(layer, lengths):
-    """One `Example` per row of the batch."""
+    """Take a batch's layer apart into examples.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of the batch.
+    lengths : sequence of int
+        Tokens of each example.
+
+    Yields
+    ------
+    Example
+        One a row of the batch.
+    """
     heads = layer.attention.shape[1]
     weight = layer.dense.weight  # (D, H d), torch's (out, in)
     # Lin_gamma1 acts on W_O's output, so it is folded into W_O once a layer: (H, d, D).
@@ -206,10 +337,19 @@ def examples(layer, lengths):
 
 
 def normalise_rows(matrix):
-    """Rows divided by their sum, (n, n).
+    """Divide rows by their sum.
 
-    A row of zeros (no source brings the result closer, which happens in small models and is 0 / 0 in the
-    reference) becomes the identity's: the target's relevance stays its own. NaN stays NaN.
+    A row of zeros becomes the identity's: the target's relevance stays its own. Such a row means that no source brings the
+    result closer. This happens in small models and is 0 / 0 in the reference. NaN stays NaN.
+
+    Parameters
+    ----------
+    matrix : torch.Tensor of float, shape (n, n)
+        No entry below zero.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (n, n)
     """
     total = matrix.sum(-1, keepdim=True)
     identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
@@ -217,7 +357,19 @@ def normalise_rows(matrix):
 
 
 def relevance(matrices, row):
-    """Row `row` of C^{L-1} ... C^0 (later layers on the left), a vector-matrix product a layer. (n,)"""
+    """Compute one row of C^{L-1} ... C^0 (later layers on the left), by a vector-matrix product a layer.
+
+    Parameters
+    ----------
+    matrices : sequence of torch.Tensor of float, shape (n, n)
+        C^0, C^1, ...
+    row : int
+        The row of the product.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (n,)
+    """
     vector = matrices[-1][row]
     for matrix in reversed(matrices[:-1]):
         vector = vector @ matrix
@@ -225,15 +377,34 @@ def relevance(matrices, row):
 
 
 def products(matrices):
-    """R^l = C^l ... C^0 of every layer, whose row of the explained position is `relevance`. (n, n) each."""
+    """Compute R^l = C^l ... C^0 of every layer, whose row of the explained position is `relevance`.
+
+    Parameters
+    ----------
+    matrices : sequence of torch.Tensor of float, shape (n, n)
+        C^0, C^1, ...
+
+    Returns
+    -------
+    list of torch.Tensor of float, shape (n, n)
+    """
     return list(itertools.accumulate(matrices, lambda before, matrix: matrix @ before))
 
 
 def layer_matrices(batch, matrices):
-    """The per-layer matrices of every example of a batch.
+    """Compute the per-layer matrices of every example of a batch.
 
-    matrices: a function of an `Example` that returns readout -> C (n, n) of its layer.
-    Returns a list, one an example, of readout -> [C^0, C^1, ...].
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    matrices : callable
+        Takes an `Example`, returns a dict: readout -> C, shape (n, n), of its layer.
+
+    Returns
+    -------
+    list of dict of str to list of torch.Tensor
+        One an example: readout -> [C^0, C^1, ...].
     """
     found = [{} for _ in batch.lengths]
     for layer in trace(batch.model, **batch.inputs()):
@@ -246,7 +417,17 @@ def layer_matrices(batch, matrices):
 def token_relevance(batch, matrices):
     """Aggregate per-layer matrices (`layer_matrices`) to one score a token.
 
-    Returns readout -> float32 (batch, tokens), zero at padding.
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    matrices : callable
+        See `layer_matrices`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
     """
     rows = [
         {readout: relevance(layers, row) for readout, layers in kept.items()}

@@ -29,15 +29,44 @@ KINDS = (*CONTROL, *SPECTRA, "full_network_enhancement")
 
 
 def spectra(matrix, alpha=ALPHA):
-    """Singular values s / s_max of matrix (..., n, n), descending: `before`, and after each of SPECTRA; (..., n) each."""
+    """Compute the singular values s / s_max of a matrix, before diffusion and after each kind.
+
+    Parameters
+    ----------
+    matrix : torch.Tensor of float, shape (..., n, n)
+        M.
+    alpha : float
+        a.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (..., n)
+        `before`, and each of `SPECTRA` -> values, descending before the change.
+    """
     before = _shares(torch.linalg.svdvals(_rows(matrix)))
     return {"before": before} | {kind: change(before, alpha) for kind, change in SPECTRA.items()}
 
 
 def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
-    """The diffused matrix, (..., n, n), signed, not clipped; rows of M whose sum is near zero are left as they are.
+    """Diffuse a matrix, signed, not clipped. Rows of M whose sum is near zero are left as they are.
 
-    kind: one of KINDS. Raises PlumblineError for another.
+    Parameters
+    ----------
+    matrix : torch.Tensor of float, shape (..., n, n)
+        M.
+    kind : str
+        One of `KINDS`.
+    alpha : float
+        a.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., n, n)
+
+    Raises
+    ------
+    PlumblineError
+        For another kind.
     """
     if kind == "full_network_enhancement":
         return network_enhancement(matrix, alpha)
@@ -49,7 +78,18 @@ def diffused(matrix, kind="network_enhancement", alpha=ALPHA):
 
 
 def diffusion(kind="network_enhancement", alpha=ALPHA):
-    """The transform for `mamba.rollout`: diffusion, then negative entries set to zero."""
+    """Make the transform for `mamba.rollout`: diffusion, then negative entries set to zero.
+
+    Parameters
+    ----------
+    kind, alpha
+        See `diffused`.
+
+    Returns
+    -------
+    callable
+        Takes a matrix, shape (..., n, n), returns one of the same shape.
+    """
     return lambda matrix: diffused(matrix, kind, alpha).clamp(min=0)
 
 
@@ -67,10 +107,24 @@ def _rows(matrix):
 
 
 def network_enhancement(matrix, alpha=ALPHA, order=2, neighbours=None):
-    """Network Enhancement (Wang et al. 2018), symmetric, at least zero, (..., n, n).
+    """Apply Network Enhancement (Wang et al. 2018). The result is symmetric and at least zero.
 
-    order 2: the fixed point (1 - a) l / (1 - a l^2) of each eigenvalue; neighbours: K, min(20, ceil(n / 10)) by default.
-    Computed in double precision, returned in the matrix's.
+    It is computed in double precision and returned in the matrix's.
+
+    Parameters
+    ----------
+    matrix : torch.Tensor of float, shape (..., n, n)
+        Weights of edges.
+    alpha : float
+        a.
+    order : int
+        2: the fixed point (1 - a) l / (1 - a l^2) of each eigenvalue l.
+    neighbours : int, optional
+        K. None: min(20, ceil(n / 10)).
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., n, n)
     """
     if matrix.dtype != torch.float64:
         return network_enhancement(matrix.double(), alpha, order, neighbours).to(matrix.dtype)

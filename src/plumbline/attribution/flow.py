@@ -34,7 +34,22 @@ REACHED = 1e-9
 
 
 def compute(batch, readouts):
-    """Flows to the last layer's nodes, normalised for each: the explained position's, and the maximum over nodes."""
+    """Score tokens by flows to the last layer's nodes, normalised for each node.
+
+    flow: the flows to the explained position's node. flow_max: the maximum over nodes.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
+    """
     import torch
 
     from .selective import layer_means, read_out
@@ -54,7 +69,23 @@ def compute(batch, readouts):
 
 
 def flow_relevance(attention, layer, position=None):
-    """`plumbline.attribution.attention_flow`, which says what comes in and out."""
+    """Compute `plumbline.attribution.attention_flow`.
+
+    Parameters
+    ----------
+    attention, layer, position
+        See there.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor, shape (n,)
+        Of the kind and dtype of `attention`.
+
+    Raises
+    ------
+    PlumblineError
+        See there.
+    """
     import torch
 
     from ..arrays import attention as weights
@@ -71,15 +102,34 @@ def flow_relevance(attention, layer, position=None):
 
 
 def flow_shares(matrices, sources=None):
-    """Flows of each source divided by their sum: float64 (sources, n); see `flows`."""
+    """Compute the flows of each source divided by their sum.
+
+    Parameters
+    ----------
+    matrices, sources
+        See `flows`.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (sources, n)
+    """
     found = flows(matrices, sources)
     return found / found.sum(1, keepdims=True)
 
 
 def flows(matrices, sources=None):
-    """Maximum flows from tokens of the top level to every input: float64 (sources, n).
+    """Compute the maximum flows from tokens of the top level to every input.
 
-    matrices: float64 (layers, n, n), A'_l with the bottom layer first; sources: indices, None: all of them.
+    Parameters
+    ----------
+    matrices : numpy.ndarray, float64, shape (layers, n, n)
+        A'_l with the bottom layer first.
+    sources : sequence of int, optional
+        Tokens of the top level. None: all of them.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (sources, n)
     """
     import numpy as np
 
@@ -102,10 +152,23 @@ def flows(matrices, sources=None):
 
 
 def upper_bounds(bottom, middle, starts):
-    """Bounds of the flows from above, (sources, n); with two layers the flows themselves. starts: rows of the top matrix.
+    """Compute upper bounds of the flows. With two layers they are the flows themselves.
 
-    What a node takes in is at most the sum over edges of min(capacity, what the edge's start takes in), level by level;
-    and no flow exceeds what leaves its source or what may reach its sink.
+    What a node takes in is at most the sum over edges of min(capacity, what the edge's start takes in), level by level. No flow
+    exceeds what leaves its source or what may reach its sink.
+
+    Parameters
+    ----------
+    bottom : numpy.ndarray, float64, shape (n, n)
+        The bottom layer's matrix.
+    middle : numpy.ndarray, float64, shape (layers, n, n)
+        The matrices between, the top one first.
+    starts : numpy.ndarray, float64, shape (sources, n)
+        Rows of the top matrix.
+
+    Returns
+    -------
+    numpy.ndarray, float64, shape (sources, n)
     """
     import numpy as np
 
@@ -125,7 +188,14 @@ def _full_layers(count):
 class Graph:
     """The edges between the top and the bottom matrix: all of the layers `full`, diagonals of the others.
 
-    middle: (layers, n, n), the top one first. Diagonals that follow each other are one edge a token, of their minimum.
+    Diagonals that follow each other are one edge a token, of their minimum.
+
+    Parameters
+    ----------
+    middle : numpy.ndarray, float64, shape (layers, n, n)
+        The matrices between, the top one first.
+    full : collection of int
+        Indices of layers of `middle`.
     """
 
     def __init__(self, middle, full):
@@ -151,7 +221,24 @@ class Graph:
         )
 
     def solve(self, start, end):
-        """The maximum flow. start: capacities (n,) from the source to the top nodes; end: of the bottom nodes to the sink."""
+        """Compute the maximum flow.
+
+        Parameters
+        ----------
+        start : numpy.ndarray, float64, shape (n,)
+            Capacities from the source to the top nodes.
+        end : numpy.ndarray, float64, shape (n,)
+            Capacities from the bottom nodes to the sink.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        PlumblineError
+            Where the solver stops without a maximum.
+        """
         import numpy as np
         from ortools.graph.python import max_flow
 

@@ -41,7 +41,22 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """grad_l2: ||g||_2 / sum ||g||_2; gxi_*: see `gradients.token_scores`, with e the word embeddings."""
+    """Score tokens by gradient and gradient x input.
+
+    grad_l2: ||g||_2 / sum ||g||_2. gxi_*: see `gradients.token_scores`, with e the word embeddings.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Readout -> scores.
+    """
     from .gradients import asked, correct, gradient_readouts
 
     return asked(gradient_readouts(correct(batch)), readouts)

@@ -49,7 +49,20 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """As `gradient`, for the function and the variable of `gradients.published`."""
+    """Score tokens as `gradient`, for the function and the variable of `gradients.published`.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Readout -> scores.
+    """
     from .gradients import asked, gradient_readouts, published
 
     return asked(gradient_readouts(published(batch), "_published"), readouts)

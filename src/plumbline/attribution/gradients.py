@@ -15,9 +15,16 @@ from ..models.encoders import explained_probability, forward, is_quantised, modu
 class Function:
     """A differentiable path from embeddings (batch, n, D) to one probability an example.
 
-    entry        the module whose output the embeddings take the place of.
-    embed        ids (batch, n) -> embeddings (batch, n, D).
-    probability  logits -> (batch,).
+    Attributes
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    entry : torch.nn.Module
+        The module whose output the embeddings replace.
+    embed : callable
+        Takes ids (batch, n), returns embeddings (batch, n, D).
+    probability : callable
+        Takes logits and the rows of the batch, returns probabilities (rows,).
     """
 
     batch: object
@@ -33,7 +40,27 @@ class Function:
         return self.probability(logits, rows)
 
     def gradient(self, embeddings, rows=slice(None)):
-        """(probabilities (rows,), gradients (rows, n, D))."""
+        """Compute probabilities and their gradients.
+
+        Parameters
+        ----------
+        embeddings : torch.Tensor of float, shape (rows, n, D)
+            Where the gradient is taken.
+        rows : index
+            The examples of the batch. All of them by default.
+
+        Returns
+        -------
+        probabilities : torch.Tensor of float, shape (rows,)
+            Detached.
+        gradients : torch.Tensor of float, shape (rows, n, D)
+            With respect to the embeddings.
+
+        Raises
+        ------
+        PlumblineError
+            For a quantised model.
+        """
         if is_quantised(self.batch.model):
             # torch would give what comes through the residual connections alone, unsaid.
             raise PlumblineError(
@@ -47,7 +74,17 @@ class Function:
 
 
 def correct(batch):
-    """The model's own function of its word embeddings: positions and LayerNorm are applied by the model, once."""
+    """Make the model's own function of its word embeddings. The model applies positions and LayerNorm, once.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+
+    Returns
+    -------
+    Function
+    """
     words = batch.model.get_input_embeddings()
 
     def probability(logits, rows):
@@ -63,18 +100,40 @@ def _probability(batch, logits, rows):
 
 
 def embedding_block(batch):
-    """(the whole embedding block, a function from token ids of the batch's examples to what it gives for them)."""
+    """Find the whole embedding block of a model.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+
+    Returns
+    -------
+    block : torch.nn.Module
+        The block.
+    embed : callable
+        Takes token ids (batch, n) of the batch's examples, returns what the block gives for them, (batch, n, D).
+    """
     block = batch.model.base_model.get_submodule(modules_of(batch.model).embeddings)
     types = batch.token_type_ids
     return block, block if types is None else lambda ids: block(input_ids=ids, token_type_ids=types)
 
 
 def published(batch):
-    """The function that the reference differentiates.
+    """Make the function that the reference differentiates.
 
-    Its variable is the output of the whole embedding block. BERT and RoBERTa take it for word embeddings, so
-    positions, types and LayerNorm are applied a second time; DistilBERT under transformers 4.17 took it past
-    the embedding block. Agreement: the softmax over positions of the mask's logit, not its sigmoid.
+    Its variable is the output of the whole embedding block. BERT and RoBERTa take it for word embeddings, so positions, types
+    and LayerNorm are applied a second time. DistilBERT under transformers 4.17 took it past the embedding block. Agreement: the
+    softmax over positions of the mask's logit, not its sigmoid.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+
+    Returns
+    -------
+    Function
     """
     names = modules_of(batch.model)
     block, embed = embedding_block(batch)
@@ -90,11 +149,24 @@ def published(batch):
 
 
 def token_scores(gradient, embeddings, mask):
-    """The readouts of gradient x input a = g * e: suffix -> (batch, n).
+    """Compute the readouts of gradient x input, a = g * e.
 
-    l2: ||a||_2; mean: mean_D a; mean_abs: mean_D |a|; abs: |s| / sum |s| and clip: max(s, 0) / sum max(s, 0)
-    with s = sum_D a. clip is zero throughout where no token has a positive sum (the reference divides by zero).
-    mask: bool (batch, n), False at padding.
+    l2: ||a||_2. mean: mean_D a. mean_abs: mean_D |a|. With s = sum_D a, abs: |s| / sum |s|, and clip: max(s, 0) / sum max(s,
+    0). clip is zero throughout where no token has a positive sum (the reference divides by zero).
+
+    Parameters
+    ----------
+    gradient : torch.Tensor of float, shape (batch, n, D)
+        g.
+    embeddings : torch.Tensor of float, shape (batch, n, D) or (batch, n, 1)
+        e.
+    mask : torch.Tensor of bool, shape (batch, n)
+        False at padding.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Suffix of a readout's id -> scores.
     """
     product = (gradient * embeddings) * mask[..., None]
     total = product.sum(-1)
@@ -108,13 +180,36 @@ def token_scores(gradient, embeddings, mask):
 
 
 def share(scores):
-    """Scores (batch, n) divided by their sum; rows that sum to zero stay zero."""
+    """Divide scores by their sum. Rows that sum to zero stay zero.
+
+    Parameters
+    ----------
+    scores : torch.Tensor of float, shape (batch, n)
+        At least zero.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, n)
+    """
     total = scores.sum(-1, keepdim=True)
     return scores / torch.where(total > 0, total, torch.ones_like(total))
 
 
 def gradient_readouts(function, suffix=""):
-    """All readouts of gradient and gradient x input: readout id -> (batch, n)."""
+    """Compute all readouts of gradient and gradient x input.
+
+    Parameters
+    ----------
+    function : Function
+        What is differentiated.
+    suffix : str
+        Ends the ids of the readouts.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Id of a readout -> scores.
+    """
     batch = function.batch
     mask = batch.attention_mask.bool()
     with torch.no_grad():
@@ -131,5 +226,17 @@ FACTS = ("completeness_gap", "steps")  # of integrated gradients, one number an 
 
 
 def asked(found, readouts):
-    """What a method's `compute` returns of all its readouts: those asked for, and the facts of integrated gradients."""
+    """Select what a method's `compute` returns: the readouts asked for, and the facts of integrated gradients.
+
+    Parameters
+    ----------
+    found : mapping of str to torch.Tensor
+        All readouts and facts of a method.
+    readouts : sequence of str
+        The ids asked for.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+    """
     return {name: found[name] for name in [*readouts, *(fact for fact in FACTS if fact in found)]}

@@ -13,10 +13,21 @@ import torch
 
 
 def class_row(direction, at, *, published=False):
-    """Row `at` of M in O(tokens N): (batch, channels, tokens), zero beyond `at`.
+    """Compute row `at` of M in O(tokens N).
 
-    direction: `plumbline.models.vim.Direction`. published: as HiddenMambaAttn computes it, without the factor
-    exp(delta_at A) and without the diagonal.
+    Parameters
+    ----------
+    direction : plumbline.models.vim.Direction
+        One direction of one layer.
+    at : int
+        The row.
+    published : bool
+        Whether as HiddenMambaAttn computes it, without the factor exp(delta_at A) and without the diagonal.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, channels, tokens)
+        Zero beyond `at`.
     """
     last = at if published else at + 1
     delta = direction.delta[..., :last]
@@ -29,9 +40,20 @@ def class_row(direction, at, *, published=False):
 
 
 def hidden_rows(trace, at, *, published=False):
-    """The class token's row in every layer, both directions: (layers, batch, channels, tokens).
+    """Compute the class token's row in every layer, both directions.
 
-    trace: list of `plumbline.models.vim.Layer`; at: the class token's position.
+    Parameters
+    ----------
+    trace : list of plumbline.models.vim.Layer
+        One a layer.
+    at : int
+        The class token's position.
+    published : bool
+        See `class_row`.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, batch, channels, tokens)
     """
     rows = []
     for layer in trace:
@@ -42,10 +64,19 @@ def hidden_rows(trace, at, *, published=False):
 
 
 def mean_matrix(direction):
-    """M averaged over channels: (batch, tokens, tokens).
+    """Compute M averaged over channels.
 
-    The lower left quarter is one matrix product over channels and states, with decays counted from the middle; the other
-    two quarters are halved in turn. So O(tokens log(tokens)) exponentials a channel and state stand for O(tokens^2).
+    The lower left quarter is one matrix product over channels and states, with decays counted from the middle. The other two
+    quarters are halved in turn. So O(tokens log(tokens)) exponentials a channel and state replace O(tokens^2).
+
+    Parameters
+    ----------
+    direction : plumbline.models.vim.Direction
+        One direction of one layer.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, tokens, tokens)
     """
     delta, A = direction.delta, direction.A
     batch, channels, tokens = delta.shape
@@ -72,7 +103,17 @@ def mean_matrix(direction):
 
 
 def hidden_matrices(trace):
-    """Every layer's matrix averaged over channels, both directions: (layers, batch, tokens, tokens)."""
+    """Compute every layer's matrix averaged over channels, both directions.
+
+    Parameters
+    ----------
+    trace : list of plumbline.models.vim.Layer
+        One a layer.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, batch, tokens, tokens)
+    """
     return torch.stack(
         [mean_matrix(layer.forward) + mean_matrix(layer.backward).flip(1, 2) for layer in trace]
     )

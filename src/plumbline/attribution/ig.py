@@ -57,10 +57,28 @@ PIECE = 32  # steps of `auto` on a piece of the path
 
 
 def compute(batch, readouts, *, steps="auto", gap=0.01, max_steps=3200):
-    """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,).
+    """Score tokens by integrated gradients.
 
-    steps: their number on the path, or 'auto': more, example by example, where the probability changes, until the completeness
-    gap is below `gap`, a probability, or more would be over `max_steps` (`integrated_gradients`).
+    ig_*: see `gradients.token_scores`, with a the integrated gradients.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+    steps : int or 'auto'
+        Steps on the path. 'auto': more, example by example, where the probability changes, until the completeness gap is below
+        `gap`, or more steps would be over `max_steps` (`integrated_gradients`).
+    gap : float
+        A probability.
+    max_steps : int
+        The most steps on an example's path.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Readout -> scores, float64, shape (batch, n). Beside them completeness_gap and steps, shape (batch,).
     """
     from .gradients import asked, correct
 
@@ -223,7 +241,17 @@ def _quadrature(steps):
 
 
 def baseline_ids(batch):
-    """[CLS] [MASK] ... [SEP] of each example's length, a pair's [SEP] in the middle and padding untouched."""
+    """Make the baseline [CLS] [MASK] ... [SEP] of each example's length. A pair's [SEP] in the middle and padding stay.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs. It needs the ids of cls, sep and mask.
+
+    Returns
+    -------
+    torch.Tensor, int64, shape (batch, n)
+    """
     ids = batch.input_ids.clone()
     for row, length in enumerate(batch.lengths):
         own = ids[row, :length]  # a view
@@ -234,7 +262,22 @@ def baseline_ids(batch):
 
 
 def ig_readouts(function, suffix="", **settings):
-    """All readouts of integrated gradients, its completeness gap and the steps taken: name -> tensor. settings: its own."""
+    """Compute all readouts of integrated gradients, its completeness gap and the steps taken.
+
+    Parameters
+    ----------
+    function : Function
+        What is differentiated.
+    suffix : str
+        Ends the ids of the readouts.
+    **settings
+        steps, gap and max_steps of `integrated_gradients`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Id of a readout -> scores, float64, shape (batch, n). completeness_gap and steps, shape (batch,).
+    """
     import torch
 
     from .gradients import token_scores

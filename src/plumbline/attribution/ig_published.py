@@ -47,7 +47,24 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, steps=100):
-    """ig_*: see `gradients.token_scores` with a the integrated gradients; beside them completeness_gap and steps (batch,)."""
+    """Score tokens by integrated gradients, as the reference computes them.
+
+    ig_*: see `gradients.token_scores`, with a the integrated gradients.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+    steps : int
+        Steps on the path.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Readout -> scores, float64, shape (batch, n). Beside them completeness_gap and steps, shape (batch,).
+    """
     from .gradients import asked, published
     from .ig import ig_readouts
 

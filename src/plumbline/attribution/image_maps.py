@@ -18,9 +18,14 @@ RECONSTRUCTION = "reconstruction: the thesis's diffusion was never released"
 class Map(Readout):
     """A readout of an image's patches.
 
-    architectures  those that have it.
-    diffused       whether it goes through network diffusion, a reconstruction.
-    post_hoc       whether it is not from attention at all.
+    Attributes
+    ----------
+    architectures : tuple of str
+        Those that have it.
+    diffused : bool
+        Whether it goes through network diffusion, a reconstruction.
+    post_hoc : bool
+        Whether it is not from attention at all.
     """
 
     architectures: tuple[str, ...] = ("vim", "vit")
@@ -29,7 +34,7 @@ class Map(Readout):
 
     @property
     def readout(self):
-        """Whether it can be the best of a table: no control, and no published twin of a map."""
+        """Whether it can be the best of a table, bool: no control, and no published twin of a map."""
         return not self.control and not self.published
 
 
@@ -113,20 +118,62 @@ MAPS = ENTRY.by_id
 
 
 def maps_of(architecture):
-    """Ids of the maps of an architecture, in order."""
+    """List the maps of an architecture, in order.
+
+    Parameters
+    ----------
+    architecture : {'vim', 'vit'}
+        Of the model.
+
+    Returns
+    -------
+    list of str
+        Ids.
+    """
     return [name for name, entry in MAPS.items() if architecture in entry.architectures]
 
 
 def first_layer(architecture, depth):
-    """The layer from which a rollout starts: of Vim, 15 of 24 as published, in proportion; of a transformer, 0."""
+    """Choose the layer from which a rollout starts: of Vim, 15 of 24 as published, in proportion; of a transformer, 0.
+
+    Parameters
+    ----------
+    architecture : {'vim', 'vit'}
+        Of the model.
+    depth : int
+        Layers of the model.
+
+    Returns
+    -------
+    int
+    """
     return depth * 15 // 24 if architecture == "vim" else 0
 
 
 def compute(model, images, *, start_layer, alpha, seeds):
-    """(facts, maps, spectra) of prepared images (batch, channels, size, size).
+    """Compute every map of prepared images.
 
-    facts: target (batch,) the predicted class, probability (batch,). maps: id -> float32 (batch, patches), row by row.
-    spectra: name -> (batch, layers, tokens): singular values of each layer's matrix, before and diffused.
+    Parameters
+    ----------
+    model : models.vim.VisionMamba or models.vit.VisionTransformer
+        The classifier.
+    images : torch.Tensor, float32, shape (batch, channels, size, size)
+        Prepared images.
+    start_layer : int
+        The first layer of a rollout.
+    alpha : float
+        See `plumbline.attribution.diffusion`.
+    seeds : sequence of int
+        Of the random control, one an image.
+
+    Returns
+    -------
+    facts : dict of str to torch.Tensor, shape (batch,)
+        target: the predicted class. probability: its probability.
+    maps : dict of str to torch.Tensor, float32, shape (batch, patches)
+        Id -> scores, row by row.
+    spectra : dict of str to torch.Tensor, shape (batch, layers, tokens)
+        Name -> singular values of each layer's matrix, before and diffused.
     """
     import numpy as np
     import torch
@@ -212,13 +259,28 @@ def _vit_maps(trace, gradients, settings, alpha):
 
 
 def transformer_maps(mean, weighted, *, start_layer, class_position):
-    """raw, rollout (Abnar & Zuidema 2020) and attribution (Chefer et al. 2021, arXiv 2012.09838, without its relevance
-    propagation) of a Vision Transformer: a dict of (batch, tokens - 1).
+    """Compute raw, rollout and attribution of a Vision Transformer.
 
-    mean: attention, mean over heads; weighted: mean over heads of (gradient of the explained logit * attention)^+; both
-    (layers, batch, tokens, tokens). raw: the class token's row, mean over layers. attribution: that of the product of the
-    layers' I + weighted (equations 13 and 14), whose rows are not divided by their sums. attribution_published: without the
-    first layer, as the evaluation behind the published numbers has it (start_layer 1), whatever start_layer is here.
+    raw: the class token's row, mean over layers. rollout: Abnar & Zuidema 2020. attribution: Chefer et al. 2021, arXiv
+    2012.09838, without its relevance propagation. It is the class token's row of the product of the layers' I + weighted
+    (equations 13 and 14), whose rows are not divided by their sums. attribution_published: without the first layer, as the
+    evaluation behind the published numbers has it (start_layer 1), whatever start_layer is here.
+
+    Parameters
+    ----------
+    mean : torch.Tensor of float, shape (layers, batch, tokens, tokens)
+        Attention, mean over heads.
+    weighted : torch.Tensor of float, shape (layers, batch, tokens, tokens)
+        Mean over heads of (gradient of the explained logit * attention)^+.
+    start_layer : int
+        The first layer that counts.
+    class_position : int
+        The class token's index.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, tokens - 1)
+        Id of a map -> scores of the patches.
     """
     from .mamba import rolled_map, row_map
 
@@ -246,7 +308,19 @@ def _centre(grid):
 
 
 def batch_size(model, facts):
-    """Images of one pass, such that what the scan's matrices take stays under some 100 MB."""
+    """Choose the images of one pass, such that the scan's matrices take less than some 100 MB.
+
+    Parameters
+    ----------
+    model : models.vim.VisionMamba or models.vit.VisionTransformer
+        The classifier.
+    facts : mapping
+        Its config.json.
+
+    Returns
+    -------
+    int
+    """
     network = facts["network"]
     states = 2 * network["embed_dim"] * network.get("d_state", network.get("heads", 1))
     return max(1, min(BLOCK, 3_000_000 // (states * (model.grid**2 + 1))))
@@ -270,13 +344,39 @@ def write_maps(
 ):
     """Write results/{scale}/attributions/{dataset}/{model}/seed{seed}/maps.parquet and spectra.parquet beside it.
 
-    model    a folder that the image_model stage wrote; data: Parquet file of the split.
-    images   the split's first ones are explained; gallery: of as many, spectra are kept too.
-    start_layer, alpha: see `first_layer` (None) and `plumbline.attribution.diffusion`.
-    name     model and training seed, part of the seed of the random control.
-    shard    (its number, the number of shards): the images of that shard alone.
-
     One block of images is in memory at a time.
+
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set. It is part of the seed of the random control.
+    model : path
+        A folder that the image_model stage wrote.
+    data : path
+        Parquet file of the split.
+    output : path
+        The file of the maps.
+    spectra : path
+        The file of the spectra.
+    images : int
+        How many images of the split are explained, the first ones.
+    gallery : int
+        Of how many images spectra are kept too, the first ones.
+    start_layer : int or None
+        The first layer of a rollout. None: `first_layer`.
+    alpha : float
+        See `plumbline.attribution.diffusion`.
+    name : str
+        Model and training seed. It is part of the seed of the random control.
+    shard : tuple of int, optional
+        (number of the shard, number of shards): the images of that shard alone.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
+
+    Raises
+    ------
+    PlumblineError
+        For more shards than blocks.
     """
     from ..artefacts import open_rows, rows_writer, stream_tables
     from ..datasets.images import arrays

@@ -57,7 +57,20 @@ CORRELATIONS = {
 
 
 def compute(batch, readouts):
-    """The readouts, (batch, n) each, of the gradient of one logit an example; one backward pass a definition."""
+    """Score tokens by the gradient of one logit an example, by one backward pass a definition.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Readout -> scores.
+    """
     import torch
 
     found = {}
@@ -73,9 +86,20 @@ def compute(batch, readouts):
 
 
 def logit_function(batch, *, published):
-    """The logit as a `gradients.Function` of the embedding block's output.
+    """Make the logit a `gradients.Function` of the embedding block's output.
 
-    The predicted class's logit, or as published that of class 1; agreement, of either sign: the logit at the mask.
+    It is the predicted class's logit, or as published that of class 1. Agreement, of either sign: the logit at the mask.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    published : bool
+        Whether as published.
+
+    Returns
+    -------
+    attribution.gradients.Function
     """
     import torch
 
@@ -93,7 +117,20 @@ def logit_function(batch, *, published):
 
 
 def references(gradient, embeddings):
-    """Readout id -> (batch, n), of gradients with respect to embeddings, (batch, n, D) both; padding is not masked."""
+    """Compute the readouts of gradients. Padding is not masked.
+
+    Parameters
+    ----------
+    gradient : torch.Tensor of float, shape (batch, n, D)
+        With respect to the embeddings.
+    embeddings : torch.Tensor of float, shape (batch, n, D)
+        Where the gradient was taken.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, n)
+        Id of a readout -> scores.
+    """
     return {
         "input_gradient": gradient.sum(-1).abs(),
         "input_gradient_l2": gradient.norm(dim=-1),
@@ -102,9 +139,21 @@ def references(gradient, embeddings):
 
 
 def left_of_sum(gradient, mask):
-    """How much of the gradient its sum over d leaves: sum_t |sum_d g_td| / sum_td |g_td|, (batch,), in [0, 1].
+    """Compute how much of the gradient its sum over d leaves: sum_t |sum_d g_td| / sum_td |g_td|.
 
-    About 1e-7 in single and 1e-16 in double precision where the sum is zero but for rounding. mask: (batch, n).
+    Where the sum is zero but for rounding, it is about 1e-7 in single and 1e-16 in double precision.
+
+    Parameters
+    ----------
+    gradient : torch.Tensor of float, shape (batch, n, D)
+        g.
+    mask : torch.Tensor, shape (batch, n)
+        0 at padding.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (batch,)
+        In [0, 1].
     """
     gradient = gradient.double() * mask[..., None]
     return gradient.sum(-1).abs().sum(-1) / gradient.abs().sum((1, 2))

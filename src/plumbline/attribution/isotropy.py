@@ -24,15 +24,42 @@ COLUMNS = ("id", "vectors", "layer", "cosine", "values")
 
 
 def positions(dataset, example, layer, length):
-    """Two distinct positions in 0..length - 1 of one example and layer, the same for both kinds of vectors."""
+    """Draw two distinct positions of one example and layer, the same for both kinds of vectors.
+
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    example : int
+        Id of the example.
+    layer : int
+        The layer.
+    length : int
+        Tokens of the example.
+
+    Returns
+    -------
+    list of int
+        Two of 0..length - 1.
+    """
     draw = np.random.default_rng(seed_of("isotropy", dataset, example, layer))
     return draw.choice(length, size=2, replace=False).tolist()
 
 
 def cosine(first, second):
-    """Cosine over the last dimension, in [-1, 1]; 0 with a vector of zeros.
+    """Compute the cosine over the last dimension, in double precision.
 
-    In double precision: the square of a vector that hardly any attention reached is 0 in single precision.
+    The square of a vector that hardly any attention reached is 0 in single precision.
+
+    Parameters
+    ----------
+    first, second : torch.Tensor of float, shape (..., D)
+        The vectors.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (...)
+        In [-1, 1]. 0 with a vector of zeros.
     """
     import torch
 
@@ -40,15 +67,41 @@ def cosine(first, second):
 
 
 def transformed_cosines(example, first, second):
-    """cos(T_ia, T_ib) of source positions a, b and every target i: (n,). example: `decomposition.Example`."""
+    """Compute cos(T_ia, T_ib) of source positions a, b and every target i.
+
+    Parameters
+    ----------
+    example : attribution.decomposition.Example
+        One example's layer.
+    first, second : int
+        a and b.
+
+    Returns
+    -------
+    torch.Tensor, float64, shape (n,)
+    """
     # weights[a] @ sources[a] is sigma_i T_ia over all i, (n, D): two source tokens of n are formed.
     return cosine(*(example.weights[source] @ example.sources[source] for source in (first, second)))
 
 
 def measure(dataset, numbers, layers, lengths):
-    """One batch: example id -> its rows (`COLUMNS`).
+    """Measure one batch.
 
-    numbers: ids of the batch's examples; layers: `decomposition.trace` of the batch; lengths: tokens of each.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    numbers : sequence of int
+        Ids of the batch's examples.
+    layers : list of attribution.decomposition.Layer
+        `decomposition.trace` of the batch.
+    lengths : sequence of int
+        Tokens of each example.
+
+    Returns
+    -------
+    dict of int to list of tuple
+        Id of an example -> its rows (`COLUMNS`).
     """
     from .decomposition import examples
 
@@ -71,8 +124,16 @@ def write_isotropy(
 ):
     """Write results/{scale}/isotropy/{dataset}/{model}/seed{seed}.parquet.
 
-    The arguments are those of `plumbline.attribution.artefact.write_attributions`. Of the run's examples the first 500
-    at most, and none that would have to be cut.
+    It has the first 500 of the run's examples at most, and none that would have to be cut.
+
+    Parameters
+    ----------
+    dataset, model, data, output, device, threads, batch_tokens
+        See `plumbline.attribution.artefact.write_attributions`.
+    within : int, optional
+        How many examples are taken, the first ones. None: `EXAMPLES`.
+    **choice
+        Which examples of the data, see `plumbline.attribution.artefact.run_examples`.
     """
     from .decomposition import trace
 

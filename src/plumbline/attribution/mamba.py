@@ -17,17 +17,36 @@ GUARD = 1e-3
 
 
 def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, published=True, transform=None):
-    """raw, rollout and attribution: a dict of (batch, tokens - 1), the class token left out.
+    """Compute raw, rollout and attribution from the class token's row.
 
-    hidden              the class token's row by channel, signed, (layers, batch, channels, tokens).
-    residual_gradients  of the explained logit, at what enters each block's norm, (layers, batch, tokens, features).
-    start_layer         the first layer that counts; class_position: the class token's index.
-    published           as HiddenMambaAttn, maps clamped at zero; False keeps signs and guards row sums near zero, which signed
-                        rows can have.
+    raw: min-max over channels and positions, mean over channels and layers. rollout: product of the layers' I + row, rows
+    divided by their sums. attribution: the same of max_features(gradient^+), min-max, times the row's positive part, min-max.
 
-    raw: min-max over channels and positions, mean over channels and layers. rollout: product of the layers' I + row,
-    rows divided by their sums. attribution: the same of max_features(gradient^+), min-max, times the row's positive part,
-    min-max. Raises PlumblineError for shapes that do not fit.
+    Parameters
+    ----------
+    hidden : torch.Tensor of float, shape (layers, batch, channels, tokens)
+        The class token's row by channel, signed.
+    residual_gradients : torch.Tensor of float, shape (layers, batch, tokens, features)
+        Gradients of the explained logit at what enters each block's norm.
+    start_layer : int
+        The first layer that counts.
+    class_position : int
+        The class token's index.
+    published : bool
+        Whether as HiddenMambaAttn, maps clamped at zero. False keeps signs and guards row sums near zero, which signed rows can
+        have.
+    transform : callable, optional
+        A function of a layer's matrix that replaces it before its rollout.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, tokens - 1)
+        Map -> scores of the patches, the class token left out.
+
+    Raises
+    ------
+    PlumblineError
+        For shapes that do not fit.
     """
     _check(hidden, residual_gradients, start_layer, class_position)
     tokens = hidden.shape[3]
@@ -46,10 +65,27 @@ def mamba_maps(hidden, residual_gradients, *, start_layer, class_position, publi
 def mamba_maps_full(
     matrices, residual_gradients, *, start_layer, class_position, published=False, transform=None
 ):
-    """As `mamba_maps`, of true matrices, signed, (layers, batch, tokens, tokens), rows attend to columns.
+    """Compute the maps of `mamba_maps` from true matrices.
 
-    raw is the class token's row, min-max by layer; in attribution each matrix's positive part, min-max, has its columns
+    raw is the class token's row, min-max by layer. In attribution each matrix's positive part, min-max, has its columns
     weighted by the gradient. Row sums are guarded, and signs kept, unless `published`.
+
+    Parameters
+    ----------
+    matrices : torch.Tensor of float, shape (layers, batch, tokens, tokens)
+        Signed. Rows attend to columns.
+    residual_gradients, start_layer, class_position, published, transform
+        See `mamba_maps`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of float, shape (batch, tokens - 1)
+        Map -> scores of the patches.
+
+    Raises
+    ------
+    PlumblineError
+        For shapes that do not fit.
     """
     _check(matrices, residual_gradients, start_layer, class_position)
     if matrices.shape[2] != matrices.shape[3]:
@@ -90,39 +126,116 @@ def _check(hidden, gradients, start_layer, class_position):
 
 
 def row_map(row, class_position, clamped=False):
-    """The class token's row (..., tokens) as a map: without its own place, (..., tokens - 1); clamped: at least zero."""
+    """Make a map of the class token's row: leave its own place out.
+
+    Parameters
+    ----------
+    row : torch.Tensor of float, shape (..., tokens)
+        The class token's row.
+    class_position : int
+        The class token's index.
+    clamped : bool
+        Whether negative scores are set to zero.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., tokens - 1)
+    """
     found = torch.cat([row[..., :class_position], row[..., class_position + 1 :]], dim=-1)
     return found.clamp(min=0) if clamped else found
 
 
 def rolled_map(matrices, start_layer, class_position, *, clamped=False, **settings):
-    """The class token's row of `rollout` as a map, (batch, tokens - 1); settings: guarded, transform, divided."""
+    """Make a map of the class token's row of `rollout`.
+
+    Parameters
+    ----------
+    matrices, start_layer
+        See `rollout`.
+    class_position, clamped
+        See `row_map`.
+    **settings
+        guarded, transform and divided of `rollout`.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, tokens - 1)
+    """
     return row_map(rollout(matrices, start_layer, **settings)[:, class_position], class_position, clamped)
 
 
 def min_max(values, dims):
-    """Values moved and scaled to [0, 1] over `dims`; zero where they are all the same."""
+    """Move and scale values to [0, 1].
+
+    Parameters
+    ----------
+    values : torch.Tensor of float
+        Of any shape.
+    dims : tuple of int
+        The dimensions that minimum and maximum are taken over.
+
+    Returns
+    -------
+    torch.Tensor of float
+        Of the same shape. Zero where the values are all the same.
+    """
     low, high = values.amin(dims, keepdim=True), values.amax(dims, keepdim=True)
     span = high - low
     return (values - low) / torch.where(span > 0, span, torch.ones_like(span))
 
 
 def gradient_shares(residual_gradients):
-    """max over features of the gradient's positive part, min-max over tokens: (layers, batch, tokens)."""
+    """Compute the maximum over features of the gradient's positive part, min-max over tokens.
+
+    Parameters
+    ----------
+    residual_gradients : torch.Tensor of float, shape (layers, batch, tokens, features)
+        See `mamba_maps`.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, batch, tokens)
+        In [0, 1].
+    """
     return min_max(residual_gradients.clamp(min=0).amax(-1), (2,))
 
 
 def weighted_by_gradient(matrices, residual_gradients):
-    """Attribution's matrices: the positive part, min-max, columns weighted by `gradient_shares`."""
+    """Compute attribution's matrices: the positive part, min-max, with columns weighted by `gradient_shares`.
+
+    Parameters
+    ----------
+    matrices : torch.Tensor of float, shape (layers, batch, tokens, tokens)
+        Signed.
+    residual_gradients : torch.Tensor of float, shape (layers, batch, tokens, features)
+        See `mamba_maps`.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, batch, tokens, tokens)
+    """
     return min_max(matrices.clamp(min=0), (2, 3)) * gradient_shares(residual_gradients)[:, :, None]
 
 
 def rollout(matrices, start_layer, *, guarded=True, transform=None, divided=True):
-    """Product over layers, the later on the left, of I + matrix with rows divided by their sums.
+    """Multiply I + matrix over layers, the later on the left, with rows divided by their sums.
 
-    matrices: (batch, tokens, tokens) a layer; those before start_layer do not count. guarded: a sum nearer to zero than
-    GUARD counts as GUARD with its sign. transform: a function of a layer's matrix that replaces it first. divided: False
-    leaves the rows as they are.
+    Parameters
+    ----------
+    matrices : sequence of torch.Tensor of float, shape (batch, tokens, tokens)
+        One a layer.
+    start_layer : int
+        Layers before it do not count.
+    guarded : bool
+        Whether a sum nearer to zero than `GUARD` counts as `GUARD` with its sign.
+    transform : callable, optional
+        A function of a layer's matrix that replaces it first.
+    divided : bool
+        False leaves the rows as they are.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, tokens, tokens)
     """
     product = None
     for matrix in matrices[start_layer:]:

@@ -14,8 +14,10 @@ ABSOLUTE = "_abs"  # ends the id of a signed explanation's twin, its absolute va
 class Explanation(Readout):
     """A readout of a document's tokens.
 
-    fitted  the perturbation, 'delete' or 'mask', that the explanation was fitted to and that faithfulness is measured by as
-            well; empty: none.
+    Attributes
+    ----------
+    fitted : {'delete', 'mask', ''}
+        The perturbation that the explanation was fitted to. Faithfulness is measured by it as well. Empty: none.
     """
 
     fitted: str = ""

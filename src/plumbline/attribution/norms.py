@@ -34,17 +34,44 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, ddof=0):
-    """The matrices of `layer_matrices`, multiplied over the layers."""
+    """Score tokens by the matrices of `layer_matrices`, multiplied over the layers.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+    ddof : int
+        Of the standard deviation in the LayerNorms, 0 or 1.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
+    """
     from .decomposition import token_relevance
 
     return token_relevance(batch, layer_matrices(readouts, ddof=ddof))
 
 
 def layer_matrices(readouts, *, ddof=0):
-    """A function of a `decomposition.Example`: readout -> C (n, n) of its layer.
+    """Make the function that computes the norms' matrices of a layer.
 
-    norm_rollout: ||T_ij||_2 with rows divided by their sum; globenc: the same with T2, after the second
-    LayerNorm; globenc_published: ||T2_ij||_2 raw, as in the reference.
+    norm_rollout: ||T_ij||_2 with rows divided by their sum. globenc: the same with T2, after the second LayerNorm.
+    globenc_published: ||T2_ij||_2 raw, as in the reference.
+
+    Parameters
+    ----------
+    readouts : sequence of str
+        Ids of readouts of the method.
+    ddof : int
+        Of the standard deviation in the LayerNorms, 0 or 1.
+
+    Returns
+    -------
+    callable
+        Takes a `decomposition.Example`, returns a dict: readout -> C, shape (n, n), of its layer.
     """
     from .decomposition import normalise_rows
 

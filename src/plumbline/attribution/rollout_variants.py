@@ -33,7 +33,22 @@ ENTRY = Method(
 
 
 def compute(batch, readouts):
-    """`_max`: maximum over rows, as published; rollout_no_residual: the explained position's row of the product of A_l."""
+    """Score tokens by the variants of rollout.
+
+    `_max`: maximum over rows, as published. rollout_no_residual: the explained position's row of the product of A_l.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
+    """
     from .selective import layer_means, read_out
 
     layers = batch.attentions()
@@ -53,7 +68,17 @@ def compute(batch, readouts):
 
 
 def joint(matrices):
-    """Products over all layers up to each, (layers, n, n): J_l = A_l J_{l-1}."""
+    """Multiply the matrices of all layers up to each: J_l = A_l J_{l-1}.
+
+    Parameters
+    ----------
+    matrices : torch.Tensor of float, shape (layers, n, n)
+        A_l.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, n, n)
+    """
     import torch
 
     products = [matrices[0]]

@@ -56,10 +56,26 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, threshold, scaled_threshold):
-    """The explained position's row of the last layer's product; `_max`: the maximum over rows, as published.
+    """Score tokens by the explained position's row of the last layer's product, or `_max` by the maximum over rows, as published.
 
-    selective_rollout: threshold as it is; `_scaled`: scaled_threshold * `largest_distance(n)`; first_layer: the first
-    layer's matrix, without any product.
+    selective_rollout: threshold as it is. `_scaled`: scaled_threshold * `largest_distance(n)`. first_layer: the first layer's
+    matrix, without any product.
+
+    Parameters
+    ----------
+    batch : attribution.batch.Batch
+        The model and its inputs.
+    readouts : sequence of str
+        Ids of readouts of the method.
+    threshold : float
+        A Frobenius distance.
+    scaled_threshold : float
+        A share of the largest distance.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, float32, shape (batch, n)
+        Readout -> scores, zero at padding.
     """
     layers = batch.attentions()
     found = {readout: [] for readout in readouts}
@@ -78,9 +94,18 @@ def compute(batch, readouts, *, threshold, scaled_threshold):
 
 
 def layer_means(attention, residual=True):
-    """Attention averaged over heads, with the residual connection: (layers, n, n) of (layers, heads, n, n).
+    """Average attention over heads, and add the residual connection.
 
-    A'_l = A_l + I with rows divided by their sum (Abnar & Zuidema 2020); residual=False: A_l itself.
+    Parameters
+    ----------
+    attention : iterable of torch.Tensor of float, shape (heads, n, n)
+        One a layer.
+    residual : bool
+        True: A'_l = A_l + I with rows divided by their sum (Abnar & Zuidema 2020). False: A_l itself.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (layers, n, n)
     """
     import torch
 
@@ -92,9 +117,23 @@ def layer_means(attention, residual=True):
 
 
 def select(matrices, threshold):
-    """(products S (layers, n, n), indices of the layers used) of matrices (layers, n, n).
+    """Select layers, and multiply their matrices.
 
-    S_0 = A'_0; S_l = A'_l S_{l-1} where ||A'_l - A'_r||_F > threshold, r the last layer used, else S_{l-1}.
+    S_0 = A'_0. S_l = A'_l S_{l-1} where ||A'_l - A'_r||_F > threshold, r the last layer used, else S_{l-1}.
+
+    Parameters
+    ----------
+    matrices : torch.Tensor of float, shape (layers, n, n)
+        A'_l.
+    threshold : float
+        A Frobenius distance.
+
+    Returns
+    -------
+    products : torch.Tensor of float, shape (layers, n, n)
+        S.
+    used : list of int
+        Indices of the layers used.
     """
     import torch
 
@@ -109,17 +148,59 @@ def select(matrices, threshold):
 
 
 def largest_distance(length):
-    """sqrt(n / 2), the largest Frobenius distance of two A' of n tokens: so far apart are two rows of ½(A + I) at most."""
+    """Compute sqrt(n / 2), the largest Frobenius distance of two A' of n tokens.
+
+    Two rows of ½(A + I) are at most so far apart.
+
+    Parameters
+    ----------
+    length : int
+        n.
+
+    Returns
+    -------
+    float
+    """
     return (length / 2) ** 0.5
 
 
 def read_out(product, position=None):
-    """One score a token of products (..., n, n): the row of `position`, or the maximum over rows where None."""
+    """Read one score a token out of products.
+
+    Parameters
+    ----------
+    product : torch.Tensor of float, shape (..., n, n)
+        Rows are targets.
+    position : int, optional
+        The row. None: the maximum over rows.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (..., n)
+    """
     return product.amax(-2) if position is None else product[..., position, :]
 
 
 def rollout_relevance(attention, threshold, residual=True, position=None):
-    """`plumbline.attribution.selective_rollout`, which says what comes in and out."""
+    """Compute `plumbline.attribution.selective_rollout`.
+
+    Parameters
+    ----------
+    attention, threshold, residual, position
+        See there.
+
+    Returns
+    -------
+    relevance : numpy.ndarray or torch.Tensor, shape (layers, n)
+        Of the kind and dtype of `attention`.
+    used : list of int
+        The layers used.
+
+    Raises
+    ------
+    PlumblineError
+        See there.
+    """
     values, restore = weights(attention)
     check_threshold(threshold)
     if not isinstance(residual, bool):
@@ -130,7 +211,18 @@ def rollout_relevance(attention, threshold, residual=True, position=None):
 
 
 def check_threshold(value):
-    """PlumblineError for what is no distance."""
+    """Check that a value is a distance.
+
+    Parameters
+    ----------
+    value : object
+        The threshold.
+
+    Raises
+    ------
+    PlumblineError
+        For what is no distance.
+    """
     if not is_number(value) or value < 0:
         raise PlumblineError(
             f"threshold is {value!r}: a distance is a number, never negative, 0 uses every layer"
@@ -138,6 +230,19 @@ def check_threshold(value):
 
 
 def check_position(position, length):
-    """PlumblineError for a position outside 0..length - 1; None is the maximum over rows."""
+    """Check that a position is one of the tokens'.
+
+    Parameters
+    ----------
+    position : object
+        None is the maximum over rows.
+    length : int
+        The number of tokens.
+
+    Raises
+    ------
+    PlumblineError
+        For a position outside 0..length - 1.
+    """
     if position is not None and not (is_whole(position) and 0 <= position < length):
         raise PlumblineError(f"position {position!r} is outside the {length} tokens")
