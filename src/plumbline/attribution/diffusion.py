@@ -41,7 +41,7 @@ def spectra(matrix, alpha=ALPHA):
     Returns
     -------
     dict of str to torch.Tensor of float, shape (..., n)
-        `before`, and each of `SPECTRA` -> values, descending before the change.
+        `before`, and each of `SPECTRA` -> values, descending.
     """
     before = _shares(torch.linalg.svdvals(_rows(matrix)))
     return {"before": before} | {kind: change(before, alpha) for kind, change in SPECTRA.items()}

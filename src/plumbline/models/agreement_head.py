@@ -20,9 +20,24 @@ DECODERS = {
 
 
 def attach(model):
-    """Replace the vocabulary decoder of a masked-LM model by a fresh Linear(hidden, 1); returns the model.
+    """Replace the vocabulary decoder of a masked-LM model by a fresh Linear(hidden, 1), in place.
 
-    Weights come from torch's global generator, normal with the config's initializer_range, bias zero.
+    Weights come from torch's global generator, normal with the config's initializer_range. The bias is zero.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A masked-LM model of an architecture in `DECODERS`.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        The model.
+
+    Raises
+    ------
+    PlumblineError
+        For an architecture whose decoder is not known.
     """
     kind = model.config.model_type
     if kind not in DECODERS:

@@ -10,15 +10,28 @@ from ..errors import unknown
 
 @dataclass(frozen=True)
 class Modules:
-    """Names of a layer's parts, seen from the layer; `layers` and `embeddings` seen from the base model.
+    """Names of a layer's parts, seen from the layer. `layers` and `embeddings` are seen from the base model.
 
-    classes    prefix of transformers' class names.
-    layers     the list of layers; a * stands for every module of a list on the way there.
-    attention  returns (output, attention weights (batch, heads, n, n)).
-    value      the value projection: input X (batch, n, D), output V (batch, n, D).
-    dense      W_O and b_O, the projection of the concatenated heads.
-    norm1      the LayerNorm after attention and residual; norm2 the one after feed-forward and residual.
-    bypass     whether the reference (transformers 4.17) handed `inputs_embeds` past the embedding block.
+    Attributes
+    ----------
+    classes : str
+        Prefix of transformers' class names.
+    layers : str
+        The list of layers. A * stands for every module of a list on the way there.
+    embeddings : str
+        The embedding block.
+    attention : str
+        Returns (output, attention weights (batch, heads, n, n)).
+    value : str
+        The value projection: input X (batch, n, D), output V (batch, n, D).
+    dense : str
+        W_O and b_O, the projection of the concatenated heads.
+    norm1 : str
+        The LayerNorm after attention and residual.
+    norm2 : str
+        The LayerNorm after feed-forward and residual.
+    bypass : bool
+        Whether the reference (transformers 4.17) handed `inputs_embeds` past the embedding block.
     """
 
     classes: str
@@ -76,7 +89,24 @@ ARCHITECTURES = {
 
 
 def class_of(model_type, task):
-    """The transformers class for a task: sequence classification, or the masked-LM class for agreement."""
+    """Find the transformers class for a task.
+
+    Parameters
+    ----------
+    model_type : str
+        A key of `ARCHITECTURES`.
+    task : {'classification', 'agreement'}
+        Agreement has the masked-LM class, classification the class for sequence classification.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown architecture.
+    """
     import transformers
 
     if model_type not in ARCHITECTURES:

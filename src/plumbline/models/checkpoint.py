@@ -30,7 +30,18 @@ LEAST_VOCABULARY = 0.9
 
 
 def check_folder(folder):
-    """PlumblineError where a folder lacks a configuration, weights or a tokeniser, or holds Git LFS pointers in their place."""
+    """Check that a folder holds a configuration, weights and a tokeniser.
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+
+    Raises
+    ------
+    PlumblineError
+        Where one of them is missing, or a Git LFS pointer stands in its place.
+    """
     folder = Path(folder)
     if not (folder / "config.json").is_file():
         raise PlumblineError(f"no checkpoint in {folder}: config.json is missing there")
@@ -53,7 +64,24 @@ def check_folder(folder):
 
 
 def checkpoint_folder(block, checkpoint=None):
-    """The folder of a model's checkpoint: downloaded (`checkpoint`), given, or inside an installed package; see `check_folder`."""
+    """Find the folder of a model's checkpoint: downloaded, given, or inside an installed package.
+
+    Parameters
+    ----------
+    block : mapping
+        The model's part of the configuration.
+    checkpoint : path, optional
+        The folder of a downloaded checkpoint, for source 'hub'.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    PlumblineError
+        For a package that is not installed, and as `check_folder` does.
+    """
     if block["source"] == "package":
         try:
             package = importlib.util.find_spec(block["package"])
@@ -71,7 +99,23 @@ def checkpoint_folder(block, checkpoint=None):
 
 
 def read_config(folder):
-    """The checkpoint's configuration, of transformers' class for its model type."""
+    """Read the checkpoint's configuration.
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+
+    Returns
+    -------
+    transformers.PretrainedConfig
+        Of transformers' class for its model type.
+
+    Raises
+    ------
+    PlumblineError
+        Where config.json cannot be read.
+    """
     from transformers import AutoConfig
 
     try:
@@ -81,13 +125,29 @@ def read_config(folder):
 
 
 def read_model(folder, task, *, classes=None, trained=False):
-    """The model of a checkpoint, float32, in evaluation mode.
+    """Read the model of a checkpoint.
 
-    task     'classification' or 'agreement'; classes: of the data (None: as the checkpoint's configuration says).
-    trained  whether training follows: then the head may be missing, or of other classes, and is made anew from torch's
-             generator. Else every weight has to be there.
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+    task : {'classification', 'agreement'}
+        Of the data.
+    classes : int, optional
+        Of the data. None: as the checkpoint's configuration says.
+    trained : bool
+        Whether training follows. Then the head may be missing, or of other classes, and is made anew from torch's generator.
+        Else every weight has to be there.
 
-    Raises PlumblineError for weights that are missing, of another shape, or of a layer that the configuration has not.
+    Returns
+    -------
+    transformers.PreTrainedModel
+        float32, in evaluation mode.
+
+    Raises
+    ------
+    PlumblineError
+        For weights that are missing, of another shape, or of a layer that the configuration has not.
     """
     from . import agreement_head
     from .architectures import class_of
@@ -187,7 +247,23 @@ def _listed(names, most=3):
 
 
 def read_weights(folder):
-    """Name -> tensor of all weights of a checkpoint, in one file or several (an index.json lists them)."""
+    """Read all weights of a checkpoint, in one file or several (an index.json lists them).
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Name -> weight.
+
+    Raises
+    ------
+    PlumblineError
+        Where a file is missing or cannot be read.
+    """
     folder = Path(folder)
     file = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if file is None:
@@ -207,7 +283,23 @@ def read_weights(folder):
 
 
 def read_tensors(file):
-    """Name -> tensor of a .safetensors file, or of a .bin, whose weights may stand under `state_dict` or `model`."""
+    """Read the tensors of a .safetensors file, or of a .bin, whose weights may stand under `state_dict` or `model`.
+
+    Parameters
+    ----------
+    file : path
+        The file.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Name -> tensor.
+
+    Raises
+    ------
+    PlumblineError
+        For a file that is damaged, or holds anything else.
+    """
     file = Path(file)
     if file.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -244,7 +336,19 @@ def read_tensors(file):
 
 
 def to_safetensors(folder):
-    """Replace pytorch_model.bin by model.safetensors, with the same tensors under the same names; nothing where that is there."""
+    """Replace pytorch_model.bin by model.safetensors, with the same tensors under the same names. Nothing changes where that is
+    there.
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+
+    Raises
+    ------
+    PlumblineError
+        As `check_folder` and `read_tensors` do.
+    """
     source, target = Path(folder) / "pytorch_model.bin", Path(folder) / "model.safetensors"
     check_folder(folder)
     if target.is_file():
@@ -263,9 +367,25 @@ def to_safetensors(folder):
 
 
 def read_tokenizer(folder, model):
-    """The tokeniser of a checkpoint, checked against the model's embedding; where it names no padding, the model's own.
+    """Read the tokeniser of a checkpoint, and check it against the model's embedding.
 
-    Raises PlumblineError where it is missing, cannot be read, or belongs to another model.
+    Where it names no padding, it has the model's own.
+
+    Parameters
+    ----------
+    folder : path
+        The checkpoint's.
+    model : transformers.PreTrainedModel
+        The checkpoint's model.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerFast
+
+    Raises
+    ------
+    PlumblineError
+        Where it is missing, cannot be read, or belongs to another model.
     """
     from transformers import AutoTokenizer
 

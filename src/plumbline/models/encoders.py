@@ -15,7 +15,22 @@ OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert")
 
 
 def modules_of(model):
-    """The `Modules` of a model; PlumblineError for an architecture outside the table."""
+    """Look up the `Modules` of a model.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    Modules
+
+    Raises
+    ------
+    PlumblineError
+        For an architecture outside the table.
+    """
     kind = model.config.model_type
     if kind not in ARCHITECTURES:
         raise PlumblineError(
@@ -57,9 +72,18 @@ def load(folder, device="cpu"):
 
 
 def layers_of(model):
-    """The encoder's layer modules, each once, in the order of their first call.
+    """List the encoder's layer modules, each once, in the order of their first call.
 
     There are fewer of them than layers where layers share weights: a module is then called for several depths.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    list of torch.nn.Module
     """
     found = [model.base_model]
     for part in modules_of(model).layers.split(".*."):
@@ -68,7 +92,18 @@ def layers_of(model):
 
 
 def max_tokens(model):
-    """The longest input the model's position embeddings allow, special tokens included."""
+    """Look up the longest input that the model's position embeddings allow.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    int
+        Tokens, special tokens included.
+    """
     limit = model.config.max_position_embeddings
     if model.config.model_type in OFFSET_POSITIONS:
         limit -= model.config.pad_token_id + 1
@@ -76,28 +111,83 @@ def max_tokens(model):
 
 
 def segments(model):
-    """How many kinds of segment the model's token types tell apart; 1 where it has no token types."""
+    """Look up how many kinds of segment the model's token types tell apart.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    int
+        1 where the model has no token types.
+    """
     return getattr(model.config, "type_vocab_size", 1) or 1
 
 
 def is_agreement(model):
-    """Whether the model scores every position with one logit: a masked-LM class with a decoder Linear(hidden, 1)."""
+    """Say whether the model scores every position with one logit: a masked-LM class with a decoder Linear(hidden, 1).
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    bool
+    """
     head = model.get_output_embeddings()
     return getattr(head, "out_features", None) == 1
 
 
 def is_multi_label(model):
-    """Whether each of the model's logits is a yes or no of its own, as its configuration says."""
+    """Say whether each of the model's logits is a yes or no of its own, as its configuration says.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+
+    Returns
+    -------
+    bool
+    """
     return model.config.problem_type == "multi_label_classification"
 
 
 def is_quantised(model):
-    """Whether a module of the model is one of torch's quantised ones, whose weights are no parameters."""
+    """Say whether a module of the model is one of torch's quantised ones, whose weights are no parameters.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The encoder.
+
+    Returns
+    -------
+    bool
+    """
     return any(".quantized." in f"{type(module).__module__}." for module in model.modules())
 
 
 def forward(model, input_ids, attention_mask=None, token_type_ids=None, **more):
-    """The model's output, with its fields by name whatever its configuration says. token_type_ids None: one segment."""
+    """Run the model. Its output has its fields by name whatever its configuration says.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The encoder.
+    input_ids, attention_mask, token_type_ids : torch.Tensor, int64, shape (batch, n)
+        The inputs. attention_mask None: no padding. token_type_ids None: one segment.
+    **more
+        Other arguments of the model.
+
+    Returns
+    -------
+    transformers.utils.ModelOutput
+    """
     if token_type_ids is not None:
         more["token_type_ids"] = token_type_ids
     return model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **more)
@@ -266,7 +356,17 @@ _LOCKS_GUARD = threading.Lock()
 
 
 def lock_of(model):
-    """The lock of a model's modules, shared by models around one encoder; a thread may take it several times."""
+    """Find the lock of a model's modules, shared by models around one encoder. A thread may take it several times.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The encoder.
+
+    Returns
+    -------
+    threading.RLock
+    """
     with _LOCKS_GUARD:
         return _LOCKS.setdefault(getattr(model, "base_model", model), threading.RLock())
 
@@ -316,7 +416,15 @@ def _device(model):
 
 @contextlib.contextmanager
 def replaced_output(module, tensor):
-    """Within the block, `module` returns `tensor` whatever it computes."""
+    """Make `module` return `tensor` within the block, whatever it computes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    tensor : torch.Tensor
+        What it returns.
+    """
     handle = module.register_forward_hook(lambda *_: tensor)
     try:
         yield

@@ -37,12 +37,37 @@ BATCH = 64  # images of a forward pass; changes no result beyond rounding
 
 
 def build(facts):
-    """The model of a config.json's facts, with fresh weights."""
+    """Build the model of a config.json's facts, with fresh weights.
+
+    Parameters
+    ----------
+    facts : mapping
+        config.json: architecture and network.
+
+    Returns
+    -------
+    torch.nn.Module
+    """
     return ARCHITECTURES[facts["architecture"]](**facts["network"])
 
 
 def load(folder, device="cpu"):
-    """(model in evaluation mode, frozen; its config.json) of a folder that the image_model stage wrote."""
+    """Load the model of a folder that the image_model stage wrote.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    device : str or torch.device
+        Where the model is put.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        In evaluation mode, frozen.
+    facts : dict
+        Its config.json.
+    """
     facts = read_json(Path(folder) / "config.json")
     model = build(facts).requires_grad_(False).eval()
     load_weights(model, f"{folder}/model.safetensors")
@@ -50,14 +75,27 @@ def load(folder, device="cpu"):
 
 
 def prepared(images, facts):
-    """Images as the model reads them: float32 (rows, channels, image_size, image_size).
+    """Prepare images as the model reads them.
 
-    images  uint8 (rows, height, width, channels), or a list of (height, width, channels) where they differ in size.
-    facts   config.json: with `resize`, the shorter side becomes so long and the middle is cut out, as torchvision does it, on
-            8-bit pixels (`plumbline.datasets.images.fitted`); without, square images are scaled to image_size, bilinear, in
-            float32. Then pixels in [0, 1], less `mean`, over `std`.
+    With `resize`, the shorter side becomes so long and the middle is cut out, as torchvision does it, on 8-bit pixels
+    (`plumbline.datasets.images.fitted`). Without, square images are scaled to image_size, bilinear, in float32. Then pixels are
+    in [0, 1], less `mean`, over `std`.
 
-    Raises PlumblineError where channels differ, or an image is not square and nothing says how it is to be cut.
+    Parameters
+    ----------
+    images : numpy.ndarray, uint8, shape (rows, height, width, channels)
+        Or a list of (height, width, channels) where they differ in size.
+    facts : mapping
+        config.json of the model.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape (rows, channels, image_size, image_size)
+
+    Raises
+    ------
+    PlumblineError
+        Where channels differ, or an image is not square and nothing says how it is to be cut.
     """
     size, channels = facts["network"]["image_size"], len(facts["mean"])
     for image in images:
@@ -83,14 +121,32 @@ def prepared(images, facts):
 def train_job(
     *, dataset, model, seed, block, labels, files, outputs, checkpoint=None, device="cpu", threads=1
 ):
-    """Make one model folder: weights, architecture (config.json), metrics -> path of outputs.
+    """Make one model folder: weights, architecture (config.json), metrics.
 
-    block       the model's part of the configuration (`ImageModel` in workflow/config.py).
-    labels      whether the data's classes are the model's, so that an accuracy can be measured. A checkpoint whose accuracy
-                is published has to reach it (`plumbline.models.published.reach_published`).
-    files       test, and where the model is trained train -> Parquet file; checkpoint: file of source 'hub' or 'mirror'.
+    Parameters
+    ----------
+    dataset, model : str
+        Ids. They are part of the seeds.
+    seed : int
+        The training seed.
+    block : mapping
+        The model's part of the configuration (`ImageModel` in workflow/config.py).
+    labels : bool
+        Whether the data's classes are the model's, so that an accuracy can be measured. A checkpoint whose accuracy is
+        published has to reach it (`plumbline.models.published.reach_published`).
+    files : mapping of str to path
+        test, and where the model is trained train -> Parquet file.
+    outputs : mapping of str to path
+        weights, architecture, metrics -> the file to write.
+    checkpoint : path, optional
+        File of source 'hub' or 'mirror'.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
 
-    Raises PlumblineError for a checkpoint that does not fit, or a loss that is not finite.
+    Raises
+    ------
+    PlumblineError
+        For a checkpoint that does not fit, or a loss that is not finite.
     """
     from safetensors.torch import save_file
 
@@ -152,13 +208,34 @@ def train_job(
 
 
 def network_of(block):
-    """The sizes in a model's block, as the architecture's class takes them."""
+    """Select the sizes in a model's block, as the architecture's class takes them.
+
+    Parameters
+    ----------
+    block : mapping
+        The model's part of the configuration.
+
+    Returns
+    -------
+    dict
+    """
     names = ("image_size", "channels", "classes", *SIZES.get(block["architecture"], ()))
     return {name: block[name] for name in names}
 
 
 def published_accuracy(block):
-    """The accuracy that is published of the checkpoint in a model's block, a share; None where none is known."""
+    """Look up the accuracy that is published of the checkpoint in a model's block.
+
+    Parameters
+    ----------
+    block : mapping
+        The model's part of the configuration.
+
+    Returns
+    -------
+    float or None
+        A share. None where none is known.
+    """
     if block["source"] == "mirror":
         return RELEASED[block["released"]]["accuracy"]
     return block.get("published_accuracy") if block["source"] == "hub" else None
@@ -175,7 +252,27 @@ def _scaling(architecture, images):
 
 
 def taken(block, checkpoint):
-    """(model, facts) of a released checkpoint: a Vision Mamba of the hub, or a Vision Transformer of the mirror."""
+    """Build the model of a released checkpoint: of the hub a Vision Mamba, of the mirror a Vision Transformer.
+
+    Parameters
+    ----------
+    block : mapping
+        The model's part of the configuration.
+    checkpoint : path
+        The file.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        With the checkpoint's weights.
+    facts : dict
+        What config.json holds of it.
+
+    Raises
+    ------
+    PlumblineError
+        For a checkpoint that does not fit the model's sizes, and as `published_weights` and `vit.released_weights` do.
+    """
     if block["source"] == "mirror":
         entry = RELEASED[block["released"]]
         facts = {"architecture": "vit", **{name: entry[name] for name in ("network", "mean", "std")}}
@@ -194,10 +291,24 @@ def taken(block, checkpoint):
 
 
 def published_weights(path):
-    """The state dict of a published Vim checkpoint, a pickle whose `model` it is.
+    """Read the state dict of a published Vim checkpoint, a pickle whose `model` it is.
 
-    Read with torch.load(weights_only=True), which builds tensors and runs no code; argparse.Namespace, which holds the
-    training's options, is allowed. Raises PlumblineError where the file holds anything else or no `model`.
+    It is read with torch.load(weights_only=True), which builds tensors and runs no code. argparse.Namespace, which holds the
+    training's options, is allowed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+
+    Raises
+    ------
+    PlumblineError
+        Where the file holds anything else or no `model`.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -216,7 +327,28 @@ def published_weights(path):
 
 
 def fit(network, images, labels, facts, training, draw):
-    """Train in place, with one cycle of the learning rate (`cycle`); returns the loss curve (`training_loop.curve`)."""
+    """Train in place, with one cycle of the learning rate (`cycle`).
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The model.
+    images : numpy.ndarray, uint8, shape (rows, height, width, channels)
+        See `prepared`.
+    labels : torch.Tensor, int64, shape (rows,)
+        Classes.
+    facts : mapping
+        config.json of the model.
+    training : mapping
+        epochs, batch_size, warmup, and what `training_loop.steps` takes.
+    draw : numpy.random.Generator
+        Of the order of the images.
+
+    Returns
+    -------
+    list of dict
+        The loss curve (`training_loop.curve`).
+    """
     device = next(network.parameters()).device
     size = min(training["batch_size"], len(images))
     # The last, smaller batch of an epoch is left out.
@@ -243,7 +375,19 @@ def fit(network, images, labels, facts, training, draw):
 
 
 def cycle(progress, warmup):
-    """The learning rate's share of its peak at a progress in (0, 1): up in a line, then down as half a cosine."""
+    """Compute the learning rate's share of its peak: up in a line, then down as half a cosine.
+
+    Parameters
+    ----------
+    progress : float
+        In (0, 1).
+    warmup : float
+        The progress at the peak.
+
+    Returns
+    -------
+    float
+    """
     if progress < warmup:
         return progress / warmup
     return (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
@@ -251,7 +395,23 @@ def cycle(progress, warmup):
 
 @torch.no_grad()
 def correct_of(network, images, labels, facts):
-    """How many of the images are classified rightly."""
+    """Count the images that are classified rightly.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The model.
+    images : numpy.ndarray, uint8, shape (rows, height, width, channels)
+        See `prepared`.
+    labels : numpy.ndarray, int64, shape (rows,)
+        Classes.
+    facts : mapping
+        config.json of the model.
+
+    Returns
+    -------
+    int
+    """
     device = next(network.parameters()).device
     network.eval()
     found = 0

@@ -25,8 +25,15 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
 class Passes:
     """A set of distinct inputs. `add` returns the number under which `run` returns an input's logits.
 
-    precision  of the passes: 'float32', or 'bfloat16': torch's autocast.
-    work       what `add` and `run` have done so far.
+    Parameters
+    ----------
+    precision : {'float32', 'bfloat16'}
+        Of the passes. 'bfloat16': torch's autocast.
+
+    Attributes
+    ----------
+    work : work.Work
+        What `add` and `run` have done so far.
     """
 
     def __init__(self, precision="float32"):
@@ -38,8 +45,22 @@ class Passes:
         self.work = Work()
 
     def add(self, ids, position=0, types=None):
-        """ids: 1-D int array without padding; position: where an agreement model is read; types: token types like ids, None
-        where all are 0."""
+        """Add one input, once.
+
+        Parameters
+        ----------
+        ids : numpy.ndarray of int, shape (n,)
+            Token ids without padding.
+        position : int
+            Where an agreement model is read.
+        types : numpy.ndarray of int, shape (n,), optional
+            Token types. None: all are 0.
+
+        Returns
+        -------
+        int
+            The number of the input among the distinct ones.
+        """
         self.work.requested += 1
         if types is not None and not types.any():
             types = None
@@ -52,9 +73,26 @@ class Passes:
         return number
 
     def run(self, model, pad_id, token_budget=None) -> torch.Tensor:
-        """Logits float32 (distinct inputs, classes) on the CPU; agreement: (distinct inputs, 1) at the position.
+        """Compute the logits of all inputs.
 
-        Raises PlumblineError where a logit is not finite.
+        Parameters
+        ----------
+        model : transformers.PreTrainedModel
+            The encoder.
+        pad_id : int
+            Id of padding.
+        token_budget : int, optional
+            Tokens of one forward pass. None: as many as are fastest on the device.
+
+        Returns
+        -------
+        torch.Tensor, float32, shape (distinct inputs, classes)
+            On the CPU. Agreement: (distinct inputs, 1), at the position.
+
+        Raises
+        ------
+        PlumblineError
+            Where a logit is not finite.
         """
         found, done = in_memory(lambda: self._run(model, pad_id, token_budget), "perturbation passes")
         self.work += done
@@ -120,8 +158,20 @@ class Passes:
 def batches(lengths, budget):
     """Split sequences into batches of at most `budget` tokens (padding counted), nearly without padding.
 
-    Sorted by length, longest first; a batch mixes lengths only while it is under half the budget.
-    Yields int arrays of indices. One sequence over the budget is a batch of its own.
+    Sequences are sorted by length, longest first. A batch mixes lengths only while it is under half the budget. One sequence
+    over the budget is a batch of its own.
+
+    Parameters
+    ----------
+    lengths : numpy.ndarray of int, shape (sequences,)
+        Tokens.
+    budget : int
+        Tokens of a batch.
+
+    Yields
+    ------
+    numpy.ndarray of int
+        Indices of sequences.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0

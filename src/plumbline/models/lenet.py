@@ -12,9 +12,21 @@ KERNEL = 5
 
 
 class LeNet(nn.Sequential):
-    """Images float (batch, channels, image_size, image_size) -> logits (batch, classes).
+    """LeNet-5: images float (batch, channels, image_size, image_size) -> logits (batch, classes).
 
-    Raises PlumblineError for images too small for two convolutions of 5 x 5 with pooling.
+    Parameters
+    ----------
+    image_size : int
+        The side of an image in pixels.
+    channels : int
+        Of an image.
+    classes : int
+        Logits.
+
+    Raises
+    ------
+    PlumblineError
+        For images too small for two convolutions of 5 x 5 with pooling.
     """
 
     causal_layers = ("conv1", "conv2", "fc1", "fc2", "fc3")  # from the input up
@@ -42,6 +54,17 @@ class LeNet(nn.Sequential):
 
     @staticmethod
     def scaling(channels):
-        """Mean and standard deviation that pixels in [0, 1] are scaled by, a channel each: none of grey images, 0.5 of colour."""
+        """Choose mean and standard deviation that pixels in [0, 1] are scaled by: none of grey images, 0.5 of colour.
+
+        Parameters
+        ----------
+        channels : int
+            Of an image.
+
+        Returns
+        -------
+        dict of str to list of float
+            mean and std, one number a channel.
+        """
         centre, spread = (0.0, 1.0) if channels == 1 else (0.5, 0.5)
         return {"mean": [centre] * channels, "std": [spread] * channels}

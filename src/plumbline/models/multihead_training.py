@@ -19,11 +19,29 @@ from .vocabulary import Vocabulary, tokens_of
 
 
 def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
-    """Train one classifier: outputs weights (safetensors), vocabulary (JSON) and metrics (JSON).
+    """Train one classifier.
 
-    network   d_in, d_attn, d_out, heads, max_len; training: epochs, batch_size, learning_rate, weight_decay.
-    files     train, validation, test -> Parquet file. The vocabulary is of train and validation texts, as published.
-    Raises PlumblineError for a loss that is not finite.
+    Parameters
+    ----------
+    dataset : str
+        Id of the data set.
+    seed : int
+        The training seed.
+    network : mapping
+        d_in, d_attn, d_out, heads, max_len.
+    training : mapping
+        epochs, batch_size, learning_rate, weight_decay.
+    files : mapping of str to path
+        train, validation, test -> Parquet file. The vocabulary is of train and validation texts, as published.
+    outputs : mapping of str to path
+        weights (safetensors), vocabulary (JSON) and metrics (JSON) -> the file to write.
+    threads : int
+        See `plumbline.models.runtime.prepare`.
+
+    Raises
+    ------
+    PlumblineError
+        For a loss that is not finite.
     """
     prepare("cpu", threads)
     rows = {split: read_records(file, ["text", "label"]) for split, file in files.items()}
@@ -61,15 +79,51 @@ def train_job(*, dataset, seed, network, training, files, outputs, threads=1):
 
 
 def encoded(rows, vocabulary, max_len):
-    """(ids int64 (rows, max_len), labels int64 (rows,)) of rows with text and label."""
+    """Encode rows with text and label.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of data.
+    vocabulary : Vocabulary
+        Of the classifier.
+    max_len : int
+        T.
+
+    Returns
+    -------
+    ids : torch.Tensor, int64, shape (rows, max_len)
+        Token ids.
+    labels : torch.Tensor, int64, shape (rows,)
+        Classes.
+    """
     ids = np.stack([vocabulary.ids(tokens_of(row["text"]), max_len) for row in rows])
     return torch.from_numpy(ids), torch.tensor([row["label"] for row in rows])
 
 
 def fit(model, train, validation, training, seed):
-    """Train in place; what is kept is the first epoch of best validation accuracy.
+    """Train in place. What is kept is the first epoch of best validation accuracy.
 
-    train, validation: (ids, labels). Returns a list of {epoch, loss, validation_accuracy}.
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    train, validation : tuple of torch.Tensor
+        (ids, labels), see `encoded`.
+    training : mapping
+        epochs, batch_size, learning_rate, weight_decay.
+    seed : int
+        Of the order of the texts.
+
+    Returns
+    -------
+    list of dict
+        {epoch, loss, validation_accuracy}.
+
+    Raises
+    ------
+    PlumblineError
+        For fewer texts than a batch.
     """
     draw, size = np.random.default_rng(seed), training["batch_size"]
     # The last, smaller batch of an epoch is left out, as published.
@@ -100,7 +154,19 @@ def fit(model, train, validation, training, seed):
 
 @torch.no_grad()
 def correct_of(model, ids, labels):
-    """How many of the texts are classified rightly."""
+    """Count the texts that are classified rightly.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    ids, labels
+        See `encoded`.
+
+    Returns
+    -------
+    int
+    """
     return sum(
         int((model(part).argmax(1) == label).sum())
         for part, label in zip(ids.split(256), labels.split(256), strict=True)
@@ -108,7 +174,17 @@ def correct_of(model, ids, labels):
 
 
 def save(model, vocabulary, outputs):
-    """Weights (safetensors) and vocabulary (JSON), each moved into place when complete."""
+    """Write weights (safetensors) and vocabulary (JSON), each moved into place when complete.
+
+    Parameters
+    ----------
+    model : MultiHeadClassifier
+        The classifier.
+    vocabulary : Vocabulary
+        Its vocabulary.
+    outputs : mapping of str to path
+        weights, vocabulary -> the file to write.
+    """
     from safetensors.torch import save_file
 
     with atomic(outputs["weights"]) as temporary:
@@ -117,7 +193,22 @@ def save(model, vocabulary, outputs):
 
 
 def load(weights, vocabulary, metrics):
-    """(MultiHeadClassifier, Vocabulary, max_len) of a trained classifier's three files; the model in evaluation mode."""
+    """Load a trained classifier from its three files.
+
+    Parameters
+    ----------
+    weights, vocabulary, metrics : path
+        As `train_job` writes them.
+
+    Returns
+    -------
+    model : MultiHeadClassifier
+        In evaluation mode, frozen.
+    words : Vocabulary
+        Its vocabulary.
+    max_len : int
+        T.
+    """
     words, network = Vocabulary(read_json(vocabulary)), read_json(metrics)["network"]
     model = MultiHeadClassifier(len(words), **network).requires_grad_(False).eval()
     load_weights(model, weights)

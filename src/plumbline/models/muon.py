@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self):
-        """One step."""
+        """Take one step."""
         for group in self.param_groups:
             by_shape = {}
             for weight in group["params"]:

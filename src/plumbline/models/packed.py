@@ -14,7 +14,17 @@ NARROW = 2**15
 
 
 def available(weight):
-    """Whether a weight can be packed, and gains by it: fp32 on an x86 CPU, with torch's oneDNN operators, not narrow."""
+    """Say whether a weight can be packed, and gains by it: fp32 on an x86 CPU, with torch's oneDNN operators, not narrow.
+
+    Parameters
+    ----------
+    weight : torch.Tensor
+        Of a linear layer.
+
+    Returns
+    -------
+    bool
+    """
     return (
         weight.device.type == "cpu"
         and weight.numel() >= NARROW
@@ -27,9 +37,14 @@ def available(weight):
 
 @contextlib.contextmanager
 def packed_linears(model):
-    """Within the block, every linear layer of `model` with frozen weights multiplies through oneDNN.
+    """Make every linear layer of `model` with frozen weights multiply through oneDNN within the block.
 
-    Gradients with respect to inputs work; there are none with respect to the weights.
+    Gradients with respect to inputs work. There are none with respect to the weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
     """
     chosen = [
         module

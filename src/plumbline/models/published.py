@@ -10,9 +10,22 @@ LEVEL = 0.998
 def reach_published(correct, total, published, what):
     """Refuse a checkpoint whose accuracy is too low to be the published one: read wrongly, it would be explained wrongly.
 
-    correct of `total` examples were classified rightly; published: a share in [0, 1], None where none is known; what: which
-    checkpoint on which data, in words. Raises PlumblineError where the published accuracy lies above the Wilson interval of
-    correct / total at `LEVEL`, so that a thousand images allow .04 at an accuracy of .76, and 50,000 allow .006.
+    Parameters
+    ----------
+    correct : int
+        How many examples were classified rightly.
+    total : int
+        Of how many.
+    published : float or None
+        The published accuracy, a share in [0, 1]. None where none is known.
+    what : str
+        Which checkpoint on which data, in words.
+
+    Raises
+    ------
+    PlumblineError
+        Where the published accuracy lies above the Wilson interval of correct / total at `LEVEL`. So a thousand images allow
+        .04 at an accuracy of .76, and 50,000 allow .006.
     """
     if published is None or not total:
         return

@@ -9,7 +9,15 @@ WIDTHS = (16, 32, 64)
 
 
 class Block(nn.Module):
-    """Two convolutions of 3 x 3 beside a skip connection; `stride` > 1 halves the image, and 1 x 1 weights adapt the skip."""
+    """Two convolutions of 3 x 3 beside a skip connection.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    stride : int
+        Above 1, it halves the image, and 1 x 1 weights adapt the skip connection.
+    """
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -26,12 +34,33 @@ class Block(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x):
+        """Compute the block's output.
+
+        Parameters
+        ----------
+        x : torch.Tensor of float, shape (batch, inputs, height, width)
+            What enters.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, outputs, height / stride, width / stride)
+        """
         inner = self.relu1(self.norm1(self.conv1(x)))
         return self.relu2(self.norm2(self.conv2(inner)) + self.skip(x))
 
 
 class ResNet(nn.Sequential):
-    """Images float (batch, channels, image_size, image_size) -> logits (batch, classes); the weights fit any image_size."""
+    """The network: images float (batch, channels, image_size, image_size) -> logits (batch, classes).
+
+    Parameters
+    ----------
+    image_size : int
+        Not used: the weights fit any image_size.
+    channels : int
+        Of an image.
+    classes : int
+        Logits.
+    """
 
     causal_layers = (
         "conv",

@@ -20,12 +20,24 @@ def release_memory():
 
 
 def prepare(device="cpu", threads=1):
-    """Set torch up for a job and return its device, a torch.device.
+    """Set torch up for a job.
 
-    device   'cpu'; 'cuda': the first GPU that the job may see; 'auto': that GPU where there is one, else the CPU.
-    threads  part of what makes bytes reproducible, so they come from the configuration and not from the number of cores.
+    Parameters
+    ----------
+    device : {'cpu', 'cuda', 'auto'}
+        'cuda': the first GPU that the job may see. 'auto': that GPU where there is one, else the CPU.
+    threads : int
+        Of torch. They are part of what makes bytes reproducible, so they come from the configuration and not from the number of
+        cores.
 
-    Raises PlumblineError where the device is not there.
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    PlumblineError
+        Where the device is not there.
     """
     # transformers reads these when it is imported; a job without it need not wait for it.
     os.environ.update(
@@ -54,15 +66,42 @@ _share = 1  # of a batch's usual size, in this job
 
 
 def fitting(size):
-    """The size of a batch (tokens, images) that this job's memory has held so far, `size` at most."""
+    """Reduce the size of a batch (tokens, images) to what this job's memory has held so far.
+
+    Parameters
+    ----------
+    size : int
+        The most.
+
+    Returns
+    -------
+    int
+    """
     return max(1, size // _share)
 
 
 def in_memory(work, what):
-    """What work() returns; where the GPU's memory does not suffice, work() again with half of all sizes of `fitting`.
+    """Do work, and again with half of all sizes of `fitting` where the GPU's memory does not suffice.
 
-    The smaller sizes stay for the rest of the job, and a line on standard error says so. Raises PlumblineError, naming
-    `what`, where halving does not help. Sizes of batches change results by rounding alone.
+    The smaller sizes stay for the rest of the job, and a line on standard error says so. Sizes of batches change results by
+    rounding alone.
+
+    Parameters
+    ----------
+    work : callable
+        Takes nothing.
+    what : str
+        What the work is, for messages.
+
+    Returns
+    -------
+    object
+        What work() returns.
+
+    Raises
+    ------
+    PlumblineError
+        Where halving does not help.
     """
     global _share
     import torch

@@ -19,9 +19,20 @@ BLOCK = 256
 
 
 def train_tokenizer(architecture, texts, vocabulary):
-    """A fast tokeniser trained on `texts`: WordPiece (lower case), or byte-level BPE for the RoBERTa family.
+    """Train a fast tokeniser: WordPiece (lower case), or byte-level BPE for the RoBERTa family.
 
-    vocabulary: its size at most, special tokens included.
+    Parameters
+    ----------
+    architecture : str
+        A key of `architectures.ARCHITECTURES`.
+    texts : iterable of str
+        The corpus.
+    vocabulary : int
+        Its size at most, special tokens included.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerFast
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -94,15 +105,42 @@ def _without_added(tokenizer, special):
 
 
 def special_ids(tokenizer):
-    """The mapping cls, sep, mask, pad -> id that the Python API takes."""
+    """List the special tokens' ids as the Python API takes them.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerFast
+        The tokeniser.
+
+    Returns
+    -------
+    dict of str to int or None
+        cls, sep, mask, pad -> id.
+    """
     return {name: getattr(tokenizer, f"{name}_token_id") for name in ("cls", "sep", "mask", "pad")}
 
 
 @dataclass(frozen=True)
 class Tokenised:
-    """One example: ids int64 (n,) with special tokens; position: what is read out; label: class index;
-    rationale: float32 (n,), or None where the data has none; cut: tokens that a limit cut off its end; types: the token types
-    of a pair, int64 (n,), or None where all tokens are of one segment."""
+    """One example.
+
+    Attributes
+    ----------
+    id : int
+        Id of the example.
+    ids : numpy.ndarray, int64, shape (n,)
+        Token ids, with special tokens.
+    position : int
+        The position that is read out.
+    label : int
+        Index of the class.
+    rationale : numpy.ndarray, float32, shape (n,), or None
+        None where the data has none.
+    cut : int
+        Tokens that a limit cut off its end.
+    types : numpy.ndarray, int64, shape (n,), or None
+        The token types of a pair. None where all tokens are of one segment.
+    """
 
     id: int
     ids: np.ndarray
@@ -114,15 +152,34 @@ class Tokenised:
 
 
 def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="error", where="the data"):
-    """The examples of a list of rows (dicts of schemas/artefacts/data.yaml), in their order; pairs where rows have text_pair.
+    """Tokenise rows of data, in their order. Rows with text_pair are pairs.
 
-    limit       the model's longest input; max_tokens: a lower one (None: the limit). Both count special tokens.
-    segments    how many the model tells apart (`encoders.segments`); of one, pairs have no token types.
-    too_long    what to do above max_tokens: 'error', 'skip' (as published) or 'truncate'.
-    where       named in messages.
+    Parameters
+    ----------
+    rows : list of dict
+        Of schemas/artefacts/data.yaml.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        The model's tokeniser.
+    limit : int
+        The model's longest input, special tokens included.
+    segments : int
+        How many the model tells apart (`encoders.segments`). Of one, pairs have no token types.
+    max_tokens : int, optional
+        A lower limit, special tokens included. None: `limit`.
+    too_long : {'error', 'skip', 'truncate'}
+        What to do above max_tokens. 'skip' is as published.
+    where : str
+        Named in messages.
 
-    Raises PlumblineError for an empty text, a text too long, a pair whose second text a limit leaves nothing of, an
-    agreement mask that got lost, or a tokeniser that knows fewer than half of the tokens: it belongs to another model.
+    Returns
+    -------
+    list of Tokenised
+
+    Raises
+    ------
+    PlumblineError
+        For an empty text, a text too long, a pair whose second text a limit leaves nothing of, an agreement mask that got lost,
+        or a tokeniser that knows fewer than half of the tokens: it belongs to another model.
     """
     most = min(limit, max_tokens or limit)
     for row in rows:
@@ -182,7 +239,18 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
 
 
 def texts_of(row):
-    """The texts of a row of data, in a tuple: two of a pair."""
+    """Select the texts of a row of data.
+
+    Parameters
+    ----------
+    row : mapping
+        A row.
+
+    Returns
+    -------
+    tuple of str
+        Two of a pair, else one.
+    """
     return tuple(row[name] for name in ("text", "text_pair") if name in row)
 
 
@@ -202,10 +270,23 @@ def _check_known(encoded, tokenizer, where):
 
 
 def token_rationale(texts, flags, offsets, which):
-    """Word flags of the texts' words, text.split() one after the other, carried to tokens: float32 (n,), 0 at special tokens.
+    """Carry word flags to tokens. Words are those of the texts' text.split(), one text after the other.
 
-    texts: of one example, two of a pair; offsets: (start, end) of every token in its text; special tokens have start == end;
-    which: the number of each token's text, None at special tokens.
+    Parameters
+    ----------
+    texts : sequence of str
+        Of one example, two of a pair.
+    flags : sequence of bool
+        One a word.
+    offsets : sequence of tuple of int
+        (start, end) of every token in its text. Special tokens have start == end.
+    which : sequence of int or None
+        The number of each token's text. None at special tokens.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape (n,)
+        0 at special tokens.
     """
     places, word = [], 0
     for text in texts:
@@ -227,19 +308,47 @@ def token_rationale(texts, flags, offsets, which):
 
 
 def blocks(examples, size=BLOCK):
-    """Consecutive blocks of examples, as lists. Batches never cross a block, so sharding by whole blocks changes no byte."""
+    """Split examples into consecutive blocks. Batches never cross a block, so sharding by whole blocks changes no byte.
+
+    Parameters
+    ----------
+    examples : iterable
+        Of anything.
+    size : int
+        Examples of a block.
+
+    Yields
+    ------
+    list
+    """
     examples = iter(examples)
     while block := list(islice(examples, size)):
         yield block
 
 
 def block_range(examples, shard, where, size=BLOCK):
-    """(first, past the last) of the examples of one shard: whole blocks, and nearly as many as another shard has.
+    """Choose the examples of one shard: whole blocks, and nearly as many as another shard has.
 
-    examples    how many there are; shard: (its number, the number of shards), None: all are one's own.
-    where       named in the message; size: examples of a block.
+    Parameters
+    ----------
+    examples : int
+        How many there are.
+    shard : tuple of int or None
+        (number of the shard, number of shards). None: all examples.
+    where : str
+        Named in the message.
+    size : int
+        Examples of a block.
 
-    Raises PlumblineError where there are more shards than blocks.
+    Returns
+    -------
+    first, stop : int
+        The first example, and the one after the last.
+
+    Raises
+    ------
+    PlumblineError
+        Where there are more shards than blocks.
     """
     number, shards = shard or (0, 1)
     count = -(-examples // size)
@@ -253,9 +362,19 @@ def block_range(examples, shard, where, size=BLOCK):
 
 
 def padded(examples, pad_id):
-    """What a model reads of examples: input_ids, attention_mask and, where there are segments, token_type_ids.
+    """Pad examples to what a model reads.
 
-    A dict of int64 tensors (batch, longest).
+    Parameters
+    ----------
+    examples : sequence of Tokenised
+        The batch.
+    pad_id : int
+        Id of padding.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, int64, shape (batch, longest)
+        input_ids, attention_mask and, where there are segments, token_type_ids.
     """
     import torch
 

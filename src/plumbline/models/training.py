@@ -43,15 +43,34 @@ def train_job(
 ):
     """Make one model folder: weights, configuration, tokeniser and metrics.json.
 
-    label_names names of the data's classes, by label.
-    block       the model's part of the configuration (`Encoder` in workflow/config.py).
-    train       Parquet file of the training split; None takes the checkpoint as it is.
-    evaluation  Parquet file of the split on which accuracy is measured, named `split`.
-    checkpoint  folder of a downloaded checkpoint, for source 'hub'.
-    outputs     weights, architecture, tokenizer, tokenizer_config, metrics -> path.
+    Parameters
+    ----------
+    dataset, model : str
+        Ids. They are part of the seeds.
+    seed : int
+        The training seed.
+    block : mapping
+        The model's part of the configuration (`Encoder` in workflow/config.py).
+    label_names : sequence of str
+        Names of the data's classes, by label.
+    train : path or None
+        Parquet file of the training split. None takes the checkpoint as it is.
+    evaluation : path
+        Parquet file of the split on which accuracy is measured.
+    split : str
+        Name of that split.
+    checkpoint : path or None
+        Folder of a downloaded checkpoint, for source 'hub'.
+    outputs : mapping of str to path
+        weights, architecture, tokenizer, tokenizer_config, metrics -> the file to write.
+    device, threads
+        See `plumbline.models.runtime.prepare`.
 
-    Raises PlumblineError for a missing checkpoint, a loss that is not finite, an accuracy far below chance (the label
-    order contradicts the data), or below what is published of the checkpoint (`published.reach_published`).
+    Raises
+    ------
+    PlumblineError
+        For a missing checkpoint, a loss that is not finite, an accuracy far below chance (the label order contradicts the
+        data), or below what is published of the checkpoint (`published.reach_published`).
     """
     device = prepare(device, threads)
     rows = read_records(train) if train else None
@@ -133,7 +152,35 @@ def _tokenised(rows, tokenizer, network, most, where):
 
 
 def initial(block, task, label_names, rows, checkpoint):
-    """(model, tokeniser) before training: fresh weights, or a checkpoint, with a fresh head where it is trained and has none."""
+    """Make model and tokeniser before training.
+
+    They are fresh, or a checkpoint's. A checkpoint has a fresh head where it is trained and has none.
+
+    Parameters
+    ----------
+    block : mapping
+        The model's part of the configuration.
+    task : {'classification', 'agreement'}
+        Of the data.
+    label_names : sequence of str
+        Names of the data's classes, by label.
+    rows : list of dict or None
+        The training split, for source 'scratch'.
+    checkpoint : path or None
+        Folder of a downloaded checkpoint.
+
+    Returns
+    -------
+    model : transformers.PreTrainedModel
+        The model.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        Its tokeniser.
+
+    Raises
+    ------
+    PlumblineError
+        For a checkpoint of another architecture, and as `checkpoint.read_model` and `check_labels` do.
+    """
     if block["source"] == "scratch":
         return _scratch(block, task, len(label_names), rows)
     folder = checkpoint_folder(block, checkpoint)
@@ -150,7 +197,22 @@ def initial(block, task, label_names, rows, checkpoint):
 
 
 def check_labels(network, label_names, folder):
-    """PlumblineError where a checkpoint calls its classes by the data's names, and in another order."""
+    """Check the order of a checkpoint's classes.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    label_names : sequence of str
+        Names of the data's classes, by label.
+    folder : path
+        The checkpoint's, named in the message.
+
+    Raises
+    ------
+    PlumblineError
+        Where a checkpoint calls its classes by the data's names, and in another order.
+    """
     own = [network.config.id2label[label].lower() for label in range(network.config.num_labels)]
     names = [name.lower() for name in label_names]
     if own != names and sorted(own) == sorted(names):
@@ -215,7 +277,20 @@ POSITIONS = 130
 
 
 def reorder_labels(network, order):
-    """Permute the classifier's outputs and their names: output i of the checkpoint is class order[i] of the data."""
+    """Permute the classifier's outputs and their names, in place.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    order : sequence of int
+        Output i of the checkpoint is class order[i] of the data.
+
+    Raises
+    ------
+    PlumblineError
+        For what is no order of the checkpoint's classes.
+    """
     base = {id(module) for module in network.base_model.modules()}
     heads = [m for m in network.modules() if isinstance(m, torch.nn.Linear) and id(m) not in base]
     head = heads[-1]
@@ -233,13 +308,40 @@ def reorder_labels(network, order):
 
 
 def name_labels(network, names):
-    """Write the classes' names into the model's configuration, where pipelines of transformers read them."""
+    """Write the classes' names into the model's configuration, where pipelines of transformers read them.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    names : sequence of str
+        By label.
+    """
     network.config.id2label = dict(enumerate(names))
     network.config.label2id = {name: label for label, name in enumerate(names)}
 
 
 def fit(network, examples, tokenizer, training, seed):
-    """Train in place; returns the loss curve (`training_loop.curve`)."""
+    """Train in place.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    examples : sequence of tokenisation.Tokenised
+        The training split.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        The model's tokeniser.
+    training : mapping
+        epochs, batch_size, warmup, and what `training_loop.steps` takes.
+    seed : int
+        Of the order of the examples and of dropout.
+
+    Returns
+    -------
+    list of dict
+        The loss curve (`training_loop.curve`).
+    """
     from transformers import get_linear_schedule_with_warmup
 
     device = next(network.parameters()).device
@@ -263,7 +365,21 @@ def fit(network, examples, tokenizer, training, seed):
 
 
 def epoch(examples, size, draw):
-    """One pass in random order, in batches of like lengths: sorted inside windows of 50 batches."""
+    """Pass over the examples in random order, in batches of like lengths: sorted inside windows of 50 batches.
+
+    Parameters
+    ----------
+    examples : sequence of tokenisation.Tokenised
+        The training split.
+    size : int
+        Examples of a batch.
+    draw : numpy.random.Generator
+        Of the order.
+
+    Yields
+    ------
+    list of tokenisation.Tokenised
+    """
     order = draw.permutation(len(examples))
     found = []
     for start in range(0, len(order), 50 * size):
@@ -278,14 +394,41 @@ TOKENS = 2048
 
 
 def parts(batch):
-    """A batch in equal parts of at most TOKENS padded tokens (or one text); their gradients add up to the batch's."""
+    """Split a batch into equal parts of at most `TOKENS` padded tokens (or one text). Their gradients add up to the batch's.
+
+    Parameters
+    ----------
+    batch : list of tokenisation.Tokenised
+        Examples.
+
+    Returns
+    -------
+    list of list of tokenisation.Tokenised
+    """
     count = math.ceil(len(batch) * max(len(example.ids) for example in batch) / TOKENS)
     size = math.ceil(len(batch) / count)
     return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
 def batch_loss(network, batch, pad_id, device):
-    """The loss of `explained_probability`: cross-entropy over classes, binary where it is a sigmoid (one logit, labels)."""
+    """Compute the loss of `explained_probability`: cross-entropy over classes, binary where it is a sigmoid (one logit, labels).
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    batch : sequence of tokenisation.Tokenised
+        Examples.
+    pad_id : int
+        Id of padding.
+    device : torch.device
+        The model's.
+
+    Returns
+    -------
+    torch.Tensor, float32, shape ()
+        The mean over the batch.
+    """
     inputs = {name: tensor.to(device) for name, tensor in padded(batch, pad_id).items()}
     labels, positions = (
         torch.tensor([getattr(example, name) for example in batch], device=device)
@@ -301,7 +444,22 @@ def batch_loss(network, batch, pad_id, device):
 
 
 def accuracy(network, examples, tokenizer):
-    """(number right, number of examples)."""
+    """Count the examples that are classified rightly.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    examples : sequence of tokenisation.Tokenised
+        Examples.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        The model's tokeniser.
+
+    Returns
+    -------
+    correct, count : int
+        The number right, and the number of examples.
+    """
     passes = Passes()
     numbers = [passes.add(example.ids, example.position, example.types) for example in examples]
     logits = passes.run(network, tokenizer.pad_token_id)[numbers]
@@ -310,7 +468,17 @@ def accuracy(network, examples, tokenizer):
 
 
 def save(network, tokenizer, outputs):
-    """Weights (safetensors), config.json and the tokeniser's files, each moved into place when complete."""
+    """Write weights (safetensors), config.json and the tokeniser's files, each moved into place when complete.
+
+    Parameters
+    ----------
+    network : transformers.PreTrainedModel
+        The model.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        Its tokeniser.
+    outputs : mapping of str to path
+        weights, architecture, tokenizer, tokenizer_config -> the file to write.
+    """
     from safetensors.torch import save_file
 
     folder = Path(outputs["weights"]).parent

@@ -59,9 +59,21 @@ def steps(network, batches, losses, training, *, schedule=None, clip=None):
 
 
 def optimisers_of(network, training):
-    """AdamW of all parameters; with `optimiser: muon` Muon of the weights of linear layers, AdamW of the rest.
+    """Make the optimisers: AdamW of all parameters, or with `optimiser: muon` Muon of linear layers' weights and AdamW of the
+    rest.
 
     The last linear layer, which makes the logits, belongs to the rest, and so do embeddings (Jordan et al. 2024).
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The model.
+    training : mapping
+        learning_rate, weight_decay and, where it is not AdamW, optimiser.
+
+    Returns
+    -------
+    list of torch.optim.Optimizer
     """
     options = {"lr": training["learning_rate"], "weight_decay": training["weight_decay"]}
     linear = [module.weight for module in network.modules() if isinstance(module, torch.nn.Linear)]
@@ -72,7 +84,18 @@ def optimisers_of(network, training):
 
 
 def curve(losses):
-    """About twenty points [{step, loss}] of the losses of all steps, each the mean since the last point."""
+    """Summarise the losses of all steps by about twenty points, each the mean since the last point.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        One a step.
+
+    Returns
+    -------
+    list of dict
+        {step, loss}.
+    """
     every = max(1, len(losses) // 20)
     ends = [*range(every, len(losses), every), len(losses)]
     return [

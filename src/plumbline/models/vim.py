@@ -22,7 +22,14 @@ AT_ONCE = 2**14
 class Direction:
     """What one direction of one layer's scan reads, in its own order (the backward one reads the flipped sequence).
 
-    delta (batch, channels, tokens), the step; A (channels, N) negative; B, C (batch, N, tokens).
+    Attributes
+    ----------
+    delta : torch.Tensor, shape (batch, channels, tokens)
+        The step.
+    A : torch.Tensor, shape (channels, N)
+        Negative.
+    B, C : torch.Tensor, shape (batch, N, tokens)
+        What a token writes to the state, and what it reads of it.
     """
 
     delta: torch.Tensor
@@ -33,7 +40,15 @@ class Direction:
 
 @dataclass
 class Layer:
-    """One layer's trace: residual (batch, tokens, features), the stream that enters its norm; forward, backward."""
+    """One layer's trace.
+
+    Attributes
+    ----------
+    residual : torch.Tensor, shape (batch, tokens, features)
+        The stream that enters its norm.
+    forward, backward : Direction
+        The two scans.
+    """
 
     residual: torch.Tensor
     forward: Direction
@@ -41,21 +56,54 @@ class Layer:
 
 
 def chunked(sequence, chunk):
-    """(batch, rows, tokens) as (chunk, chunks, batch, rows), step by step over all chunks; zeros fill the last one."""
+    """Cut a sequence into chunks, so that one step is taken over all of them. Zeros fill the last one.
+
+    Parameters
+    ----------
+    sequence : torch.Tensor of float, shape (batch, rows, tokens)
+        The sequence.
+    chunk : int
+        Tokens of a chunk.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (chunk, chunks, batch, rows)
+    """
     padded = functional.pad(sequence, (0, -sequence.shape[-1] % chunk))
     return padded.unflatten(-1, (-1, chunk)).permute(3, 2, 0, 1).contiguous()
 
 
 def unchunked(steps, tokens):
-    """The inverse of `chunked`: (batch, rows, tokens)."""
+    """Invert `chunked`.
+
+    Parameters
+    ----------
+    steps : torch.Tensor of float, shape (chunk, chunks, batch, rows)
+        As `chunked` returns it.
+    tokens : int
+        The length of the sequence.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, rows, tokens)
+    """
     return steps.permute(2, 3, 1, 0).flatten(2)[..., :tokens]
 
 
 def recurrence_(decay, drive):
-    """h_t = decay_t h_{t-1} + drive_t from h_{-1} = 0, computed in place of `drive`, which is returned.
+    """Compute h_t = decay_t h_{t-1} + drive_t from h_{-1} = 0, in place of `drive`.
 
-    decay, drive: (chunk, chunks, ...), as `chunked` puts time. About 3 sqrt(tokens) steps over many chunks at once
-    instead of one a token.
+    It takes about 3 sqrt(tokens) steps over many chunks at once instead of one a token.
+
+    Parameters
+    ----------
+    decay, drive : torch.Tensor of float, shape (chunk, chunks, ...)
+        As `chunked` puts time.
+
+    Returns
+    -------
+    torch.Tensor
+        `drive`.
     """
     over = decay[0].clone()
     # Every chunk from a state of zero ...
@@ -74,7 +122,18 @@ def recurrence_(decay, drive):
 
 
 def recurrence_from_end_(decay, drive):
-    """h_t = decay_{t+1} h_{t+1} + drive_t from the last token on, computed in place of `drive`; see `recurrence_`."""
+    """Compute h_t = decay_{t+1} h_{t+1} + drive_t from the last token on, in place of `drive`.
+
+    Parameters
+    ----------
+    decay, drive
+        See `recurrence_`.
+
+    Returns
+    -------
+    torch.Tensor
+        `drive`.
+    """
     over = decay[1:].prod(0)  # a chunk's decay from its end to its first step
     for step in range(len(drive) - 2, -1, -1):
         drive[step].addcmul_(decay[step + 1], drive[step + 1])
@@ -88,12 +147,25 @@ def recurrence_from_end_(decay, drive):
 
 
 class SelectiveScan(torch.autograd.Function):
-    """y = scan(x): h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t, y_t = C_t . h_t (Gu & Dao 2023, arXiv 2312.00752, eq. 2,
-    with Euler's rule for B as in the published code).
+    """The selective scan: h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t, y_t = C_t . h_t.
 
-    x, delta (batch, channels, tokens); A (channels, N); B, C (batch, N, tokens). Returns (batch, channels, tokens). The
-    states, N times as large as x, are formed for a few tokens at a time, and again for the gradient. Sums over products
-    stand for matrix products, which are too small here to pay.
+    Gu & Dao 2023, arXiv 2312.00752, eq. 2, with Euler's rule for B as in the published code. The states, N times as large as x,
+    are formed for a few tokens at a time, and again for the gradient. Sums over products replace matrix products, which are too
+    small here to pay.
+
+    Parameters
+    ----------
+    x, delta : torch.Tensor of float, shape (batch, channels, tokens)
+        Of `apply`: the input and the step.
+    A : torch.Tensor of float, shape (channels, N)
+        Negative.
+    B, C : torch.Tensor of float, shape (batch, N, tokens)
+        What a token writes to the state, and what it reads of it.
+
+    Returns
+    -------
+    torch.Tensor of float, shape (batch, channels, tokens)
+        y.
     """
 
     @staticmethod
@@ -108,6 +180,7 @@ class SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, delta, A, B, C):
+        """Compute y. See the class."""
         ctx.save_for_backward(x, delta, A, B, C)
         delta, drive, A, B, C = SelectiveScan._steps(x, delta, A, B, C)
         start = torch.zeros_like(drive[0] * B[0])
@@ -128,6 +201,7 @@ class SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
+        """Compute the gradients with respect to x, delta, A, B and C, given that of y; None where B, C or A needs none."""
         x, delta, A, B, C = ctx.saved_tensors
         tokens, needs = x.shape[-1], ctx.needs_input_grad
         steps, drive, rates, inputs, outputs = SelectiveScan._steps(x, delta, A, B, C)
@@ -151,7 +225,15 @@ class SelectiveScan(torch.autograd.Function):
 
 
 class RMSNorm(torch.nn.Module):
-    """x / sqrt(mean x^2 + eps) * weight over the last dimension (Zhang & Sennrich 2019)."""
+    """Root-mean-square norm: x / sqrt(mean x^2 + eps) * weight over the last dimension (Zhang & Sennrich 2019).
+
+    Parameters
+    ----------
+    width : int
+        The size of the last dimension.
+    eps : float
+        Added to the mean.
+    """
 
     def __init__(self, width, eps=1e-5):
         super().__init__()
@@ -159,11 +241,20 @@ class RMSNorm(torch.nn.Module):
         self.eps = eps
 
     def forward(self, x):
+        """Norm x, of shape (..., width)."""
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
 
 
 class Mixer(torch.nn.Module):
-    """Two selective scans, forward and backward, between one input and one output projection: (batch, tokens, d) to the same."""
+    """Two selective scans, forward and backward, between one input and one output projection.
+
+    Parameters
+    ----------
+    width : int
+        d, features of a token.
+    d_state : int
+        N, states of a channel.
+    """
 
     def __init__(self, width, d_state):
         super().__init__()
@@ -182,7 +273,20 @@ class Mixer(torch.nn.Module):
         self.out_proj = torch.nn.Linear(inner, width, bias=False)
 
     def forward(self, x):
-        """(output (batch, tokens, d), Direction forward, Direction backward)."""
+        """Mix tokens.
+
+        Parameters
+        ----------
+        x : torch.Tensor of float, shape (batch, tokens, d)
+            The normed stream.
+
+        Returns
+        -------
+        output : torch.Tensor of float, shape (batch, tokens, d)
+            What is added to the stream.
+        forward, backward : Direction
+            What the two scans read.
+        """
         x, gate = self.in_proj(x).mT.chunk(2, dim=1)
         gate = functional.silu(gate)
         there, forward = self._scan(x, "")
@@ -214,6 +318,14 @@ def _step_projection(rank, inner):
 
 
 class Block(torch.nn.Module):
+    """One layer: a norm and the mixer behind it.
+
+    Parameters
+    ----------
+    width, d_state
+        See `Mixer`.
+    """
+
     def __init__(self, width, d_state):
         super().__init__()
         self.mixer = Mixer(width, d_state)
@@ -221,20 +333,63 @@ class Block(torch.nn.Module):
 
 
 class PatchEmbedding(torch.nn.Module):
+    """One vector a patch, by a convolution.
+
+    Parameters
+    ----------
+    channels : int
+        Of an image.
+    width : int
+        d, features of a token.
+    patch_size : int
+        The side of a patch in pixels.
+    """
+
     def __init__(self, channels, width, patch_size):
         super().__init__()
         self.proj = torch.nn.Conv2d(channels, width, patch_size, stride=patch_size)
 
     def forward(self, images):
+        """Embed images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of float, shape (batch, channels, image_size, image_size)
+            Normalised.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, patches, d)
+        """
         return self.proj(images).flatten(2).mT
 
 
 class VisionMamba(torch.nn.Module):
     """Images (batch, channels, image_size, image_size), normalised, to logits (batch, classes).
 
-    The state dict is the published one (hustvl/Vim, `..._bimambav2_final_pool_mean_abs_pos_embed_with_midclstok_div2`;
-    despite that name the class token is what is read). Patches are numbered row by row; the class token stands before
-    patch number patches // 2. Raises PlumblineError where the patches do not tile the image.
+    The state dict is the published one (hustvl/Vim, `..._bimambav2_final_pool_mean_abs_pos_embed_with_midclstok_div2`; despite
+    that name the class token is what is read). Patches are numbered row by row. The class token stands before patch number
+    patches // 2.
+
+    Parameters
+    ----------
+    image_size, patch_size : int
+        Sides in pixels.
+    depth : int
+        Layers.
+    embed_dim : int
+        d, features of a token.
+    classes : int
+        Logits.
+    channels : int
+        Of an image.
+    d_state : int
+        N, states of a channel.
+
+    Raises
+    ------
+    PlumblineError
+        Where the patches do not tile the image.
     """
 
     def __init__(self, image_size, patch_size, depth, embed_dim, classes, channels=3, d_state=16):
@@ -261,13 +416,35 @@ class VisionMamba(torch.nn.Module):
                 block.mixer.out_proj.weight /= math.sqrt(len(self.layers))
 
     def embedded(self, images):
-        """Patch, class and position embeddings, (batch, patches + 1, d)."""
+        """Compute patch, class and position embeddings.
+
+        Parameters
+        ----------
+        images : torch.Tensor of float, shape (batch, channels, image_size, image_size)
+            Normalised.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, patches + 1, d)
+        """
         patches, middle = self.patch_embed(images), self.class_position
         token = self.cls_token.expand(len(patches), -1, -1)
         return torch.cat([patches[:, :middle], token, patches[:, middle:]], dim=1) + self.pos_embed
 
     def features(self, images, trace=None):
-        """The class token after the last norm, (batch, d); `trace`: a list that takes up a `Layer` a block."""
+        """Compute the class token after the last norm.
+
+        Parameters
+        ----------
+        images : torch.Tensor of float, shape (batch, channels, image_size, image_size)
+            Normalised.
+        trace : list, optional
+            A `Layer` a block is appended to it.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, d)
+        """
         hidden, residual = self.embedded(images), 0
         if trace is not None and torch.is_grad_enabled() and not hidden.requires_grad:
             hidden.requires_grad_()  # of frozen weights: so that gradients reach the first residual
@@ -280,4 +457,15 @@ class VisionMamba(torch.nn.Module):
         return self.norm_f((hidden + residual)[:, self.class_position])
 
     def forward(self, images, trace=None):
+        """Compute the logits.
+
+        Parameters
+        ----------
+        images, trace
+            See `features`.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, classes)
+        """
         return self.head(self.features(images, trace))

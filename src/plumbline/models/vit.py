@@ -73,6 +73,22 @@ RELEASED = {
 
 
 class Block(torch.nn.Module):
+    """One pre-LayerNorm layer: attention, then feed-forward, each beside its residual connection.
+
+    Parameters
+    ----------
+    width : int
+        d, features of a token.
+    heads : int
+        Of the attention.
+    feed_forward : int
+        Features inside the feed-forward part.
+    qkv_bias : bool
+        Whether queries, keys and values have a bias.
+    scale : float
+        What query times key is multiplied by.
+    """
+
     def __init__(self, width, heads, feed_forward, qkv_bias, scale):
         super().__init__()
         self.heads, self.scale = heads, scale
@@ -84,7 +100,20 @@ class Block(torch.nn.Module):
         )
 
     def forward(self, x):
-        """(output, attention (batch, heads, tokens, tokens))."""
+        """Compute the layer.
+
+        Parameters
+        ----------
+        x : torch.Tensor of float, shape (batch, tokens, d)
+            What enters.
+
+        Returns
+        -------
+        output : torch.Tensor of float, shape (batch, tokens, d)
+            What leaves.
+        attention : torch.Tensor of float, shape (batch, heads, tokens, tokens)
+            Attention weights.
+        """
         read = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = read
         attention = (query @ key.mT * self.scale).softmax(-1)
@@ -95,8 +124,29 @@ class Block(torch.nn.Module):
 class VisionTransformer(torch.nn.Module):
     """Images (batch, channels, image_size, image_size), normalised, to logits (batch, classes).
 
-    The class token is the first; patches are numbered row by row. head: 'mlp' (two layers) or 'norm' (LayerNorm, one).
-    scale: what query times key is multiplied by. Raises PlumblineError where the patches do not tile the image.
+    The class token is the first. Patches are numbered row by row.
+
+    Parameters
+    ----------
+    image_size, patch_size : int
+        Sides in pixels.
+    depth : int
+        Layers.
+    embed_dim : int
+        d, features of a token.
+    classes : int
+        Logits.
+    channels : int
+        Of an image.
+    heads, feed_forward, qkv_bias, scale
+        See `Block`.
+    head : {'mlp', 'norm'}
+        'mlp': two layers. 'norm': LayerNorm, then one layer.
+
+    Raises
+    ------
+    PlumblineError
+        Where the patches do not tile the image.
     """
 
     class_position = 0
@@ -130,7 +180,19 @@ class VisionTransformer(torch.nn.Module):
         self.head = torch.nn.Sequential(first, *[torch.nn.GELU()] * (head == "mlp"), last)
 
     def forward(self, images, trace=None):
-        """`trace`: a list that takes up (what enters the block (batch, tokens, d), attention) a block."""
+        """Compute the logits.
+
+        Parameters
+        ----------
+        images : torch.Tensor of float, shape (batch, channels, image_size, image_size)
+            Normalised.
+        trace : list, optional
+            (what enters the block (batch, tokens, d), attention) is appended to it, one a block.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, classes)
+        """
         patches = functional.unfold(images, self.patch_size, stride=self.patch_size).mT
         token = self.cls_token.expand(len(images), -1, -1)
         x = torch.cat([token, self.patch_embed(patches)], dim=1) + self.pos_embed
@@ -145,9 +207,23 @@ class VisionTransformer(torch.nn.Module):
 
 
 def released_weights(name, path):
-    """The state dict of a released checkpoint, as `VisionTransformer(**RELEASED[name]["network"])` takes it.
+    """Read the state dict of a released checkpoint, as `VisionTransformer(**RELEASED[name]["network"])` takes it.
 
-    path: its .npz, read without pickle. Raises PlumblineError for an unknown name or a tensor of no known name.
+    Parameters
+    ----------
+    name : str
+        A key of `RELEASED`.
+    path : path
+        Its .npz, read without pickle.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+
+    Raises
+    ------
+    PlumblineError
+        For an unknown name, a file that is no archive of plain arrays, or one that has no embedding of patches.
     """
     import zipfile
 

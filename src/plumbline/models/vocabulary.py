@@ -30,7 +30,17 @@ _RULES = [(re.compile(pattern), replacement) for pattern, replacement in _RULES]
 
 
 def tokens_of(text):
-    """The tokens of a text, a list of str: torchtext's `basic_english`."""
+    """Split a text into tokens: torchtext's `basic_english`.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    list of str
+    """
     text = text.lower()
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
@@ -38,12 +48,33 @@ def tokens_of(text):
 
 
 def cleaned(text):
-    """The text as LIME is given it: letters and digits alone (reference code of Lopardo et al.)."""
+    """Clean a text as LIME is given it: letters and digits alone (reference code of Lopardo et al.).
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    str
+    """
     return re.sub("[^A-Za-z0-9]+", " ", text).strip()
 
 
 class Vocabulary:
-    """Token -> id: [cls] 0, UNK 1 (also of unknown tokens), then by falling frequency, ties in alphabetical order."""
+    """Token -> id: [cls] 0, UNK 1 (also of unknown tokens), then by falling frequency, ties in alphabetical order.
+
+    Parameters
+    ----------
+    tokens : iterable of str
+        In the order of their ids.
+
+    Raises
+    ------
+    PlumblineError
+        Where the first two are not `SPECIALS`.
+    """
 
     def __init__(self, tokens):
         self.tokens = list(tokens)
@@ -53,7 +84,17 @@ class Vocabulary:
 
     @classmethod
     def of(cls, texts):
-        """The vocabulary of all tokens in `texts`, no minimum frequency."""
+        """Make the vocabulary of all tokens in texts, no minimum frequency.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            The texts.
+
+        Returns
+        -------
+        Vocabulary
+        """
         counts = Counter(token for text in texts for token in tokens_of(text))
         for special in SPECIALS:
             counts.pop(special, None)
@@ -63,7 +104,19 @@ class Vocabulary:
         return len(self.tokens)
 
     def ids(self, tokens, max_len):
-        """[cls] and the tokens' ids, cut to max_len and padded to it with UNK: int64 array (max_len,)."""
+        """Encode tokens: [cls] and their ids, cut to max_len and padded to it with UNK.
+
+        Parameters
+        ----------
+        tokens : sequence of str
+            Of one text.
+        max_len : int
+            The length of the result.
+
+        Returns
+        -------
+        numpy.ndarray, int64, shape (max_len,)
+        """
         found = np.full(max_len, UNK, dtype=np.int64)
         found[0] = CLS
         numbers = [self.number.get(token, UNK) for token in tokens[: max_len - 1]]
