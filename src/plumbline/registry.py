@@ -27,6 +27,13 @@ DEFINES_ENTRY = re.compile(r"^ENTRY\s*[:=]", re.MULTILINE)
 class Registry(dict[str, Entry], Generic[Entry]):
     """Entries by id, in the order of their `order`, then of their id.
 
+    Parameters
+    ----------
+    kind : str
+        What an entry is called in faults.
+    entries : mapping of str
+        Id -> entry.
+
     Attributes
     ----------
     kind : str
@@ -222,7 +229,17 @@ class Readout:
         return "signed" if self.signed else "unsigned"
 
     def stands_in(self, place: str) -> bool:
-        """Return whether the readout stands in a place of `SHOWN` by default."""
+        """Say whether the readout stands in a place by default.
+
+        Parameters
+        ----------
+        place : str
+            One of `SHOWN`.
+
+        Returns
+        -------
+        bool
+        """
         return not self.published if self.shown is None else place in self.shown
 
 
@@ -348,16 +365,16 @@ class Method:
         return {readout.id: readout for readout in self.readouts}
 
     def check(self, name: str, value: object, place: str) -> None:
-        """Check that a value is legal for a parameter.
+        """Check a value of a parameter.
 
         Parameters
         ----------
         name : str
-            The parameter.
+            Name of the parameter.
         value : object
-            Its value.
+            The value.
         place : str
-            What a message calls it.
+            What to call it in the message.
 
         Raises
         ------

@@ -850,19 +850,19 @@ class Resampled(NamedTuple):
     examples: np.ndarray
 
     def beside(self, other, function):
-        """Compute a statistic of two, such as a difference, from resamples of both; both were resampled with one seed.
+        """Compute a statistic of two, such as their difference. Both were resampled with one seed.
 
         Parameters
         ----------
         other : Resampled
-            The other statistic.
+            The other.
         function : callable
-            Takes own values and the other's, and returns the statistic.
+            Takes arrays of this one and of the other, returns the statistic.
 
         Returns
         -------
         Resampled
-            With `examples` of this one.
+            With this one's `examples`.
         """
         pairs = zip(self[:-1], other[:-1], strict=True)
         return Resampled(*(function(own, theirs) for own, theirs in pairs), self.examples)

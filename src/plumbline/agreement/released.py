@@ -40,7 +40,7 @@ def rows(source, *, bootstrap=None, mirror=None, folder=None):
 def rankings(seeds):
     """Make Rankings of the released seeds, with two controls beside the released readouts.
 
-    Which tokens a sentence has was not released. Every seed has the same tokeniser, so their number stands for them.
+    Which tokens a sentence has was not released. Every seed has the same tokeniser, so their number is used instead.
 
     Parameters
     ----------

@@ -180,7 +180,19 @@ class SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, delta, A, B, C):
-        """Compute y. See the class."""
+        """Compute y.
+
+        Parameters
+        ----------
+        ctx : torch.autograd.function.FunctionCtx
+            Keeps the inputs for `backward`.
+        x, delta, A, B, C
+            See the class.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, channels, tokens)
+        """
         ctx.save_for_backward(x, delta, A, B, C)
         delta, drive, A, B, C = SelectiveScan._steps(x, delta, A, B, C)
         start = torch.zeros_like(drive[0] * B[0])
@@ -201,7 +213,20 @@ class SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        """Compute the gradients with respect to x, delta, A, B and C, given that of y; None where B, C or A needs none."""
+        """Compute the gradients of the inputs.
+
+        Parameters
+        ----------
+        ctx : torch.autograd.function.FunctionCtx
+            Of `forward`.
+        gradient : torch.Tensor of float, shape (batch, channels, tokens)
+            With respect to y.
+
+        Returns
+        -------
+        tuple of torch.Tensor or None
+            With respect to x, delta, A, B and C. None for A, B or C that needs none.
+        """
         x, delta, A, B, C = ctx.saved_tensors
         tokens, needs = x.shape[-1], ctx.needs_input_grad
         steps, drive, rates, inputs, outputs = SelectiveScan._steps(x, delta, A, B, C)
@@ -241,7 +266,17 @@ class RMSNorm(torch.nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        """Norm x, of shape (..., width)."""
+        """Norm vectors.
+
+        Parameters
+        ----------
+        x : torch.Tensor of float, shape (..., width)
+            The vectors.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (..., width)
+        """
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
 
 

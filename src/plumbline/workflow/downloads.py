@@ -13,23 +13,72 @@ from .study import studies
 
 
 def dataset_items(config, dataset):
-    """File name -> what `plumbline.datasets.sources.fetch` takes; empty for data that is not downloaded."""
+    """List what a data set downloads.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+    dataset : str
+        Id of the data set.
+
+    Returns
+    -------
+    dict of str to dict
+        File name -> what `plumbline.datasets.sources.fetch` takes. Empty for data that is not downloaded.
+    """
     return {item["name"]: item for item in raw_files(dataset, dataset_config(config, dataset))}
 
 
 def dataset_downloads(config, dataset):
-    """The raw files of a data set from the hub or a url; none for another source."""
+    """List the raw files of a data set from the hub or a url.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+    dataset : str
+        Id of the data set.
+
+    Returns
+    -------
+    list of str
+        Paths. Empty for another source.
+    """
     folder = f"results/{config['scale']}/downloads/datasets/{dataset}"
     return [f"{folder}/{name}" for name in dataset_items(config, dataset)]
 
 
 def hub_folder(repo, revision):
-    """A hub checkpoint's folder among the downloads: owner--name, @revision where one is pinned."""
+    """Name a hub checkpoint's folder among the downloads: owner--name, @revision where one is pinned.
+
+    Parameters
+    ----------
+    repo : str
+        owner/name.
+    revision : str or None
+        The commit.
+
+    Returns
+    -------
+    str
+    """
     return "@".join(part.replace("/", "--") for part in (repo, revision) if part)
 
 
 def hub_checkpoints(config):
-    """Folder -> (repo, revision) of every hub checkpoint that a text model starts from."""
+    """List every hub checkpoint that a text model starts from.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    dict of str to tuple
+        Folder -> (repo, revision).
+    """
     blocks = [model_config(config, **row.fields) for row in text_models(config)]
     return {
         hub_folder(block["repo"], block["revision"]): (block["repo"], block["revision"])
@@ -39,7 +88,22 @@ def hub_checkpoints(config):
 
 
 def model_downloads(config, dataset, model, seed):
-    """The files of the hub checkpoint that a text model starts from; none for another source."""
+    """List the files of the hub checkpoint that a text model starts from.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+    dataset, model : str
+        Ids.
+    seed : int
+        The training seed.
+
+    Returns
+    -------
+    list of str
+        Paths. Empty for another source.
+    """
     block = model_config(config, dataset, model, seed)
     if block["source"] != "hub":
         return []
@@ -48,7 +112,18 @@ def model_downloads(config, dataset, model, seed):
 
 
 def image_checkpoints(config):
-    """(folder, file) -> what `plumbline.datasets.sources.fetch` takes, of the image models that come from the hub."""
+    """List the checkpoints of the image models that come from the hub.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    dict of tuple to dict
+        (folder, file) -> what `plumbline.datasets.sources.fetch` takes.
+    """
     blocks = [block for block in config["image_models"].values() if block["source"] == "hub"]
     return {
         (hub_folder(block["repo"], block["revision"]), block["file"]): {
@@ -64,7 +139,20 @@ def image_checkpoints(config):
 
 
 def image_model_downloads(config, model):
-    """The file of the hub checkpoint that an image model is; none for another source."""
+    """List the file of the hub checkpoint that an image model is.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+    model : str
+        Id of the image model.
+
+    Returns
+    -------
+    list of str
+        One path. Empty for another source.
+    """
     block = config["image_models"][model]
     if block["source"] != "hub":
         return []
@@ -73,17 +161,41 @@ def image_model_downloads(config, model):
 
 
 def mirror_folder():
-    """The folder that `snakemake mirror` fills."""
+    """Look up the folder that `snakemake mirror` fills: PLUMBLINE_MIRROR of the environment, else mirror.
+
+    Returns
+    -------
+    str
+    """
     return os.environ.get("PLUMBLINE_MIRROR", "mirror").rstrip("/")
 
 
 def mirror_manifest():
-    """What `snakemake mirror` makes; of a folder with braces, which are wildcards to Snakemake, a name that nobody asks for."""
+    """Name the file that `snakemake mirror` makes.
+
+    Braces in the folder's name are wildcards to Snakemake. Of such a folder it is a name that nobody asks for.
+
+    Returns
+    -------
+    str
+        A path.
+    """
     return f"{re.sub('[{}]', '_', mirror_folder())}/manifest.json"
 
 
 def mirror_items(config):
-    """What `plumbline.datasets.sources.fetch` takes, with its licence, of every file that a configuration downloads."""
+    """List every file that a configuration downloads.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    list of dict
+        What `plumbline.datasets.sources.fetch` takes, with its licence.
+    """
     items = []
     for dataset in _datasets_read(config):
         licence = registries()["datasets"][dataset].licence

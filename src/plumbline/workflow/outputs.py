@@ -17,22 +17,22 @@ _NAMES = {"study": "", "model": "-{dataset}-{model}", "seed": "-{dataset}-{model
 
 
 def output_names(config, kind, output):
-    """The names, without ending, of one table's or figure's files: one a study, a model or a seed."""
+    """List the names, without ending, of one table's or figure's files: one a study, a model or a seed."""
     return [name for name, (entry, _) in _named(config, kind).items() if entry.id == output]
 
 
 def output_entry(config, kind, name):
-    """The registry entry behind one name of a table or figure."""
+    """Look up the registry entry behind one name of a table or figure."""
     return _named(config, kind)[name][0]
 
 
 def is_cost(entry):
-    """Whether an output shows times, and so lies among the benchmarks."""
+    """Say whether an output shows times, and so lies among the benchmarks."""
     return any(need.endswith("_cost") for need in entry.needs)
 
 
 def output_paths(config, kind, name):
-    """The files of one name of a table or figure."""
+    """List the files of one name of a table or figure."""
     entry, _ = _named(config, kind)[name]
     fields = {
         "scale": config["scale"],
@@ -45,7 +45,7 @@ def output_paths(config, kind, name):
 
 
 def output_inputs(config, kind, name):
-    """What a table or figure reads: `needs` of its entry, without a `?` -> files."""
+    """List what a table or figure reads: `needs` of its entry, without a `?` -> files."""
     entry, rows = _named(config, kind)[name]
     methods = [_methods_read(config, kind, entry, row.run) for row in rows]
     files = {}
@@ -66,7 +66,7 @@ def output_inputs(config, kind, name):
 
 
 def output_about(config, kind, name):
-    """What a table or figure is told of its runs. With the keys that its entry names (`options`), these are its options."""
+    """Say what a table or figure is told of its runs. With the keys that its entry names (`options`), these are its options."""
     entry, rows = _named(config, kind)[name]
     options = {"scale": config["scale"], "command": PAPER_COMMAND}
     if runs := {id(row.run): row.run for row in rows if "model" in row.fields}:

@@ -11,7 +11,7 @@ EVERY = 20  # seconds between two lines, at least
 
 
 class Progress(logging.Handler):
-    """Counts the jobs that Snakemake's records name, and prints a line now and then.
+    """Count the jobs that Snakemake's records name, and print a line now and then.
 
     Parameters
     ----------
@@ -29,7 +29,13 @@ class Progress(logging.Handler):
         self.done, self.total = 0, 0
 
     def emit(self, record):
-        """Take up one record; records of other events change nothing."""
+        """Take up one record. Records of other events change nothing.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            Of Snakemake, with the fields of its event.
+        """
         event = str(getattr(record, "event", ""))
         if event == "job_started":
             self.running.update(record.jobs)
@@ -56,5 +62,11 @@ class Progress(logging.Handler):
 
 
 def report(say):
-    """Print the progress of the run that begins now."""
+    """Print the progress of the run that begins now.
+
+    Parameters
+    ----------
+    say : callable
+        Takes a line.
+    """
     logging.getLogger("snakemake").addHandler(Progress(say))

@@ -53,7 +53,7 @@ class Stage:
     compares: bool = False
 
     def of(self, config, **fixed):
-        """The rows with these values.
+        """List the rows with these values.
 
         Parameters
         ----------
@@ -69,16 +69,58 @@ class Stage:
         return [row for row in _near(self, config, fixed) if _fits(row, fixed)]
 
     def files(self, config, name, **fixed):
-        """The paths of one output, of the rows that `of` returns. None is listed twice."""
+        """List the paths of one output. None is listed twice.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+        name : str
+            A key of `paths`.
+        **fixed
+            Which rows, see `of`.
+
+        Returns
+        -------
+        list of str
+        """
         rows = self.of(config, **fixed)
         return list(dict.fromkeys(self.path(config, name, row) for row in rows))
 
     def path(self, config, name, row):
-        """The path of one output of a row."""
+        """Format the path of one output of a row.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+        name : str
+            A key of `paths`.
+        row : Row
+            Of the stage.
+
+        Returns
+        -------
+        str
+        """
         return self.paths[name].format(scale=config["scale"], **row.fields)
 
     def shard_files(self, config, name, **fixed):
-        """The paths of the parts of one output, of the runs that are computed in parts."""
+        """List the paths of the parts of one output, of the runs that are computed in parts.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+        name : str
+            A key of `paths`.
+        **fixed
+            Which rows, see `of`.
+
+        Returns
+        -------
+        list of str
+        """
         found = []
         for row in self.of(config, **fixed):
             folder, _, ending = self.path(config, name, row).rpartition(".")
@@ -87,7 +129,17 @@ class Stage:
         return found
 
     def all_files(self, config):
-        """Every path of the stage under a configuration, parts included."""
+        """List every path of the stage under a configuration, parts included.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+
+        Returns
+        -------
+        list of str
+        """
         return [
             file
             for name in self.paths
@@ -95,7 +147,25 @@ class Stage:
         ]
 
     def run(self, config, **fixed):
-        """The run of the first row with these values; PlumblineError where there is none."""
+        """Look up the run of the first row with these values.
+
+        Parameters
+        ----------
+        config : dict
+            The configuration with its defaults.
+        **fixed
+            Which rows, see `of`.
+
+        Returns
+        -------
+        dict
+            A run of the configuration, or the block that takes its place.
+
+        Raises
+        ------
+        PlumblineError
+            Where there is no such row.
+        """
         rows = self.of(config, **fixed)
         if not rows:
             values = ", ".join(f"{field} '{value}'" for field, value in fixed.items())
@@ -104,7 +174,17 @@ class Stage:
 
 
 def models_of(runs):
-    """A row for each training seed of each run, in the order of the runs."""
+    """Make a row for each training seed of each run, in the order of the runs.
+
+    Parameters
+    ----------
+    runs : sequence of dict
+        Runs of the configuration, with dataset, model and seeds.
+
+    Returns
+    -------
+    list of Row
+    """
     return [
         Row({"dataset": run["dataset"], "model": run["model"], "seed": seed}, run)
         for run in runs
@@ -113,12 +193,40 @@ def models_of(runs):
 
 
 def kept(rows, wanted):
-    """A function of the configuration: those of `rows(config)` whose run is wanted."""
+    """Make the rows of a stage that some runs leave out.
+
+    Parameters
+    ----------
+    rows : callable
+        Takes the configuration, returns rows.
+    wanted : callable
+        Takes a run, returns whether its rows are kept.
+
+    Returns
+    -------
+    callable
+        Takes the configuration, returns those of `rows(config)` whose run is wanted.
+    """
     return lambda config: [row for row in rows(config) if wanted(row.run)]
 
 
 def each(rows, field, values):
-    """A function of the configuration: each of `rows(config)` once for every value of one more field, `values(run)`."""
+    """Make the rows of a stage with one more field.
+
+    Parameters
+    ----------
+    rows : callable
+        Takes the configuration, returns rows.
+    field : str
+        Name of the field.
+    values : callable
+        Takes a run, returns the values of the field.
+
+    Returns
+    -------
+    callable
+        Takes the configuration, returns each of `rows(config)` once for every value of the field.
+    """
     return lambda config: [
         Row(row.fields | {field: value}, row.run) for row in rows(config) for value in values(row.run)
     ]
@@ -138,9 +246,23 @@ _last = {"config": None, "found": {}}
 
 
 def once(config, key, find):
-    """What `find()` returns, computed once for a configuration and a key.
+    """Compute something once for a configuration and a key.
 
-    A configuration must not be changed in place once it was asked for.
+    A configuration must not be changed in place once it was asked for. Results of the last configuration alone are kept.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults. It is told from others by identity.
+    key : hashable
+        Unique for what is computed.
+    find : callable
+        Takes nothing.
+
+    Returns
+    -------
+    object
+        What `find()` returns.
     """
     if _last["config"] is not config:
         _last.update(config=config, found={})

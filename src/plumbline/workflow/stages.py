@@ -14,7 +14,17 @@ _COSTS = "results/{scale}/benchmarks/"
 
 
 def splits(config):
-    """A row for each split of each data set."""
+    """Make a row for each split of each data set.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    list of Row
+    """
     return [
         Row({"dataset": dataset, "split": split}, {})
         for dataset in config["datasets"]
@@ -23,12 +33,32 @@ def splits(config):
 
 
 def text_models(config):
-    """A row for each trained text model."""
+    """Make a row for each trained text model.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    list of Row
+    """
     return models_of(config["runs"])
 
 
 def image_models(config):
-    """A row for each image model of every study of such models."""
+    """Make a row for each image model of every study of such models.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration with its defaults.
+
+    Returns
+    -------
+    list of Row
+    """
     return [row for study in studies().values() if study.image_models for row in study.runs(config)]
 
 
@@ -93,5 +123,10 @@ CORE = (DATA, MODELS, ATTRIBUTIONS, FAITHFULNESS, AGREEMENT, ISOTROPY, IMAGE_MOD
 
 
 def all_stages():
-    """The core's stages, then those of every study."""
+    """List the core's stages, then those of every study.
+
+    Returns
+    -------
+    list of Stage
+    """
     return [*CORE, *(stage for study in studies().values() for stage in study.stages)]

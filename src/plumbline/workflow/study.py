@@ -51,7 +51,18 @@ class Study:
 
 @functools.cache
 def studies():
-    """Every study by its id, in the order of ids."""
+    """Find every study, in the order of ids.
+
+    Returns
+    -------
+    dict of str to Study
+        Id -> study.
+
+    Raises
+    ------
+    PlumblineError
+        Where a room holds a study of another id.
+    """
     found = {name: room.STUDY for name, room in rooms("study").items()}
     for name, study in found.items():
         if study.id != name:
@@ -80,6 +91,17 @@ def add_rooms(places):
 
 
 def rules_of(study):
-    """The file with the rules of a study: rules.smk of its room, or else the file of `rules/` with its name."""
+    """Find the file with the rules of a study: rules.smk of its room, or else the file of `rules/` with its name.
+
+    Parameters
+    ----------
+    study : str
+        Id of the study.
+
+    Returns
+    -------
+    str
+        A path.
+    """
     inside = folders()[study] / "rules.smk"
     return str(inside) if inside.is_file() else str(Path("rules", f"{study}.smk"))

@@ -14,7 +14,7 @@ from .stages import all_stages
 
 
 def final_output(config, study=None):
-    """What `snakemake` makes by default, or for one study: every file of every enabled table and figure."""
+    """List what `snakemake` makes by default, or for one study: every file of every enabled table and figure."""
     return [
         file
         for kind in ("tables", "figures")
@@ -25,7 +25,7 @@ def final_output(config, study=None):
 
 
 def targets(config):
-    """Every file that can be asked for by name under this configuration, downloads aside."""
+    """List every file that can be asked for by name under this configuration, downloads aside."""
     found = [file for stage in all_stages() for file in stage.all_files(config)]
     for kind in ("tables", "figures"):
         for output in registries()[kind]:
@@ -50,7 +50,7 @@ FLAGS, WITH_ONE_VALUE = (
 
 
 def targets_asked(words):
-    """The targets among the words behind `snakemake` on the command line, which Snakemake does not tell a Snakefile.
+    """List the targets among the words behind `snakemake` on the command line, which Snakemake does not tell a Snakefile.
 
     A word is a target behind `--`, at the front, behind an option without a value, or behind the value of one that takes one.
     """
@@ -70,7 +70,7 @@ def targets_asked(words):
 
 
 def check_target(config, target, rules):
-    """PlumblineError for a target that is neither one of `rules` (names) nor a file that a rule makes."""
+    """Raise PlumblineError for a target that is neither one of `rules` (names) nor a file that a rule makes."""
     folder = f"results/{config['scale']}/"
     legal = targets(config)
     if target in rules or target in legal or target.startswith((f"{folder}downloads/", f"{folder}logs/")):
