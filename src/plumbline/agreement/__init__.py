@@ -1,8 +1,9 @@
 """How far two readouts rank the same tokens alike: metrics, one module each, and the table of all pairs.
 
-A metric's module has an ENTRY, `compute(x, y)` for two vectors and `pairwise(scores)` for all readouts of an
-example at once. Scores are ranked as they are, signs included, over all tokens, special tokens included. A constant vector (the uniform control, a clipped readout that is zero everywhere)
-ranks nothing: every metric with it is NaN, and that example is not counted for that pair.
+A metric's module has an ENTRY, `compute(x, y)` for two vectors and `pairwise(scores)` for all readouts of an example at once.
+Scores are ranked as they are, signs included, over all tokens, special tokens included. A constant vector (the uniform control,
+a clipped readout that is zero everywhere) ranks nothing: every metric with it is NaN, and that example is not counted for that
+pair.
 """
 
 import importlib

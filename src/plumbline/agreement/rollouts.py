@@ -5,10 +5,11 @@
     corrected  the normal network; the gradient of the predicted class's logit
     published  the embedding block applied twice, attention and gradient alike; the logit of class 1
 
-The input gradient is read out in three ways (`plumbline.attribution.input_gradient.references`): |sum_d g|, as published,
-with average ranks and with dense ones; ||g||_2 and |g . x|, with average ranks. Compared with it are raw attention, rollout with and without residual, the first layer alone, selective rollout at every
-threshold, absolute and as a share of the largest distance that a text of n tokens allows, attention flow (corrected
-alone, since it is dear), and two controls. Everything after the network is computed in double precision.
+The input gradient is read out in three ways (`plumbline.attribution.input_gradient.references`): |sum_d g|, as published, with
+average ranks and with dense ones; ||g||_2 and |g . x|, with average ranks. Compared with it are raw attention, rollout with and
+without residual, the first layer alone, selective rollout at every threshold, absolute and as a share of the largest distance
+that a text of n tokens allows, attention flow (corrected alone, since it takes long), and two controls. Everything after the
+network is computed in double precision.
 """
 
 import itertools

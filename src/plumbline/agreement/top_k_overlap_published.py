@@ -1,6 +1,6 @@
 """Jaccard overlap of the top quarter of tokens, tied tokens from the lower position on, as the reference takes them.
 
-As `top_k_overlap` but for ties: the published numbers are made so, and a text's start counts for more.
+It differs from `top_k_overlap` in ties alone. The published numbers are made so, and give more weight to a text's start.
 """
 
 import numpy as np

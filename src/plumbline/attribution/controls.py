@@ -1,4 +1,4 @@
-"""Controls: what a ranking is worth that knows nothing of the model. They run beside the methods of every run.
+"""Controls: how faithful a ranking is that does not depend on the model. They run beside the methods of every run.
 
 Random numbers, the place in the text, and one number for all tokens; of generated data also the known rationale, the upper
 end of what a ranking can do.

@@ -1,4 +1,4 @@
-"""What each source token adds to each target token's vector in a post-LayerNorm layer (ALTI; the equations stand in docs/studies/alti.md).
+"""What each source token adds to each target token's vector in a post-LayerNorm layer (ALTI; equations: docs/studies/alti.md).
 
 Per layer, with the heads summed inside the vector, the value bias inside v and Lin_g(z) = (z - mean z) * g:
 

@@ -10,7 +10,7 @@ Each layer's matrix M, rows divided by their sums, is replaced by U f(s / s_max)
     heat                  f(s) = s exp(-a (1 - s)), the heat kernel
     identity              f(s) = s: no diffusion, but the steps around one, dividing by sums and s_max, and clipping
 
-`full_network_enhancement` is that work's whole algorithm, which symmetrises and so forgets the attention's direction.
+`full_network_enhancement` is that work's whole algorithm. It symmetrises, and so loses the attention's direction.
 """
 
 import torch

@@ -1,9 +1,9 @@
-"""Input-gradient saliency of a logit: what rollouts are compared with, as in print and in two ways that say more.
+"""Input-gradient saliency of a logit: what rollouts are compared with, as published and in two other ways.
 
 g_t is the gradient with respect to x_t, both (D,). Three readouts of it:
 
-    input_gradient      |sum_d g_td|, as in print: |g . 1|, the derivative along one direction, (1, ..., 1), which no axis of an
-                        embedding singles out; any other direction of signs would do as well
+    input_gradient      |sum_d g_td|, as published: |g . 1|, the derivative along one direction, (1, ..., 1). No axis of an
+                        embedding distinguishes it from any other direction of signs
     input_gradient_l2   ||g_t||_2, which no rotation of the embedding changes
     input_gradient_dot  |g_t . x_t|, the first-order effect of scaling the token's own vector
 
@@ -13,8 +13,8 @@ applies its LayerNorm a second time, and takes the logit of class 1 for every te
 
 LayerNorm does not change when all D coordinates of its input rise alike, so the gradient of anything with respect to a
 LayerNorm's input sums to zero over d. As published, x enters the block's LayerNorm: the sum is zero, and what is ranked
-is rounding noise (docs/studies/selective_rollout.md). The corrected variable enters no LayerNorm but in the first layer's residual
-sum, whose part of the gradient sums to zero too: what is left has come through the first layer's attention.
+is rounding noise (docs/studies/selective_rollout.md). The corrected variable enters no LayerNorm but in the first layer's
+residual sum, whose part of the gradient sums to zero too. What is left has passed the first layer's attention.
 """
 
 from ..registry import Look, Method, Readout

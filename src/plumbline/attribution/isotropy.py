@@ -5,7 +5,7 @@ For each example and layer two positions a and b are drawn, special tokens inclu
     embeddings   cos(X^l_a, X^l_b), l = 0..L: the input of layer l; L: the last layer's output
     transformed  cos(T^l_ia, T^l_ib) for every target i, l = 0..L-1
 
-Near 1: vectors crowd into a cone, and their directions tell tokens apart badly; near 0: they spread. sigma_i
+Near 1: vectors lie in a narrow cone, and their directions hardly distinguish tokens. Near 0: they point apart. sigma_i
 cancels in the cosine, so the standard deviation's ddof does not matter here.
 """
 

@@ -1,10 +1,10 @@
 """Maps of Vision Mamba: raw hidden attention, its rollout, Mamba-attribution (Ali, Zimerman & Wolf 2024, arXiv 2403.01590).
 
-`mamba_maps` takes the class token's row alone and gives it to every token, as the reference does;
-`mamba_maps_full` takes true matrices. Published maps are clamped at zero, which ties most of their patches; the others keep
-their sign, and whoever draws them clamps. The gradient of attribution is taken at the residual stream, as the reference's code
-does; the paper has it at the gated output of the scan. `transform` takes the place of each layer's matrix before its rollout: network
-diffusion (`diffusion.py`).
+`mamba_maps` takes the class token's row alone and gives it to every token, as the reference does. `mamba_maps_full` takes true
+matrices. Published maps are clamped at zero, which ties most of their patches. The others keep their sign, and are clamped
+where they are drawn. The gradient of attribution is taken at the residual stream, as in the reference's code. The paper has it
+at the gated output of the scan. `transform` replaces each layer's matrix before its rollout: network diffusion
+(`diffusion.py`).
 """
 
 import torch

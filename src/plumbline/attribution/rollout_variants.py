@@ -1,7 +1,7 @@
 """What selective rollout is compared with beside rollout itself: maxima over rows, and rollout without residual.
 
-The reference's relevance is the maximum over rows, not the class token's row. Apart from
-`attention`, whose files stay as they are; one module, since all of them come of one forward pass.
+The reference's relevance is the maximum over rows, not the class token's row. These readouts are apart from `attention`, whose
+files stay as they are. They are one module, since one forward pass gives all of them.
 """
 
 from ..registry import Look, Method, Readout

@@ -1,8 +1,8 @@
 """Selective attention rollout: a layer enters the product only where its attention differs from the last one used.
 
-"Improving Explainability of Transformer Models", part 1, with its controls: thresholds that
-grow with the text, and the first layer alone, which is what remains where no later layer is selected. One module, so
-that all of them come of one forward pass.
+"Improving Explainability of Transformer Models", part 1, with its controls: thresholds that grow with the text, and the first
+layer alone, which is what remains where no later layer is selected. They are one module, so that one forward pass gives all of
+them.
 """
 
 from ..arrays import attention as weights
@@ -56,10 +56,10 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, threshold, scaled_threshold):
-    """Score tokens by the explained position's row of the last layer's product, or `_max` by the maximum over rows, as published.
+    """Score tokens by the explained position's row of the last layer's product.
 
-    selective_rollout: threshold as it is. `_scaled`: scaled_threshold * `largest_distance(n)`. first_layer: the first layer's
-    matrix, without any product.
+    `_max`: the maximum over rows, as published. selective_rollout: threshold as it is. `_scaled`: scaled_threshold *
+    `largest_distance(n)`. first_layer: the first layer's matrix, without any product.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""Perturbation of images by their maps, and how well maps meet the ink (Chefer et al. 2021).
+"""Perturbation of images by their maps, and how well maps agree with the ink (Chefer et al. 2021).
 
-positive: the most relevant go first, and a faithful map's accuracy falls soon; negative: the least relevant go first, and it
-stays. Two protocols (`PROTOCOLS`):
+positive: the most relevant are removed first, and a faithful map's accuracy falls early. negative: the least relevant are
+removed first, and a faithful map's accuracy stays. There are two protocols (`PROTOCOLS`):
 
     patches  0, 10, ..., 90% of the patches are replaced by a fill: the mean of the training images (0 after normalisation) or
              black (0 before it).
-    chefer   10, ..., 90% of the pixels, by the map enlarged to the image (bilinear), are set to 0 before normalisation. So the
-             public evaluation of Chefer, Gur & Wolf 2021 (arXiv 2012.09838), after which such tables are made, has it.
+    chefer   10, ..., 90% of the pixels, by the map enlarged to the image (bilinear), are set to 0 before normalisation. The
+             public evaluation of Chefer, Gur & Wolf 2021 (arXiv 2012.09838) does this, and such tables follow it.
 
-Scores are ranked with their sign; tied patches go in a random order, seeded by the image, and numbers are means over `DRAWS` of
-them (`plumbline.faithfulness.ranking`). AUC: area under the curve by the trapezoidal rule, divided by the range of the shares,
-in [0, 1].
+Scores are ranked with their sign. Tied patches are removed in a random order, seeded by the image. Numbers are means over
+`DRAWS` such orders (`plumbline.faithfulness.ranking`). AUC: area under the curve by the trapezoidal rule, divided by the range
+of the shares, in [0, 1].
 """
 
 import numpy as np
@@ -192,7 +192,7 @@ def ink_of(images, grid):
 
 
 def ink_metrics(scores, ink):
-    """Measure how scores meet the ink.
+    """Measure how well scores agree with the ink.
 
     Parameters
     ----------

@@ -204,7 +204,7 @@ def _shape(size):
 
 
 def _fill(model, weights, folder):
-    """Put weights into a model that bears their very names."""
+    """Put weights into a model that has exactly their names."""
     own = model.state_dict()
     shapes = {
         name: f"{name} {_shape(weights[name].shape)} for {_shape(own[name].shape)}"
@@ -336,8 +336,9 @@ def read_tensors(file):
 
 
 def to_safetensors(folder):
-    """Replace pytorch_model.bin by model.safetensors, with the same tensors under the same names. Nothing changes where that is
-    there.
+    """Replace pytorch_model.bin by model.safetensors, with the same tensors under the same names.
+
+    Nothing changes where model.safetensors is there.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Logits of very many token sequences: equal ones once, sorted by length, in batches that fit the cache.
 
-Padding costs more than batching gains, and a batch that leaves the cache costs again; on CPU equal
-lengths and about 1,024 tokens a batch are fastest (docs/performance.md).
+Padding costs more than batching saves. A batch that does not fit the cache is slower too. On CPU, equal lengths and about
+1,024 tokens a batch are fastest (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -411,7 +411,9 @@ def parts(batch):
 
 
 def batch_loss(network, batch, pad_id, device):
-    """Compute the loss of `explained_probability`: cross-entropy over classes, binary where it is a sigmoid (one logit, labels).
+    """Compute the loss of `explained_probability`.
+
+    It is cross-entropy over classes, binary where the probability is a sigmoid (one logit, or several labels).
 
     Parameters
     ----------

@@ -59,10 +59,10 @@ def steps(network, batches, losses, training, *, schedule=None, clip=None):
 
 
 def optimisers_of(network, training):
-    """Make the optimisers: AdamW of all parameters, or with `optimiser: muon` Muon of linear layers' weights and AdamW of the
-    rest.
+    """Make the optimisers of a model.
 
-    The last linear layer, which makes the logits, belongs to the rest, and so do embeddings (Jordan et al. 2024).
+    There is AdamW of all parameters; with `optimiser: muon` Muon of the weights of linear layers, and AdamW of the rest. The
+    last linear layer, which makes the logits, belongs to the rest, and so do embeddings (Jordan et al. 2024).
 
     Parameters
     ----------

@@ -447,7 +447,7 @@ class VisionMamba(torch.nn.Module):
         torch.nn.init.zeros_(self.head.bias)
         with torch.no_grad():
             for block in self.layers:
-                # The residual stream is a sum over layers: each adds the less, the more there are.
+                # The residual stream is a sum over layers: of more layers, each adds less.
                 block.mixer.out_proj.weight /= math.sqrt(len(self.layers))
 
     def embedded(self, images):
