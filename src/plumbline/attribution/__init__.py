@@ -30,7 +30,7 @@ _METHOD_OF = {readout.id: method.id for method in METHODS.values() for readout i
 
 
 def shown_in(place: str) -> tuple[str, ...]:
-    """The readouts that a place shows by default.
+    """List the readouts that a place shows by default.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def shown_in(place: str) -> tuple[str, ...]:
 
 
 def method_of(readout: str) -> Method:
-    """The method that a readout belongs to.
+    """Find the method that a readout belongs to.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def method_of(readout: str) -> Method:
 
 
 def readout_of(name: str) -> str:
-    """The readout that a name means.
+    """Find the readout that a name means.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def attribute(
 def explain(
     method: str, batch: Batch, readouts: Iterable[str] | None = None, **parameters: Any
 ) -> dict[str, torch.Tensor]:
-    """All readouts of one method for a batch, or the given ones.
+    """Compute all readouts of one method for a batch, or the given ones.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def compute(batch, readouts):
     if "raw_attention" in readouts:
         found["raw_attention"] = means[-1][rows, batch.position]
     if "rollout" in readouts:
-        # Padded keys get no attention, so a real row never meets a padded one.
+        # Padded keys get no attention, so padding adds nothing to a real row.
         mixed = [with_residual(mean) for mean in means]
         found["rollout"] = torch.stack(
             [relevance([matrix[row] for matrix in mixed], batch.position[row]) for row in rows.tolist()]

@@ -49,7 +49,7 @@ ENTRY = Method(
 
 
 def compute(batch, readouts, *, rationale=None):
-    """The controls asked for.
+    """Compute the controls asked for.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def _check_whole(name, value, least):
 
 
 def tied_share(scores):
-    """The share of candidates that share their score with another one.
+    """Compute the share of candidates whose score another one has too.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def tied_share(scores):
 
 
 def candidates(tokens, position=None, fixed=None):
-    """The positions that a ranking holds: all but the first, the last, the one that is read, and the fixed ones.
+    """List the positions that a ranking holds: all but the first, the last, the one that is read, and the fixed ones.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def special(tokens, known=()):
 
 
 def top_chances(scores, count):
-    """The chance of each candidate to be among the top ones when equal scores are put in a random order.
+    """Compute each candidate's chance to be among the top ones when equal scores are put in a random order.
 
     Parameters
     ----------

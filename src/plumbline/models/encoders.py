@@ -194,7 +194,7 @@ def forward(model, input_ids, attention_mask=None, token_type_ids=None, **more):
 
 
 def at_position(logits, position):
-    """The logits that are read.
+    """Select the logits that are read.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def explained_probability(logits, target, position=None, *, multi_label=False):
 
 
 def explained_logit(logits, target, position=None):
-    """The logit behind `explained_probability`. One logit speaks for both of its classes, without a sign.
+    """Select the logit behind `explained_probability`. One logit is that of both of its classes, without a sign.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def explained_logit(logits, target, position=None):
 
 
 def predicted_class(logits, position=None):
-    """The predicted class.
+    """Compute the predicted class.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ _WIDTHS = weakref.WeakKeyDictionary()
 
 
 def classes_of(model):
-    """The number of classes that the model tells apart.
+    """Look up the number of classes that the model distinguishes.
 
     Parameters
     ----------
@@ -373,7 +373,7 @@ def lock_of(model):
 
 @contextlib.contextmanager
 def undisturbed(model, attention="eager", packed=True):
-    """A context that runs a model in evaluation mode, frozen, and leaves it as it was, also when the block raises.
+    """Run a model in evaluation mode, frozen, within the block. It is as before afterwards, also when the block raises.
 
     Training flags of every module, requires_grad of every weight and the attention implementation are as before afterwards. One
     thread at a time has the model. Neither autocast nor inference mode around the block reaches into it.

@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices, steps=5):
-    """The orthogonal factor U V^T of every matrix U S V^T, roughly: singular values between .7 and 1.2.
+    """Compute the orthogonal factor U V^T of every matrix U S V^T, roughly: singular values between .7 and 1.2.
 
     Parameters
     ----------

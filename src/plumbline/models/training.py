@@ -90,7 +90,7 @@ def train_job(
         )
     correct, count = accuracy(network, _tokenised(held_out, tokenizer, network, None, evaluation), tokenizer)
     lower, upper = wilson_interval(correct, count)
-    # A model that tells nothing apart is right as often as the class is frequent that it names.
+    # A model that distinguishes nothing is right as often as the class that it predicts is frequent.
     chance = min(
         1 / classes, *np.unique([row["label"] for row in held_out], return_counts=True)[1] / len(held_out)
     )
@@ -126,7 +126,7 @@ def train_job(
         },
     }
     save(network, tokenizer, outputs)
-    # Jobs that use the model have its weights and these facts as inputs, and see by the digests whether the rest has changed.
+    # Jobs that use the model have its weights and these facts as inputs. The digests show whether the rest has changed.
     others = ("architecture", "tokenizer", "tokenizer_config")
     facts["sha256"] = {Path(outputs[name]).name: sha256_of(outputs[name]) for name in others}
     write_json(outputs["metrics"], facts)

@@ -22,7 +22,7 @@ def job(snakemake):
 
 
 def fields_of(wildcards):
-    """The wildcards of a job as a dict, with numbers as such.
+    """Convert the wildcards of a job to a dict, with numbers as such.
 
     Parameters
     ----------
