@@ -1,7 +1,4 @@
-"""Tables and figures: their names, their files, what they read and what they are told.
-
-No torch here: every `snakemake` call imports this module.
-"""
+"""Tables and figures: names, files, what they read and are told. No torch: every `snakemake` call imports this module."""
 
 from ..config import methods_of, readouts_of, registries
 from .stage import once

@@ -1,7 +1,4 @@
-"""What can be asked of the workflow by name, and how a wrong name is said.
-
-No torch here: every `snakemake` call imports this module.
-"""
+"""What can be asked of the workflow by name, and the fault of a wrong name. No torch: every `snakemake` call imports it."""
 
 import difflib
 import re
