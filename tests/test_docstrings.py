@@ -25,18 +25,20 @@ from plumbline import (
 )
 from plumbline.workflow import downloads, job, progress, stage, stages, study
 
-# Whole packages; of workflow, what tests/test_stages.py does not hold to a number of lines.
+# Functions, classes and methods are held: of whole packages; of workflow, of what tests/test_stages.py does not hold to a
+# number of lines.
 PACKAGES = (agreement, attribution, faithfulness, models)
-MODULES = (
+WHOLE = (
     *PACKAGES,
     *(
         importlib.import_module(f"{package.__name__}.{found.name}")
         for package in PACKAGES
         for found in pkgutil.iter_modules(package.__path__)
     ),
-    *(artefacts, collect, datasets, registry, seeds, stats),
     *(downloads, job, progress, stage, stages, study),
 )
+# Functions alone are held.
+OTHERS = (artefacts, collect, datasets, registry, seeds, stats)
 
 
 def own(module, kind):
@@ -48,8 +50,12 @@ def own(module, kind):
     }
 
 
-CLASSES = {name: value for module in MODULES for name, value in own(module, inspect.isclass).items()}
-DATACLASSES = {name: value for name, value in CLASSES.items() if dataclasses.is_dataclass(value)}
+CLASSES = {name: value for module in WHOLE for name, value in own(module, inspect.isclass).items()}
+DATACLASSES = {
+    name: value
+    for name, value in (CLASSES | own(registry, inspect.isclass)).items()
+    if dataclasses.is_dataclass(value)
+}
 WITH_INIT = {
     name: value for name, value in CLASSES.items() if name not in DATACLASSES and "__init__" in vars(value)
 }
@@ -59,7 +65,7 @@ METHODS = {  # without those that a field has as its default
     for name in vars(value)
     if name[0] != "_" and callable(found := getattr(value, name)) and found.__name__ == name
 }
-PUBLIC = {name: value for module in MODULES for name, value in own(module, inspect.isfunction).items()}
+PUBLIC = {name: value for module in WHOLE + OTHERS for name, value in own(module, inspect.isfunction).items()}
 PUBLIC |= METHODS | {
     f"{package.__name__}.{name}": getattr(package, name)
     for package in (causal, theory)

@@ -27,13 +27,6 @@ DEFINES_ENTRY = re.compile(r"^ENTRY\s*[:=]", re.MULTILINE)
 class Registry(dict[str, Entry], Generic[Entry]):
     """Entries by id, in the order of their `order`, then of their id.
 
-    Parameters
-    ----------
-    kind : str
-        What an entry is called in faults.
-    entries : mapping of str
-        Id -> entry.
-
     Attributes
     ----------
     kind : str
@@ -229,17 +222,7 @@ class Readout:
         return "signed" if self.signed else "unsigned"
 
     def stands_in(self, place: str) -> bool:
-        """Say whether the readout stands in a place by default.
-
-        Parameters
-        ----------
-        place : str
-            One of `SHOWN`.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether it stands in a place of `SHOWN` by default."""
         return not self.published if self.shown is None else place in self.shown
 
 
@@ -365,22 +348,7 @@ class Method:
         return {readout.id: readout for readout in self.readouts}
 
     def check(self, name: str, value: object, place: str) -> None:
-        """Check a value of a parameter.
-
-        Parameters
-        ----------
-        name : str
-            Name of the parameter.
-        value : object
-            The value.
-        place : str
-            What to call it in the message.
-
-        Raises
-        ------
-        PlumblineError
-            Where the value is not legal.
-        """
+        """PlumblineError where a value is not legal for a parameter; place: what to call it."""
         if name in self.legal and not self.legal[name].holds(value):
             raise PlumblineError(f"{place} is {value!r}: expected {self.legal[name].words}")
 

@@ -850,20 +850,7 @@ class Resampled(NamedTuple):
     examples: np.ndarray
 
     def beside(self, other, function):
-        """Compute a statistic of two, such as their difference. Both were resampled with one seed.
-
-        Parameters
-        ----------
-        other : Resampled
-            The other.
-        function : callable
-            Takes arrays of this one and of the other, returns the statistic.
-
-        Returns
-        -------
-        Resampled
-            With this one's `examples`.
-        """
+        """The statistic function(own, other's), such as a difference of two; both were resampled with one seed."""
         pairs = zip(self[:-1], other[:-1], strict=True)
         return Resampled(*(function(own, theirs) for own, theirs in pairs), self.examples)
 
