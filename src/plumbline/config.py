@@ -28,20 +28,7 @@ def registries():
 
 
 def dataset_config(config, dataset):
-    """Return a data set's block, with its registry entry's defaults filled in.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    dataset : str
-        The data set's id.
-
-    Returns
-    -------
-    dict
-        `source` is always a name.
-    """
+    """A data set's block, its registry entry's defaults filled in; `source` is always a name."""
     from .datasets import settings
 
     block = config["datasets"][dataset]
@@ -49,22 +36,8 @@ def dataset_config(config, dataset):
 
 
 def model_config(config, dataset, model, seed=0):
-    """Return a model's block as it applies to one data set and training seed.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    dataset, model : str
-        Names of blocks.
-    seed : int
-        The training seed. `{seed}` in the name of a hub repository becomes the seed.
-
-    Returns
-    -------
-    dict
-        What the model's source reads and `training` (None: the model is used as it is), no more.
-    """
+    """A model's block as it applies to one data set and training seed: what its source reads, `training` (None: as it
+    is), no more. `{seed}` in the name of a hub repository becomes the seed."""
     block = config["models"][model]
     found = {key: block[key] for key in ("architecture", "source", "training")}
     found |= {key: value for key, value in block.items() if key != "max_tokens"}
@@ -80,20 +53,7 @@ def model_config(config, dataset, model, seed=0):
 
 
 def scored_split(config, run):
-    """Return the split on which accuracy is measured.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    run : dict
-        One of its runs.
-
-    Returns
-    -------
-    str
-        The explained split, or validation where its labels are hidden.
-    """
+    """The split on which accuracy is measured: the explained one, or validation where its labels are hidden."""
     source = dataset_config(config, run["dataset"])["source"]
     hidden = registries()["datasets"][run["dataset"]].hidden.get(source, ())
     return "validation" if run["split"] in hidden else run["split"]
@@ -106,39 +66,13 @@ def methods_of(run):
 
 
 def choice_of(config, run):
-    """Return which examples of its split a run explains.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    run : dict
-        One of its runs.
-
-    Returns
-    -------
-    dict
-        The arguments of `plumbline.attribution.artefact.run_examples`.
-    """
+    """Which examples of its split a run explains: the arguments of `plumbline.attribution.artefact.run_examples`."""
     most = config["models"][run["model"]]["max_tokens"]
     return {"max_tokens": most} | {key: run[key] for key in ("examples", "within", "longer")}
 
 
 def readouts_of(run, method):
-    """Return the readouts of a method that a run takes up.
-
-    Parameters
-    ----------
-    run : dict
-        A run of the configuration.
-    method : str
-        An id of `METHODS`.
-
-    Returns
-    -------
-    list of str
-        Ids in the registry's order. All readouts of a control are among them, the oracle on known-truth data alone.
-    """
+    """The readouts of a method that a run takes up, in the registry's order; all controls, the oracle on known-truth data alone."""
     entries = registries()
     entry, wanted = entries["methods"][method], run["readouts"]
     truth = entries["datasets"][run["dataset"]].known_truth
@@ -150,21 +84,9 @@ def readouts_of(run, method):
 
 
 def layered_methods(config, run):
-    """Return a run's readouts that are products of layer matrices, by method.
+    """Method -> {readouts, parameters} of a run's readouts that are products of layer matrices.
 
     Published definitions are left out, since matrices are large.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    run : dict
-        One of its runs.
-
-    Returns
-    -------
-    dict
-        Method -> {readouts, parameters}.
     """
     entries, found = registries()["methods"], {}
     for method in methods_of(run):
@@ -180,22 +102,7 @@ def layered_methods(config, run):
 
 
 def protocols_of(config, run, method):
-    """Return what the faithfulness job of one method does.
-
-    Parameters
-    ----------
-    config : dict
-        The whole configuration.
-    run : dict
-        One of its runs.
-    method : str
-        An id of `METHODS`.
-
-    Returns
-    -------
-    list of dict
-        {protocol, readouts, examples, cap}.
-    """
+    """What the faithfulness job of one method does: a list of {protocol, readouts, examples, cap}."""
     control = registries()["methods"][method].control
     found = []
     for entry in config["faithfulness"]:

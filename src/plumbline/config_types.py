@@ -32,23 +32,7 @@ class Block(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def check_keys(cls, given):
-        """Check a mapping's keys before its values.
-
-        Parameters
-        ----------
-        given : object
-            What the configuration has for this block.
-
-        Returns
-        -------
-        object
-            `given`, unchanged.
-
-        Raises
-        ------
-        ValueError
-            For an unknown key, with the nearest legal one, and for a missing key, with what it is about.
-        """
+        """Name the nearest legal key of an unknown one, and say what a missing one is about."""
         if isinstance(given, dict):
             for key in given if cls.model_config["extra"] == "forbid" else ():
                 if key not in cls.model_fields:
@@ -66,35 +50,17 @@ class StudyKeys(Block):
     def check(config):
         """Refuse what the study's keys do not agree with, and fill in what follows from other keys.
 
-        Parameters
-        ----------
-        config : dict
-            The whole configuration, every key checked alone. It is changed in place.
-
-        Raises
-        ------
-        PlumblineError
-            Where keys contradict each other.
+        config: the whole configuration as a dictionary, every key checked alone. Raises PlumblineError.
         """
 
 
 def at_least(least):
-    """Return the type of a whole number, at least `least`."""
+    """A whole number."""
     return Annotated[int, Field(ge=least)]
 
 
 def number(**bounds):
-    """Return the type of a finite number, whole or not, which stays the int or float that it is.
-
-    Parameters
-    ----------
-    **bounds
-        Of pydantic.Field: ge, gt, le, lt.
-
-    Returns
-    -------
-    typing.Annotated
-    """
+    """A finite number, whole or not, which stays the int or float that it is."""
     return Annotated[float, Field(**bounds), WrapValidator(_checked)]
 
 
@@ -104,19 +70,7 @@ def _checked(value, check):
 
 
 def known(kind, registry):
-    """Return the type of an id of a registry.
-
-    Parameters
-    ----------
-    kind : str
-        What an entry is called.
-    registry : mapping
-        The legal ids.
-
-    Returns
-    -------
-    typing.Annotated
-    """
+    """An id of a registry; kind: what an entry is called."""
     schema = WithJsonSchema({"type": "string", "format": kind, "enum": list(registry)})
     return Annotated[str, AfterValidator(lambda name: _known(kind, name, registry)), schema]
 
@@ -128,19 +82,7 @@ def _known(kind, name, registry):
 
 
 def each_once(kind, **bounds):
-    """Return the type of a list in which nothing stands twice.
-
-    Parameters
-    ----------
-    kind : type
-        Of an item.
-    **bounds
-        Of pydantic.Field, such as min_length.
-
-    Returns
-    -------
-    typing.Annotated
-    """
+    """A list in which nothing stands twice."""
     field = Field(json_schema_extra={"uniqueItems": True}, **bounds)
     return Annotated[list[kind], field, AfterValidator(_each_once)]
 
@@ -162,22 +104,7 @@ def _switch(value):
 
 
 def expanded(text):
-    """Return a path with `~`, `$NAME` and `${NAME}` filled in.
-
-    Parameters
-    ----------
-    text : str
-        The path as the configuration has it.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        For a variable or user that is not known.
-    """
+    """A path with `~`, `$NAME` and `${NAME}` filled in; ValueError for a variable or user that is not known."""
     found = os.path.expanduser(os.path.expandvars(text))
     if unset := re.search(r"\$\w+|\$\{\w+\}", found):
         raise ValueError(f"the environment has no {unset[0]}, which {text} names: set it or write the path")
@@ -197,23 +124,6 @@ Seeds = each_once(Whole, min_length=1)
 
 
 def check_known(place, kind, name, legal):
-    """Check that a name is legal at a place of the configuration.
-
-    Parameters
-    ----------
-    place : str
-        The key, named in the message.
-    kind : str
-        What the name is of.
-    name : str
-        The name.
-    legal : collection of str
-        The legal names.
-
-    Raises
-    ------
-    PlumblineError
-        For another name, with the nearest legal one.
-    """
+    """PlumblineError for a name that is not legal at a place of the configuration."""
     if name not in legal:
         raise PlumblineError(f"{place}: {unknown(kind, name, legal)}")
