@@ -154,6 +154,7 @@ def test_fallback_where_the_published_test_has_no_power_and_the_paired_one_has()
     assert [found[test].rule for test in found] == ["none", "test"]
 
 
+@pytest.mark.slow
 def test_a_dead_node_has_no_effect_at_all():
     """Rounding of the batch would be a sure, tiny effect for the paired test."""
     model, images, labels = lenet()
@@ -230,6 +231,7 @@ def plain():
     return model, images, labels, learn_graph(model, images, labels, 1, samples=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HANDED)
 def test_a_graph_does_not_hang_on_how_its_images_are_handed_over(plain, kind):
     model, images, labels, graph = plain

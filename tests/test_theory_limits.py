@@ -122,6 +122,7 @@ def test_constant_is_limes_slope_away_from_one(rho, width):
         assert abs(other @ runs / (other @ other) - 1) > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [None, 25.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_first_order_is_limes_limit_where_attention_is_diffuse(seed, width):
@@ -166,6 +167,7 @@ def test_what_first_order_leaves_out_of_the_kernel_is_small(heads, share, width)
     assert left < (1e-4 if width is None else share) * np.linalg.norm(first_order(terms, width))
 
 
+@pytest.mark.slow
 def test_first_order_on_random_classifiers():
     """Whole models, padding and all, through the public functions; a word that occurs twice."""
     for seed in range(2):
