@@ -7,8 +7,6 @@ import pkgutil
 import re
 import textwrap
 
-import pytest
-
 from plumbline import (
     agreement,
     artefacts,
@@ -91,28 +89,29 @@ def arguments(function):
     return sorted(name for name in inspect.signature(function).parameters if name != "self")
 
 
-@pytest.mark.parametrize("name", PUBLIC | WITH_INIT)
-def test_docstrings_name_the_arguments(name):
-    value = (PUBLIC | WITH_INIT)[name]
-    assert named(value.__doc__, "Parameters") == arguments(value)
+def test_docstrings_name_the_arguments():
+    held = PUBLIC | WITH_INIT
+    said = {name: named(value.__doc__, "Parameters") for name, value in held.items()}
+    assert said == {name: arguments(value) for name, value in held.items()}
 
 
-@pytest.mark.parametrize("name", DATACLASSES)
-def test_dataclasses_say_what_each_field_is(name):
-    fields = inspect.get_annotations(DATACLASSES[name])
-    assert named(DATACLASSES[name].__doc__, "Attributes") == sorted(fields)
+def test_dataclasses_say_what_each_field_is():
+    said = {name: named(value.__doc__, "Attributes") for name, value in DATACLASSES.items()}
+    assert said == {name: sorted(inspect.get_annotations(value)) for name, value in DATACLASSES.items()}
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_docstrings_say_what_is_returned(name):
-    source = textwrap.dedent(inspect.getsource(PUBLIC[name]))
-    found = sections(PUBLIC[name].__doc__)
-    if re.search(r"^    return \S", source, re.MULTILINE):
-        assert "Returns" in found
-    if inspect.isgeneratorfunction(PUBLIC[name]):
-        assert "Yields" in found
-    if re.search(r"^ +raise (PlumblineError|unknown)\b", source, re.MULTILINE):
-        assert "Raises" in found
+def test_docstrings_say_what_is_returned():
+    lacking = []
+    for name, value in PUBLIC.items():
+        source = textwrap.dedent(inspect.getsource(value))
+        needed = {
+            "Returns": re.search(r"^    return \S", source, re.MULTILINE),
+            "Yields": inspect.isgeneratorfunction(value),
+            "Raises": re.search(r"^ +raise (PlumblineError|unknown)\b", source, re.MULTILINE),
+        }
+        found = sections(value.__doc__)
+        lacking += [(name, heading) for heading, wanted in needed.items() if wanted and heading not in found]
+    assert lacking == []
 
 
 def test_the_public_functions_are_many():
