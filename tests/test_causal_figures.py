@@ -99,7 +99,7 @@ def test_an_edge_ends_at_its_nodes(causal_inputs):
 
 def test_a_class_that_was_not_learnt_is_replaced_by_the_first(causal_inputs):
     said = texts(causal_graph.draw(causal_inputs, HERE | {"explainn": {"shown": 7}}))
-    assert "What class 0 hangs on" in said
+    assert "What class 0 depends on" in said
 
 
 def test_curve_is_the_mean_appearance_rate(causal_inputs):

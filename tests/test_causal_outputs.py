@@ -351,8 +351,8 @@ def strengths(learnt, tmp_path, first, last, noise, fewer):
 @pytest.mark.parametrize(
     ("numbers", "strength", "images", "falls"),
     [
-        ((0.95, 0.2, 0.8, 0.3), "falls with intervention strength", ": graphs hang on the images more than on noise", "holds"),
-        ((0.2, 0.95, 0.3, 0.8), "rises with intervention strength", ": graphs hang on noise more than on the images", "does not hold"),
+        ((0.95, 0.2, 0.8, 0.3), "falls with intervention strength", ": graphs depend on the images more than on noise", "holds"),
+        ((0.2, 0.95, 0.3, 0.8), "rises with intervention strength", ": graphs depend on noise more than on the images", "does not hold"),
         ((0.5, 0.5, 0.5, 0.5), "is not told apart at the two ends", ": not told apart from noise", "not told"),
     ],
 )  # fmt: skip

@@ -136,7 +136,7 @@ COMPARED = ["results/tiny/tables/selective_rollout/gradient_vs_comprehensiveness
 
 
 def chain(method):
-    """What hangs on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too.
+    """What depends on one method's attributions; accuracy and isotropy do not. Of a layered method, the matrices do too.
 
     An output that shows chosen readouts reads the methods of these alone.
     """

@@ -447,7 +447,7 @@ def children(process):
 def test_killed_run_is_taken_up_to_the_same_bytes(finished, tmp_path):
     """kill -9 of a whole run in mid-job; then the same command again: the bytes of an undisturbed run.
 
-    One table and all that it hangs on. That all files of two runs are equal is for the tests of Slurm (tests/slurm).
+    One table and all that it depends on. That all files of two runs are equal is for the tests of Slurm (tests/slurm).
     """
     folder = workflow.checkout(tmp_path / "checkout")
     call = ("--cores", "2", "--configfile", workflow.TINY, "--", "results/tiny/tables/alti/comp_suff.csv")

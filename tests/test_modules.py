@@ -1,4 +1,4 @@
-"""What a job's result hangs on: every file of the package is in some job's code, or provably shapes no number."""
+"""What a job's result depends on: every file of the package is in some job's code, or provably shapes no number."""
 
 import ast
 import re
@@ -237,6 +237,6 @@ def test_the_list_is_read_in_a_copy_too(tmp_path):
 
 @pytest.mark.parametrize("kind", ["methods", "protocols", "datasets", "tables", "figures", "agreement"])
 def test_the_text_of_an_entry_is_the_same_in_every_process(kind):
-    """Tables and figures hang on a digest of it (workflow/code_digest.py)."""
+    """Tables and figures depend on a digest of it (workflow/code_digest.py)."""
     entries = METRICS if kind == "agreement" else registries()[kind]
     assert " at 0x" not in repr(list(entries.values()))

@@ -49,8 +49,8 @@ def test_stability_word_by_word(rate, images):
         "not told apart": "is not told apart at the two ends of intervention strength",
     }[rate]
     hang = {
-        "lower": ": graphs hang on the images more than on noise",
-        "higher": ": graphs hang on noise more than on the images",
+        "lower": ": graphs depend on the images more than on noise",
+        "higher": ": graphs depend on noise more than on the images",
         "not told apart": ": not told apart from noise",
     }[images]
     first = f"The mean appearance rate of the causes at fc3 {falls}, from 91% at 0 to 33% at 0.5."

@@ -465,7 +465,7 @@ def test_the_results_are_the_same_with_interpreters_of_their_own(fresh):
     """One job of most kinds of the tiny run, made again without the warm process: equal to the byte."""
     results = fresh / "results/tiny"
     before = workflow.files(results)
-    # In two calls: a model that is made again would have all that hangs on it made again.
+    # In two calls: a model that is made again would have all that depends on it made again.
     model = ["models/sentiment/tiny/seed0/model.safetensors"]
     others = [
         "data/digits/test.parquet",

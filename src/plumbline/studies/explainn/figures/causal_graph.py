@@ -37,7 +37,7 @@ def draw(inputs, options):
             -0.04, -row, _label(graph, layer, record), ha="right", va="center", fontsize=7.5, linespacing=1.3
         )
     axes.set_title(
-        f"What {causal.named(graph)} hangs on: {title(options['dataset'], options['model'])}, n = {graph.n_used}, "
+        f"What {causal.named(graph)} depends on: {title(options['dataset'], options['model'])}, n = {graph.n_used}, "
         f"{causal.made(graph)}",
         fontsize=8.5,
         loc="left",

@@ -293,8 +293,8 @@ _STRENGTH = {
 }
 # By verdict of fewer images less noise.
 _IMAGES = {
-    "lower": ": graphs hang on the images more than on noise",
-    "higher": ": graphs hang on noise more than on the images",
+    "lower": ": graphs depend on the images more than on noise",
+    "higher": ": graphs depend on noise more than on the images",
     "not told apart": ": not told apart from noise",
 }
 
