@@ -237,6 +237,11 @@ def test_steps_of_integrated_gradients_lie_where_the_probability_changes():
     assert found["steps"][0] > found["steps"][1] == 32
     assert found["steps"][0] % 32 == 0
 
+    # Neither the order of examples nor their company changes where an example's steps lie.
+    turned = explain("ig", Batch(model, ids.flip(0), mask.flip(0), target=1, tokenizer_ids=special))
+    assert turned["steps"].tolist() == found["steps"].tolist()[::-1]
+    torch.testing.assert_close(turned["ig_mean"].flip(0), found["ig_mean"], rtol=1e-3, atol=1e-4)
+
     model, length, points = model.double(), 9, 20_000
     words = model.get_input_embeddings()
     end, start = (words(row[:1, :length]).detach() for row in (ids, baseline))

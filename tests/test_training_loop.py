@@ -120,6 +120,14 @@ def test_two_steps_of_muon_by_hand():
         torch.testing.assert_close(weight.detach().double(), by_hand, atol=1e-4, rtol=1e-4)
 
 
+def test_a_matrix_without_a_gradient_stays():
+    used, idle = (torch.nn.Parameter(torch.ones(3, 3)) for _ in range(2))
+    used.grad = torch.eye(3)
+    Muon([idle, used], lr=0.1, weight_decay=0.5).step()
+    assert idle.eq(1).all()
+    assert not used.eq(1).any()
+
+
 def test_muon_takes_linear_layers_without_the_last():
     """Embeddings, vectors and the layer that makes the logits are AdamW's, and no weight is left out."""
     network = torch.nn.Sequential(

@@ -188,12 +188,10 @@ class _Path:
         import torch
 
         nodes, weights = (torch.from_numpy(values) for values in _quadrature(count))
-        starts, lengths = (torch.tensor([getattr(piece, name) for piece in pieces], dtype=torch.float64)[:, None]
-                           for name in ("start", "length"))  # fmt: skip
-        places, shares = (
-            (starts + nodes * lengths).flatten(),
-            (weights * lengths).flatten().to(self.ends.device),
-        )
+        spans = torch.tensor([(piece.start, piece.length) for piece in pieces], dtype=torch.float64)
+        starts, lengths = spans[:, :1], spans[:, 1:]
+        places = (starts + nodes * lengths).flatten()
+        shares = (weights * lengths).flatten().to(self.ends.device)
         total = torch.zeros(len(pieces), *self.ends.shape[1:], dtype=torch.float64, device=self.ends.device)
         numbers = torch.arange(len(pieces)).repeat_interleave(count)
         rows = torch.tensor([piece.row for piece in pieces])

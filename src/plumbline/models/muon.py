@@ -1,7 +1,7 @@
 """Muon: momentum whose every step is orthogonalised, for the weight matrices of a model that is trained from scratch.
 
-A small encoder learns the generated data in a third of the sentences that AdamW needs (docs/performance.md). `torch.optim.Muon`
-is the same in bfloat16, in which a CPU without instructions for it computes twenty times as long as in float32.
+A small encoder learns the generated data in a third of the sentences that AdamW needs. `torch.optim.Muon` computes the same in
+bfloat16, which takes over ten times as long on a CPU without instructions for it (docs/performance.md has both).
 """
 
 import torch
@@ -19,7 +19,7 @@ class Muon(torch.optim.Optimizer):
     Parameters
     ----------
     params : iterable of torch.Tensor
-        Matrices, each with a gradient at every step.
+        Matrices. One without a gradient stays as it is, as with AdamW.
     lr, weight_decay, momentum : float
         Learning rate, decoupled weight decay, and the share of the momentum that a step keeps.
     """
@@ -33,7 +33,8 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             by_shape = {}
             for weight in group["params"]:
-                by_shape.setdefault(weight.shape, []).append(weight)
+                if weight.grad is not None:
+                    by_shape.setdefault(weight.shape, []).append(weight)
             for shape, weights in by_shape.items():
                 updates = orthogonalised(self._momentum(weights, group["momentum"]))
                 for weight, update in zip(weights, updates, strict=True):
@@ -51,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices, steps=5):
-    """Compute the orthogonal factor U V^T of every matrix U S V^T, roughly: singular values between .7 and 1.2.
+    """Compute the orthogonal factor U V^T of every matrix U S V^T, roughly: singular values come near 1.
 
     Parameters
     ----------
