@@ -19,6 +19,8 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# Bytecode is kept, also where the environment forbids it: else each worker compiles all tests again, 8 CPU-seconds a call.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q $(if $(INDEX),--index-url $(INDEX)) -c constraints.txt
 
 # Snakemake keeps a cache in the home folder, and ends in a traceback where it cannot: then it lies here.
@@ -77,13 +79,13 @@ fast: install
 	@$(MAKE) --no-print-directory -j 2 lint quick
 
 quick: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow'
+	$(PYTEST) -n 2 -m 'not slow'
 
 test: lint $(VENV)/minilm $(VENV)/quantus
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(PYTEST) -n 2
 
 test-slurm: $(VENV)/slurm
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -s tests/slurm
+	$(PYTEST) -n 0 -s tests/slurm
 
 local: $(VENV)/minilm
 	$(SNAKEMAKE) --configfile config.local.yaml

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from tests import synthetic, workflow
-
 GOLDEN = Path(__file__).parent / "golden"
 # What takes longest comes first: the default reproduction on one worker, the other runs of Snakemake on another.
 FIRST = ("default", "workflow")
-# Fixtures that take seconds: all tests of one run on one worker, so that it is made once.
+# Fixtures that take seconds and serve several files: all tests of one run on one worker, so that it is made once.
 COSTLY = ("table_inputs", "explained_lenet", "trained_lenet", "trained_vim", "xai_study")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Put tests into xdist groups by what they share, and the longest groups first (`--no-loadscope-reorder`)."""
+    """Put tests into xdist groups by what they share, and the longest groups first (`--no-loadscope-reorder`).
+
+    What shares nothing across files is one group a file: what its module keeps is made on one worker.
+    """
     for item in items:
-        costly = [name for name in COSTLY if name in item.fixturenames]
-        if costly and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(costly[0]))
+        if not item.get_closest_marker("xdist_group"):
+            costly = [name for name in COSTLY if name in item.fixturenames]
+            item.add_marker(pytest.mark.xdist_group((costly or [item.path.stem])[0]))
 
     def place(item):
         groups = [mark.args[0] for mark in item.iter_markers("xdist_group")]
@@ -31,18 +32,24 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory):
     """A copy of the checkout in which nothing has run; for dry runs alone."""
+    from tests import workflow
+
     return workflow.checkout(tmp_path_factory.mktemp("plain") / "checkout")
 
 
 @pytest.fixture(scope="session")
 def causal_inputs(tmp_path_factory):
     """The artefacts of a small study of causal graphs, for its tables and figures; its tests are one xdist group."""
+    from tests import synthetic
+
     return synthetic.causal(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A copy of the checkout with the finished tiny run; copy it before changing it."""
+    from tests import workflow
+
     folder = workflow.checkout(tmp_path_factory.mktemp("finished") / "checkout")
     done = workflow.snakemake(folder, "--cores", "2", "--configfile", workflow.TINY)
     assert done.returncode == 0, done.stdout
@@ -52,6 +59,8 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def fresh(finished, tmp_path):
     """A copy of the finished tiny run, to change at will."""
+    from tests import workflow
+
     return workflow.copy(finished, tmp_path / "checkout")
 
 

@@ -1,8 +1,10 @@
 """Published numbers for tests, in the form of `plumbline.tables.published.read`."""
 
+import functools
+
 import pandas as pd
 
-from plumbline.tables.published import COLUMNS
+from plumbline.tables.published import COLUMNS, read
 
 SAMPLE = {"texts": "t", "size": 400, "block": {}}
 ABOUT = {
@@ -19,6 +21,19 @@ ABOUT = {
     "source": "s",
     "measured": "m",
 }
+
+
+_read_once = functools.cache(read)
+
+
+def shipped():
+    """The numbers of the package, as a table to change at will; the files are read once."""
+    return _read_once().copy()
+
+
+def shipped_of(table):
+    """The package's numbers of one of our tables."""
+    return shipped().query("table == @table")
 
 
 def printed(table, *rows, **about):

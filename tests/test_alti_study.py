@@ -14,8 +14,7 @@ from tests.synthetic import make
 
 
 def planned_config(*runs, **changes):
-    small = yaml.safe_load((workflow.ROOT / "config.yaml").read_text())
-    return validate({**small, "runs": list(runs), **changes})
+    return validate({**workflow.configuration(), "runs": list(runs), **changes})
 
 
 def comparisons(stage, config):

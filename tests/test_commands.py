@@ -6,7 +6,6 @@ import re
 import shlex
 
 import pytest
-from snakemake.cli import get_argument_parser
 
 from plumbline.workflow.study import studies
 from tests.workflow import ROOT
@@ -50,6 +49,8 @@ def commands(path):
 
 def misread(command):
     """Why Snakemake does not read a command as it is meant; None where it does."""
+    from snakemake.cli import get_argument_parser  # costly: for the worker that runs this file alone
+
     words = shlex.split(re.sub(r"\$\(?\{?\w+\}?\)?|\{\w+\}", "x", command), comments=True)
     if (
         not words

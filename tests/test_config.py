@@ -12,6 +12,7 @@ from plumbline.errors import PlumblineError
 from plumbline.workflow import outputs
 from plumbline.workflow.config import validate
 from plumbline.workflow.targets import final_output, targets, targets_asked
+from tests import workflow
 from tests.workflow import ROOT, TINY
 
 
@@ -28,7 +29,7 @@ def merged(*names):
 
     found = {}
     for name in ("config.yaml", *names):
-        merge(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
+        merge(found, workflow.configuration(name))
     return found
 
 

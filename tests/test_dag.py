@@ -12,7 +12,7 @@ from tests import workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
-(RUN,) = yaml.safe_load((workflow.ROOT / workflow.TINY).read_text(encoding="utf-8"))["runs"]
+(RUN,) = workflow.configuration(workflow.TINY)["runs"]
 METHODS = sorted(
     name for name, entry in attribution.METHODS.items() if entry.control or name in RUN["methods"]
 )

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients
 
 from plumbline.attribution import METHODS, READOUTS, attribute, explain, method_of
 from plumbline.attribution.batch import Batch
@@ -174,6 +173,8 @@ def test_gradient_is_the_models_own(architecture, task):
 
 
 def test_integrated_gradients_equal_captum():
+    from captum.attr import IntegratedGradients
+
     model = small_model("bert")
     special = special_ids_of("bert")
     ids, _, _ = small_batch("bert", lengths=(9,))
@@ -192,6 +193,8 @@ def test_integrated_gradients_equal_captum():
 
 def test_published_integrated_gradients_take_100_steps_and_embed_twice():
     """Along the path between what the embedding block gives for the text and for its baseline."""
+    from captum.attr import IntegratedGradients
+
     model, special = small_model("bert"), special_ids_of("bert")
     ids, _, _ = small_batch("bert", lengths=(9,))
     baseline = torch.full_like(ids, special["mask"])

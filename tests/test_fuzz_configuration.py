@@ -7,13 +7,12 @@ import math
 
 import jsonschema
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plumbline.errors import PlumblineError
 from plumbline.workflow.config import schema, validate
-from tests.workflow import ROOT
+from tests import workflow
 
 CALLS = settings(
     max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -23,7 +22,7 @@ CALLS = settings(
 @functools.cache
 def full_config():
     """config.yaml, every default filled in."""
-    return validate(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    return validate(workflow.configuration())
 
 
 the_schema = functools.cache(schema)

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 def configured(folder, **changes):
     """Write the tiny configuration with the toy study; return its path."""
-    block = yaml.safe_load((workflow.ROOT / workflow.TINY).read_text())
+    block = workflow.configuration(workflow.TINY)
     block |= {"studies": ["../rooms/toy"], "toy": {"dataset": "sentiment"}}
     block |= {"tables": ["toy_words"], "figures": ["toy_words"], "faithfulness": [], **changes}
     block = {key: value for key, value in block.items() if value is not None}

@@ -11,7 +11,8 @@ import pytest
 from plumbline.attribution import READOUTS
 from plumbline.errors import PlumblineError
 from plumbline.tables import published_vs_reproduced
-from plumbline.tables.published import MEASUREMENTS, NUMBERS, numbers_of, read
+from plumbline.tables.published import MEASUREMENTS, NUMBERS, read
+from tests.printed import shipped, shipped_of
 
 RELEASED = Path(__file__).resolve().parents[2] / "shared" / "published"
 needs_released = pytest.mark.skipif(
@@ -44,12 +45,12 @@ NOTEBOOK = {
 
 @pytest.fixture(scope="module")
 def numbers():
-    return read()
+    return shipped()
 
 
 def measurements(table):
     """[(what the measurement says, its numbers)] of one of our tables."""
-    return [(part["about"].iloc[0], part) for _, part in numbers_of(table).groupby("measurement", sort=False)]
+    return [(part["about"].iloc[0], part) for _, part in shipped_of(table).groupby("measurement", sort=False)]
 
 
 @needs_released

@@ -142,7 +142,7 @@ def split(plain, tmp_path_factory):
     """shards -> the folder of a cut-down run of over 512 examples, three blocks, 20 of them cut."""
     found = {}
     run = {"dataset": "sentiment", "model": "tiny", "examples": 640, "methods": ["gradient"], "longer": 20}
-    tiny = yaml.safe_load((workflow.ROOT / workflow.TINY).read_text(encoding="utf-8"))["models"]["tiny"]
+    tiny = workflow.configuration(workflow.TINY)["models"]["tiny"]
     for count in (1, 3):
         folder = workflow.copy(plain, tmp_path_factory.mktemp("split") / str(count))
         if found:  # the same model

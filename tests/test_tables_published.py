@@ -6,7 +6,8 @@ import pytest
 
 from plumbline.datasets import settings
 from plumbline.tables import published
-from plumbline.tables.published import Ours, judge, judge_seed, numbers_of, same_sample
+from plumbline.tables.published import Ours, judge, judge_seed, same_sample
+from tests.printed import shipped_of
 
 nan = float("nan")
 ENTRY = {"digits": 3, "tolerance": 0.0005, "margin": 0.02, "sample": {"texts": "t", "size": 400, "block": {}}}
@@ -271,7 +272,7 @@ def test_one_more_training_seed_seldom_differs():
     ],
 )
 def test_which_runs_take_the_published_sample(changes, run, same):
-    entry, drawn = (numbers_of(table)["about"].iloc[0] for table in ("comp_suff", "agreement"))
+    entry, drawn = (shipped_of(table)["about"].iloc[0] for table in ("comp_suff", "agreement"))
     block = settings("sst2", {"source": "hub", **changes})
     run = {"split": "test", "examples": 1000, "within": None, **run}
     assert same_sample(entry, "sst2", block, run) is same

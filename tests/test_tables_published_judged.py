@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from plumbline.tables import published
-from tests.printed import SAMPLE, printed, together
+from tests.printed import SAMPLE, printed, shipped, shipped_of, together
 from tests.synthetic import OPTIONS
 
 nan = float("nan")
@@ -55,10 +55,10 @@ def judged(numbers, rows, *, split="test", examples=400, faithfulness=()):
     return [(place, columns) for _, place, columns in found]
 
 
-@pytest.mark.parametrize("table", sorted(set(published.read()["table"]) - {"xai_published"}))
+@pytest.mark.parametrize("table", sorted(set(shipped()["table"]) - {"xai_published"}))
 def test_a_number_stands_beside_the_one_row_that_has_all_its_keys(table):
     """Of the real numbers; each row of ours that differs in one key, and one that lacks none, are made up here."""
-    numbers = published.numbers_of(table)
+    numbers = shipped_of(table)
     number = numbers.iloc[-1]
     keys = {key: number[key] for key in published.KEYS if number[key]} | number["about"]["where"]
     assert keys

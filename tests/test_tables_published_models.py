@@ -13,8 +13,7 @@ import pytest
 from plumbline.artefacts import read_json, rows_writer, write_json
 from plumbline.attribution import METHODS
 from plumbline.tables import published, published_vs_reproduced
-from plumbline.tables.published import numbers_of, read
-from tests.printed import printed
+from tests.printed import printed, shipped, shipped_of
 from tests.synthetic import OPTIONS, compare, make, merge, write_table
 
 HUB = {"source": "hub", "repo": "textattack/roberta-base-SST-2", "epochs": 0}
@@ -86,7 +85,7 @@ def as_if_printed(made, monkeypatch):
     """Our own comp and suff in print, rounded to three digits; changed: readout -> the one whose number stands in its place."""
 
     def run(renamed=None, digits=3, **about):
-        numbers = read()
+        numbers = shipped()
         ours = made("sst2")[1]["comp_suff"].query("protocol == 'published_bins' and texts == 'whole'")
         ours = ours.set_index(["readout", "kind"])["mean"]
         here = numbers["measurement"] == "comp_suff_sst2_roberta"
@@ -107,7 +106,7 @@ def test_published_beside_reproduced(beside, made):
     frame = beside()
     ours = made("sst2")[1]["comp_suff"]
     assert "Within sampling error" in published_vs_reproduced.latex(frame, options_of("sst2", 1000))
-    assert len(frame) == len(read())  # one model: no number has more than one of ours
+    assert len(frame) == len(shipped())  # one model: no number has more than one of ours
     assert set(frame["verdict"]) <= set(published.VERDICTS)
     here = of(frame)
     row = here[(here["readout"] == "alti_published") & here["quantity"].str.startswith("comp")].iloc[0]
@@ -242,7 +241,7 @@ def scores(**more):
     ],
 )
 def test_verdicts_beside_our_numbers(monkeypatch, tmp_path, values, facts, run, verdicts):
-    about = {key: value for key, value in numbers_of("comp_suff")["about"].iloc[0].items() if key != "table"}
+    about = {key: value for key, value in shipped_of("comp_suff")["about"].iloc[0].items() if key != "table"}
     rows = [
         {"readout": "alti_published", "kind": kind, "value": value}
         for kind, value in zip(("comp", "suff"), values, strict=True)
@@ -285,7 +284,7 @@ DISTILBERT = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 def test_verdicts_of_the_studies_tables_are_those_of_published_vs_reproduced(tmp_path):
     """Number for number, looked up by readout, quantity and source alone; every mark in LaTeX has its meaning in the caption."""
     # The readouts that are in print, and one that is not.
-    readouts = {name for table in PRINTED for name in numbers_of(table)["readout"]} | {"alti"}
+    readouts = {name for table in PRINTED for name in shipped_of(table)["readout"]} | {"alti"}
     methods = [name for name in METHODS if {readout.id for readout in METHODS[name].readouts} & readouts]
     hub = {
         "dataset": "sst2",

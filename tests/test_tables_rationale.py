@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
 
 from plumbline.errors import PlumblineError
 from plumbline.tables import (
@@ -29,6 +28,8 @@ def test_rationale_oracle_is_perfect_and_controls_are_not(table_inputs):
 
 
 def test_average_precision_equals_scikit_learn():
+    from sklearn.metrics import average_precision_score
+
     rng = np.random.default_rng(0)
     for _ in range(200):
         scores = rng.integers(-2, 4, size=(3, 11)).astype(np.float32)

@@ -5,12 +5,11 @@ import pytest
 
 from plumbline.artefacts import read_json, write_json
 from plumbline.tables import xai_published
-from plumbline.tables.published import numbers_of
-from tests.printed import printed
+from tests.printed import printed, shipped_of
 from tests.synthetic import OPTIONS
 
 # Measurement -> the words in print.
-EXPLAINED = {row.measurement: row.about.get("explained") for row in numbers_of("xai_published").itertuples()}
+EXPLAINED = {row.measurement: row.about.get("explained") for row in shipped_of("xai_published").itertuples()}
 
 
 def test_numbers_of_a_sentence_or_document_that_is_not_the_published_one():
@@ -46,7 +45,7 @@ def test_published_numbers(xai_study, tmp_path):
     frame = xai_published.rows(xai_study[1], OPTIONS)
     assert frame["verdict"].value_counts().to_dict() == {"not comparable": 1, "not run": len(frame) - 1}
     assert frame["published_checkpoint"].eq("other").all()
-    numbers = numbers_of("xai_published")
+    numbers = shipped_of("xai_published")
     assert frame["quantity"].tolist() == numbers["quantity"].tolist()
     assert frame["published"].tolist() == numbers["value"].tolist()
     # The paper's data set, two seeds around the published number.

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sklearn.linear_model import Ridge
-from sklearn.metrics import pairwise_distances
 
 from plumbline.models.vocabulary import Vocabulary
 from plumbline.theory import lime_coefficients
@@ -32,6 +30,8 @@ def test_law_of_samples():
 
 def test_kernel_and_ridge_are_the_packages():
     from lime.lime_text import LimeTextExplainer
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import pairwise_distances
 
     kept = draw(np.random.Generator(np.random.SFC64(2)), 500, 12)
     kept[1] = 0

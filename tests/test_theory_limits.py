@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
-from sklearn.linear_model import Ridge
 
 from plumbline.models.vocabulary import UNK
 from plumbline.theory import closed_form_gradient, lime_coefficients, lime_limit
@@ -249,6 +248,8 @@ def test_the_published_limit_is_not_invariant(formula):
 
 def test_without_kernel_every_sample_weighs_the_same():
     """kernel_width None: scikit-learn's ridge without weights, on the same samples."""
+    from sklearn.linear_model import Ridge
+
     model, ids = small(scale=10), padded([5, 6, 7, 8, 9])[None]
     ours = lime_coefficients(model, ids, mode="mask", samples=300, seed=1, kernel_width=None)[0, 1:6]
     kept, values = sampled(terms_of(model, ids[0]).by_position(), "mask", 300, 1)

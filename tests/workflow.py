@@ -1,6 +1,7 @@
 """Running Snakemake in a copy of the checkout, and reading what it plans."""
 
 import atexit
+import copy as copies
 import functools
 import json
 import os
@@ -20,10 +21,19 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config.tiny.yaml"
 
 
+@functools.cache
+def _parsed(name):
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def configuration(name="config.yaml"):
+    """A configuration of the checkout as it stands there, to change at will; its file is parsed once."""
+    return copies.deepcopy(_parsed(name))
+
+
 def tiny_config():
     """The tiny configuration with its defaults."""
-    blocks = [yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", TINY)]
-    return validate(blocks[0] | blocks[1])
+    return validate(configuration() | configuration(TINY))
 
 
 def checkout(folder):
