@@ -345,9 +345,8 @@ class CausalNetwork:
         place = stages.index(self.stage_of(name))
 
         def changed(output):
-            output = output.unflatten(0, (k, -1))
-            output[:, :, effects] += change
-            return output.flatten(0, 1)
+            output.unflatten(0, (k, -1)).index_add_(2, torch.tensor(effects, device=output.device), change)
+            return output
 
         def repeated(value):
             return value.repeat(k, *[1] * (value.dim() - 1))  # never a view: what follows may work in place

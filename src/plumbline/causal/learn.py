@@ -394,9 +394,9 @@ def test_layer(network, seen, name, effects, u, target, *, test, correction, cap
         base[:, target], logits[:, :, target], test=test, correction=correction, level=level
     )
     found["kl"] = estimates.divergences(base, logits)
+    columns = {"index": chosen} | {key: value.tolist() for key, value in found.items()}
     nodes = tuple(
-        NodeEffect(index=index, **{key: value[place].item() for key, value in found.items()})
-        for place, index in enumerate(chosen)
+        NodeEffect(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
     )
     return LayerGraph(
         layer=name,

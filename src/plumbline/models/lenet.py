@@ -4,11 +4,41 @@ A chain of modules with a ReLU and a pooling module for every use, so that hooks
 find each of them (docs/studies/explainn.md). Output: logits.
 """
 
+import torch
 from torch import nn
 
 from ..errors import PlumblineError
 
 KERNEL = 5
+
+
+def halved(images):
+    """Take the largest of every 2 x 2 pixels; an odd last row or column is left out, as in `MaxPool2d(2)`.
+
+    Without a gradient these are two maxima of slices, which take a tenth of the time of torch's `max_pool2d` on a CPU. With one
+    it is torch's: of equal pixels the first has the whole gradient.
+
+    Parameters
+    ----------
+    images : torch.Tensor, float, shape (batch, channels, height, width)
+        What enters the pooling.
+
+    Returns
+    -------
+    torch.Tensor, float, shape (batch, channels, height // 2, width // 2)
+    """
+    if images.requires_grad and torch.is_grad_enabled():
+        return nn.functional.max_pool2d(images, 2)
+    height, width = (side // 2 * 2 for side in images.shape[2:])
+    rows = torch.maximum(images[:, :, 0:height:2, :width], images[:, :, 1:height:2, :width])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
+def _pool():
+    """A module of the type that captum's rules go by; an instance's attribute hides the class's forward."""
+    module = nn.MaxPool2d(2)
+    module.forward = halved
+    return module
 
 
 class LeNet(nn.Sequential):
@@ -39,10 +69,10 @@ class LeNet(nn.Sequential):
         for name, module in (
             ("conv1", nn.Conv2d(channels, 6, KERNEL)),
             ("relu1", nn.ReLU()),
-            ("pool1", nn.MaxPool2d(2)),
+            ("pool1", _pool()),
             ("conv2", nn.Conv2d(6, 16, KERNEL)),
             ("relu2", nn.ReLU()),
-            ("pool2", nn.MaxPool2d(2)),
+            ("pool2", _pool()),
             ("flatten", nn.Flatten()),
             ("fc1", nn.Linear(16 * side * side, 120)),
             ("relu3", nn.ReLU()),
