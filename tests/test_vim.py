@@ -46,6 +46,19 @@ def test_images_of_a_batch_do_not_meet():
     torch.testing.assert_close(whole, torch.cat([model(image[None]) for image in images]))
 
 
+@pytest.mark.parametrize("token", [0, 3, 6])
+def test_one_token_alone_is_that_of_the_whole(token):
+    mixer, x = small_vim().layers[0].mixer, torch.randn(2, 7, 8, dtype=torch.float64)
+    torch.testing.assert_close(mixer.at(x, token), mixer(x)[0][:, token])
+
+
+def test_a_trace_does_not_change_the_logits():
+    model, images = small_vim(), torch.randn(3, 1, 12, 12, dtype=torch.float64)
+    trace = []
+    torch.testing.assert_close(model(images, trace), model(images))
+    assert len(trace) == len(model.layers)
+
+
 def test_backward_branch_reads_the_flipped_sequence():
     """With the two directions' weights exchanged and the sequence turned round, a mixer's output is turned round."""
     mixer = small_vim().layers[0].mixer

@@ -69,8 +69,9 @@ def chunked(sequence, chunk):
     -------
     torch.Tensor of float, shape (chunk, chunks, batch, rows)
     """
-    padded = functional.pad(sequence, (0, -sequence.shape[-1] % chunk))
-    return padded.unflatten(-1, (-1, chunk)).permute(3, 2, 0, 1).contiguous()
+    steps = sequence.permute(2, 0, 1).contiguous()  # no copy of what lies so in memory
+    padded = functional.pad(steps, (0, 0, 0, 0, 0, -len(steps) % chunk))
+    return padded.unflatten(0, (-1, chunk)).transpose(0, 1)
 
 
 def unchunked(steps, tokens):
@@ -87,7 +88,7 @@ def unchunked(steps, tokens):
     -------
     torch.Tensor of float, shape (batch, rows, tokens)
     """
-    return steps.permute(2, 3, 1, 0).flatten(2)[..., :tokens]
+    return steps.transpose(0, 1).flatten(0, 1)[:tokens].permute(1, 2, 0)
 
 
 def recurrence_(decay, drive):
@@ -322,24 +323,57 @@ class Mixer(torch.nn.Module):
         forward, backward : Direction
             What the two scans read.
         """
-        x, gate = self.in_proj(x).mT.chunk(2, dim=1)
-        gate = functional.silu(gate)
+        x, gate = self.in_proj(x.transpose(0, 1)).chunk(2, dim=-1)
         there, forward = self._scan(x, "")
-        back, backward = self._scan(x.flip(-1), "_b")
+        back, backward = self._scan(x.flip(0), "_b")
+        return self._joined(there, back.flip(0), gate).transpose(0, 1), forward, backward
+
+    def at(self, x, token):
+        """Mix one token alone: each scan ends there.
+
+        Parameters
+        ----------
+        x : torch.Tensor of float, shape (batch, tokens, d)
+            The normed stream.
+        token : int
+            Which.
+
+        Returns
+        -------
+        torch.Tensor of float, shape (batch, d)
+            What `forward` adds to the stream at the token.
+        """
+        x, gate = self.in_proj(x.transpose(0, 1)).chunk(2, dim=-1)
+        there, _ = self._scan(x[: token + 1], "")
+        back, _ = self._scan(x[token:].flip(0), "_b")
+        return self._joined(there[-1], back[-1], gate[token])
+
+    def _joined(self, there, back, gate):
         # The gate is not convolved: gating the flipped sequence and flipping back is gating it here.
-        mixed = (there + back.flip(-1)) * gate / 2
-        return self.out_proj(mixed.mT), forward, backward
+        return self.out_proj((there + back) * functional.silu(gate) / 2)
 
     def _scan(self, x, end):
-        """One direction before its gate, (batch, channels, tokens), and its Direction."""
-        tokens = x.shape[-1]
-        x = functional.silu(getattr(self, f"conv1d{end}")(x)[..., :tokens])
-        read = getattr(self, f"x_proj{end}")(x.mT)
+        """One direction before its gate, (tokens, batch, channels), and its Direction.
+
+        Each token's features lie together in memory, token after token: so nothing is copied for the linear layers or the scan.
+        """
+        x = functional.silu(_convolved(x, getattr(self, f"conv1d{end}")))
+        read = getattr(self, f"x_proj{end}")(x)
         step, B, C = read.split([self.rank, self.d_state, self.d_state], dim=-1)
-        delta = functional.softplus(getattr(self, f"dt_proj{end}")(step)).mT
-        found = Direction(delta, -getattr(self, f"A{end}_log").exp(), B.mT, C.mT)
-        y = SelectiveScan.apply(x, found.delta, found.A, found.B, found.C)
-        return y + getattr(self, f"D{end}")[:, None] * x, found
+        delta = functional.softplus(getattr(self, f"dt_proj{end}")(step.contiguous()))
+        delta, B, C = (item.permute(1, 2, 0) for item in (delta, B, C))
+        found = Direction(delta, -getattr(self, f"A{end}_log").exp(), B, C)
+        y = SelectiveScan.apply(x.permute(1, 2, 0), found.delta, found.A, found.B, found.C)
+        return y.permute(2, 0, 1) + getattr(self, f"D{end}") * x, found
+
+
+def _convolved(x, layer):
+    """A causal convolution over tokens, (tokens, batch, channels), of each channel by itself."""
+    tokens, padded = len(x), functional.pad(x, (0, 0, 0, 0, CONVOLUTION - 1, 0))
+    found = layer.bias
+    for offset, weight in enumerate(layer.weight[:, 0].T.contiguous()):
+        found = torch.addcmul(found, padded[offset : offset + tokens], weight)
+    return found
 
 
 def _step_projection(rank, inner):
@@ -480,16 +514,21 @@ class VisionMamba(torch.nn.Module):
         -------
         torch.Tensor of float, shape (batch, d)
         """
-        hidden, residual = self.embedded(images), 0
+        hidden, residual = self.embedded(images).transpose(0, 1).contiguous().transpose(0, 1), 0
         if trace is not None and torch.is_grad_enabled() and not hidden.requires_grad:
             hidden.requires_grad_()  # of frozen weights: so that gradients reach the first residual
         for block in self.layers:
             residual = hidden + residual
-            hidden, forward, backward = block.mixer(block.norm(residual))
+            normed = block.norm(residual)
+            # The class token alone is read, so that the last layer mixes for it alone where nothing else is asked for.
+            if trace is None and block is self.layers[-1]:
+                mixed = block.mixer.at(normed, self.class_position)
+            else:
+                hidden, forward, backward = block.mixer(normed)
+                mixed = hidden[:, self.class_position]
             if trace is not None:
                 trace.append(Layer(residual, forward, backward))
-        # The class token alone: the norm is of each token by itself.
-        return self.norm_f((hidden + residual)[:, self.class_position])
+        return self.norm_f(residual[:, self.class_position] + mixed)
 
     def forward(self, images, trace=None):
         """Compute the logits.
