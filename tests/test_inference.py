@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.models.inference import Passes, batches
+from plumbline.models.inference import Passes, batches, usual_budget
 from plumbline.work import Work
 from tests.small_models import small_model
 
@@ -22,6 +22,12 @@ def test_equal_inputs_run_once():
     assert passes.add(row, 2) != passes.add(row, 0)
     assert passes.run(model, 0).shape == (2, 2)
     assert (passes.work.requested, passes.work.rows) == (4, 2)
+
+
+def test_narrow_models_take_more_tokens_together():
+    cpu = torch.device("cpu")
+    assert [usual_budget(cpu, width) for width in (32, 64, 128, 256, 768)] == [4096, 4096, 2048, 1024, 1024]
+    assert usual_budget(torch.device("cuda"), 64) == usual_budget(torch.device("cuda"), 768) == 65536
 
 
 def test_work_is_counted():

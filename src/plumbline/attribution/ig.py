@@ -51,8 +51,6 @@ ENTRY = Method(
     ),
 )
 
-# Tokens that one backward pass holds at a time; integrated gradients run as many steps together as fit.
-STEP_TOKENS = {"cpu": 1024, "cuda": 65536}
 PIECE = 32  # steps of `auto` on a piece of the path
 
 
@@ -166,6 +164,7 @@ class _Path:
     def __init__(self, function):
         import torch
 
+        from ..models.inference import usual_budget
         from ..models.runtime import fitting
 
         batch = function.batch
@@ -173,7 +172,10 @@ class _Path:
         with torch.no_grad():
             self.ends = function.embed(batch.input_ids)
             self.starts = function.embed(baseline_ids(batch))
-        self.together = max(1, fitting(STEP_TOKENS.get(self.ends.device.type, 1024)) // self.ends.shape[1])
+        _, length, width = self.ends.shape
+        self.together = max(
+            1, fitting(usual_budget(self.ends.device, width)) // length
+        )  # points of one backward pass
 
     def values_at_ends(self):
         """(function at the baseline, at the input) of every example, as one batch."""

@@ -205,7 +205,8 @@ def tokenise(rows, tokenizer, *, limit, segments=1, max_tokens=None, too_long="e
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
         ids, offsets = encoded["input_ids"][index], encoded["offset_mapping"][index]
         types = encoded["token_type_ids"][index] if typed else None
-        which = encoded.sequence_ids(index)
+        # Which of two texts a token is of. To ask takes as long as to tokenise.
+        which = encoded.sequence_ids(index) if len(text) > 1 else [0] * len(ids)
         cut = max(0, len(ids) - most)
         if cut and too_long == "skip":
             continue
@@ -281,7 +282,7 @@ def token_rationale(texts, flags, offsets, which):
     offsets : sequence of tuple of int
         (start, end) of every token in its text. Special tokens have start == end.
     which : sequence of int or None
-        The number of each token's text. None at special tokens.
+        The number of each token's text. Special tokens may have None.
 
     Returns
     -------
