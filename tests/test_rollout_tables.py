@@ -46,6 +46,12 @@ def test_medians_are_resampled_together(tmp_path):
     assert 1 <= chosen.used <= 3
 
 
+@pytest.fixture(scope="module")
+def selective(tmp_path_factory):
+    """A run of the method `selective`; its files are not to be changed."""
+    return make(tmp_path_factory.mktemp("selective"), examples=16, methods=("selective",))
+
+
 def rewrite(rows, path):
     """Rows of the artefact as a file."""
     write_rows(path, rows.astype(object).where(rows.notna(), None).to_dict("list"), kind="rollouts")
@@ -73,7 +79,7 @@ def medians(found, tmp_path, values, spread=0.05, layer=1):
 
 
 @pytest.mark.parametrize(
-    ("rollout", "selective", "words"),
+    ("rollout", "chosen", "words"),
     [
         (-0.10, 0.30, "is better than"),
         (-0.10, -0.40, "is worse than"),
@@ -84,12 +90,11 @@ def medians(found, tmp_path, values, spread=0.05, layer=1):
         (0.0, 0.0, "is not told apart from"),
     ],
 )
-def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout, selective, words):
-    found = make(tmp_path, examples=16, methods=("selective",))
+def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, selective, rollout, chosen, words):
     changed = medians(
-        found,
+        selective,
         tmp_path,
-        {"rollout_max": rollout, "selective_rollout_max": selective, "first_layer_max": -selective},
+        {"rollout_max": rollout, "selective_rollout_max": chosen, "first_layer_max": -chosen},
     )
     frame = table.rows(changed, OPTIONS)
     text = table.summary(frame, OPTIONS)
@@ -97,25 +102,25 @@ def test_selective_rollout_is_judged_by_the_paired_difference(tmp_path, rollout,
     # As measured in print, and with each of three references.
     assert text.count(f"{words} rollout with all layers") == 4
     assert not any(f"{other} rollout with all layers" in text for other in others)
-    assert f"(difference of medians {selective - rollout:+.2f} [" in text
+    assert f"(difference of medians {chosen - rollout:+.2f} [" in text
     against_first = (
-        "is better than" if selective > 0 else "is worse than" if selective < 0 else "is not told apart from"
+        "is better than" if chosen > 0 else "is worse than" if chosen < 0 else "is not told apart from"
     )
     assert f"it {against_first} the first layer alone" in text
     # A ratio needs a denominator that is surely positive.
     row = frame.query("layer == 1 and readout == 'selective_rollout_max' and metric == 'spearman'").iloc[0]
     if rollout > 0.05:
-        assert row["ratio"] == pytest.approx(selective / rollout, abs=1e-5)
+        assert row["ratio"] == pytest.approx(chosen / rollout, abs=1e-5)
         assert row["ratio_lower"] <= row["ratio"] <= row["ratio_upper"]
-        assert f"a ratio of {selective / rollout:.2f} [" in text
+        assert f"a ratio of {chosen / rollout:.2f} [" in text
     else:
         assert np.isnan([row["ratio"], row["ratio_lower"], row["ratio_upper"]]).all()
         assert "ratio has no meaning" in text and "a ratio of" not in text
 
 
-def test_each_reference_has_a_verdict_of_its_own(tmp_path):
+def test_each_reference_has_a_verdict_of_its_own(tmp_path, selective):
     found = medians(
-        make(tmp_path, examples=16, methods=("selective",)),
+        selective,
         tmp_path,
         {"rollout_max": 0.1, "selective_rollout_max": 0.1, "first_layer_max": 0},
     )
@@ -138,9 +143,8 @@ def test_each_reference_has_a_verdict_of_its_own(tmp_path):
     }
 
 
-def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_path):
+def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_path, selective):
     """Two thresholds: the text gives the selected one the interval that holds for both at once."""
-    found = make(tmp_path, examples=16, methods=("selective",))
     scaled = "selective_rollout_scaled_max"
     values = {
         "rollout_max": 0.1,
@@ -149,7 +153,7 @@ def test_the_best_of_several_thresholds_is_judged_by_the_maximum_statistic(tmp_p
         (scaled, 0.2): 0.11,
         (scaled, 0.4): 0.115,
     }
-    frame = table.rows(medians(found, tmp_path, values), OPTIONS)
+    frame = table.rows(medians(selective, tmp_path, values), OPTIONS)
     own = frame[
         (frame["layer"] == 1) & (frame["metric"] == "spearman") & (frame["definition"] == "corrected")
     ]

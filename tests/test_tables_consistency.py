@@ -17,9 +17,10 @@ from tests.synthetic import OPTIONS, TEN, compare, make, merge, write_table
 SETTINGS = {"resamples": 100, "level": 0.95, "seed": 1}
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     """Six seeds of one model, a pair of models, and their consistency."""
+    tmp_path = tmp_path_factory.mktemp("trained")
     seeds = make(tmp_path, seeds=range(6), methods=TEN, steps=False, examples=8)
     items = {}
     for item in seeds["attributions"]:

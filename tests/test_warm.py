@@ -458,30 +458,3 @@ def test_a_run_that_plans_alone_starts_nothing(small, tmp_path):
         assert "started" not in out, out
     out, _ = small("").communicate(timeout=120)
     assert "started" in out, out
-
-
-@pytest.mark.xdist_group("workflow")
-def test_the_results_are_the_same_with_interpreters_of_their_own(fresh):
-    """One job of most kinds of the tiny run, made again without the warm process: equal to the byte."""
-    results = fresh / "results/tiny"
-    before = workflow.files(results)
-    # In two calls: a model that is made again would have all that depends on it made again.
-    model = ["models/sentiment/tiny/seed0/model.safetensors"]
-    others = [
-        "data/digits/test.parquet",
-        "attributions/sentiment/tiny/seed0/alti.parquet",
-        "faithfulness/sentiment/tiny/seed0/alti.parquet",
-        "agreement/sentiment/tiny/seed0.parquet",
-        "models/digits_half/tiny_lenet/seed0/model.safetensors",
-        "tables/alti/comp_suff.csv",
-        "figures/alti/seed_matrices.png",
-    ]
-    options = ("--configfile", workflow.TINY, "--config", "warm=false", "--rerun-triggers", "input")
-    for again in (model, others):
-        for name in again:
-            (results / name).unlink()
-        targets = [f"results/tiny/{name}" for name in again]
-        done = workflow.snakemake(fresh, "--cores", "2", *options, "--", *targets)
-        assert done.returncode == 0, done.stdout
-        assert f"{len(again)} of {len(again)} steps (100%) done" in done.stdout
-    assert workflow.files(results) == before

@@ -7,6 +7,7 @@ depend on the content alone: no time stamp, no machine name, no pandas metadata.
 
 import contextlib
 import contextvars
+import functools
 import json
 import os
 import re
@@ -311,11 +312,16 @@ def schema(name):
     Returns
     -------
     dict
-        Columns and patterns of columns.
+        Columns and patterns of columns, the same object each time: not to be changed.
     """
+    return _parsed(SCHEMAS / f"{name}.yaml")
+
+
+@functools.cache
+def _parsed(path):
     import yaml
 
-    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _arrow_type(text):
