@@ -1,5 +1,6 @@
 """What tests share: the golden files, and the tiny run (its tests are one xdist group, so it is made once)."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,16 @@ def table_inputs(tmp_path_factory):
     from tests import table_rows
 
     return table_rows.table_inputs(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="session")
+def made_rows(table_inputs):
+    """table -> its rows of `table_inputs`, to change at will; each table is computed once."""
+    from plumbline import tables
+    from tests.synthetic import OPTIONS
+
+    once = functools.cache(lambda table: tables.module_of(table).rows(table_inputs, OPTIONS))
+    return lambda table: once(table).copy()
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,6 @@ import pytest
 
 from plumbline import tables
 from plumbline.errors import PlumblineError
-from plumbline.tables import (
-    accuracy,
-    cost,
-    precision,
-)
 from tests.synthetic import OPTIONS, write_table
 from tests.table_rows import pick, scores_of
 
@@ -24,10 +19,10 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     "table", [name for name, study in tables.TABLES.studies.items() if study != "explainn"]
 )
-def test_every_table_states_scale_count_seeds_and_interval(table_inputs, table, tmp_path):
+def test_every_table_states_scale_count_seeds_and_interval(table_inputs, made_rows, table, tmp_path):
     paths = [tmp_path / f"t.{kind}" for kind in tables.TABLES[table].formats]
     csv, tex = paths[:2]
-    write_table(table, table_inputs, OPTIONS, *paths)
+    tables.write(table, made_rows(table), table_inputs, OPTIONS, *paths)
     frame = pd.read_csv(csv)
     assert set(frame["scale"]) == {"small"}
     for column in ("examples", "seeds", "interval", "dataset", "model"):
@@ -55,18 +50,18 @@ def test_every_table_states_scale_count_seeds_and_interval(table_inputs, table, 
     assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
-def test_csv_files_name_seeds_so_that_they_are_no_count(table_inputs, tmp_path):
+def test_csv_files_name_seeds_so_that_they_are_no_count(table_inputs, made_rows, tmp_path):
     """A lone '0' in the column `seeds` reads like no seed at all; readers get the plain text back."""
     from plumbline.collect import table_rows
 
     path = tmp_path / "comp_suff.csv"
-    write_table("comp_suff", table_inputs, OPTIONS, path, tmp_path / "t.tex")
+    tables.write("comp_suff", made_rows("comp_suff"), table_inputs, OPTIONS, path, tmp_path / "t.tex")
     assert set(pd.read_csv(path)["seeds"]) == {"seed 0", "seeds 0 1"}
     assert set(table_rows({"tables/comp_suff": [{"path": path}]}, "comp_suff")["seeds"]) == {"0", "0 1"}
 
 
-def test_accuracy_has_a_row_a_seed_and_their_mean(table_inputs):
-    frame = accuracy.rows(table_inputs, OPTIONS)
+def test_accuracy_has_a_row_a_seed_and_their_mean(made_rows):
+    frame = made_rows("accuracy")
     found = pick(frame, dataset="sentiment")
     assert found["seed"].tolist() == ["0", "1", "mean"]
     assert found["accuracy"].tolist() == pytest.approx([0.97, 0.98, 0.975])
@@ -75,8 +70,8 @@ def test_accuracy_has_a_row_a_seed_and_their_mean(table_inputs):
     assert pick(frame, dataset="sst2")["seed"].tolist() == ["0"]
 
 
-def test_precision_pairs_the_two_protocols(table_inputs):
-    frame = pick(precision.rows(table_inputs, OPTIONS), dataset="sentiment", kind="comp")
+def test_precision_pairs_the_two_protocols(table_inputs, made_rows):
+    frame = pick(made_rows("precision"), dataset="sentiment", kind="comp")
     scores = [
         scores_of(
             table_inputs, dataset="sentiment", method="alti", readout="alti", kind="comp", protocol=protocol
@@ -98,8 +93,8 @@ def test_precision_pairs_the_two_protocols(table_inputs):
     assert others["control"].any() and others["rank"].isna().all()
 
 
-def test_cost_is_a_mean_over_seeds(table_inputs):
-    frame = cost.rows(table_inputs, OPTIONS)
+def test_cost_is_a_mean_over_seeds(made_rows):
+    frame = made_rows("cost")
     row = pick(frame, dataset="sentiment", stage="attributions", method="alti").iloc[0]
     assert (row["seconds"], row["seconds_per_example"], row["max_rss_mb"]) == (9.0, 0.75, 512.5)
     assert np.isnan(row["rows_per_second"])
@@ -115,7 +110,8 @@ def test_unknown_table_is_named(tmp_path):
         write_table("compsuff", {}, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
 
 
-def test_csv_has_six_significant_digits(table_inputs, tmp_path):
-    write_table("comp_suff", table_inputs, OPTIONS, tmp_path / "a.csv", tmp_path / "a.tex")
+def test_csv_has_six_significant_digits(table_inputs, made_rows, tmp_path):
+    paths = (tmp_path / "a.csv", tmp_path / "a.tex")
+    tables.write("comp_suff", made_rows("comp_suff"), table_inputs, OPTIONS, *paths)
     frame = pd.read_csv(io.StringIO((tmp_path / "a.csv").read_text()), dtype=str)
     assert max(len(value.lstrip("-0.").replace(".", "")) for value in frame["mean"]) <= 6

@@ -7,7 +7,6 @@ import pytest
 from plumbline.artefacts import read_rows
 from plumbline.tables import (
     ablation,
-    comp_suff,
 )
 from tests.synthetic import OPTIONS
 from tests.table_rows import pick
@@ -15,8 +14,8 @@ from tests.table_rows import pick
 pytestmark = pytest.mark.slow
 
 
-def test_ablation_puts_back_one_defect_at_a_time(table_inputs):
-    frame = ablation.rows(table_inputs, OPTIONS)
+def test_ablation_puts_back_one_defect_at_a_time(table_inputs, made_rows):
+    frame = made_rows("ablation")
     frame = pick(frame, dataset="sentiment", kind="suff")
     items = [
         i for i in table_inputs["faithfulness"] if (i["dataset"], i["method"]) == ("sentiment", "gradient")
@@ -36,7 +35,7 @@ def test_ablation_puts_back_one_defect_at_a_time(table_inputs):
     assert set(frame[frame["convention"]]["defect"]) == {"division"}
     assert not frame[frame["convention"]][["ranking_changed", "best_changed"]].any(axis=None)
     assert (frame[frame["convention"]]["rank"] == frame[frame["convention"]]["rank_with_defect"]).all()
-    twin = comp_suff.rows(table_inputs, OPTIONS).query(
+    twin = made_rows("comp_suff").query(
         "protocol == 'standard' and kind == 'suff' and dataset == 'sentiment'"
     )
     twin = twin.set_index("readout")["mean"]

@@ -14,8 +14,8 @@ from tests.table_rows import pick
 pytestmark = pytest.mark.slow
 
 
-def test_agreement_takes_both_directions_of_a_pair(table_inputs):
-    frame = agreement.rows(table_inputs, OPTIONS)
+def test_agreement_takes_both_directions_of_a_pair(table_inputs, made_rows):
+    frame = made_rows("agreement")
     stored = pd.concat(
         [read_rows(i["path"]) for i in table_inputs["agreement"] if i["dataset"] == "sentiment"]
     )

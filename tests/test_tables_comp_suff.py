@@ -133,8 +133,8 @@ def test_texts_without_a_gap():
 
 
 @pytest.mark.slow
-def test_comp_suff_averages_seeds_then_examples(table_inputs):
-    frame = comp_suff.rows(table_inputs, OPTIONS)
+def test_comp_suff_averages_seeds_then_examples(table_inputs, made_rows):
+    frame = made_rows("comp_suff")
     row = pick(frame, dataset="sentiment", readout="alti", protocol="standard", kind="comp").iloc[0]
     scores = scores_of(
         table_inputs, dataset="sentiment", method="alti", readout="alti", protocol="standard", kind="comp"
@@ -152,8 +152,8 @@ def test_comp_suff_averages_seeds_then_examples(table_inputs):
 
 
 @pytest.mark.slow
-def test_comp_suff_best_is_of_its_block_and_follows_the_direction(table_inputs):
-    frame = comp_suff.rows(table_inputs, OPTIONS)
+def test_comp_suff_best_is_of_its_block_and_follows_the_direction(made_rows):
+    frame = made_rows("comp_suff")
     for (_, _, _, kind, block), part in frame.groupby(["dataset", "model", "protocol", "kind", "block"]):
         assert set(part["direction"]) == {"higher" if kind == "comp" else "lower"}
         if block in ("signed", "unsigned"):
@@ -173,10 +173,10 @@ def test_comp_suff_best_is_of_its_block_and_follows_the_direction(table_inputs):
 
 
 @pytest.mark.slow
-def test_bold_marks_all_that_are_not_told_apart_from_the_best(table_inputs):
+def test_bold_marks_all_that_are_not_told_apart_from_the_best(table_inputs, made_rows):
     """One seed: paired t tests over examples, Holm over all pairs of the block, each computed here by scipy."""
     frame = pick(
-        comp_suff.rows(table_inputs, OPTIONS),
+        made_rows("comp_suff"),
         dataset="sst2",
         protocol="standard",
         kind="comp",
@@ -207,9 +207,9 @@ def test_bold_marks_all_that_are_not_told_apart_from_the_best(table_inputs):
 
 
 @pytest.mark.slow
-def test_two_seeds_cannot_test_a_family(table_inputs):
+def test_two_seeds_cannot_test_a_family(made_rows):
     """Two training seeds leave one degree of freedom: nothing is bold, and the table says so."""
-    frame = pick(comp_suff.rows(table_inputs, OPTIONS), dataset="sentiment", model="bert")
+    frame = pick(made_rows("comp_suff"), dataset="sentiment", model="bert")
     assert set(frame["standing"]) == {"best", "not testable", "worse", ""} or "worse" not in set(
         frame["standing"]
     )
@@ -221,8 +221,8 @@ def test_two_seeds_cannot_test_a_family(table_inputs):
 
 
 @pytest.mark.slow
-def test_the_headline_says_how_many_readouts_take_part(table_inputs):
-    frame = pick(comp_suff.rows(table_inputs, OPTIONS), dataset="sst2")
+def test_the_headline_says_how_many_readouts_take_part(made_rows):
+    frame = pick(made_rows("comp_suff"), dataset="sst2")
     headline = comp_suff.latex(frame, OPTIONS).split(r"\end{table}")[0]
     best = pick(frame, standing="best")
     lines = [line for line in headline.split("\n") if line.endswith(r"\\") and "multicolumn" not in line][1:]
@@ -237,8 +237,8 @@ def test_the_headline_says_how_many_readouts_take_part(table_inputs):
 
 
 @pytest.mark.slow
-def test_published_numbers_stand_beside_their_own_definition(table_inputs, tmp_path):
-    frame = comp_suff.rows(table_inputs, OPTIONS)
+def test_published_numbers_stand_beside_their_own_definition(tmp_path, made_rows):
+    frame = made_rows("comp_suff")
     beside = frame.dropna(subset="published_value")
     assert set(beside["dataset"]) == {"sst2"}
     assert set(beside["protocol"]) == {"published_bins"}

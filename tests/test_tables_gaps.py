@@ -6,11 +6,10 @@ import pytest
 from plumbline import tables
 from plumbline.artefacts import read_rows
 from plumbline.tables import (
-    comp_suff,
     gaps,
     ig_gaps,
 )
-from tests.synthetic import OPTIONS, make, write_table
+from tests.synthetic import OPTIONS, make
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +26,11 @@ WITHOUT_TEXTS = {"network_diffusion", "explainn", "attention_meets_xai"}
         if study not in WITHOUT_TEXTS and name != "ig_gaps"
     ],
 )
-def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(table_inputs, table, tmp_path):
-    write_table(table, table_inputs, OPTIONS, *(tmp_path / f"t.{e}" for e in tables.TABLES[table].formats))
+def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(
+    table_inputs, made_rows, table, tmp_path
+):
+    paths = [tmp_path / f"t.{ending}" for ending in tables.TABLES[table].formats]
+    tables.write(table, made_rows(table), table_inputs, OPTIONS, *paths)
     frame = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, na_values=[""])
     if "readout" not in frame or table in ("published_vs_reproduced", "saliency"):
         return
@@ -57,8 +59,8 @@ def test_gap_and_steps_stand_beside_every_number_of_integrated_gradients(table_i
     assert "completeness gap" in (tmp_path / "t.tex").read_text()
 
 
-def test_the_order_of_files_and_of_rows_moves_no_gap(table_inputs):
-    frame = comp_suff.rows(table_inputs, OPTIONS)
+def test_the_order_of_files_and_of_rows_moves_no_gap(table_inputs, made_rows):
+    frame = made_rows("comp_suff")
     wanted = gaps.beside(frame, table_inputs["gaps"])
     assert wanted["gap_max"].notna().any()
     turned = gaps.beside(frame[::-1], table_inputs["gaps"][::-1])[::-1]

@@ -15,8 +15,8 @@ from tests.table_rows import pick
 pytestmark = pytest.mark.slow
 
 
-def test_rationale_oracle_is_perfect_and_controls_are_not(table_inputs):
-    frame = rationale.rows(table_inputs, OPTIONS)
+def test_rationale_oracle_is_perfect_and_controls_are_not(table_inputs, made_rows):
+    frame = made_rows("rationale")
     assert set(frame["dataset"]) == {"sentiment", "agreement"}
     assert (pick(frame, readout="oracle")["mean"] == 1).all()
     assert (pick(frame, readout="random")["mean"] < 0.9).all()

@@ -73,8 +73,8 @@ def test_saliency_bins():
     ]
 
 
-def test_saliency_shows_the_published_readouts_in_the_registrys_order(table_inputs):
-    frame = saliency.rows(table_inputs, OPTIONS)
+def test_saliency_shows_the_published_readouts_in_the_registrys_order(made_rows):
+    frame = made_rows("saliency")
     order = ["rollout", "norm_rollout", "alti", "grad_l2", "gxi_l2", "ig_l2"]
     for (dataset, *_), part in frame.groupby(["dataset", "model", "example"]):
         # The made-up agreement run has no blank-out.
