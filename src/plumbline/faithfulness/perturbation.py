@@ -153,29 +153,26 @@ class Request:
         Request
             This one.
         """
-        self.numbers = [passes.add(*given) for order in self.orders for given in self.perturbed(order)]
+        self.numbers = [passes.add(*given) for given in self.perturbed()]
         return self
 
-    def perturbed(self, order):
-        """Make the input of each point of the curve.
+    def perturbed(self):
+        """Make the input of each point of the curve, one draw's points after the other's.
 
         At a point, the first `counts` of the order are gone (suff: they alone are left).
-
-        Parameters
-        ----------
-        order : numpy.ndarray, int64, shape (candidates,)
-            One draw.
 
         Returns
         -------
         list of tuple
-            (token ids, position that is read out, token types or None), one a point.
+            (token ids, position that is read out, token types or None), one a draw and point.
         """
         # Tokens that are no candidates have the last place for comp and the first one for suff: they always stay.
-        places = np.full(len(self.ids), len(self.ids) if self.kind == "comp" else -1)
-        places[order] = np.arange(len(order))
+        draws, candidates = self.orders.shape
+        places = np.full((draws, 1, len(self.ids)), len(self.ids) if self.kind == "comp" else -1)
+        np.put_along_axis(places[:, 0], self.orders, np.arange(candidates), axis=1)
         counts = np.array(self.counts)[:, None]
         keep = places >= counts if self.kind == "comp" else places < counts
+        keep = keep.reshape(-1, len(self.ids))
         if self.entry.removal == "mask":
             return [(ids, self.position, self.types) for ids in np.where(keep, self.ids, self.mask_id)]
         # Positions shift: what is read moves with the tokens deleted before it.
