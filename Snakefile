@@ -1,12 +1,16 @@
 # Plumbline: from data to figures and tables. `snakemake`: the small scale, nothing is downloaded; real data from a mirror:
 # `--configfile config.local.yaml`; the published data and checkpoints: `--configfile config.paper.yaml`.
 # Each file of rules/ opens with its inputs, outputs and steps; docs/dag.md draws them.
+import gc
 import time
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.12")
+
+# A plan is made of objects that stay. Python would look for garbage among them after every 700 (docs/scaling.md).
+gc.set_threshold(100_000, 50, 100)
 
 
 configfile: Path(str(workflow.current_basedir)) / "config.yaml"

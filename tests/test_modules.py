@@ -170,14 +170,18 @@ def test_imports_of_every_form_are_seen(tmp_path, monkeypatch):
         "j": "x = 1; from .f import z\n",
         "k": "from .f import \\\n    z\n",
         "l": "from .f import (  # one\n    z,\n)\nfrom .b import f  # another\n",
+        "m": "from .f import z\n# To import d as well: from .d import X\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / f"{name}.py").write_text(text)
     monkeypatch.setattr(modules, "ROOT", root)
 
+    def clear():
+        for found in (modules._path, modules._tracked, modules._imports, modules._reached):
+            found.cache_clear()
+
     def of(name):
-        modules._imports.cache_clear()
-        modules._reached.cache_clear()
+        clear()
         return sorted(file.removeprefix(f"{root}/") for file in modules.job_files(root / f"{name}.py"))
 
     assert of("a") == [
@@ -193,8 +197,8 @@ def test_imports_of_every_form_are_seen(tmp_path, monkeypatch):
     assert of("j") == ["f.py", "j.py"]
     assert of("k") == ["f.py", "k.py"]
     assert of("l") == ["b.py", "c.py", "d.py", "f.py", "l.py"]
-    modules._imports.cache_clear()
-    modules._reached.cache_clear()
+    assert of("m") == ["f.py", "m.py"]  # what a comment says is no statement
+    clear()
 
 
 def test_modules_imported_by_name_are_those_that_the_rules_name():

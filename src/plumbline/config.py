@@ -15,13 +15,8 @@ def registries():
     from .figures import FIGURES
     from .tables import TABLES
 
-    return {
-        "datasets": DATASETS,
-        "methods": METHODS,
-        "protocols": PROTOCOLS,
-        "figures": FIGURES,
-        "tables": TABLES,
-    }
+    computed = {"datasets": DATASETS, "methods": METHODS, "protocols": PROTOCOLS}
+    return computed | {"figures": FIGURES, "tables": TABLES}
 
 
 # ------------------------------------------------------------------------------------ blocks, as jobs see them

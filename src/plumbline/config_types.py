@@ -1,7 +1,10 @@
 """What the models of the configuration are made of: a block of keys, and the types that several keys have."""
 
+import ast
+import inspect
 import os
 import re
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import (
@@ -18,15 +21,24 @@ from pydantic import (
 from .errors import PlumblineError, unknown
 
 
+def described(block):
+    """The text below each key of a block. Read where it is shown: pydantic would read it at each start of Snakemake."""
+    kinds = [kind for kind in reversed(block.__mro__) if issubclass(kind, Block) and kind.__annotations__]
+    pairs = [pair for kind in kinds for pair in pairwise(ast.parse(inspect.getsource(kind)).body[0].body)]
+    return {key.target.id: text.value.value for key, text in pairs if isinstance(key, ast.AnnAssign)}
+
+
+def _describe(schema, block):
+    for key, text in described(block).items():
+        schema["properties"][key]["description"] = text
+
+
 class Block(BaseModel):
     """A mapping of keys. The text below a key is its description; a key that the block does not have is refused."""
 
+    # A block is built once, inside the whole: a third of the time.
     model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        defer_build=True,  # a block is built once, inside the whole: a third of the time
+        strict=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_describe, defer_build=True
     )
 
     @model_validator(mode="before")
@@ -39,7 +51,7 @@ class Block(BaseModel):
                     raise ValueError(unknown("key", key, cls.model_fields))
             for key, field in cls.model_fields.items():
                 if field.is_required() and key not in given:
-                    raise ValueError(f"'{key}' is missing: {field.description}")
+                    raise ValueError(f"'{key}' is missing: {described(cls)[key]}")
         return given
 
 

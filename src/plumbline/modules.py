@@ -6,6 +6,7 @@ None of the modules that are read is imported.
 
 import ast
 import functools
+import os
 import re
 from pathlib import Path
 
@@ -41,7 +42,7 @@ REGISTRIES = {
 
 # A statement that imports and has its lines to itself. To parse these alone takes a sixth of the time of whole files, which
 # every call of Snakemake would spend.
-STATEMENT = re.compile(r"^[ \t]*((?:from [.\w]+ )?import (?:\([^()]*\)|[\w., ]+))(?: *#.*)?$", re.MULTILINE)
+STATEMENT = re.compile(r"[ \t]*((?:from [.\w]+ )?import (?:\([^()]*\)|[\w., ]+))(?: *#.*)?$", re.MULTILINE)
 
 
 def job_files(script, *names):
@@ -62,7 +63,7 @@ def job_files(script, *names):
     list of str
         Paths, sorted.
     """
-    return sorted({str(script), *map(str, _reached(Path(script), *map(_path, names))[0])})
+    return sorted({str(script), *_reached(str(script), *map(_path, names))[0]})
 
 
 def registries_of(script, *names):
@@ -78,7 +79,7 @@ def registries_of(script, *names):
     list of str
         Names of packages, sorted.
     """
-    return sorted({REGISTRIES[name] for name in _reached(Path(script), *map(_path, names))[1]})
+    return sorted({REGISTRIES[name] for name in _reached(str(script), *map(_path, names))[1]})
 
 
 @functools.cache
@@ -89,7 +90,7 @@ def _reached(*starts):
     while waiting:
         path, whole = waiting.pop()
         files.add(path)
-        if not whole or path in read or path.suffix != ".py":
+        if not whole or path in read or not path.endswith(".py"):
             continue
         read.add(path)
         found, looked_into = _imports(path)
@@ -98,33 +99,45 @@ def _reached(*starts):
     return files, registries
 
 
+# Paths are text below: of every file of the package, pathlib's would take as long as reading it.
+
+
 @functools.cache
 def _path(name):
+    """The file of a module below the package or of a schema, whether there is one or not."""
     if name.startswith("schemas/"):
-        return SCHEMAS / f"{name.removeprefix('schemas/')}.yaml"
+        return _schema(name.removeprefix("schemas/"))
     parts = name.split(".")
     inside = len(parts) > 1 and parts[0] == "studies" and folders().get(parts[1])
-    base = inside.joinpath(*parts[2:]) if inside else ROOT.joinpath(*parts)
-    if base.is_dir():
-        return base / "__init__.py"
+    base = os.path.join(inside, *parts[2:]) if inside else os.path.join(ROOT, *parts)
+    if os.path.isdir(base):
+        return os.path.join(base, "__init__.py")
     package, _, module = name.rpartition(".")
-    rooms = [room / package / f"{module}.py" for room in folders().values()] if package in IN_ROOMS else []
-    return next((file for file in rooms if file.is_file()), base.with_suffix(".py"))
+    rooms = folders().values() if package in IN_ROOMS else ()
+    in_rooms = (os.path.join(room, package, f"{module}.py") for room in rooms)
+    return next(filter(os.path.isfile, in_rooms), f"{base}.py")
+
+
+def _schema(kind):
+    """The file of an artefact's schema."""
+    return os.path.join(SCHEMAS, f"{kind}.yaml")
 
 
 def _package(path):
     """The package as whose module a file is imported, as parts below plumbline; empty for a script."""
-    for study, room in folders().items():
-        if path.is_relative_to(room):
-            inside = path.parent.relative_to(room).parts
-            return inside if inside in [(name,) for name in IN_ROOMS] else ("studies", study, *inside)
-    return path.parent.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
+    for package, folder in [*((("studies", study), room) for study, room in folders().items()), ((), ROOT)]:
+        if path.startswith(f"{folder}{os.sep}"):
+            inside = tuple(path.removeprefix(f"{folder}{os.sep}").split(os.sep)[:-1])
+            return inside if inside in [(name,) for name in IN_ROOMS] else (*package, *inside)
+    return ()
 
 
+@functools.cache
 def _tracked(target):
     """The file of a module, as parts below the package, unless it is untracked or there is none."""
-    path = _path(".".join(target)) if target else ROOT / "__init__.py"
-    return path if path.is_file() and ".".join(target) not in UNTRACKED else None
+    name = ".".join(target)
+    path = _path(name) if target else os.path.join(ROOT, "__init__.py")
+    return path if name not in UNTRACKED and os.path.isfile(path) else None
 
 
 @functools.cache
@@ -132,8 +145,9 @@ def _imports(path):
     """([(file, whether its own imports count)], names of registries) that a file imports, at its top or inside a function."""
     files, registries = [], set()
     package = _package(path)
-    text = path.read_text(encoding="utf-8")
-    files += [(SCHEMAS / f"{kind}.yaml", False) for kind in re.findall(r'\bkind="(\w+)"', text)]
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    files += [(_schema(kind), False) for kind in re.findall(r'kind="(\w+)"', text)]
     for node in _statements(text):
         if isinstance(node, ast.Import):
             parts = [alias.name.split(".") for alias in node.names]
@@ -146,7 +160,7 @@ def _imports(path):
             target = tuple(part for part in target if part)
             for alias in node.names:
                 inner = (*target, alias.name)
-                if _path(".".join(inner)).is_file():
+                if os.path.isfile(_path(".".join(inner))):
                     files.append((_tracked(inner), True))
                 elif REGISTRIES.get(alias.name) == ".".join(target):
                     registries.add(alias.name)
@@ -155,12 +169,14 @@ def _imports(path):
                 else:
                     # A constant comes from the file itself, a function also from what that imports.
                     files.append((_tracked(target), not alias.name.isupper()))
-    return [(file, whole) for file, whole in files if file and file.is_file()], registries
+    return [(file, whole) for file, whole in files if file and os.path.isfile(file)], registries
 
 
 def _statements(text):
-    """The statements that import, of a module's text; where the word stands elsewhere too, all statements."""
-    found = STATEMENT.findall(text)
-    if len(found) == len(re.findall(r"\bimport\b", text)):
-        return ast.parse("\n".join(found)).body
+    """The statements that import from this package, of a module's text; where the word stands elsewhere too, all statements."""
+    starts = (text.rfind("\n", 0, word.start()) + 1 for word in re.finditer(r"import\b", text))
+    found = [STATEMENT.match(text, start) for start in starts]
+    if all(found):
+        own = [match[1] for match in found if match[1].startswith("from .") or ROOT.name in match[1]]
+        return ast.parse("\n".join(own)).body
     return ast.walk(ast.parse(text))

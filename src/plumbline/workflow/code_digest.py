@@ -34,8 +34,7 @@ def code_of(script, *names):
     list of str
         Path and digest of the script and of each source file of the package that its result comes from.
     """
-    files = job_files(_file_of(script), *names)
-    return [f"{os.path.relpath(file, SOURCES)} {_digest_of(file)}" for file in files]
+    return [_line(file) for file in job_files(_file_of(script), *names)]
 
 
 @functools.cache
@@ -63,6 +62,11 @@ def _entries_digest(package):
     kind = {"attribution": "methods", "faithfulness": "protocols"}.get(package, package)
     entries = METRICS if package == "agreement" else registries()[kind]
     return hashlib.sha256(repr(list(entries.values())).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _line(file):
+    return f"{os.path.relpath(file, SOURCES)} {_digest_of(file)}"
 
 
 @functools.cache

@@ -30,6 +30,7 @@ from ..config_types import (
     Whole,
     at_least,
     check_known,
+    described,
     each_once,
     expanded,
     known,
@@ -407,7 +408,7 @@ def _line(fault, config):
     if kind == "literal_error" and legal:
         return f"{place}: {unknown('value', given, legal)}"
     if kind == "union_tag_not_found":
-        return f"{place}: 'source' is missing: {' '.join(kind.model_fields['source'].description for kind in ENCODERS)}"
+        return f"{place}: 'source' is missing: {' '.join(described(kind)['source'] for kind in ENCODERS)}"
     if kind == "union_tag_invalid":
         return f"{place}: {unknown('source', about['tag'], legal)}"
     wanted = re.sub(r"^\w+ should", "it must", fault["msg"])

@@ -31,14 +31,9 @@ def is_cost(entry):
 def output_paths(config, kind, name):
     """List the files of one name of a table or figure."""
     entry, _ = _named(config, kind)[name]
-    fields = {
-        "scale": config["scale"],
-        "kind": kind,
-        "study": registries()[kind].studies[entry.id],
-        "name": name,
-    }
+    fields = {"kind": kind, "study": registries()[kind].studies[entry.id], "name": name}
     pattern = COST if is_cost(entry) else PATHS
-    return [pattern.format(**fields, format=ending) for ending in entry.formats]
+    return [pattern.format(scale=config["scale"], **fields, format=ending) for ending in entry.formats]
 
 
 def output_inputs(config, kind, name):

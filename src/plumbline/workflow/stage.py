@@ -66,7 +66,8 @@ class Stage:
         -------
         list of Row
         """
-        return [row for row in _near(self, config, fixed) if _fits(row, fixed)]
+        rows, others = _near(self, config, fixed)
+        return [row for row in rows if _fits(row, others)]
 
     def files(self, config, name, **fixed):
         """List the paths of one output. None is listed twice.
@@ -272,7 +273,10 @@ def once(config, key, find):
 
 
 def _near(stage, config, fixed):
-    """The rows that can have the values: those of one data set, model and seed where all three are given."""
+    """The rows that can have the values, and which of the values are left to compare.
+
+    They are the rows of one data set, model and seed where all three are given.
+    """
 
     def group():
         groups = {}
@@ -283,5 +287,5 @@ def _near(stage, config, fixed):
     groups = once(config, stage, group)
     key = tuple(fixed.get(field) for field in MODEL)
     if key in groups and None not in key:
-        return groups[key]
-    return [row for rows in groups.values() for row in rows]
+        return groups[key], {field: wanted for field, wanted in fixed.items() if field not in MODEL}
+    return [row for rows in groups.values() for row in rows], fixed
