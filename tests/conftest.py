@@ -9,7 +9,11 @@ GOLDEN = Path(__file__).parent / "golden"
 # What takes longest comes first: the default reproduction on one worker, the other runs of Snakemake on another.
 FIRST = ("default", "workflow")
 # Fixtures that take seconds and serve several files: all tests of one run on one worker, so that it is made once.
-COSTLY = ("table_inputs", "explained_lenet", "trained_lenet", "trained_vim", "xai_study")
+COSTLY = {
+    "table_inputs": "figures",  # they hold the same studies' artefacts
+    "xai_study": "figures",
+    **{name: name for name in ("explained_lenet", "trained_lenet", "trained_vim")},
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -21,7 +25,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             costly = [name for name in COSTLY if name in item.fixturenames]
-            item.add_marker(pytest.mark.xdist_group((costly or [item.path.stem])[0]))
+            item.add_marker(pytest.mark.xdist_group(COSTLY[costly[0]] if costly else item.path.stem))
 
     def place(item):
         groups = [mark.args[0] for mark in item.iter_markers("xdist_group")]

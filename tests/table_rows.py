@@ -5,7 +5,8 @@ import pandas as pd
 from scipy import stats
 
 from plumbline.artefacts import read_rows
-from tests.synthetic import TEN, compare, make, merge, study, vision
+from tests.small_xai import study
+from tests.synthetic import TEN, compare, make, merge, vision
 
 
 def pick(frame, **values):

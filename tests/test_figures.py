@@ -30,6 +30,7 @@ from plumbline.figures import (
     token_heatmap,
 )
 from plumbline.tables import comp_suff
+from tests.small_xai import study
 from tests.synthetic import (
     CONTROLS,
     IMAGE_RUN,
@@ -39,7 +40,6 @@ from tests.synthetic import (
     compare,
     make,
     merge,
-    study,
     vision,
     with_tables,
 )
