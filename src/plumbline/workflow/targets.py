@@ -79,8 +79,10 @@ def check_target(config, target, rules):
         )
     near = difflib.get_close_matches(target, [*legal, *rules], n=1, cutoff=0.0)[0]
     stage = "/".join(target.split("/")[:3]) + "/"
-    siblings = sorted({Path(item).stem for item in legal if item.startswith(stage)})
-    names = siblings or sorted({item.split("/")[2] for item in legal})
+    siblings = {Path(item).stem for item in legal if item.startswith(stage)}
+    place = stage if siblings else folder
+    names = sorted(siblings or {item.split("/")[2] for item in legal})
+    shown = difflib.get_close_matches(target.removeprefix(place), names, n=12, cutoff=0.0)
     raise PlumblineError(
-        f"no rule makes '{target}': did you mean '{near}'? legal under {stage if siblings else folder}: {', '.join(names)}"
+        f"no rule makes '{target}': did you mean '{near}'? {len(shown)} of {len(names)} names under {place}: {', '.join(shown)}"
     )
