@@ -1,5 +1,8 @@
 """A job's device, its precision, and batches that shrink where the memory of a GPU does not suffice."""
 
+import platform
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -85,3 +88,18 @@ def test_training_that_does_not_fit_is_one_line(capsys):
     with pytest.raises(SystemExit), one_line_errors():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
     assert "lower `batch_size`" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap is set for glibc alone")
+def test_a_job_keeps_the_memory_of_its_passes():
+    """Twelve tensors of 8 MiB, 2,048 pages each, again and again: soon no page of them is asked for any more."""
+    runtime.prepare()
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tensors = [torch.ones(2**21) for _ in range(12)]
+        del tensors
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    rounds = [faults() for _ in range(15)]
+    assert sum(rounds[5:]) < 2048

@@ -6,6 +6,9 @@ import sys
 
 from ..errors import PlumblineError
 
+# glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes: a tensor of up to 32 MiB, as many as glibc itself would allow in the end,
+# lies in the heap, and 256 MiB of freed heap are kept. Else every pass gives its memory back and asks for it again.
+HEAP = ((-3, 2**25), (-1, 2**28))
 SMALLEST = 2**16  # share of a batch's size below which there is one example in it, for certain
 
 
@@ -45,6 +48,9 @@ def prepare(device="cpu", threads=1):
     )
     # cuBLAS gives equal bytes from run to run with a workspace of fixed size alone.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        for option, size in HEAP:
+            set_option(option, size)
     import torch
 
     torch.set_num_threads(threads)
