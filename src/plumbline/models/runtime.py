@@ -6,8 +6,8 @@ import sys
 
 from ..errors import PlumblineError
 
-# glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes: a tensor of up to 32 MiB, as many as glibc itself would allow in the end,
-# lies in the heap, and 256 MiB of freed heap are kept. Else every pass gives its memory back and asks for it again.
+# glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes. Tensors of up to 32 MiB lie in the heap (glibc itself comes to no larger
+# ones), and 256 MiB of freed heap are kept. Else every pass gives its memory back and asks for it again.
 HEAP = ((-3, 2**25), (-1, 2**28))
 SMALLEST = 2**16  # share of a batch's size below which there is one example in it, for certain
 
