@@ -19,7 +19,7 @@ from plumbline.datasets import load
 from plumbline.datasets.images import arrays, frame_of, read_picture, stream_images
 from plumbline.errors import PlumblineError
 from plumbline.models.image_models import IMAGENET, build, prepared, published_weights, train_job
-from plumbline.models.lenet import LeNet
+from plumbline.models.lenet import LeNet, halved
 from plumbline.models.resnet import ResNet
 from plumbline.models.vit import RELEASED, VisionTransformer, released_weights
 from tests.small_images import VIM, as_torchvision, small_vim
@@ -278,6 +278,23 @@ def test_channels_must_fit():
     frame = frame_of(np.zeros((1, 8, 8, 3), dtype=np.uint8), [0])
     with pytest.raises(PlumblineError, match="the images have 3 channels, the model reads 1"):
         prepared(arrays(frame)[0], facts)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (6, 8), (5, 8), (6, 7), (9, 9)])
+def test_pooling_is_torchs(size):
+    """By torch's kernel itself, ties and NaN included; with a gradient, of equal pixels the first has all of it."""
+    images = torch.randint(-2, 3, (3, 4, *size), generator=torch.manual_seed(0)).float()
+    images[0, 0, 1, 0] = torch.nan
+    wanted = torch.max_pool2d(images, 2)
+    torch.testing.assert_close(halved(images), wanted, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(LeNet().pool1(images), wanted, rtol=0, atol=0, equal_nan=True)
+    pixels = torch.ones(1, 1, *size, requires_grad=True)
+    with torch.no_grad():
+        assert not halved(pixels).requires_grad
+    halved(pixels).sum().backward()
+    first = torch.zeros(1, 1, *size)
+    first[..., : size[0] // 2 * 2 : 2, : size[1] // 2 * 2 : 2] = 1
+    assert torch.equal(pixels.grad, first)
 
 
 def test_lenet_is_the_published_network():

@@ -52,11 +52,19 @@ def test_one_token_alone_is_that_of_the_whole(token):
     torch.testing.assert_close(mixer.at(x, token), mixer(x)[0][:, token])
 
 
-def test_a_trace_does_not_change_the_logits():
-    model, images = small_vim(), torch.randn(3, 1, 12, 12, dtype=torch.float64)
-    trace = []
-    torch.testing.assert_close(model(images, trace), model(images))
+def test_a_trace_changes_neither_logits_nor_gradients():
+    """Without one, the last layer mixes the class token alone."""
+    model, images = small_vim().requires_grad_(True), torch.randn(3, 1, 12, 12, dtype=torch.float64)
+    trace, gradients = [], []
+    whole, alone = model(images, trace), model(images)
+    torch.testing.assert_close(whole, alone)
     assert len(trace) == len(model.layers)
+    for logits in (whole, alone):
+        model.zero_grad()
+        logits.square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 20
+    torch.testing.assert_close(*gradients)
 
 
 def test_backward_branch_reads_the_flipped_sequence():

@@ -173,9 +173,8 @@ class _Path:
             self.ends = function.embed(batch.input_ids)
             self.starts = function.embed(baseline_ids(batch))
         _, length, width = self.ends.shape
-        self.together = max(
-            1, fitting(usual_budget(self.ends.device, width)) // length
-        )  # points of one backward pass
+        tokens = fitting(usual_budget(self.ends.device, width))
+        self.together = max(1, tokens // length)  # points of one backward pass
 
     def values_at_ends(self):
         """(function at the baseline, at the input) of every example, as one batch."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import torch
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 65536}
-NARROW = 256  # features a token
+WIDE = 256  # features a token
 
 
 def usual_budget(device, width):
     """Choose how many tokens go through a model together.
 
-    On CPU a model of fewer than `NARROW` features takes more, up to four times as many: its batches fit the cache all the same,
+    On CPU a model of fewer than `WIDE` features takes more, up to four times as many: its batches fit the cache all the same,
     and there are fewer of them.
 
     Parameters
@@ -41,7 +41,7 @@ def usual_budget(device, width):
     int
     """
     tokens = TOKEN_BUDGET.get(device.type, 1024)
-    return tokens * min(4, max(1, NARROW // width)) if device.type == "cpu" else tokens
+    return tokens * min(4, max(1, WIDE // width)) if device.type == "cpu" else tokens
 
 
 class Passes:
